@@ -7,9 +7,12 @@ one to mend.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.pipeline import _name_estimators
+from sklearn.utils._array_api import _convert_to_numpy, get_namespace
 from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -41,8 +44,10 @@ __all__ = [
     "_raise_for_params",
     "_routing_enabled",
     "_safe_set_output",
+    "array_namespace",
     "get_chunk_n_rows",
     "rng_from",
+    "to_numpy",
     "validate_data",
     "validate_parameter_constraints",
 ]
@@ -57,3 +62,13 @@ def rng_from(
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(0, 2**31 - 1, size=4))
     return np.random.default_rng(random_state)
+
+
+def array_namespace(array: Any) -> Any:
+    """Return the array API namespace of an array; NumPy's unless `array_api_dispatch` is on."""
+    return get_namespace(array)[0]
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Return an array of any namespace and device as NumPy's."""
+    return _convert_to_numpy(array, array_namespace(array))

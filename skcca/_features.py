@@ -7,26 +7,43 @@ nor the rounding of a large mean is ever paid for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-BLOCK_ROWS = 2048
+from skcca._compat import to_numpy
+
+_BLOCK_ROWS = 2048
+_BLOCK_NUMBERS = 2**22  # 32 MiB
 
 
-def row_blocks(V: np.ndarray, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def dense_rows(V: Any, rows: slice) -> np.ndarray:
+    """Return some rows as a NumPy array, whatever holds them; a view where it can be one."""
+    block = V[rows]
+    if hasattr(block, "toarray"):
+        return block.toarray()
+    return np.asarray(block if isinstance(block, np.ndarray) else to_numpy(block))
+
+
+def block_rows(width: int, most: int = _BLOCK_ROWS) -> int:
+    """Return how many rows of so many numbers make a block."""
+    return max(1, min(most, _BLOCK_NUMBERS // width))
+
+
+def row_blocks(V: Any, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the place and the float64 copy ``V[place] - shift`` of each block of rows."""
-    for start in range(0, len(V), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        yield rows, V[rows] - shift
+    step = block_rows(V.shape[1])
+    for start in range(0, V.shape[0], step):
+        rows = slice(start, start + step)
+        yield rows, dense_rows(V, rows) - shift
 
 
-def first_mean(V: np.ndarray) -> np.ndarray:
+def first_mean(V: Any) -> np.ndarray:
     """Return the mean of the first block: a shift that keeps the digits a large mean would cost."""
-    return V[:BLOCK_ROWS].mean(axis=0, dtype=float)
+    return dense_rows(V, slice(block_rows(V.shape[1]))).mean(axis=0, dtype=float)
 
 
-def mean_and_variance(V: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_variance(V: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance (d,) of rows whose weights sum to one, in two passes."""
     with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` reports what overflows
         shift = first_mean(V)
@@ -34,10 +51,9 @@ def mean_and_variance(V: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, n
         return mean, sum(weights[rows] @ block**2 for rows, block in row_blocks(V, mean))
 
 
-def check_spread(V: np.ndarray, std: np.ndarray, name: str) -> None:
+def check_spread(V: Any, std: np.ndarray, name: str) -> None:
     """Refuse features whose squares leave the range of float64: they would vanish unseen."""
-    small = np.flatnonzero(std < 1e-150)
-    small = small[V[:, small].max(axis=0) > V[:, small].min(axis=0)]
+    small = _varying(V, np.flatnonzero(std < 1e-150))
     large = np.flatnonzero(~(std < 1e150))
     if small.size or large.size:
         column = int(np.r_[large, small][0])
@@ -46,6 +62,15 @@ def check_spread(V: np.ndarray, std: np.ndarray, name: str) -> None:
             f"1e{'+' if large.size else '-'}150, and its square leaves the range of float64; "
             "measure it in another unit."
         )
+
+
+def _varying(V: Any, columns: np.ndarray) -> np.ndarray:
+    """Return those of some columns that are not constant."""
+    changes = np.zeros(len(columns), dtype=bool)
+    if columns.size and not hasattr(V, "dask"):  # a cluster's rows are not fetched for this
+        for _, block in row_blocks(V, dense_rows(V, slice(1))[0]):
+            changes |= block[:, columns].any(axis=0)
+    return columns[changes]
 
 
 def varies(mean: np.ndarray, std: np.ndarray, eps: float) -> np.ndarray:
@@ -85,9 +110,9 @@ class Standardisation(NamedTuple):
         return out
 
 
-def project(V: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def project(V: Any, mean: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return (V - mean) @ weights in the dtype of V."""
-    Z = np.empty((len(V), weights.shape[1]), dtype=V.dtype)
+    Z = np.empty((V.shape[0], weights.shape[1]), dtype=V.dtype)
     for rows, block in row_blocks(V, mean):
         Z[rows] = block @ weights
     return Z

@@ -8,20 +8,15 @@ with whiteners K K' = (S + r I)^-1 of the moments, where their conditioning is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy import linalg
 
-from skcca._features import (
-    BLOCK_ROWS,
-    check_spread,
-    component_signs,
-    first_mean,
-    mean_and_variance,
-    row_blocks,
-)
+from skcca._features import check_spread, component_signs, mean_and_variance
+from skcca._moments import Moments
+from skcca._rows import MappedRows, Rows, rows_of
 from skcca._whitening import (
     NotWellConditioned,
     Options,
@@ -29,10 +24,15 @@ from skcca._whitening import (
     Whitener,
     column_dots,
     data_whitener,
+    in_units,
     moment_whitener,
 )
 
 Array = np.ndarray
+
+
+class NoDirection(ValueError):
+    """Nothing in one view goes with anything in the other."""
 
 
 class PairWeights(Protocol):
@@ -51,28 +51,17 @@ class PairWeights(Protocol):
         """1' W 1."""
 
     @property
-    def diagonal(self) -> bool:
-        """Whether W = diag(row_sums)."""
-
-    @property
     def max_rank(self) -> int | None:
         """Bound of the rank of S_xy, or None."""
 
     def dot(self, Y: Array) -> Array:
         """Return W @ Y."""
 
-    def cross(self, X: Array, Y: Array) -> Array:
-        """Return X' W Y."""
+    def cross_moment(self, x: Rows, y: Rows) -> Array:
+        """Return [X 1]' W [Y 1]."""
 
-
-class Moments(NamedTuple):
-    """Means and covariances over the pairs."""
-
-    mean_x: Array  # (d_x,)
-    mean_y: Array  # (d_y,)
-    cov_x: Array  # (d_x, d_x)
-    cov_y: Array  # (d_y, d_y)
-    cov_xy: Array  # (d_x, d_y)
+    def moments(self, x: Rows, y: Rows) -> Moments:
+        """Return the second moments of both views."""
 
 
 class CanonicalFit(NamedTuple):
@@ -84,6 +73,10 @@ class CanonicalFit(NamedTuple):
     y_weights: Array
     x_loadings: Array  # (d_x, k) correlation of feature and variate
     y_loadings: Array
+    x_cross_loadings: Array  # (d_x, k) correlation of feature and the other view's variate
+    y_cross_loadings: Array
+    x_std: Array  # (d_x,)
+    y_std: Array
     correlations: Array  # (k,) of the variates, descending
     singular_values: Array  # (k,) of T, ridge included
     x_rank: int
@@ -91,61 +84,16 @@ class CanonicalFit(NamedTuple):
     solver: str  # "covariance" or "svd", as it was used
 
 
-def pair_moments(X: Array, Y: Array, pairs: PairWeights) -> Moments:
-    """Return the moments of two views over the pairs, in float64 and one pass over each view.
+def pair_moments(X: Any, Y: Any, pairs: PairWeights, dtype: Any = np.float64) -> Moments:
+    """Return means and covariances of two views over the pairs, in one pass over each view.
 
-    Rows are shifted by the mean of the first block, which keeps the digits that a large mean would
-    cost. Instance pairs share one buffer and one symmetric product for all three covariances.
+    The products of a block are made in `dtype` and added up in float64.
     """
-    shift_x, shift_y = first_mean(X), first_mean(Y)
-    if pairs.diagonal:
-        blocks = _joined_blocks(X, Y, np.concatenate([shift_x, shift_y]))
-        mean, cov = _mean_and_covariance(blocks, pairs.row_sums / pairs.total)
-        d = X.shape[1]
-        mean_x, mean_y = mean[:d], mean[d:]
-        cov_x, cov_y, cov_xy = cov[:d, :d], cov[d:, d:], cov[:d, d:]
-    else:
-        mean_x, cov_x = _mean_and_covariance(row_blocks(X, shift_x), pairs.row_sums / pairs.total)
-        mean_y, cov_y = _mean_and_covariance(
-            row_blocks(Y, shift_y), pairs.column_sums / pairs.total
-        )
-        cov_xy = pairs.cross(X - shift_x, Y - shift_y) / pairs.total - np.outer(mean_x, mean_y)
-    return Moments(mean_x + shift_x, mean_y + shift_y, cov_x, cov_y, cov_xy)
+    x, y = rows_of(X, dtype), rows_of(Y, dtype)
+    return pairs.moments(x, y).centred(x.shift, y.shift)
 
 
-def _joined_blocks(X: Array, Y: Array, shift: Array) -> Iterator[tuple[slice, Array]]:
-    buffer = np.empty((min(BLOCK_ROWS, len(X)), len(shift)))
-    d = X.shape[1]
-    for start in range(0, len(X), BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
-        block = buffer[: len(X[rows])]
-        block[:, :d], block[:, d:] = X[rows], Y[rows]
-        block -= shift
-        yield rows, block
-
-
-def _mean_and_covariance(
-    blocks: Iterator[tuple[slice, Array]], weights: Array
-) -> tuple[Array, Array]:
-    """Return the weighted mean and covariance of rows whose weights sum to one.
-
-    `B.T @ B` is one symmetric rank-k product; NumPy's BLAS throughout, because alternating with
-    SciPy's would make two thread pools wait for each other.
-    """
-    uniform = np.ptp(weights) == 0
-    mean: Array = np.zeros(())  # the first block gives both their shape
-    gram: Array = np.zeros(())
-    for rows, block in blocks:
-        mean = mean + weights[rows] @ block
-        if not uniform:
-            block *= np.sqrt(weights[rows])[:, None]
-        gram = gram + block.T @ block
-    if uniform:
-        gram *= weights[0]
-    return mean, gram - np.outer(mean, mean)
-
-
-def canonical_fit(X: Array, Y: Array, pairs: PairWeights, options: Options) -> CanonicalFit:
+def canonical_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> CanonicalFit:
     """Find the canonical directions of two views, (n_x, d_x) and (n_y, d_y), over the pairs.
 
     Raises
@@ -153,56 +101,94 @@ def canonical_fit(X: Array, Y: Array, pairs: PairWeights, options: Options) -> C
     ValueError
         If a view has no feature that varies, or the two have no correlated direction.
     """
-    solver = options.solver
-    if solver == "auto" and len(X) <= max(X.shape[1], Y.shape[1]):
-        solver = "svd"  # rank deficient in any case, and the cost grows with rows, not features
-    if solver != "svd":
+    wide = X.shape[0] <= X.shape[1] or Y.shape[0] <= Y.shape[1]
+    if options.solver == "svd" or (options.solver == "auto" and wide):
+        return _svd_fit(X, Y, pairs, options)  # the cost grows with rows, not with features
+    with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` reports it
+        if _single_serves(X, Y, pairs, options):
+            try:
+                moments = pair_moments(X, Y, pairs, np.float32)
+                return moment_fit(moments, pairs.max_rank, options, single=True)
+            except NotWellConditioned:
+                pass
+        moments = pair_moments(X, Y, pairs)
+    for V, cov, name in ((X, moments.cov_x, "X"), (Y, moments.cov_y, "y")):
+        check_spread(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name)
+    try:
+        return moment_fit(moments, pairs.max_rank, options, forced=options.solver != "auto")
+    except NotWellConditioned:
+        return _svd_fit(X, Y, pairs, options)
+
+
+def _single_serves(X: Any, Y: Any, pairs: PairWeights, options: Options) -> bool:
+    """Whether products of float32 are exact enough; a sample of the rows tells beforehand."""
+    width = X.shape[1] + Y.shape[1]
+    for side, (V, w) in enumerate(((X, pairs.row_sums), (Y, pairs.column_sums))):
+        if not isinstance(V, np.ndarray) or V.dtype != np.float32 or len(V) < 32 * width:
+            return False
+        step = len(V) // (4 * width)
+        rows = rows_of(V[::step])
+        gram = rows.sums(w[::step])[0]
+        mean = gram[-1, :-1] / gram[-1, -1]
+        cov = gram[:-1, :-1] / gram[-1, -1] - np.outer(mean, mean)
+        std = np.sqrt(np.diag(cov))
+        if not ((std > 1e-12) & (std < 1e12)).all():  # squares must stay in the range of float32
+            return False
+        view = ViewUnits.of(side, mean + rows.shift, std**2, options)
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` reports it
-                moments = pair_moments(X, Y, pairs)
-            for V, cov, name in ((X, moments.cov_x, "X"), (Y, moments.cov_y, "y")):
-                check_spread(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name)
-            return _covariance_fit(moments, pairs.max_rank, options)
+            cov = in_units(cov, view, view)
+            moment_whitener(cov, view.ridge, single=True)
         except NotWellConditioned:
-            pass
-    return _svd_fit(X, Y, pairs, options)
+            return False
+    return True
 
 
-def _covariance_fit(moments: Moments, max_rank: int | None, options: Options) -> CanonicalFit:
-    views, whiteners = [], []
-    for side in (0, 1):
-        cov = moments[2 + side]
-        view = ViewUnits.of(side, moments[side], np.diag(cov), options)
-        cov = cov[np.ix_(view.varying, view.varying)] / np.outer(view.unit, view.unit)
-        whiteners.append(moment_whitener(cov, view.ridge, forced=options.solver != "auto"))
-        views.append(view)
-    x, y = views
-    cross = moments.cov_xy[np.ix_(x.varying, y.varying)] / np.outer(x.unit, y.unit)
+def moment_fit(
+    moments: Moments,
+    max_rank: int | None,
+    options: Options,
+    *,
+    forced: bool = False,
+    single: bool = False,
+) -> CanonicalFit:
+    """Find the canonical directions in the moments, whose memory is used up.
+
+    Raises
+    ------
+    NotWellConditioned
+        If they would lose too many digits, and the route is not forced.
+    """
+    x, y = (
+        ViewUnits.of(side, moments[side], np.diag(moments[2 + side]), options) for side in (0, 1)
+    )
+    whiteners = [
+        moment_whitener(in_units(cov, view, view), view.ridge, forced=forced, single=single)
+        for cov, view in ((moments.cov_x, x), (moments.cov_y, y))
+    ]
+    cross = in_units(moments.cov_xy, x, y)
     T = whiteners[1].whiten(whiteners[0].whiten(cross).T).T
-    return _directions(T, views, whiteners, max_rank, options.n_components, "covariance")
+    return _directions(T, [x, y], whiteners, max_rank, options.n_components, "covariance")
 
 
-def _svd_fit(X: Array, Y: Array, pairs: PairWeights, options: Options) -> CanonicalFit:
-    views, whiteners, scores = [], [], []
+def _svd_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> CanonicalFit:
+    views, whiteners, whitened = [], [], []
     for side, (V, sums) in enumerate(((X, pairs.row_sums), (Y, pairs.column_sums))):
         w = sums / pairs.total
         mean, variance = mean_and_variance(V, w)
         check_spread(V, np.sqrt(variance), "Xy"[side])
         view = ViewUnits.of(side, mean, variance, options)
         whitener = data_whitener(V, w, view)
-        Z = np.empty((len(V), whitener.rank))
-        for rows, block in row_blocks(V, mean):
-            Z[rows] = view.apply(block) @ whitener.matrix
         views.append(view)
         whiteners.append(whitener)
-        scores.append(Z)
-    T = pairs.cross(*scores) / pairs.total
+        matrix = whitener.matrix
+        whitened.append(MappedRows(V, mean, lambda B, view=view, K=matrix: view.apply(B) @ K))
+    T = pairs.cross_moment(*whitened)[:-1, :-1] / pairs.total
     return _directions(T, views, whiteners, pairs.max_rank, options.n_components, "svd")
 
 
 def _directions(
     T: Array,
-    views: list[ViewUnits],
+    views: Sequence[ViewUnits],
     whiteners: Sequence[Whitener],
     max_rank: int | None,
     n_components: int | None,
@@ -216,7 +202,7 @@ def _directions(
     if max_rank is not None:
         support = min(support, max_rank)
     if support == 0:
-        raise ValueError(
+        raise NoDirection(
             "The two views have no correlated direction over the paired rows; "
             "check that the rows (or the classes) of `X` and `y` belong together."
         )
@@ -227,27 +213,28 @@ def _directions(
         whiteners[0].resolved(bases[0], products[0]) & whiteners[1].resolved(bases[1], products[1])
     )
     singular_values = singular_values[kept]
-    weights, loadings, std = [], [], []
-    for view, A, SA in zip(views, bases, products, strict=True):
-        A, SA = A[:, kept], SA[:, kept]
-        s = np.sqrt(column_dots(A, SA))  # below one under a ridge
-        std.append(s)
-        weights.append(view.weights(A / s))
-        loadings.append(view.loadings(SA / s))
+    bases, products = [A[:, kept] for A in bases], [SA[:, kept] for SA in products]
+    # Below one under a ridge.
+    std = [np.sqrt(column_dots(A, SA)) for A, SA in zip(bases, products, strict=True)]
     correlations = np.minimum(singular_values / (std[0] * std[1]), 1.0)
     order = np.argsort(-correlations, kind="stable")  # which a ridge may change
-    signs = component_signs(loadings[0])[order]
+    signs = component_signs(views[0].loadings(products[0] / std[0]))
+    weights, own, cross = [], [], []
+    for view, A, SA, s, other in zip(views, bases, products, std, std[::-1], strict=True):
+        # S_xy K_y V = K_x^-T T V = (S_xx + r I) A diag(singular values)
+        across = (SA + view.ridge * A) * singular_values / other
+        weights.append((view.weights(A / s) * signs)[:, order])
+        own.append((view.loadings(SA / s) * signs)[:, order])
+        cross.append((view.loadings(across) * signs)[:, order])
     return CanonicalFit(
-        views[0].mean,
-        views[1].mean,
-        weights[0][:, order] * signs,
-        weights[1][:, order] * signs,
-        loadings[0][:, order] * signs,
-        loadings[1][:, order] * signs,
+        *(view.mean for view in views),
+        *weights,
+        *own,
+        *cross,
+        *(view.std for view in views),
         correlations[order],
         singular_values[order],
-        whiteners[0].rank,
-        whiteners[1].rank,
+        *(whitener.rank for whitener in whiteners),
         solver,
     )
 

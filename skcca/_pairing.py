@@ -24,6 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skcca._moments import Moments
+from skcca._rows import Rows
+
+_STRIPE = 2**22  # numbers of a stripe of columns, 32 MiB
+
 Array = Any  # numpy array, scipy sparse array or torch tensor
 
 
@@ -68,10 +73,16 @@ class Pairs:
         """Return X' W Y, (d_x, d_y)."""
         return X.T @ self.dot(Y)
 
-    @property
-    def diagonal(self) -> bool:
-        """Whether W = diag(row_sums)."""
-        return False
+    def cross_moment(self, x: Rows, y: Rows) -> np.ndarray:
+        """Return [X 1]' W [Y 1], in stripes of columns."""
+        step = max(1, _STRIPE // len(y))
+        starts = range(0, len(y.shift) + 1, step)
+        return np.hstack([x.combine(self.dot(y.columns(slice(s, s + step)))).T for s in starts])
+
+    def moments(self, x: Rows, y: Rows) -> Moments:
+        """Return the second moments of the rows over the pairs, about their shifts."""
+        gram_x, gram_y = x.sums(self.row_sums)[0], y.sums(self.column_sums)[0]
+        return Moments.of_products(gram_x, gram_y, self.cross_moment(x, y), self.total)
 
     @property
     def max_rank(self) -> int | None:
@@ -96,15 +107,20 @@ def _convert(value: Any, convert: Callable[[Any], Any]) -> Any:
 class InstancePairs(Pairs):
     """W = diag(w): row i with row i."""
 
-    @property
-    def diagonal(self) -> bool:
-        return True
-
     def dot(self, Y: Array) -> Array:
         return self.row_sums[:, None] * Y
 
     def transposed_dot(self, X: Array) -> Array:
         return self.row_sums[:, None] * X
+
+    def cross_moment(self, x: Rows, y: Rows) -> np.ndarray:
+        return x.cross(self.row_sums, y)
+
+    def moments(self, x: Rows, y: Rows) -> Moments:
+        joint = x.beside(y)
+        if joint is None:
+            return super().moments(x, y)
+        return Moments.of_joint_product(joint.sums(self.row_sums)[0], len(x.shift))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,6 +142,14 @@ class FactoredPairs(Pairs):
 
     def cross(self, X: Array, Y: Array) -> Array:
         return (self.x_factor.T @ X).T @ (self.y_factor.T @ Y)
+
+    def cross_moment(self, x: Rows, y: Rows) -> np.ndarray:
+        return x.combine(self.x_factor).T @ y.combine(self.y_factor)
+
+    def moments(self, x: Rows, y: Rows) -> Moments:
+        gram_x, sums_x = x.sums(self.row_sums, self.x_factor)
+        gram_y, sums_y = y.sums(self.column_sums, self.y_factor)
+        return Moments.of_products(gram_x, gram_y, sums_x.T @ sums_y, self.total)
 
     @property
     def max_rank(self) -> int | None:
@@ -180,6 +204,13 @@ class BlendedPairs(Pairs):
 
     def cross(self, X: Array, Y: Array) -> Array:
         return self._sum(lambda part: part.cross(X, Y))
+
+    def cross_moment(self, x: Rows, y: Rows) -> np.ndarray:
+        return self._sum(lambda part: part.cross_moment(x, y))
+
+    def moments(self, x: Rows, y: Rows) -> Moments:
+        first, second = (part.moments(x, y) for part in self.parts)
+        return first.times(self.shares[0]) + second.times(self.shares[1])
 
 
 def instance_pairs(weights: Array) -> InstancePairs:
