@@ -21,6 +21,7 @@ from skcca._compat import (
     _fit_context,
     _get_container_adapter,
     rng_from,
+    to_numpy,
 )
 from skcca._features import component_signs, loadings
 from skcca._labels import encode_labels
@@ -48,6 +49,8 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
         "component_scaling": [StrOptions({"unit", "correlation"})],
     }
     _class_paired: ClassVar[bool] = False
+    # Whether sparse matrices, Dask arrays and arrays of other namespaces are used as they are.
+    _native_input: ClassVar[bool] = False
 
     # Requested by default, so that routing needs no set_fit_request.
     __metadata_request__fit: ClassVar[dict] = {"labels": True, "sample_weight": True}
@@ -144,9 +147,12 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
     def _project(self, V: np.ndarray, side: str) -> np.ndarray:
         raise NotImplementedError
 
-    def _check_view(self, V: Any, side: str, *, reset: bool) -> np.ndarray:
+    def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> Any:
         check = check_first_view if side == "x" else check_second_view
-        return check(self, V, reset=reset)
+        return check(self, V, reset=reset, least=least)
+
+    def _require_namespace(self, X: Any, method: str) -> None:
+        """Refuse a first view of another array namespace than that of `fit`."""
 
     def _pairs(self, labels: Labels | None, weights: Weights, rng: np.random.Generator) -> Pairs:
         self._check_labels(labels)
@@ -243,6 +249,7 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
             If the input does not fit what was seen in `fit`; the message names the right call.
         """
         check_is_fitted(self)
+        self._require_namespace(X, "transform")
         name = type(self).__name__
         if isinstance(X, Views):
             if y is not None:
@@ -320,9 +327,11 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
             )
         return list(views)
 
-    def _wrap(self, Z: np.ndarray, original: Any, side: str) -> Any:
+    def _wrap(self, Z: Any, original: Any, side: str) -> Any:
         """Return finite scores in the container that `set_output` asks for."""
-        if not np.isfinite(Z).all():
+        if hasattr(Z, "dask"):
+            return Z  # not computed yet
+        if not np.isfinite(to_numpy(Z)).all():
             raise ValueError(
                 f"{type(self).__name__}: scores of `{'X' if side == 'x' else 'y'}` leave the range "
                 f"of {Z.dtype}; its rows are far outside of what was seen in fit."
@@ -379,9 +388,10 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
         if X is None or y is None:
             raise ValueError(f"{name}: score needs both views: score(X, y) or score(Views(X, y)).")
         V, W = self._check_view(X, "x", reset=False), self._check_view(y, "y", reset=False)
-        if min(len(V), len(W)) < 3:
+        n_rows = min(V.shape[0], W.shape[0])
+        if n_rows < 3:
             raise ValueError(
-                f"{name}: score needs 3 rows at least; got {min(len(V), len(W))}. "
+                f"{name}: score needs 3 rows at least; got {n_rows}. "
                 "Two points always correlate perfectly."
             )
         unpaired = self._class_paired and isinstance(labels, tuple)
@@ -390,10 +400,10 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
         weights = check_weights(sample_weight, V, W, unpaired=unpaired)
         pairs: Pairs = instance_pairs(weights.x)
         if self._class_paired and labels is not None:
-            members = encode_labels(labels, len(V), len(W), name)
+            members = encode_labels(labels, V.shape[0], W.shape[0], name)
             rng = rng_from(getattr(self, "random_state", None))
             pairs = self._pairs(members, weights, rng)
-        scores = self._project(V, "x"), self._project(W, "y")
+        scores = [to_numpy(self._project(A, side)) for A, side in ((V, "x"), (W, "y"))]
         return float(pair_correlations(*scores, pairs).sum())
 
     def __sklearn_tags__(self):

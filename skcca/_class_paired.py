@@ -57,12 +57,7 @@ class ClassPairedMixin:
         """Set `classes_`, and refuse or report labels that leave rows without a partner."""
         name, labels = type(self).__name__, data.labels
         if labels is None:
-            warnings.warn(
-                f"{name}: no labels were given, so each row is its own class and the pairs are "
-                "those of the rows; pass labels=, or fit(Views(X, y), labels).",
-                UserWarning,
-                stacklevel=4,
-            )
+            self._warn_of_no_labels()
             return
         in_x, in_y = labels.x.sum(axis=0) > 0, labels.y.sum(axis=0) > 0
         shared = int(np.count_nonzero(in_x & in_y))
@@ -81,3 +76,11 @@ class ClassPairedMixin:
                     UserWarning,
                     stacklevel=4,
                 )
+
+    def _warn_of_no_labels(self) -> None:
+        warnings.warn(
+            f"{type(self).__name__}: no labels were given, so each row is its own class and the "
+            "pairs are those of the rows; pass labels=, or fit(Views(X, y), labels).",
+            UserWarning,
+            stacklevel=5,
+        )

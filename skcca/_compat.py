@@ -71,4 +71,8 @@ def array_namespace(array: Any) -> Any:
 
 def to_numpy(array: Any) -> np.ndarray:
     """Return an array of any namespace and device as NumPy's."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "detach"):  # a tensor outlives the dispatch it was fitted under
+        return array.detach().cpu().numpy()
     return _convert_to_numpy(array, array_namespace(array))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._compat import to_numpy
+from skcca._compat import array_namespace, to_numpy
 
 _BLOCK_ROWS = 2048
 _BLOCK_NUMBERS = 2**22  # 32 MiB
@@ -19,7 +19,7 @@ _BLOCK_NUMBERS = 2**22  # 32 MiB
 
 def dense_rows(V: Any, rows: slice) -> np.ndarray:
     """Return some rows as a NumPy array, whatever holds them; a view where it can be one."""
-    block = V[rows]
+    block = V[slice(*rows.indices(V.shape[0])), :]
     if hasattr(block, "toarray"):
         return block.toarray()
     return np.asarray(block if isinstance(block, np.ndarray) else to_numpy(block))
@@ -30,12 +30,24 @@ def block_rows(width: int, most: int = _BLOCK_ROWS) -> int:
     return max(1, min(most, _BLOCK_NUMBERS // width))
 
 
+def block_slices(n_rows: int, step: int) -> Iterator[slice]:
+    """Yield the places of the blocks."""
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
 def row_blocks(V: Any, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the place and the float64 copy ``V[place] - shift`` of each block of rows."""
-    step = block_rows(V.shape[1])
-    for start in range(0, V.shape[0], step):
-        rows = slice(start, start + step)
+    for rows in block_slices(V.shape[0], block_rows(V.shape[1])):
         yield rows, dense_rows(V, rows) - shift
+
+
+def take(V: Any, rows: np.ndarray) -> Any:
+    """Return some rows of V in its own kind."""
+    if is_native(V):
+        return V[rows]
+    xp = array_namespace(V)
+    return xp.take(V, xp.asarray(rows, device=V.device), axis=0)
 
 
 def first_mean(V: Any) -> np.ndarray:
@@ -55,6 +67,8 @@ def check_spread(V: Any, std: np.ndarray, name: str) -> None:
     """Refuse features whose squares leave the range of float64: they would vanish unseen."""
     small = _varying(V, np.flatnonzero(std < 1e-150))
     large = np.flatnonzero(~(std < 1e150))
+    if hasattr(V, "dask") and not np.isfinite(std).all():  # the others were looked through
+        raise ValueError(f"`{name}` contains NaN or infinity; drop or fill those rows.")
     if small.size or large.size:
         column = int(np.r_[large, small][0])
         raise ValueError(
@@ -78,9 +92,9 @@ def varies(mean: np.ndarray, std: np.ndarray, eps: float) -> np.ndarray:
     return std > 4 * eps * np.abs(mean)
 
 
-def working_eps(dtype: np.dtype) -> float:
-    """Return the relative precision of input of this dtype."""
-    return float(max(np.finfo(dtype).eps, np.finfo(float).eps))
+def working_eps(dtype: Any) -> float:
+    """Return the relative precision of input of this dtype, of any namespace."""
+    return float(np.finfo(np.float32 if "float32" in str(dtype) else np.float64).eps)
 
 
 class Standardisation(NamedTuple):
@@ -110,8 +124,43 @@ class Standardisation(NamedTuple):
         return out
 
 
-def project(V: Any, mean: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return (V - mean) @ weights in the dtype of V."""
+def like(A: np.ndarray, V: Any) -> Any:
+    """Return a NumPy array in the namespace and on the device of V."""
+    if is_native(V):
+        return A
+    xp = array_namespace(V)
+    # Apple's GPUs know no float64.
+    dtype = xp.float32 if "mps" in str(V.device) else xp.float64
+    return xp.asarray(np.ascontiguousarray(A), dtype=dtype, device=V.device)
+
+
+def follow(Y: Any, X: Any) -> Any:
+    """Return Y in the namespace and on the device of X, in its own dtype."""
+    if is_native(X):
+        return Y if is_native(Y) else to_numpy(Y)
+    xp = array_namespace(X)
+    if not is_native(Y) and array_namespace(Y) is xp and Y.device == X.device:
+        return Y
+    return xp.asarray(dense_rows(Y, slice(None)), device=X.device)
+
+
+def is_native(V: Any) -> bool:
+    """Whether V is a NumPy array, or sparse, or a Dask array of these."""
+    return isinstance(V, np.ndarray) or hasattr(V, "toarray") or hasattr(V, "dask")
+
+
+def project(V: Any, mean: Any, weights: Any) -> Any:
+    """Return (V - mean) @ weights in the dtype of V and where V lies; of a Dask array lazily."""
+    mean, weights = to_numpy(mean), to_numpy(weights)
+    if hasattr(V, "dask"):
+        chunks = (V.chunks[0], (weights.shape[1],))
+        V = V.rechunk({1: -1})
+        return V.map_blocks(project, mean, weights, dtype=V.dtype, chunks=chunks)
+    if hasattr(V, "toarray"):
+        return np.asarray(V @ weights - mean @ weights).astype(V.dtype)
+    if not is_native(V):
+        mean, weights, xp = like(mean, V), like(weights, V), array_namespace(V)
+        return xp.astype((xp.astype(V, mean.dtype) - mean) @ weights, V.dtype)
     Z = np.empty((V.shape[0], weights.shape[1]), dtype=V.dtype)
     for rows, block in row_blocks(V, mean):
         Z[rows] = block @ weights

@@ -18,6 +18,8 @@ from skcca._features import check_spread, component_signs, mean_and_variance
 from skcca._moments import Moments
 from skcca._rows import MappedRows, Rows, rows_of
 from skcca._whitening import (
+    CholeskyWhitener,
+    NoDirection,
     NotWellConditioned,
     Options,
     ViewUnits,
@@ -29,10 +31,6 @@ from skcca._whitening import (
 )
 
 Array = np.ndarray
-
-
-class NoDirection(ValueError):
-    """Nothing in one view goes with anything in the other."""
 
 
 class PairWeights(Protocol):
@@ -82,6 +80,7 @@ class CanonicalFit(NamedTuple):
     x_rank: int
     y_rank: int
     solver: str  # "covariance" or "svd", as it was used
+    poor: bool = False  # whether moments had to serve although their condition costs digits
 
 
 def pair_moments(X: Any, Y: Any, pairs: PairWeights, dtype: Any = np.float64) -> Moments:
@@ -101,7 +100,7 @@ def canonical_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> Canon
     ValueError
         If a view has no feature that varies, or the two have no correlated direction.
     """
-    wide = X.shape[0] <= X.shape[1] or Y.shape[0] <= Y.shape[1]
+    wide = not hasattr(X, "dask") and any(V.shape[0] <= V.shape[1] for V in (X, Y))
     if options.solver == "svd" or (options.solver == "auto" and wide):
         return _svd_fit(X, Y, pairs, options)  # the cost grows with rows, not with features
     with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` reports it
@@ -114,8 +113,10 @@ def canonical_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> Canon
         moments = pair_moments(X, Y, pairs)
     for V, cov, name in ((X, moments.cov_x, "X"), (Y, moments.cov_y, "y")):
         check_spread(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name)
+    # The rows of a cluster are not fetched for a second look.
+    forced = options.solver == "covariance" or hasattr(X, "dask")
     try:
-        return moment_fit(moments, pairs.max_rank, options, forced=options.solver != "auto")
+        return moment_fit(moments, pairs.max_rank, options, forced=forced)
     except NotWellConditioned:
         return _svd_fit(X, Y, pairs, options)
 
@@ -126,7 +127,7 @@ def _single_serves(X: Any, Y: Any, pairs: PairWeights, options: Options) -> bool
     for side, (V, w) in enumerate(((X, pairs.row_sums), (Y, pairs.column_sums))):
         if not isinstance(V, np.ndarray) or V.dtype != np.float32 or len(V) < 32 * width:
             return False
-        step = len(V) // (4 * width)
+        step = len(V) // (3 * V.shape[1])
         rows = rows_of(V[::step])
         gram = rows.sums(w[::step])[0]
         mean = gram[-1, :-1] / gram[-1, -1]
@@ -167,7 +168,8 @@ def moment_fit(
     ]
     cross = in_units(moments.cov_xy, x, y)
     T = whiteners[1].whiten(whiteners[0].whiten(cross).T).T
-    return _directions(T, [x, y], whiteners, max_rank, options.n_components, "covariance")
+    found = _directions(T, [x, y], whiteners, max_rank, options.n_components, "covariance")
+    return found._replace(poor=not all(isinstance(w, CholeskyWhitener) for w in whiteners))
 
 
 def _svd_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> CanonicalFit:
@@ -231,7 +233,7 @@ def _directions(
         *weights,
         *own,
         *cross,
-        *(view.std for view in views),
+        *(np.where(view.varying, view.std, 0.0) for view in views),
         correlations[order],
         singular_values[order],
         *(whitener.rank for whitener in whiteners),

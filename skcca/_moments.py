@@ -62,7 +62,7 @@ class Moments(NamedTuple):
 
 
 def _subtract_outer(A: Array, u: Array, v: Array, step: int = 256) -> None:
-    """A -= u v', in stripes: at these sizes one more matrix counts."""
+    """Subtract u v' in place, in stripes: at these sizes one more matrix counts."""
     for start in range(0, A.shape[1], step):
         columns = slice(start, start + step)
         A[:, columns] -= np.outer(u, v[columns])

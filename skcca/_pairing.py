@@ -226,9 +226,10 @@ def class_pairs(labels: Labels, weights: Weights, pair_weight: str = "pair") -> 
     x, y = _weighted(labels.x, weights.x), _weighted(labels.y, weights.y)
     x_counts, y_counts = x.sum(axis=0), y.sum(axis=0)
     if pair_weight == "row":
-        x = sparse.csr_array(x.multiply(_inverse(np.sqrt(x_counts * y_counts))))
+        x = sparse.csr_array(x.multiply(inverse(np.sqrt(x_counts * y_counts))))
         x_counts = x.sum(axis=0)
-    rank = _rank(labels, np.flatnonzero(x_counts * y_counts > 0))
+    overlaps = [(L.T @ L).toarray() for L in (labels.x, labels.y)] if labels.multilabel else []
+    rank = shared_rank(np.flatnonzero(x_counts * y_counts > 0), overlaps)
     return FactoredPairs(
         x @ y_counts, y @ x_counts, float(x_counts @ y_counts), sparse.csr_array(x), y, rank
     )
@@ -280,8 +281,8 @@ def cyclic_pairs(
     if pair_weight == "row":
         x_counts = np.bincount(x_line.codes, weights.x, minlength=len(partners))
         y_counts = np.bincount(y_line.codes, weights.y, minlength=len(partners))
-        pairs = x_counts * y_counts * _inverse(y_line.counts) * partners
-        x_scale = x_scale * (np.sqrt(x_counts * y_counts) * _inverse(pairs))[x_line.codes]
+        pairs = x_counts * y_counts * inverse(y_line.counts) * partners
+        x_scale = x_scale * (np.sqrt(x_counts * y_counts) * inverse(pairs))[x_line.codes]
     order = (x_line.order, y_line.order, x_begin, x_end, y_begin, y_end)
     draft = CyclicPairs(np.empty(0), np.empty(0), 0.0, x_scale, y_scale, *order)
     row_sums = draft.dot(np.ones((len(y_scale), 1)))[:, 0]
@@ -361,17 +362,25 @@ def _weighted(membership: sparse.csr_array, weights: np.ndarray) -> sparse.csr_a
     return sparse.csr_array(membership.multiply(weights[:, None]))
 
 
-def _inverse(counts: np.ndarray) -> np.ndarray:
+def inverse(counts: np.ndarray) -> np.ndarray:
+    """Return 1 / counts, and 0 for none."""
     return np.divide(1.0, counts, out=np.zeros(len(counts)), where=counts > 0)
 
 
-def _rank(labels: Labels, shared: np.ndarray) -> int:
+def shared_rank(shared: np.ndarray, overlaps: list[np.ndarray]) -> int:
     """Bound the rank of the centred X' W Y by that of the shared tags, less one for the mean.
 
     S_xy = X' L_x (I - s_y s_x' / N) L_y' Y / N with s = L' 1, and the bracket sends s_y, which lies
     in the row space of L_y, to zero; alike for L_x.
+
+    Parameters
+    ----------
+    shared : ndarray of int
+        The classes or tags that both views have.
+    overlaps : list of ndarray of shape (n_tags, n_tags)
+        L'L of each view; empty for classes, of which a row has one.
     """
-    if not labels.multilabel or len(shared) == 0:
-        return max(len(shared) - 1, 0)
-    grams = ((L[:, shared].T @ L[:, shared]).toarray() for L in (labels.x, labels.y))
-    return max(min(int(np.linalg.matrix_rank(gram, hermitian=True)) for gram in grams) - 1, 0)
+    if not len(shared):
+        return 0
+    ranks = [np.linalg.matrix_rank(o[np.ix_(shared, shared)], hermitian=True) for o in overlaps]
+    return min([len(shared), *map(int, ranks)]) - 1

@@ -18,7 +18,7 @@ from scipy import linalg, sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skcca._compat import array_namespace
-from skcca._features import block_rows, dense_rows, first_mean
+from skcca._features import block_rows, block_slices, dense_rows, first_mean, is_native, like
 
 Array = np.ndarray
 
@@ -60,7 +60,7 @@ class Rows:
 
     def block(self, rows: slice) -> Any:
         """Return [V 1] of some rows; the next block overwrites it."""
-        n = len(range(*rows.indices(len(self))))
+        n = rows.stop - rows.start
         if len(self._buffer) < n:
             self._buffer = np.empty((n, len(self.shift) + 1), dtype=self.dtype)
         block, start = self._buffer[:n], 0
@@ -75,8 +75,7 @@ class Rows:
     def blocks(self, most: int | None = None) -> Iterator[tuple[slice, Any]]:
         """Yield place and content of each block of at most so many rows."""
         step = self.block_rows if most is None else min(most, self.block_rows)
-        for start in range(0, len(self), step):
-            rows = slice(start, start + step)
+        for rows in block_slices(len(self), step):
             yield rows, self.block(rows)
 
     def sums(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
@@ -104,7 +103,7 @@ class Rows:
 
     def combine(self, factor: Any) -> Array:
         """Return F' [V 1]."""
-        return sum(_to_host(_like(factor[rows], B).T @ B) for rows, B in self.blocks())
+        return sum(_to_host(_factor_of(factor, rows, B).T @ B) for rows, B in self.blocks())
 
     def cross(self, weights: Array, other: Rows) -> Array:
         """Return [V 1]' diag(w) [U 1]."""
@@ -141,7 +140,7 @@ class _PlainRows(Rows):
         for rows, block in self.blocks():
             gram = gram + block.T @ _scaled(block, weights[rows])
             if factor is not None:
-                combined = combined + _like(factor[rows], block).T @ block
+                combined = combined + _factor_of(factor, rows, block).T @ block
         return _to_host(gram), None if factor is None else _to_host(combined)
 
 
@@ -150,14 +149,11 @@ class NamespaceRows(_PlainRows):
 
     def block(self, rows: slice) -> Any:
         """Return [V 1] of some rows, on their device."""
-        xp, device = array_namespace(self.views[0]), self.views[0].device
-        # Apple's GPUs know no float64.
-        dtype = xp.float32 if "mps" in str(device) else xp.float64
-        parts = [xp.astype(V[rows, :], dtype) for V in self.views]
-        block = xp.concat(
-            [*parts, xp.ones((parts[0].shape[0], 1), dtype=dtype, device=device)], axis=1
-        )
-        return block - xp.asarray(np.append(self.shift, 0.0), dtype=dtype, device=device)
+        xp = array_namespace(self.views[0])
+        shift = like(np.append(self.shift, 0.0), self.views[0])
+        parts = [xp.astype(V[rows, :], shift.dtype) for V in self.views]
+        ones = xp.ones((parts[0].shape[0], 1), dtype=shift.dtype, device=shift.device)
+        return xp.concat([*parts, ones], axis=1) - shift
 
 
 class SparseRows(_PlainRows):
@@ -188,9 +184,9 @@ def rows_of(V: Any, dtype: Any = np.float64) -> Rows:
         Precision of the products of a block of a NumPy array.
     """
     if hasattr(V, "dask"):
-        from skcca._dask import DaskRows
+        from skcca._dask import dask_rows
 
-        return DaskRows([V], [first_mean(V)])
+        return dask_rows(V)
     if sparse.issparse(V) and _stays_sparse(V):
         return SparseRows(V)
     if isinstance(V, np.ndarray) or sparse.issparse(V):
@@ -214,15 +210,12 @@ def _scaled(block: Any, weights: Array) -> Any:
     """Return diag(w) B."""
     if sparse.issparse(block):
         return sparse.diags_array(weights) @ block
-    return _like(weights[:, None], block) * block
+    return like(weights[:, None], block) * block
 
 
-def _like(A: Any, block: Any) -> Any:
-    """Return a NumPy or sparse array in a kind that multiplies the block."""
-    if isinstance(block, np.ndarray) or sparse.issparse(block):
-        return A
-    dense = A.toarray() if sparse.issparse(A) else np.ascontiguousarray(A)
-    return array_namespace(block).asarray(dense, dtype=block.dtype, device=block.device)
+def _factor_of(factor: Any, rows: slice, block: Any) -> Any:
+    """Return F of the block's rows, dense where the block is of another namespace."""
+    return factor[rows] if is_native(block) else like(dense_rows(factor, rows), block)
 
 
 def _to_host(A: Any) -> Array:

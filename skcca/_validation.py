@@ -13,14 +13,15 @@ from sklearn.utils.validation import check_array
 
 from skcca._compat import (
     _check_sample_weight,
+    array_namespace,
+    to_numpy,
     validate_data,
     validate_parameter_constraints,
 )
+from skcca._features import follow, take
 from skcca._labels import encode_labels
 from skcca._pairing import Labels, Weights
 from skcca._views import Views
-
-FLOATS = [np.float64, np.float32]  # float32 stays, everything else becomes float64
 
 
 class TrainingData(NamedTuple):
@@ -33,9 +34,21 @@ class TrainingData(NamedTuple):
 
 
 def check_fit(
-    estimator: Any, X: Any, y: Any, labels: Any, sample_weight: Any, *, class_paired: bool
+    estimator: Any,
+    X: Any,
+    y: Any,
+    labels: Any,
+    sample_weight: Any,
+    *,
+    class_paired: bool,
+    reset: bool = True,
+    batch: bool = False,
 ) -> TrainingData:
-    """Validate the arguments of `fit` and set what it learns of the input on the estimator."""
+    """Validate the arguments of `fit` and set what it learns of the input on the estimator.
+
+    A batch of `partial_fit` may have one row alone, and its weights keep their scale; one that is
+    not the first (``reset=False``) must fit what was seen before.
+    """
     name = type(estimator).__name__
     names = None
     if isinstance(X, Views):
@@ -59,18 +72,25 @@ def check_fit(
     if not unpaired:
         for other, what in ((y, "y"), (labels, "labels"), (sample_weight, "sample_weight")):
             _check_same_index(name, X, other, what)
-    X = estimator._check_view(X, "x", reset=True)
-    Y = estimator._check_view(y, "y", reset=True)
+    least = 1 if batch else 2
+    X = estimator._check_view(X, "x", reset=reset, least=least)
+    Y = follow(estimator._check_view(y, "y", reset=reset, least=least), X)
+    if hasattr(X, "dask") != hasattr(Y, "dask"):
+        raise ValueError(
+            f"{name}: one view is a Dask array and the other is not; make both Dask arrays: "
+            "dask.array.from_array(y, chunks)."
+        )
     if not unpaired:
         _check_same_rows(name, X, Y)
-    encoded = None if labels is None else encode_labels(labels, len(X), len(Y), name)
-    weights = check_weights(sample_weight, X, Y, unpaired=unpaired)
-    if names is None:
+    encoded = None if labels is None else encode_labels(labels, X.shape[0], Y.shape[0], name)
+    weights = check_weights(sample_weight, X, Y, unpaired=unpaired, relative=not batch)
+    if reset:
         vars(estimator).pop("view_names_in_", None)
-    else:
-        estimator.view_names_in_ = names
+        if names is not None:
+            estimator.view_names_in_ = names
     data = TrainingData(X, Y, encoded if class_paired else None, weights)
-    return data if estimator._keeps_weightless_rows else _drop_weightless(data)
+    whole = batch or estimator._keeps_weightless_rows or hasattr(X, "dask")
+    return data if whole else _drop_weightless(data)
 
 
 def per_view(value: Any) -> tuple[Any, Any]:
@@ -100,21 +120,28 @@ def check_pairs_of_values(estimator: Any) -> None:
                 raise ValueError(f"{type(estimator).__name__}: `{name}`={value!r} must be finite.")
 
 
-def check_second_view(estimator: Any, y: Any, *, reset: bool) -> np.ndarray:
+def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) -> Any:
     """Validate a 2-D second view as `validate_data` does the first."""
     name = type(estimator).__name__
     refuse_masked(y, "y")
     columns = _column_names(y)
-    Y = check_array(
-        y,
-        dtype=FLOATS,
-        ensure_2d=False,
-        ensure_min_samples=2 if reset else 1,
-        estimator=estimator,
-        input_name="y",
-    )
-    Y = Y.reshape(-1, 1) if Y.ndim == 1 else Y
+    y = _own_kind(estimator, y)
+    if hasattr(y, "dask") and estimator._native_input:
+        Y = _check_dask(y, "y")
+    else:
+        Y = check_array(
+            y,
+            accept_sparse="csr" if estimator._native_input else False,
+            dtype=_float_dtypes(y),
+            ensure_2d=False,
+            ensure_min_samples=least,
+            estimator=estimator,
+            input_name="y",
+        )
+    one_column = Y.ndim == 1
+    Y = Y[:, None] if one_column else Y
     if reset:
+        estimator._y_is_one_column = one_column
         estimator.n_features_y_in_ = Y.shape[1]
         vars(estimator).pop("feature_names_y_in_", None)
         if columns is not None:
@@ -155,18 +182,66 @@ def refuse_masked(V: Any, name: str) -> None:
         )
 
 
-def check_first_view(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+def check_first_view(estimator: Any, X: Any, *, reset: bool, least: int = 1) -> Any:
     """Validate a 2-D first view."""
     refuse_masked(X, "X")
+    X = _own_kind(estimator, X)
+    if hasattr(X, "dask") and estimator._native_input:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return _check_dask(X, "X")
     return validate_data(
-        estimator, X, reset=reset, dtype=FLOATS, ensure_min_samples=2 if reset else 1
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr" if estimator._native_input else False,
+        dtype=_float_dtypes(X),
+        ensure_min_samples=least,
     )
 
 
-def check_weights(sample_weight: Any, X: Any, Y: Any, *, unpaired: bool) -> Weights:
-    """Return non-negative weights of the rows of both views."""
+def _own_kind(estimator: Any, V: Any) -> Any:
+    """Return an array of another namespace as NumPy's, unless the estimator computes in it."""
+    foreign = hasattr(V, "__dlpack__") and not isinstance(V, np.ndarray)
+    return to_numpy(V) if foreign and not estimator._native_input else V
+
+
+def _float_dtypes(V: Any) -> list:
+    """Return the dtypes that stay as they are; everything else becomes the first."""
+    foreign = hasattr(V, "__dlpack__") and not isinstance(V, np.ndarray)
+    xp = array_namespace(V) if foreign else np
+    return [xp.float64, xp.float32]
+
+
+def _check_dask(V: Any, name: str) -> Any:
+    """Return a 2-D Dask array of floats whose chunks are of known size, without computing it."""
+    if V.ndim != 2 or np.isnan(V.shape[0]):
+        raise ValueError(
+            f"`{name}` is a Dask array of shape {V.shape}; it must have two dimensions and rows "
+            f"whose number is known: {name}.compute_chunk_sizes()."
+        )
+    return V if V.dtype in (np.float64, np.float32) else V.astype(np.float64)
+
+
+def check_scores(estimator: Any, Z: Any) -> Any:
+    """Validate scores for `inverse_transform`."""
+    if hasattr(Z, "dask"):
+        Z = _check_dask(Z, "X")
+    else:
+        Z = check_array(Z, dtype=_float_dtypes(Z), estimator=estimator, input_name="X")
+    if Z.shape[1] != estimator.n_components_:
+        raise ValueError(
+            f"{type(estimator).__name__}: scores have {estimator.n_components_} columns, one for "
+            f"each component; got {Z.shape[1]}. Give what transform returned."
+        )
+    return Z
+
+
+def check_weights(
+    sample_weight: Any, X: Any, Y: Any, *, unpaired: bool, relative: bool = True
+) -> Weights:
+    """Return non-negative weights of the rows of both views, at most 1 if relative."""
     if not unpaired:
-        w = _row_weights(sample_weight, X)
+        w = _row_weights(sample_weight, X, relative)
         return Weights(w, w)
     if sample_weight is None:
         sample_weight = (None, None)
@@ -175,15 +250,21 @@ def check_weights(sample_weight: Any, X: Any, Y: Any, *, unpaired: bool) -> Weig
             "`sample_weight` must be a tuple (weights_x, weights_y) when `labels` is one, because "
             "the rows of unpaired views have weights of their own."
         )
-    return Weights(_row_weights(sample_weight[0], X), _row_weights(sample_weight[1], Y))
+    x, y = zip(sample_weight, (X, Y), strict=True)
+    return Weights(_row_weights(*x, relative), _row_weights(*y, relative))
 
 
-def _row_weights(weights: Any, V: Any) -> np.ndarray:
+def _row_weights(weights: Any, V: Any, relative: bool) -> np.ndarray:
+    n_rows = V.shape[0]
     if weights is None:
-        return np.ones(len(V))
+        return np.broadcast_to(1.0, n_rows)  # takes no memory
+    if hasattr(weights, "__dlpack__"):
+        weights = to_numpy(weights)
     checked = _check_sample_weight(
-        weights, np.empty((len(V), 0)), dtype=np.float64, ensure_non_negative=True
+        weights, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True
     )
+    if not relative:
+        return checked
     if not checked.any():
         raise ValueError("`sample_weight` is zero for every row; at least two must count.")
     return checked / checked.max()  # their scale does not matter, but their products must be finite
@@ -220,7 +301,9 @@ def _could_be_tags(y: Any) -> bool:
 
 def _doubt_second_view(name: str, y: Any) -> None:
     """Refuse text, and doubt 1-D integers, as a second view: they are most likely the labels."""
-    array = np.asarray(y)
+    if getattr(y, "ndim", None) == 2:
+        return
+    array = to_numpy(y) if hasattr(y, "__dlpack__") else np.asarray(y)
     if array.ndim != 1:
         return
     if array.dtype.kind in "USO" and any(isinstance(value, str) for value in array):
@@ -238,10 +321,10 @@ def _doubt_second_view(name: str, y: Any) -> None:
 
 
 def _check_same_rows(name: str, X: Any, Y: Any) -> None:
-    if len(X) != len(Y):
+    if X.shape[0] != Y.shape[0]:
         raise ValueError(
-            f"{name}: `X` has {len(X)} rows but `y` has {len(Y)}; row i of one must belong to row "
-            "i of the other. Class-paired estimators take views of different lengths with "
+            f"{name}: `X` has {X.shape[0]} rows but `y` has {Y.shape[0]}; row i of one must belong "
+            "to row i of the other. Class-paired estimators take views of different lengths with "
             "labels=(labels_x, labels_y)."
         )
 
@@ -265,12 +348,12 @@ def _check_same_index(name: str, X: Any, y: Any, what: str = "y") -> None:
 
 def _drop_weightless(data: TrainingData) -> TrainingData:
     """Leave out rows of weight zero, which then equal rows that were never there."""
-    x_rows, y_rows = np.flatnonzero(data.weights.x), np.flatnonzero(data.weights.y)
-    if len(x_rows) == len(data.X) and len(y_rows) == len(data.Y):
+    if all(w.all() for w in data.weights):
         return data
+    x_rows, y_rows = np.flatnonzero(data.weights.x), np.flatnonzero(data.weights.y)
     return TrainingData(
-        data.X[x_rows],
-        data.Y[y_rows],
+        take(data.X, x_rows),
+        take(data.Y, y_rows),
         None if data.labels is None else data.labels.take(x_rows, y_rows),
         Weights(data.weights.x[x_rows], data.weights.y[y_rows]),
     )

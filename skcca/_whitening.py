@@ -48,6 +48,10 @@ class Options(NamedTuple):
     eps: tuple[float, float] = (0.0, 0.0)
 
 
+class NoDirection(ValueError):
+    """Nothing in one view goes with anything in the other."""
+
+
 class NotWellConditioned(Exception):
     """The covariance route would lose digits."""
 
@@ -68,7 +72,7 @@ class ViewUnits(NamedTuple):
         std = np.sqrt(np.maximum(variance, 0.0))
         varying = varies(mean, std, eps)
         if not varying.any():
-            raise ValueError(
+            raise NoDirection(
                 f"`{'Xy'[side]}` has no feature that varies over the paired rows "
                 f"({len(mean)} constant); canonical correlation needs one at least."
             )
@@ -105,7 +109,7 @@ def in_units(cov: Array, rows: ViewUnits, columns: ViewUnits) -> Array:
     return cov
 
 
-class _CholeskyWhitener(NamedTuple):
+class CholeskyWhitener(NamedTuple):
     """K = L^-T with L L' = S + r I."""
 
     factor: Array
@@ -165,7 +169,7 @@ class _SpectralWhitener(NamedTuple):
         return np.ones(A.shape[1], dtype=bool)
 
 
-Whitener = _CholeskyWhitener | _SpectralWhitener
+Whitener = CholeskyWhitener | _SpectralWhitener
 
 
 def moment_whitener(
@@ -182,7 +186,7 @@ def moment_whitener(
     factor, info = linalg.lapack.dpotrf(regularised, lower=True, clean=True, overwrite_a=True)
     rcond = linalg.lapack.dpocon(factor, norm, uplo="L")[0] if info == 0 else 0.0
     if rcond * norm >= _SAFE_SINGLE if single else rcond >= _SAFE_RCOND:
-        return _CholeskyWhitener(factor, cov)
+        return CholeskyWhitener(factor, cov)
     if not forced:
         raise NotWellConditioned
     values, vectors = linalg.eigh(cov)

@@ -2,73 +2,15 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
-from sklearn.covariance import ledoit_wolf_shrinkage
-
-from skcca._base import TwoViewTransformer
 from skcca._class_paired import ClassPairedMixin
-from skcca._compat import Interval, StrOptions
-from skcca._features import project, working_eps
-from skcca._linalg import canonical_fit
-from skcca._pairing import Pairs
-from skcca._validation import TrainingData, per_view
-from skcca._whitening import Options
+from skcca._linear_cca import LinearCCA
 
 __all__ = ["CCA", "ClusterCCA"]
 
 
-class _LinearCCA(TwoViewTransformer):
-    """Identity feature map; the pairs are chosen by the subclass."""
-
-    _parameter_constraints: ClassVar[dict] = {
-        **TwoViewTransformer._parameter_constraints,
-        "scale": ["boolean"],
-        "reg": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), tuple],
-        "solver": [StrOptions({"auto", "covariance", "svd"})],
-    }
-
-    def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
-        X, Y = data.X, data.Y
-        x_reg, y_reg = per_view(self.reg)
-        options = Options(
-            self.n_components,
-            reg=(_ridge(x_reg, X), _ridge(y_reg, Y)),
-            scale=self.scale,
-            solver=self.solver,
-            eps=(working_eps(X.dtype), working_eps(Y.dtype)),
-        )
-        found = canonical_fit(X, Y, pairs, options)
-        self.x_mean_, self.y_mean_ = found.x_mean, found.y_mean
-        self._set_directions(found)
-
-    def _project(self, V: np.ndarray, side: str) -> np.ndarray:
-        if side == "x":
-            return project(V, self.x_mean_, self.x_weights_)
-        return project(V, self.y_mean_, self.y_weights_)
-
-
-def _ridge(reg: Any, V: np.ndarray) -> float:
-    """Return the ridge of one view; "auto" is the shrinkage of Ledoit and Wolf, put as a ridge.
-
-    (1 - s) S + s m I has the directions of S + s / (1 - s) m I, with m the mean variance.
-    """
-    if isinstance(reg, str) and reg == "auto":
-        std = V.std(axis=0, dtype=float)
-        standardised = (V - V.mean(axis=0, dtype=float)) / np.where(std > 0, std, 1.0)
-        shrinkage = ledoit_wolf_shrinkage(standardised, assume_centered=True)
-        return float(shrinkage / max(1 - shrinkage, np.finfo(float).eps))
-    if not (isinstance(reg, Real) and 0 <= float(reg) < np.inf):
-        raise ValueError(
-            f"`reg`={reg!r} must be a finite number of 0 or more, 'auto', or a pair of these, "
-            "one for each view."
-        )
-    return float(reg)
-
-
-class CCA(_LinearCCA):
+class CCA(LinearCCA):
     """Canonical correlation analysis.
 
     Maximize corr(X a, Y b) subject to unit variance of each score and no correlation with the
@@ -166,7 +108,7 @@ class CCA(_LinearCCA):
         self.component_scaling = component_scaling
 
 
-class ClusterCCA(ClassPairedMixin, _LinearCCA):
+class ClusterCCA(ClassPairedMixin, LinearCCA):
     """Canonical correlation analysis over all pairs of rows that share a class.
 
     Maximize the correlation of X a and Y b over the pairs (i, j) with equal labels [1]_. The pairs
@@ -251,7 +193,7 @@ class ClusterCCA(ClassPairedMixin, _LinearCCA):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **_LinearCCA._parameter_constraints,
+        **LinearCCA._parameter_constraints,
         **ClassPairedMixin._pairing_constraints,
     }
 

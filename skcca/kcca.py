@@ -85,8 +85,8 @@ class _KernelCCA(TwoViewTransformer):
         )
         return feature_map.scores(scaling.apply(V), weights).astype(V.dtype, copy=False)
 
-    def _check_view(self, V: Any, side: str, *, reset: bool) -> np.ndarray:
-        V = super()._check_view(V, side, reset=reset)
+    def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> np.ndarray:
+        V = super()._check_view(V, side, reset=reset, least=least)
         if reset and self._kernel_name(side) == "precomputed" and V.shape[0] != V.shape[1]:
             raise ValueError(
                 f"{type(self).__name__}: the precomputed kernel of the "

@@ -2,11 +2,13 @@
 
 import re
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
 import pytest
 from estimators import ALL, CLASS, INSTANCE, labelled_views
+from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -207,11 +209,14 @@ def test_integers_in_one_column_look_like_labels(model):
 @every
 def test_constant_and_duplicated_columns_change_nothing_and_give_no_nan(model):
     wide = np.hstack([X, np.full((90, 1), 0.1), X[:, :1]])
-    fitted = clone(model).fit(wide, Y, y)
+    linear = isinstance(model, (CCA, ClusterCCA))
+    said = pytest.warns(LinAlgWarning, match="`X` has rank 5 with 6") if linear else nullcontext()
+    with said:
+        fitted = clone(model).fit(wide, Y, y)
     Z = fitted.transform(wide)
     assert np.isfinite(Z).all()
     assert (fitted.x_loadings_[5] == 0).all()
-    if isinstance(model, (CCA, ClusterCCA)):
+    if linear:
         np.testing.assert_allclose(Z, clone(model).fit(X, Y, y).transform(X), atol=1e-8)
 
 

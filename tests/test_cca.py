@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import LinAlgWarning
 from sklearn.cross_decomposition import CCA as SklearnCCA
 from sklearn.datasets import load_digits, load_linnerud
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -193,7 +194,8 @@ def test_tags_equal_materialised_pairs():
 def test_one_hot_view_spans_the_discriminants():
     X, _, y = unbalanced()
     one_hot = (y[:, None] == np.unique(y)).astype(float)
-    Z = CCA(n_components=3).fit(X, one_hot).transform(X)
+    with pytest.warns(LinAlgWarning, match="`y` has rank 3 with 4 features"):
+        Z = CCA(n_components=3).fit(X, one_hot).transform(X)
     peer = LinearDiscriminantAnalysis().fit(X, y).transform(X)
     for k in range(3):
         assert abs(np.corrcoef(Z[:, k], peer[:, k])[0, 1]) == pytest.approx(1, abs=1e-6)

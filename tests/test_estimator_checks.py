@@ -1,5 +1,7 @@
 """scikit-learn's own checks, all of them, on every two-view estimator."""
 
+from unittest import SkipTest
+
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -37,7 +39,7 @@ STOCHASTIC = {"check_sample_weight_equivalence_on_dense_data": "dropout draws a 
         *named(SupervisedDCCA(2, dropout=0.0, **QUICK)),
     ],
 )
-@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::scipy.linalg.LinAlgWarning")
 def test_estimator_checks(estimator, check):
     check(estimator)
 
@@ -54,13 +56,15 @@ def test_estimator_checks_with_dropout(estimator, check):
         check(estimator)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::scipy.linalg.LinAlgWarning")
 def test_name_cca_fails_only_where_sklearn_expects_its_own():
     """scikit-learn takes any class called CCA for its own, whose fit_transform is a tuple."""
     failed = set()
     for estimator, check in estimator_checks_generator(CCA()):
         try:
             check(estimator)
+        except SkipTest:
+            continue
         except Exception:
             failed.add(check.func.__name__)
     assert failed == {"check_transformer_data_not_an_array", "check_transformer_general"}
