@@ -403,8 +403,8 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
             members = encode_labels(labels, V.shape[0], W.shape[0], name)
             rng = rng_from(getattr(self, "random_state", None))
             pairs = self._pairs(members, weights, rng)
-        scores = [to_numpy(self._project(A, side)) for A, side in ((V, "x"), (W, "y"))]
-        return float(pair_correlations(*scores, pairs).sum())
+        U, Z = to_numpy(self._project(V, "x")), to_numpy(self._project(W, "y"))
+        return float(pair_correlations(U, Z, pairs).sum())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,6 +9,7 @@ with whiteners K K' = (S + r I)^-1 of the moments, where their conditioning is s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +17,8 @@ from scipy import linalg
 
 from skcca._features import check_spread, component_signs, mean_and_variance
 from skcca._moments import Moments
-from skcca._rows import MappedRows, Rows, rows_of
+from skcca._rows import MappedRows, Rows
+from skcca._storage import rows_of
 from skcca._whitening import (
     CholeskyWhitener,
     NoDirection,
@@ -182,10 +184,13 @@ def _svd_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> CanonicalF
         whitener = data_whitener(V, w, view)
         views.append(view)
         whiteners.append(whitener)
-        matrix = whitener.matrix
-        whitened.append(MappedRows(V, mean, lambda B, view=view, K=matrix: view.apply(B) @ K))
+        whitened.append(MappedRows(V, mean, partial(_whitened, view, whitener.matrix)))
     T = pairs.cross_moment(*whitened)[:-1, :-1] / pairs.total
     return _directions(T, views, whiteners, pairs.max_rank, options.n_components, "svd")
+
+
+def _whitened(view: ViewUnits, K: Array, block: Array) -> Array:
+    return view.apply(block) @ K
 
 
 def _directions(
@@ -221,23 +226,22 @@ def _directions(
     correlations = np.minimum(singular_values / (std[0] * std[1]), 1.0)
     order = np.argsort(-correlations, kind="stable")  # which a ridge may change
     signs = component_signs(views[0].loadings(products[0] / std[0]))
-    weights, own, cross = [], [], []
-    for view, A, SA, s, other in zip(views, bases, products, std, std[::-1], strict=True):
+    found: dict[str, Any] = {}
+    rows = zip("xy", views, whiteners, bases, products, std, std[::-1], strict=True)
+    for name, view, whitener, A, SA, s, other in rows:
         # S_xy K_y V = K_x^-T T V = (S_xx + r I) A diag(singular values)
         across = (SA + view.ridge * A) * singular_values / other
-        weights.append((view.weights(A / s) * signs)[:, order])
-        own.append((view.loadings(SA / s) * signs)[:, order])
-        cross.append((view.loadings(across) * signs)[:, order])
+        found[f"{name}_mean"] = view.mean
+        found[f"{name}_std"] = np.where(view.varying, view.std, 0.0)
+        found[f"{name}_rank"] = whitener.rank
+        found[f"{name}_weights"] = (view.weights(A / s) * signs)[:, order]
+        found[f"{name}_loadings"] = (view.loadings(SA / s) * signs)[:, order]
+        found[f"{name}_cross_loadings"] = (view.loadings(across) * signs)[:, order]
     return CanonicalFit(
-        *(view.mean for view in views),
-        *weights,
-        *own,
-        *cross,
-        *(np.where(view.varying, view.std, 0.0) for view in views),
-        correlations[order],
-        singular_values[order],
-        *(whitener.rank for whitener in whiteners),
-        solver,
+        **found,
+        correlations=correlations[order],
+        singular_values=singular_values[order],
+        solver=solver,
     )
 
 

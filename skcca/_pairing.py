@@ -149,6 +149,8 @@ class FactoredPairs(Pairs):
     def moments(self, x: Rows, y: Rows) -> Moments:
         gram_x, sums_x = x.sums(self.row_sums, self.x_factor)
         gram_y, sums_y = y.sums(self.column_sums, self.y_factor)
+        assert sums_x is not None
+        assert sums_y is not None
         return Moments.of_products(gram_x, gram_y, sums_x.T @ sums_y, self.total)
 
     @property

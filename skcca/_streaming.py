@@ -21,7 +21,8 @@ from scipy import sparse
 from skcca._features import first_mean, row_blocks, take, working_eps
 from skcca._moments import Moments
 from skcca._pairing import Labels, Pairing, inverse, shared_rank
-from skcca._rows import NamespaceRows, Rows
+from skcca._rows import Rows
+from skcca._storage import NamespaceRows
 from skcca._validation import TrainingData
 
 Array = np.ndarray
@@ -116,6 +117,7 @@ class RunningSums:
         for side, V in enumerate(views):
             if self._factor_is_known:
                 gram, totals = rows[side].sums(weights * (member @ self._known_factor), factor)
+                assert totals is not None
                 self._grams[side][0] += gram
                 self._totals[side] += totals
                 continue
@@ -252,7 +254,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
                 "labels=(labels_x, labels_y) needs fit."
             )
         labels = _in_terms_of(caller, labels, sums)
-        if sums.counts is not None:
+        if sums.counts is not None and sums.classes is not None:
             after = data.weights.x @ labels.x
             if sums.has_classes_apart:
                 after = after + sums.class_weights

@@ -1,0 +1,257 @@
+"""The leading directions of kernel CCA from one Cholesky factor of each view.
+
+With p = W 1 / N the weights of the rows, K the kernel matrix centred with p, and
+
+    M = P^1/2 K P^1/2,    H = M (M + r I)^-1 = I - r (M + r I)^-1,    V = P_x^-1/2 (W / N) P_y^-1/2
+
+the squared ridge singular values are the eigenvalues of V H_y V' H_x. Its eigenvectors h, scaled to
+h' H h = 1, give everything else: H h / sqrt(p) are the variates of the training rows, and
+P^1/2 (M + r I)^-1 h their coefficients. Neither needs an eigenvector of a kernel matrix, so that k
+directions cost two Cholesky factorisations and solves with a few right-hand sides:
+
+    class pairs    V has the rank of the classes: a problem of that size, solved directly
+    other pairs    a block Krylov space, and Rayleigh-Ritz in the inner product of H
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from skcca._pairing import FactoredPairs, Pairs, inverse
+
+Array = np.ndarray
+
+# Residual beside which the error of a singular value, its square over a gap, is below 1e-6.
+_TOLERANCE = 1e-6
+# Squared singular values, relative to the largest, below which nothing but rounding is left.
+_NEGLIGIBLE = 1e-10
+# Columns of a Krylov block: enough to keep a solve from waiting for memory, and to find every copy
+# of a repeated singular value; a wider block needs a larger space.
+_BLOCK_WIDTHS = (8, 16)
+# A space of half the rows costs a fifth of the full decomposition, and one more does not pay.
+_LARGEST_SPACE = 0.5
+# The share of the rows that components, or classes, may make up.
+_FEW = 0.1
+
+
+class KernelFactor(NamedTuple):
+    """One view: the Cholesky factor of M + r I."""
+
+    factor: Array  # (n, n), lower triangle
+    ridge: float
+    root: Array  # (n,) sqrt(p)
+
+    @classmethod
+    def of(cls, moment: Array, ridge: float, root: Array) -> KernelFactor | None:
+        """Factor M + r I in the memory of M; None where it is not positive definite."""
+        moment[np.diag_indices_from(moment)] += ridge
+        # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
+        factor, info = linalg.lapack.dpotrf(moment.T, lower=True, clean=False, overwrite_a=True)
+        return None if info else cls(factor, ridge, root)
+
+    def solve(self, B: Array) -> Array:
+        """Return (M + r I)^-1 B."""
+        return linalg.lapack.dpotrs(self.factor, B, lower=True)[0]
+
+    def smooth(self, B: Array) -> Array:
+        """Return H B."""
+        return B - self.ridge * self.solve(B)
+
+
+class DualFit(NamedTuple):
+    """Directions as coefficients of the training rows."""
+
+    x_coefficients: Array  # (n_x, k) of the rows of the centred kernel
+    y_coefficients: Array
+    x_scores: Array  # (n_x, k) of the training rows, variance one; 0 where a row has no weight
+    y_scores: Array
+    correlations: Array  # (k,) of the variates, descending
+    singular_values: Array  # (k,), ridge included
+
+
+class _Directions(NamedTuple):
+    """Leading eigenvectors of both views, with h' H h = 1."""
+
+    x: Array  # (n_x, k) h_x
+    x_smooth: Array  # (n_x, k) H_x h_x
+    y: Array
+    y_smooth: Array
+    singular_values: Array  # (k,)
+
+
+def suits(pairs: Pairs, n_components: int | None) -> bool:
+    """Whether few enough directions are wanted, or there are few enough, for `dual_fit`."""
+    n = min(len(pairs.row_sums), len(pairs.column_sums))
+    return _few_classes(pairs) or (n_components is not None and n_components <= _FEW * n)
+
+
+def dual_fit(
+    x: KernelFactor, y: KernelFactor, pairs: Pairs, n_components: int | None
+) -> DualFit | None:
+    """Find the leading directions over the pairs.
+
+    Parameters
+    ----------
+    x, y : KernelFactor
+        The views; their kernels are positive semi-definite.
+    pairs : Pairs
+        The pairs, which `suits` has accepted.
+    n_components : int or None
+        Number of directions; None, for class pairs alone, for all.
+
+    Returns
+    -------
+    fit : DualFit or None
+        At most `n_components` directions, all above rounding; None where the iteration does not
+        come to an end in a space that pays.
+    """
+    if _few_classes(pairs):
+        assert isinstance(pairs, FactoredPairs)
+        found: _Directions | None = _class_directions(x, y, pairs)
+    else:
+        assert n_components is not None
+        found = _krylov_directions(x, y, pairs, n_components)
+    if found is None:
+        return None
+    largest = found.singular_values.max(initial=0.0)
+    support = int(np.count_nonzero(found.singular_values**2 > _NEGLIGIBLE * largest**2))
+    k = min(v for v in (support, n_components, pairs.max_rank) if v is not None)
+    if k == 0:
+        return None
+    singular_values = found.singular_values[:k]
+    x_smooth, y_smooth = found.x_smooth[:, :k], found.y_smooth[:, :k]
+    x_std, y_std = (np.sqrt(np.sum(Z**2, axis=0)) for Z in (x_smooth, y_smooth))
+    correlations = np.minimum(singular_values / (x_std * y_std), 1.0)
+    order = np.argsort(-correlations, kind="stable")  # which the ridge may change
+    return DualFit(
+        (x.root[:, None] * x.solve(found.x[:, :k]) / x_std)[:, order],
+        (y.root[:, None] * y.solve(found.y[:, :k]) / y_std)[:, order],
+        (inverse(x.root)[:, None] * x_smooth / x_std)[:, order],
+        (inverse(y.root)[:, None] * y_smooth / y_std)[:, order],
+        correlations[order],
+        singular_values[order],
+    )
+
+
+def _few_classes(pairs: Pairs) -> bool:
+    if not isinstance(pairs, FactoredPairs):
+        return False
+    return pairs.x_factor.shape[1] <= _FEW * min(len(pairs.row_sums), len(pairs.column_sums))
+
+
+def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) -> _Directions:
+    """Solve the problem of the size of the classes: V = E_x E_y', and h_x = E_x c_x.
+
+    With E' H E = R R', the singular values are those of R_x' R_y = A diag(s) B', and
+    c_x = R_y B / s, c_y = R_x A / s.
+    """
+    factors, smooths, roots = [], [], []
+    for view, membership in ((x, pairs.x_factor), (y, pairs.y_factor)):
+        E = np.asfortranarray(membership.toarray() * inverse(view.root)[:, None])
+        E /= np.sqrt(pairs.total)
+        HE = view.smooth(E)
+        values, vectors = linalg.eigh(E.T @ HE)
+        kept = values > _NEGLIGIBLE * values[-1]  # the mean, and classes of the other view, have 0
+        factors.append(E)
+        smooths.append(HE)
+        roots.append(vectors[:, kept] * np.sqrt(values[kept]))
+    A, s, Bt = linalg.svd(roots[0].T @ roots[1], full_matrices=False)
+    kept = s**2 > _NEGLIGIBLE * s[:1] ** 2
+    s = s[kept]
+    x_classes, y_classes = roots[1] @ Bt[kept].T / s, roots[0] @ A[:, kept] / s
+    return _Directions(
+        factors[0] @ x_classes, smooths[0] @ x_classes,
+        factors[1] @ y_classes, smooths[1] @ y_classes, s,
+    )  # fmt: skip
+
+
+def _krylov_directions(
+    x: KernelFactor, y: KernelFactor, pairs: Pairs, n_components: int
+) -> _Directions | None:
+    """Find the leading eigenvectors h of V H_y V' H_x in a block Krylov space.
+
+    The space holds vectors h, not H h: an eigenvector has a norm of at most 1 / s^2 there, while a
+    basis that is orthonormal in the inner product of H loses its digits, because H is all but
+    singular. Rayleigh-Ritz takes that inner product in, and a residual is of the vectors found.
+    """
+    to_x, to_y = _normalised(pairs, x.root, y.root)
+    n, width = len(x.root), int(np.clip(n_components, *_BLOCK_WIDTHS))
+    most = int(_LARGEST_SPACE * n)
+    # Q of the space, H_x Q, V' H_x Q and H_y V' H_x Q, column by column as they come.
+    Q, smooth_x = (np.empty((n, most + width), order="F") for _ in range(2))
+    crossed, smooth_y = (np.empty((len(y.root), most + width), order="F") for _ in range(2))
+    gram, square = np.empty((2, most + width, most + width))
+    block = linalg.qr(np.random.default_rng(0).normal(size=(n, width)), mode="economic")[0]
+    m = 0
+    checked = n_components  # the space is looked at when it has grown by a fifth
+    while True:
+        new, m = slice(m, m + block.shape[1]), m + block.shape[1]
+        Q[:, new] = block
+        smooth_x[:, new] = x.smooth(Q[:, new])
+        crossed[:, new] = to_y(smooth_x[:, new])
+        smooth_y[:, new] = y.smooth(crossed[:, new])
+        gram[:m, new] = Q[:, :m].T @ smooth_x[:, new]
+        square[:m, new] = crossed[:, :m].T @ smooth_y[:, new]
+        image = to_x(smooth_y[:, new])
+        block = _new_directions(image, Q[:, :m])
+        exhausted = block.shape[1] == 0
+        if m >= 1.2 * checked or exhausted:
+            checked = m
+            values, ritz = _rayleigh_ritz(gram[:m, :m], square[:m, :m], n_components)
+            h = Q[:, :m] @ ritz
+            residual = to_x(smooth_y[:, :m] @ ritz) - h * values
+            error = np.sqrt(np.sum(residual**2, axis=0) / np.sum(h**2, axis=0)) / values[0]
+            known = values > _NEGLIGIBLE * values[0]
+            if exhausted:
+                # Fewer than a block of values from random starts are all that there are.
+                done = np.count_nonzero(known) < width
+            else:
+                done = len(values) == n_components and error.max() < _TOLERANCE
+            if done:
+                break
+        if exhausted or m > most:
+            return None
+    ritz, s = ritz[:, known], np.sqrt(values[known])
+    return _Directions(
+        h[:, known], smooth_x[:, :m] @ ritz,
+        crossed[:, :m] @ ritz / s, smooth_y[:, :m] @ ritz / s, s,
+    )  # fmt: skip
+
+
+def _normalised(
+    pairs: Pairs, x_root: Array, y_root: Array
+) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """Return the products with V and with V'."""
+    x_scale, y_scale = inverse(x_root)[:, None], inverse(y_root)[:, None] / pairs.total
+    return (
+        lambda B: x_scale * pairs.dot(y_scale * B),
+        lambda B: y_scale * pairs.transposed_dot(x_scale * B),
+    )
+
+
+def _new_directions(image: Array, Q: Array) -> Array:
+    """Return an orthonormal basis of what the columns add to the space of Q; it may have none."""
+    size = np.sqrt(np.max(np.sum(image**2, axis=0)))
+    for _ in range(2):  # the first leaves the rounding of what it takes away
+        image = image - Q @ (Q.T @ image)
+    basis, R, _ = linalg.qr(image, mode="economic", pivoting=True)
+    basis = basis[:, np.abs(np.diag(R)) > _NEGLIGIBLE * size]
+    return linalg.qr(basis - Q @ (Q.T @ basis), mode="economic")[0]
+
+
+def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:
+    """Return the k largest values and vectors c of square c = value gram c, with c' gram c = 1.
+
+    Of both matrices the upper triangle counts.
+    """
+    values, vectors = linalg.eigh(gram, lower=False)
+    kept = values > 1e-12 * values[-1]  # what H sends to zero belongs to no leading direction
+    basis = vectors[:, kept] / np.sqrt(values[kept])
+    full = np.triu(square) + np.triu(square, 1).T
+    values, vectors = linalg.eigh(basis.T @ full @ basis)
+    values, vectors = values[::-1][:k], vectors[:, ::-1][:, :k]
+    return np.maximum(values, 0.0), basis @ vectors
