@@ -202,7 +202,9 @@ def _directions(
     solver: str,
 ) -> CanonicalFit:
     """SVD of T, then variates of unit variance, their correlations in order, signs fixed."""
-    U, singular_values, Vt = linalg.svd(T, full_matrices=False, check_finite=False)
+    U, singular_values, Vt = linalg.svd(
+        T, full_matrices=False, check_finite=False, overwrite_a=True
+    )
     # Correlations below this are rounding, and their directions arbitrary.
     noise = 10 * np.finfo(float).eps * np.sqrt(max(T.shape))
     support = int(np.count_nonzero(singular_values > noise))
@@ -215,28 +217,30 @@ def _directions(
         )
     k = support if n_components is None else min(n_components, support)
     bases = [whiteners[0].lift(U[:, :k]), whiteners[1].lift(Vt[:k].T)]
+    del U, Vt  # matrices of this size count
     products = [w.covariance(A) for w, A in zip(whiteners, bases, strict=True)]
-    kept = np.flatnonzero(
-        whiteners[0].resolved(bases[0], products[0]) & whiteners[1].resolved(bases[1], products[1])
-    )
-    singular_values = singular_values[kept]
-    bases, products = [A[:, kept] for A in bases], [SA[:, kept] for SA in products]
+    kept = whiteners[0].resolved(bases[0], products[0])
+    kept &= whiteners[1].resolved(bases[1], products[1])
+    singular_values = singular_values[:k][kept]
+    if not kept.all():
+        bases, products = [A[:, kept] for A in bases], [SA[:, kept] for SA in products]
     # Below one under a ridge.
     std = [np.sqrt(column_dots(A, SA)) for A, SA in zip(bases, products, strict=True)]
     correlations = np.minimum(singular_values / (std[0] * std[1]), 1.0)
     order = np.argsort(-correlations, kind="stable")  # which a ridge may change
     signs = component_signs(views[0].loadings(products[0] / std[0]))
     found: dict[str, Any] = {}
-    rows = zip("xy", views, whiteners, bases, products, std, std[::-1], strict=True)
-    for name, view, whitener, A, SA, s, other in rows:
-        # S_xy K_y V = K_x^-T T V = (S_xx + r I) A diag(singular values)
-        across = (SA + view.ridge * A) * singular_values / other
+    for name, view, whitener, s, other in zip("xy", views, whiteners, std, std[::-1], strict=True):
+        A, SA = bases.pop(0), products.pop(0)  # and their memory with them
         found[f"{name}_mean"] = view.mean
         found[f"{name}_std"] = np.where(view.varying, view.std, 0.0)
         found[f"{name}_rank"] = whitener.rank
         found[f"{name}_weights"] = (view.weights(A / s) * signs)[:, order]
         found[f"{name}_loadings"] = (view.loadings(SA / s) * signs)[:, order]
-        found[f"{name}_cross_loadings"] = (view.loadings(across) * signs)[:, order]
+        # S_xy K_y V = K_x^-T T V = (S_xx + r I) A diag(singular values)
+        SA += view.ridge * A
+        SA *= singular_values / other
+        found[f"{name}_cross_loadings"] = (view.loadings(SA) * signs)[:, order]
     return CanonicalFit(
         **found,
         correlations=correlations[order],
