@@ -29,9 +29,9 @@ Array = np.ndarray
 _TOLERANCE = 1e-6
 # Squared singular values, relative to the largest, below which nothing but rounding is left.
 _NEGLIGIBLE = 1e-10
-# Columns of a Krylov block: enough to keep a solve from waiting for memory, and to find every copy
-# of a repeated singular value; a wider block needs a larger space.
-_BLOCK_WIDTHS = (8, 16)
+# Columns of a Krylov block: a solve with so many waits for memory no longer than with one, and the
+# more columns, the larger the space must be.
+_WIDTH = 8
 # A space of half the rows costs a fifth of the full decomposition, and one more does not pay.
 _LARGEST_SPACE = 0.5
 # The share of the rows that components, or classes, may make up.
@@ -179,7 +179,7 @@ def _krylov_directions(
     singular. Rayleigh-Ritz takes that inner product in, and a residual is of the vectors found.
     """
     to_x, to_y = _normalised(pairs, x.root, y.root)
-    n, width = len(x.root), int(np.clip(n_components, *_BLOCK_WIDTHS))
+    n, width = len(x.root), min(_WIDTH, len(x.root))
     most = int(_LARGEST_SPACE * n)
     # Q of the space, H_x Q, V' H_x Q and H_y V' H_x Q, column by column as they come.
     Q, smooth_x = (np.empty((n, most + width), order="F") for _ in range(2))
@@ -208,9 +208,9 @@ def _krylov_directions(
             known = values > _NEGLIGIBLE * values[0]
             if exhausted:
                 # Fewer than a block of values from random starts are all that there are.
-                done = np.count_nonzero(known) < width
+                done = bool(known.sum() < width)
             else:
-                done = len(values) == n_components and error.max() < _TOLERANCE
+                done = len(values) == n_components and bool(error.max() < _TOLERANCE)
             if done:
                 break
         if exhausted or m > most:
@@ -236,11 +236,9 @@ def _normalised(
 def _new_directions(image: Array, Q: Array) -> Array:
     """Return an orthonormal basis of what the columns add to the space of Q; it may have none."""
     size = np.sqrt(np.max(np.sum(image**2, axis=0)))
-    for _ in range(2):  # the first leaves the rounding of what it takes away
-        image = image - Q @ (Q.T @ image)
-    basis, R, _ = linalg.qr(image, mode="economic", pivoting=True)
+    basis, R, _ = linalg.qr(image - Q @ (Q.T @ image), mode="economic", pivoting=True)
     basis = basis[:, np.abs(np.diag(R)) > _NEGLIGIBLE * size]
-    return linalg.qr(basis - Q @ (Q.T @ basis), mode="economic")[0]
+    return linalg.qr(basis - Q @ (Q.T @ basis), mode="economic")[0]  # rid of the first's rounding
 
 
 def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:
@@ -248,10 +246,15 @@ def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:
 
     Of both matrices the upper triangle counts.
     """
-    values, vectors = linalg.eigh(gram, lower=False)
-    kept = values > 1e-12 * values[-1]  # what H sends to zero belongs to no leading direction
-    basis = vectors[:, kept] / np.sqrt(values[kept])
+    R, info = linalg.lapack.dpotrf(gram, lower=False)
+    if info == 0 and np.diag(R).min() > 1e-4 * np.diag(R).max():
+        basis = linalg.lapack.dtrtri(R)[0]
+    else:
+        # What H sends to zero belongs to no leading direction, and would be its rounding.
+        values, vectors = linalg.eigh(gram, lower=False)
+        kept = values > 1e-12 * values[-1]
+        basis = vectors[:, kept] / np.sqrt(values[kept])
     full = np.triu(square) + np.triu(square, 1).T
-    values, vectors = linalg.eigh(basis.T @ full @ basis)
-    values, vectors = values[::-1][:k], vectors[:, ::-1][:, :k]
-    return np.maximum(values, 0.0), basis @ vectors
+    m = basis.shape[1]
+    values, vectors = linalg.eigh(basis.T @ full @ basis, subset_by_index=(max(0, m - k), m - 1))
+    return np.maximum(values[::-1], 0.0), basis @ vectors[:, ::-1]

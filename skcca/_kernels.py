@@ -57,20 +57,23 @@ class Kernel(NamedTuple):
 
     def over(self, rows: np.ndarray, weights: np.ndarray) -> tuple[Kernel, np.ndarray]:
         """Return the kernel with its default `gamma`, and its matrix over the training rows."""
-        if self.name != "rbf" or self.params["gamma"] is not None:
-            kernel = self.with_gamma(rows, weights)
+        if self.name not in WITH_GAMMA or self.params["gamma"] is not None:
+            return self, self(rows, rows)
+        K = _squared_distances(rows)
+        kernel = self._with_gamma(default_gamma(K, weights))
+        if self.name != "rbf":
             return kernel, kernel(rows, rows)
-        K = _squared_distances(rows)  # those that choose gamma are those of the kernel
-        gamma = default_gamma(K, weights)
-        for stripe in _stripes(K):
-            np.exp(np.multiply(K[stripe], -gamma, out=K[stripe]), out=K[stripe])
-        return self._replace(params={**self.params, "gamma": gamma}), K
+        for stripe in _stripes(K):  # the distances are those of the kernel
+            np.exp(np.multiply(K[stripe], -kernel.params["gamma"], out=K[stripe]), out=K[stripe])
+        return kernel, K
 
     def with_gamma(self, rows: np.ndarray, weights: np.ndarray) -> Kernel:
-        """Return the kernel with `gamma` chosen from the rows where it is None."""
+        """Return the kernel with its default `gamma`."""
         if self.name not in WITH_GAMMA or self.params["gamma"] is not None:
             return self
-        gamma = default_gamma(_squared_distances(rows), weights)
+        return self._with_gamma(default_gamma(_squared_distances(rows), weights))
+
+    def _with_gamma(self, gamma: float) -> Kernel:
         return self._replace(params={**self.params, "gamma": gamma})
 
 
@@ -100,8 +103,8 @@ def median_distance(distances: np.ndarray, weights: np.ndarray) -> float:
     tolerance = 1e-12 * half  # of sums; an even number of pairs must be seen as such
     drawn = np.random.default_rng(0).choice(n, size=(2, 20_000), p=weights / weights.sum())
     sample = distances[drawn[0], drawn[1]]
-    for margin in (0.02, 0.5):  # the sample's quantiles err by .0035, unless values repeat
-        low, high = np.quantile(sample, (0.5 - margin, 0.5 + margin)) if margin < 0.5 else (0, np.inf)
+    # The sample's quantiles err by .0035, unless values repeat: then all are sorted.
+    for low, high in (np.quantile(sample, (0.48, 0.52)), (0.0, np.inf)):
         below, values, masses = 0.0, [], []
         for rows in _stripes(distances):
             stripe = distances[rows]
@@ -112,7 +115,7 @@ def median_distance(distances: np.ndarray, weights: np.ndarray) -> float:
         found = np.concatenate(values)
         order = np.argsort(found)
         share = below + np.cumsum(np.concatenate(masses)[order])
-        if below < half - tolerance and share[-1:] > half + tolerance:
+        if below < half - tolerance and share[-1:].max(initial=0.0) > half + tolerance:
             break
     places = np.searchsorted(share, (half - tolerance, half + tolerance))
     return float(found[order[places]].mean())
@@ -129,7 +132,7 @@ def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
             "More than half of the pairs of rows are equal, so their median distance is 0; `gamma` "
             "is 1 / mean squared distance instead. Set `gamma` to choose it yourself.",
             UserWarning,
-            stacklevel=8,
+            stacklevel=7,
         )
     return 1.0 / typical
 
@@ -152,34 +155,27 @@ class ExactMap:
     ----------
     kernel : Kernel
         The kernel.
-    rows : ndarray of shape (n, d) or (n, n)
-        Training rows; the kernel matrix where it is precomputed.
+    K : ndarray of shape (n, n)
+        Its matrix over the training rows.
+    rows : ndarray of shape (n, d)
+        The training rows, which a precomputed kernel needs not.
     weights : ndarray of shape (n,)
         Weights of the rows in the centre of the feature space; they sum to one.
     eps : float
         Relative precision of the kernel's values.
     """
 
-    def __init__(self, kernel: Kernel, rows: np.ndarray, weights: np.ndarray, eps: float):
-        self.kernel, self._K = kernel.over(rows, weights)
+    def __init__(
+        self, kernel: Kernel, K: np.ndarray, rows: np.ndarray, weights: np.ndarray, eps: float
+    ):
+        self.kernel, self._K = kernel, K
         self._rows = None if kernel.name == "precomputed" else rows
         self._weights, self._eps = weights, eps
+        self._n_rows, self._size = len(K), float(max(K.max(), -K.min()))
         if callable(kernel.name) or self._rows is None:
             self._require_symmetry()
-        self._row_means = self._K @ weights
+        self._row_means = K @ weights
         self._mean = float(weights @ self._row_means)
-        self._n_rows, self._size = len(rows), float(max(self._K.max(), -self._K.min()))
-
-    @property
-    def total_variance(self) -> float:
-        """Variance of the rows in feature space, the trace of `moment`."""
-        return float(self._weights @ np.diag(self._K)) - self._mean
-
-    @property
-    def rounding(self) -> float:
-        """Variance that a direction may have by the rounding of the kernel's values."""
-        size = max(self.total_variance, self._size * self._weights.max())
-        return self._n_rows * self._eps * size
 
     def factor(self, reg: float) -> KernelFactor | None:
         """Return the kernel with a ridge of this share of the total variance, factored.

@@ -202,9 +202,15 @@ def data_whitener(V: Array, w: Array, view: ViewUnits) -> _SpectralWhitener:
         R = np.vstack([R, view.apply(block) * np.sqrt(w[rows])[:, None]])
         if len(R) > d:
             R = linalg.qr(R, mode="r", overwrite_a=True, check_finite=False)[0][:d]
-    _, values, vectors = linalg.svd(R, full_matrices=False, check_finite=False)
+    if 2 * len(R) < d:  # few rows: first to their own space, where the rest costs nothing
+        basis, R = linalg.qr(R.T, mode="economic", overwrite_a=True, check_finite=False)
+        vectors, values, _ = linalg.svd(R, full_matrices=False, check_finite=False)
+        vectors = basis @ vectors
+    else:
+        _, values, vectors = linalg.svd(R, full_matrices=False, check_finite=False)
+        vectors = vectors.T
     kept = values > 10 * view.eps * np.sqrt(d) * values[0]
-    return _SpectralWhitener(vectors[kept].T, values[kept], view.ridge)
+    return _SpectralWhitener(vectors[:, kept], values[kept], view.ridge)
 
 
 def column_dots(A: Array, B: Array) -> Array:

@@ -2,173 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
-from sklearn.kernel_approximation import Nystroem, RBFSampler
-from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
-
-from skcca._base import TwoViewTransformer
 from skcca._class_paired import ClassPairedMixin
-from skcca._compat import Interval, StrOptions
-from skcca._features import Standardisation, working_eps
-from skcca._kernels import ExactMap, Kernel, SampledMap, median_gamma
-from skcca._linalg import canonical_fit
-from skcca._pairing import Pairs
-from skcca._validation import TrainingData, per_view
-from skcca._whitening import Options
+from skcca._kernel_cca import KernelCCA
 
 __all__ = ["KCCA", "ClusterKCCA"]
 
-# Beyond so many rows the median distance of an approximated kernel comes from a sample of them.
-_MEDIAN_ROWS = 4000
 
-
-class _KernelCCA(TwoViewTransformer):
-    """Kernel feature map; the pairs are chosen by the subclass."""
-
-    _parameter_constraints: ClassVar[dict] = {
-        **TwoViewTransformer._parameter_constraints,
-        "kernel": [StrOptions({*PAIRWISE_KERNEL_FUNCTIONS, "precomputed"}), callable, tuple],
-        "gamma": [Interval(Real, 0, None, closed="neither"), None, tuple],
-        "degree": [Interval(Real, 0, None, closed="left"), tuple],
-        "coef0": [Real, tuple],
-        "kernel_params": [dict, None, tuple],
-        "scale": ["boolean"],
-        "reg": [Interval(Real, 0, None, closed="left"), tuple],
-        "approximation": [StrOptions({"nystroem", "random_features"}), None],
-        "n_landmarks": [Interval(Integral, 1, None, closed="left"), None],
-        "random_state": ["random_state", np.random.Generator],
-    }
-
-    def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
-        seed = int(rng.integers(2**31))
-        maps, scalings = [], []
-        for side, V, sums in (("x", data.X, pairs.row_sums), ("y", data.Y, pairs.column_sums)):
-            weights = sums / pairs.total
-            name = self._kernel_name(side)
-            precomputed = name == "precomputed"
-            if self.scale and name in ("chi2", "additive_chi2"):
-                raise ValueError(
-                    f"`kernel`={name!r} compares histograms, which have no negative values; set "
-                    "scale=False, because standardized features have."
-                )
-            scaling = (
-                Standardisation.of(V, weights, name="X" if side == "x" else "y")
-                if self.scale and not precomputed
-                else Standardisation.identity(V.shape[1])
-            )
-            eps = working_eps(V.dtype if precomputed else np.dtype(float))
-            maps.append(self._feature_map(side, scaling.apply(V), weights, eps, seed))
-            scalings.append(scaling)
-        (self.x_mean_, self.x_scale_), (self.y_mean_, self.y_scale_) = scalings
-        reg_x, reg_y = per_view(self.reg)
-        options = Options(self.n_components, (reg_x, reg_y), ridge_of="total", scale=False)
-        found = canonical_fit(maps[0].features(), maps[1].features(), pairs, options)
-        self._x_map, self._y_map = maps
-        self._set_directions(
-            found._replace(
-                x_weights=maps[0].dual(found.x_weights), y_weights=maps[1].dual(found.y_weights)
-            )
-        )
-        self._set_loadings(data.X, data.Y, pairs)
-
-    def _project(self, V: np.ndarray, side: str) -> np.ndarray:
-        x = side == "x"
-        scaling = Standardisation(
-            *((self.x_mean_, self.x_scale_) if x else (self.y_mean_, self.y_scale_))
-        )
-        feature_map, weights = (
-            (self._x_map, self.x_weights_) if x else (self._y_map, self.y_weights_)
-        )
-        return feature_map.scores(scaling.apply(V), weights).astype(V.dtype, copy=False)
-
-    def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> np.ndarray:
-        V = super()._check_view(V, side, reset=reset, least=least)
-        if reset and self._kernel_name(side) == "precomputed" and V.shape[0] != V.shape[1]:
-            raise ValueError(
-                f"{type(self).__name__}: the precomputed kernel of the "
-                f"{'first' if side == 'x' else 'second'} view must be square at fit, rows x rows; "
-                f"got {V.shape}. To cross-validate kernels put both in a Views: Views(K_x, K_y)."
-            )
-        return V
-
-    @property
-    def _keeps_weightless_rows(self) -> bool:
-        """A kernel has a column for every row; a weightless row stays and counts for nothing."""
-        return "precomputed" in [self._kernel_name(side) for side in "xy"]
-
-    def _kernel_name(self, side: str) -> str | Callable:
-        return per_view(self.kernel)["xy".index(side)]
-
-    def _feature_map(
-        self, side: str, rows: np.ndarray, weights: np.ndarray, eps: float, seed: int
-    ) -> ExactMap | SampledMap:
-        """Return the feature map of one view's standardised training rows."""
-        own = "xy".index(side)
-        kernel = Kernel(self._kernel_name(side), self._kernel_params(own, rows, weights, seed))
-        if self.approximation is None:
-            if self.n_landmarks is not None:
-                raise ValueError(
-                    f"`n_landmarks`={self.n_landmarks} has no use in an exact solution; set "
-                    "approximation='nystroem' or 'random_features'."
-                )
-            return ExactMap(kernel, rows, weights, eps)
-        n_landmarks = 1000 if self.n_landmarks is None else self.n_landmarks
-        if kernel.name == "precomputed" or (
-            self.approximation == "random_features" and kernel.name != "rbf"
-        ):
-            raise ValueError(
-                f"`approximation`={self.approximation!r} cannot approximate "
-                f"`kernel`={kernel.name!r}; 'random_features' needs 'rbf', 'nystroem' any kernel "
-                "of the rows, None all."
-            )
-        if self.approximation == "random_features":
-            sampler = RBFSampler(
-                gamma=kernel.params["gamma"], n_components=n_landmarks, random_state=seed
-            )
-            return SampledMap(sampler, rows, weights)
-        params = kernel.params if not callable(kernel.name) else {"kernel_params": kernel.params}
-        sampler = Nystroem(
-            kernel.name, n_components=min(n_landmarks, len(rows)), random_state=seed, **params
-        )
-        return SampledMap(sampler, rows, weights)
-
-    def _kernel_params(
-        self, own: int, rows: np.ndarray, weights: np.ndarray, seed: int
-    ) -> dict[str, Any]:
-        name, extra = per_view(self.kernel)[own], per_view(self.kernel_params)[own]
-        if callable(name):
-            return dict(extra or {})
-        if extra:
-            raise ValueError(
-                f"`kernel_params`={extra!r} belongs to a callable kernel; kernel {name!r} takes "
-                "`gamma`, `degree` and `coef0`."
-            )
-        gamma = per_view(self.gamma)[own]
-        if gamma is None and name not in ("linear", "cosine", "precomputed", "additive_chi2"):
-            gamma = self._median_gamma(rows, weights, seed)
-        return {
-            "gamma": gamma,
-            "degree": per_view(self.degree)[own],
-            "coef0": per_view(self.coef0)[own],
-        }
-
-    def _median_gamma(self, rows: np.ndarray, weights: np.ndarray, seed: int) -> float:
-        if self.approximation is not None and len(rows) > _MEDIAN_ROWS:
-            chosen = np.random.default_rng(seed).choice(len(rows), _MEDIAN_ROWS, replace=False)
-            rows, weights = rows[chosen], weights[chosen]
-        return median_gamma(rows, weights)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = per_view(self.kernel) == ("precomputed", "precomputed")
-        return tags
-
-
-class KCCA(_KernelCCA):
+class KCCA(KernelCCA):
     """Kernel canonical correlation analysis.
 
     Maximize corr(f(x), g(y)) over functions of two reproducing kernel Hilbert spaces [1]_, with the
@@ -287,7 +129,7 @@ class KCCA(_KernelCCA):
         self.random_state = random_state
 
 
-class ClusterKCCA(ClassPairedMixin, _KernelCCA):
+class ClusterKCCA(ClassPairedMixin, KernelCCA):
     """Kernel canonical correlation analysis over all pairs of rows that share a class.
 
     The objective of `KCCA` over the pairs of `ClusterCCA` [1]_.
@@ -377,7 +219,7 @@ class ClusterKCCA(ClassPairedMixin, _KernelCCA):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **_KernelCCA._parameter_constraints,
+        **KernelCCA._parameter_constraints,
         **ClassPairedMixin._pairing_constraints,
     }
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import StandardScaler
 
 from skcca import CCA, KCCA, ClusterCCA, ClusterKCCA, Views, retrieval_map
-from skcca._kernels import median_gamma
+from skcca._kernels import default_gamma
 
 
 def two_views(n=80, seed=0):
@@ -19,6 +19,10 @@ def two_views(n=80, seed=0):
     X = Z @ rng.normal(size=(3, 5)) + rng.normal(size=(n, 5))
     Y = Z @ rng.normal(size=(3, 4)) + rng.normal(size=(n, 4))
     return X, Y, np.minimum(rng.geometric(0.4, n), 4)
+
+
+def distances(X):
+    return ((X[:, None] - X) ** 2).sum(axis=-1)
 
 
 def centred(K):
@@ -161,7 +165,7 @@ def test_training_variates_have_unit_variance():
 def test_default_gamma_is_one_over_the_median_squared_distance():
     X, _, _ = two_views(25)
     squared = ((X[:, None] - X) ** 2).sum(axis=-1)
-    assert median_gamma(X, np.ones(25)) == pytest.approx(1 / np.median(squared))
+    assert default_gamma(squared, np.ones(25)) == pytest.approx(1 / np.median(squared))
     Y = np.random.default_rng(1).normal(size=(25, 2))
     S = StandardScaler().fit_transform(X)
     width = 1 / np.median(((S[:, None] - S) ** 2).sum(axis=-1))
@@ -173,14 +177,14 @@ def test_default_gamma_counts_weights_as_repeated_rows():
     rng = np.random.default_rng(0)
     for n in range(3, 9):  # small samples meet every case of an even count
         X, w = rng.normal(size=(n, 2)), rng.integers(1, 4, n)
-        expected = median_gamma(np.repeat(X, w, axis=0), np.ones(w.sum()))
-        assert median_gamma(X, w.astype(float)) == pytest.approx(expected)
+        expected = default_gamma(distances(np.repeat(X, w, axis=0)), np.ones(w.sum()))
+        assert default_gamma(distances(X), w.astype(float)) == pytest.approx(expected)
 
 
 def test_default_gamma_of_repeated_rows_falls_back_to_the_mean():
     X = np.repeat([[0.0], [1.0]], [9, 1], axis=0)
     with pytest.warns(UserWarning, match="mean squared distance"):
-        assert median_gamma(X, np.ones(10)) == pytest.approx(100 / 18)
+        assert default_gamma(distances(X), np.ones(10)) == pytest.approx(100 / 18)
 
 
 def test_nystroem_with_all_landmarks_is_exact():
