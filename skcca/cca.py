@@ -46,14 +46,26 @@ class CCA(LinearCCA):
         Correlations of the training variates, descending.
     singular_values_ : ndarray of shape (n_components_,)
         The same with the ridge in the denominator; equal to `correlations_` without a ridge.
-    x_mean_, y_mean_ : ndarray of shape (n_features,)
-        Means of the training views.
+    x_cross_loadings_, y_cross_loadings_ : ndarray of shape (n_features, n_components_)
+        Correlation of each feature with the other view's variates.
+    x_explained_variance_ratio_, y_explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Share of the view's standardized variance that each of its own variates explains: the mean
+        of the squared loadings over the features that vary.
+    x_redundancy_, y_redundancy_ : ndarray of shape (n_components_,)
+        Share of it that each of the other view's variates explains (Stewart and Love [3]_): the
+        mean of the squared cross-loadings, without a ridge the share above times the squared
+        correlation.
+    x_mean_, y_mean_, x_std_, y_std_ : ndarray of shape (n_features,)
+        Means and standard deviations of the training views, in the caller's units; a constant
+        feature has 0.
     x_rank_, y_rank_ : int
         Numerical rank of each view; directions below it were left out.
     n_components_ : int
         Number of components found.
     solver_ : {"covariance", "svd"}
         The solver that was used.
+    n_samples_seen_ : int
+        Rows so far; after `partial_fit` only.
     n_features_in_, n_features_y_in_ : int
         Widths of the two views.
     feature_names_in_, feature_names_y_in_ : ndarray of str
@@ -71,6 +83,19 @@ class CCA(LinearCCA):
     -----
     Variances divide by the number of rows (``ddof=0``).
 
+    Views may be NumPy arrays, memory maps, DataFrames, SciPy sparse matrices (centred implicitly,
+    never made dense as a whole), Dask arrays (matrices of products travel, rows do not; `transform`
+    stays lazy), and under scikit-learn's ``array_api_dispatch`` arrays of other namespaces, such as
+    torch tensors on a GPU, whose products are made where they lie. The decompositions of the
+    moments, whose size is that of the features, run in float64 on the CPU. No copy of the data
+    larger than a block of rows is made; `partial_fit` takes rows that do not fit on the disk.
+
+    The products of float32 input are made in float32 and added up in float64 where there are many
+    rows and the conditioning allows it (an error of 1e-7 in the moments), else in float64.
+
+    `fit` warns (`scipy.linalg.LinAlgWarning`) where a view has directions without variance, and
+    (`UserWarning`) where there are so few rows that, without a ridge, some directions fit any data.
+
     References
     ----------
     .. [1] H. Hotelling (1936). Relations between two sets of variates. Biometrika 28, 321-377.
@@ -78,6 +103,8 @@ class CCA(LinearCCA):
     .. [2] O. Ledoit and M. Wolf (2004). A well-conditioned estimator for large-dimensional
        covariance matrices. J. Multivariate Analysis 88, 365-411.
        :doi:`10.1016/S0047-259X(03)00096-4`
+    .. [3] D. Stewart and W. Love (1968). A general canonical correlation index. Psychological
+       Bulletin 70, 160-163. :doi:`10.1037/h0026143`
 
     Examples
     --------
@@ -90,6 +117,19 @@ class CCA(LinearCCA):
     >>> exercise, body = model.transform(data.data, data.target)
     >>> exercise.shape
     (20, 3)
+    >>> model.y_redundancy_.round(4)  # what exercise says of weight, waist and pulse
+    array([0.2854, 0.0099, 0.0016])
+    >>> model.predict(data.data[:1]).round(0)
+    array([[176.,  35.,  57.]])
+
+    The same from batches:
+
+    >>> batches = CCA()
+    >>> for start in (0, 10):
+    ...     rows = slice(start, start + 10)
+    ...     _ = batches.partial_fit(data.data[rows], data.target[rows])
+    >>> batches.correlations_.round(4)
+    array([0.7956, 0.2006, 0.0726])
     """
 
     def __init__(
@@ -152,8 +192,15 @@ class ClusterCCA(ClassPairedMixin, LinearCCA):
         Correlations of the training variates over the training pairs, descending.
     singular_values_ : ndarray of shape (n_components_,)
         The same with the ridge in the denominator.
-    x_mean_, y_mean_ : ndarray of shape (n_features,)
-        Means over the pairs, which differ from plain means where classes are unbalanced.
+    x_cross_loadings_, y_cross_loadings_ : ndarray of shape (n_features, n_components_)
+        Correlation, over the pairs, of each feature with the other view's variates.
+    x_explained_variance_ratio_, y_explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Share of the view's standardized variance that each of its variates explains; see `CCA`.
+    x_redundancy_, y_redundancy_ : ndarray of shape (n_components_,)
+        Share of it that each of the other view's variates explains over the pairs.
+    x_mean_, y_mean_, x_std_, y_std_ : ndarray of shape (n_features,)
+        Means and standard deviations over the pairs, which differ from plain ones where classes are
+        unbalanced.
     classes_ : ndarray of shape (n_classes,)
         The classes (or tag numbers); only where labels were given.
     x_rank_, y_rank_ : int
@@ -162,6 +209,8 @@ class ClusterCCA(ClassPairedMixin, LinearCCA):
         Number of components found.
     solver_ : {"covariance", "svd"}
         The solver that was used.
+    n_samples_seen_ : int
+        Rows so far; after `partial_fit` only.
     n_features_in_, n_features_y_in_ : int
         Widths of the two views.
     feature_names_in_, feature_names_y_in_ : ndarray of str
@@ -173,6 +222,12 @@ class ClusterCCA(ClassPairedMixin, LinearCCA):
     --------
     CCA : Each row with its own partner only.
     SupervisedDCCA : The same pairs with learned feature maps.
+
+    Notes
+    -----
+    Views may be of any kind that `CCA` takes. Batches of `partial_fit` keep one matrix of products
+    a class and view, or one a view with `class_counts` or ``pair_weight="row"``; sampled pairs
+    cannot be made in batches.
 
     References
     ----------

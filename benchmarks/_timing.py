@@ -1,0 +1,57 @@
+"""Seconds of works that take turns, so that a noisy machine disturbs all of them alike."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+# A pool of BLAS threads spins for a while after its work, and would slow the next pool's.
+_PAUSE = 0.1
+# What takes longer than this has one turn only, without a warm-up.
+_LONG = 20.0
+
+Times = dict[str, list[float]]
+
+
+def take_turns(works: Mapping[str, Callable[[], object]], rounds: int) -> Times:
+    """Return the seconds of each work in rounds of first, second, ..., first, second, ...
+
+    Every work runs once before that, so that imports and caches do not count.
+    """
+    times = {name: [seconds(work)] for name, work in works.items()}
+    repeated = [name for name in works if times[name][0] <= _LONG]
+    for name in repeated:
+        times[name] = []
+    for _ in range(rounds):
+        for name in repeated:
+            times[name].append(seconds(works[name]))
+    return times
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long a work takes once."""
+    gc.collect()
+    time.sleep(_PAUSE)
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def median(times: Times, name: str) -> float:
+    """Return the median seconds of a work."""
+    return float(np.median(times[name]))
+
+
+def ratio(times: Times, name: str, base: str) -> float:
+    """Return the median over the rounds of one work's seconds beside another's."""
+    if len(times[name]) != len(times[base]):
+        return median(times, name) / median(times, base)
+    return float(np.median(np.divide(times[name], times[base])))
+
+
+def log_log_slope(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """Return p of the power law values = c * sizes ** p, by least squares of the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])

@@ -1,0 +1,306 @@
+"""Bootstrap intervals of loadings and canonical correlations."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.special import ndtr, ndtri
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from skcca import _compat
+from skcca._base import TwoViewTransformer
+from skcca._compat import StrOptions, rng_from, validate_parameter_constraints
+from skcca._progress import ProgressBar
+from skcca._views import Views
+from skcca.inspection._exchange import group_codes
+from skcca.inspection._refit import quiet_fit
+
+__all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]
+
+Array = np.ndarray
+_NAME = "bootstrap_loadings"
+
+_CONSTRAINTS: dict = {
+    "n_bootstraps": [_compat.Interval(Integral, 2, None, closed="left")],
+    "confidence_level": [_compat.Interval(Real, 0, 1, closed="neither")],
+    "method": [StrOptions({"percentile", "bias_corrected"})],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state", np.random.Generator],
+    "verbose": ["verbose"],
+}
+
+
+class Interval(NamedTuple):
+    """Estimates and their confidence intervals, arrays of one shape."""
+
+    estimate: Array  # of the rows as they are
+    low: Array
+    high: Array
+    standard_error: Array
+    distribution: Array  # (n_bootstraps, ...); nan where a resample lacks the component
+
+
+class BootstrapResult(NamedTuple):
+    """Intervals of what a two-view estimator reports of its components."""
+
+    x_loadings: Interval  # (n_features, n_components)
+    y_loadings: Interval  # (n_features_y, n_components)
+    correlations: Interval  # (n_components,)
+
+
+def bootstrap_loadings(
+    estimator: TwoViewTransformer,
+    X: Any,
+    y: Any = None,
+    labels: Any = None,
+    *,
+    n_bootstraps: int = 1000,
+    confidence_level: float = 0.95,
+    method: str = "bias_corrected",
+    groups: Any = None,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    verbose: int = 0,
+) -> BootstrapResult:
+    r"""Estimate how far loadings and correlations vary from one sample of rows to the next.
+
+    Rows are drawn with replacement and the estimator is fitted again, many times. Components come
+    back in another order and with other signs, so each resample's are matched to those of all rows:
+    the assignment :math:`\pi` that maximises
+
+    .. math:: \sum_k |c_{k \pi(k)}|, \quad
+              c_{kl} = \mathrm{corr}(U_k, U^*_l) + \mathrm{corr}(V_k, V^*_l),
+
+    U and V being the variates of all rows under the first fit, U* and V* under the other; the sign
+    is that of c.
+
+    Parameters
+    ----------
+    estimator : two-view estimator of this library
+        `CCA`, `KCCA`, `DCCA` or one of their class-paired twins. It is cloned, not fitted.
+    X : array-like of shape (n_samples, n_features) or Views
+        First view, or both views.
+    y : array-like of shape (n_samples, n_features_y), default=None
+        Second view; labels beside a `Views`.
+    labels : array-like or tuple of two array-likes, default=None
+        Class or tag labels, as in `fit`. The rows of unpaired views, ``(labels_x, labels_y)``, are
+        drawn independently.
+    n_bootstraps : int, default=1000
+        Number of resamples.
+    confidence_level : float, default=0.95
+        Probability with which an interval should cover, for each entry by itself.
+    method : {"bias_corrected", "percentile"}, default="bias_corrected"
+        "percentile" takes quantiles of the resamples; "bias_corrected" shifts them by the share of
+        resamples below the estimate [1]_.
+    groups : array-like of shape (n_samples,), default=None
+        Group of each row, a subject or a recording: whole groups are drawn.
+    n_jobs : int, default=None
+        Number of parallel fits; None is 1, -1 all processors.
+    random_state : int, RandomState, Generator or None, default=None
+        Draws the rows; the result does not depend on `n_jobs`.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    result : BootstrapResult
+        ``x_loadings``, ``y_loadings`` and ``correlations``, each with ``estimate``, ``low``,
+        ``high``, ``standard_error`` and the ``distribution`` over resamples.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is no two-view estimator of this library.
+    ValueError
+        If `groups` does not fit the rows or holds a single group, or the data do not fit `fit`.
+
+    Warns
+    -----
+    UserWarning
+        If resamples support fewer components than all rows do.
+
+    See Also
+    --------
+    permutation_test_correlations : Whether a component is there at all.
+
+    Notes
+    -----
+    A resample is a fit with integer `sample_weight`, which equals repeated rows: nothing is copied.
+
+    Correlations of a sample overstate those of the population, and those of a resample overstate
+    them once more: percentile intervals of correlations lie too high, by much where rows are few
+    for the number of features. Those of loadings hardly do. Components of nearly equal correlation
+    are not identified one by one, and their intervals are wide for that reason.
+
+    References
+    ----------
+    .. [1] B. Efron and R. J. Tibshirani (1986). Bootstrap methods for standard errors, confidence
+       intervals, and other measures of statistical accuracy. Statistical Science 1, 54-75.
+       :doi:`10.1214/ss/1177013815`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca import CCA
+    >>> from skcca.inspection import bootstrap_loadings
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(2, 200, 3))
+    >>> Y[:, 0] += X[:, 0]
+    >>> result = bootstrap_loadings(CCA(1), X, Y, n_bootstraps=200, random_state=0)
+    >>> low, high = result.x_loadings.low[:, 0], result.x_loadings.high[:, 0]
+    >>> (low > 0) | (high < 0)  # loadings that differ from zero
+    array([ True, False, False])
+    """
+    validate_parameter_constraints(
+        _CONSTRAINTS,
+        {
+            "n_bootstraps": n_bootstraps,
+            "confidence_level": confidence_level,
+            "method": method,
+            "n_jobs": n_jobs,
+            "random_state": random_state,
+            "verbose": verbose,
+        },
+        caller_name=_NAME,
+    )
+    if not isinstance(estimator, TwoViewTransformer):
+        raise TypeError(
+            f"{_NAME} takes CCA, KCCA, DCCA or their class-paired twins; got "
+            f"{type(estimator).__name__}. Of a pipeline, transform the views with its earlier "
+            "steps and pass the last."
+        )
+    reference = clone(estimator).fit(X, y, labels=labels)
+    variates = _variates(reference, X, y)
+    n_rows = [len(Z) for Z in variates] if isinstance(labels, tuple) else [len(variates[0])]
+    codes = [np.arange(n) for n in n_rows]
+    if groups is not None:
+        codes = [_check_groups(groups, n_rows)]
+    seeds = rng_from(random_state).integers(2**63, size=n_bootstraps)
+    run = Parallel(n_jobs=n_jobs, return_as="generator")
+    found = []
+    with ProgressBar(n_bootstraps, _NAME, enabled=bool(verbose)) as bar:
+        for resample in run(
+            delayed(_resample)(estimator, X, y, labels, codes, variates, seed) for seed in seeds
+        ):
+            found.append(resample)
+            bar.step()
+    estimates = (reference.x_loadings_, reference.y_loadings_, reference.correlations_)
+    samples = [np.stack(part) for part in zip(*found, strict=True)]
+    _report(reference.correlations_, samples[2])
+    tail = (1 - confidence_level) / 2
+    return BootstrapResult(
+        *(_interval(e, s, tail, method) for e, s in zip(estimates, samples, strict=True))
+    )
+
+
+def _report(correlations: Array, sample: Array) -> None:
+    """Warn of resamples that say nothing."""
+    n = len(sample)
+    missing = np.count_nonzero(np.isnan(sample).any(axis=1))
+    if missing:
+        warnings.warn(
+            f"{_NAME}: {missing} of {n} resamples support fewer than {len(correlations)} "
+            "components; intervals of those that lack come from the other resamples. Set a smaller "
+            "`n_components`.",
+            UserWarning,
+            stacklevel=3,
+        )
+    perfect = np.count_nonzero(np.nanmax(sample, axis=1) > 1 - 1e-9)
+    if perfect and correlations.max() <= 1 - 1e-9:
+        warnings.warn(
+            f"{_NAME}: in {perfect} of {n} resamples a correlation is 1: they hold about 63 % of "
+            "the rows, too few for so many features, and their loadings mean nothing. Set `reg`, "
+            "or use fewer features.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _check_groups(groups: Any, n_rows: list[int]) -> Array:
+    if len(n_rows) > 1:
+        raise ValueError(
+            f"{_NAME}: `groups` names the group of each row of both views, but "
+            "labels=(labels_x, labels_y) describes unpaired rows."
+        )
+    codes = group_codes(groups, n_rows[0], _NAME)
+    if codes.max() == 0:
+        raise ValueError(
+            f"{_NAME}: `groups` holds a single group, so that every resample is the same; whole "
+            "groups are drawn, and there must be several."
+        )
+    return codes
+
+
+def _variates(model: Any, X: Any, y: Any) -> list[Array]:
+    """Return the scores of both views as arrays whose columns have mean zero and length one."""
+    if isinstance(X, Views):
+        scores = list(model.transform(X))
+    else:
+        scores = [model.transform(X), model.transform_y(y)]
+    out = []
+    for Z in scores:
+        Z = np.asarray(Z, dtype=float)
+        Z = Z - Z.mean(axis=0)
+        out.append(Z / np.maximum(np.linalg.norm(Z, axis=0), np.finfo(float).tiny))
+    return out
+
+
+def _resample(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    labels: Any,
+    codes: list[Array],
+    variates: list[Array],
+    seed: int,
+) -> tuple[Array, Array, Array]:
+    """Return the matched loadings and correlations of one resample."""
+    rng = np.random.default_rng(seed)
+    weights = []
+    for groups in codes:
+        n_groups = int(groups.max()) + 1
+        drawn = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
+        weights.append(drawn[groups].astype(float))
+    sample_weight = tuple(weights) if len(weights) == 2 else weights[0]
+    model = quiet_fit(clone(estimator), X, y, labels=labels, sample_weight=sample_weight)
+    agreement = sum(Z.T @ R for Z, R in zip(variates, _variates(model, X, y), strict=True))
+    own, other = linear_sum_assignment(-np.abs(agreement))
+    signs = np.where(agreement[own, other] < 0, -1.0, 1.0)
+
+    def matched(values: Array, signs: Array | float) -> Array:
+        out = np.full((*values.shape[:-1], len(agreement)), np.nan)
+        out[..., own] = values[..., other] * signs
+        return out
+
+    return (
+        matched(model.x_loadings_, signs),
+        matched(model.y_loadings_, signs),
+        matched(model.correlations_, 1.0),
+    )
+
+
+def _interval(estimate: Array, sample: Array, tail: float, method: str) -> Interval:
+    """Return quantiles of the sample, shifted by its bias where that is asked for."""
+    levels = np.array([tail, 1 - tail]).reshape(2, *[1] * estimate.ndim)
+    if method == "bias_corrected":
+        # Half of those equal, as at a bound, count as below.
+        below = np.nanmean((sample < estimate) + 0.5 * (sample == estimate), axis=0)
+        n = len(sample)
+        shift = ndtri(np.clip(below, 0.5 / n, 1 - 0.5 / n))
+        levels = ndtr(2 * shift + ndtri(levels))
+    levels = np.broadcast_to(levels, (2, *estimate.shape))
+    ordered = np.sort(sample, axis=0)  # nan last
+    n_valid = np.count_nonzero(~np.isnan(sample), axis=0)
+    place = levels * np.maximum(n_valid - 1, 0)
+    floor = np.floor(place).astype(int)
+    at_floor = np.take_along_axis(ordered, floor, axis=0)
+    above = np.take_along_axis(ordered, np.minimum(floor + 1, np.maximum(n_valid - 1, 0)), axis=0)
+    low, high = at_floor + (place - floor) * (above - at_floor)
+    mean = np.nansum(sample, axis=0) / np.maximum(n_valid, 1)
+    spread = np.nansum((sample - mean) ** 2, axis=0) / np.maximum(n_valid - 1, 1)
+    return Interval(estimate, low, high, np.sqrt(spread), sample)

@@ -1,0 +1,302 @@
+"""How many components hold on rows that were left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import get_tags
+from sklearn.utils.parallel import Parallel, delayed
+
+from skcca._base import TwoViewTransformer
+from skcca._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    rng_from,
+    validate_parameter_constraints,
+)
+from skcca._labels import encode_labels
+from skcca._linalg import pair_correlations
+from skcca._pairing import Pairs, Weights, instance_pairs
+from skcca._progress import ProgressBar
+from skcca._validation import check_fit
+from skcca._views import Views
+from skcca.cca import CCA, ClusterCCA
+from skcca.inspection._refit import quiet_fit
+from skcca.kcca import KCCA, ClusterKCCA
+
+__all__ = ["NComponentsResult", "select_n_components"]
+
+Array = np.ndarray
+_NAME = "select_n_components"
+
+_CONSTRAINTS: dict = {
+    "estimator": [HasMethods(["fit", "score"])],
+    "n_components": [Interval(Integral, 1, None, closed="left"), "array-like"],
+    "cv": ["cv_object"],
+    "rule": [StrOptions({"one_standard_error", "best"})],
+    "param_name": [str],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+}
+
+
+class NComponentsResult(NamedTuple):
+    """The chosen number, and the held-out total correlation of each candidate."""
+
+    n_components: int
+    candidates: Array  # (n_candidates,)
+    mean: Array  # (n_candidates,) over folds
+    standard_error: Array  # (n_candidates,) of that mean
+    totals: Array  # (n_folds, n_candidates)
+
+
+def select_n_components(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    labels: Any = None,
+    *,
+    n_components: int | Sequence[int] = 10,
+    cv: Any = None,
+    groups: Any = None,
+    rule: str = "one_standard_error",
+    param_name: str = "n_components",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> NComponentsResult:
+    r"""Choose the number of components by cross-validated total correlation.
+
+    The total of k components on a held-out fold is the `score` of a model of k components fitted on
+    the other folds. It grows with every component that is real and wanders about with those that
+    are not, so that the best k tends to be too large. The rule of one standard error takes the
+    fewest components with
+
+    .. math:: m_k \ge m_{k^*} - s_{k^*}, \quad k^* = \arg\max_k m_k,
+
+    where m is the mean over folds and s its standard error [1]_.
+
+    Parameters
+    ----------
+    estimator : two-view estimator, or a pipeline or search that ends in one
+        It is cloned, not fitted. Its own `n_components` does not matter.
+    X : array-like of shape (n_samples, n_features) or Views
+        First view, or both views.
+    y : array-like of shape (n_samples, n_features_y), default=None
+        Second view; labels beside a `Views`.
+    labels : array-like, default=None
+        Class or tag labels. Class-paired estimators are scored over the pairs of a class.
+    n_components : int or sequence of int, default=10
+        The candidates; an integer stands for 1, 2, ... up to it.
+    cv : int, splitter or iterable, default=None
+        Folds; None is 5. An integer means consecutive rows, as everywhere in scikit-learn; classes
+        are stratified where a class-paired estimator has one label a row.
+    groups : array-like of shape (n_samples,), default=None
+        Groups for the splitter.
+    rule : {"one_standard_error", "best"}, default="one_standard_error"
+        Fewest components within one standard error of the best, or the best.
+    param_name : str, default="n_components"
+        Name of the parameter in a pipeline: ``"cca__n_components"``.
+    n_jobs : int, default=None
+        Number of parallel fits; None is 1, -1 all processors.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    result : NComponentsResult
+        The chosen ``n_components``, the ``candidates``, and their ``mean``, ``standard_error`` and
+        ``totals`` of shape (n_folds, n_candidates).
+
+    Raises
+    ------
+    ValueError
+        If a candidate is no positive integer, if there is one fold only, or if the data do not fit
+        `fit`.
+
+    See Also
+    --------
+    permutation_test_correlations : Which components exceed chance.
+    skcca.CCA.score : Total correlation of held-out rows.
+
+    Notes
+    -----
+    The solutions of linear and kernel estimators are nested: that of k components consists of the k
+    largest `singular_values_` of any larger one, also with a ridge, where these are not in the
+    order of `correlations_`. One fit a fold then serves all candidates. Deep networks are trained
+    for the number of components they put out, and pipelines are what they are: those are fitted for
+    each candidate.
+
+    Folds are not independent, so that s is too small by a factor that nobody knows without bias;
+    the rule is a convention, not a test.
+
+    References
+    ----------
+    .. [1] L. Breiman, J. Friedman, R. Olshen and C. Stone (1984). Classification and regression
+       trees, section 3.4.3. Wadsworth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca import CCA
+    >>> from skcca.inspection import select_n_components
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(2, 300, 6))
+    >>> Y[:, :2] += X[:, :2]
+    >>> result = select_n_components(CCA(), X, Y, n_components=6)
+    >>> result.n_components
+    2
+    >>> result.mean.round(1)
+    array([0.7, 1.4, 1.3, 1.3, 1.5, 1.3])
+    """
+    validate_parameter_constraints(
+        _CONSTRAINTS,
+        {
+            "estimator": estimator,
+            "n_components": n_components,
+            "cv": cv,
+            "rule": rule,
+            "param_name": param_name,
+            "n_jobs": n_jobs,
+            "verbose": verbose,
+        },
+        caller_name=_NAME,
+    )
+    candidates = _candidates(n_components)
+    if isinstance(labels, tuple):
+        raise ValueError(
+            f"{_NAME}: labels=(labels_x, labels_y) describes unpaired views, whose rows cannot be "
+            "split together; cross-validation takes paired rows."
+        )
+    rows = _Rows.of(estimator, X, y, labels)
+    stratified = rows.class_paired and rows.labels is not None and rows.labels.ndim == 1
+    splitter = check_cv(5 if cv is None else cv, rows.labels, classifier=stratified)
+    folds = list(splitter.split(np.empty((rows.n, 0)), rows.labels, groups))
+    if len(folds) < 2:
+        raise ValueError(f"{_NAME}: `cv` makes {len(folds)} fold; a standard error needs 2.")
+    smallest = min(len(test) for _, test in folds)
+    if smallest < 3:
+        raise ValueError(
+            f"{_NAME}: `cv` holds out {smallest} row{'s' * (smallest > 1)} at a time, and a "
+            "correlation needs 3 at least; use fewer folds."
+        )
+    nested = param_name == "n_components" and isinstance(
+        estimator, (CCA, ClusterCCA, KCCA, ClusterKCCA)
+    )
+    if nested:
+        tasks = [delayed(_nested_totals)(estimator, rows, *fold, candidates) for fold in folds]
+    else:
+        tasks = [
+            delayed(_total)(clone(estimator).set_params(**{param_name: int(k)}), rows, *fold)
+            for fold in folds
+            for k in candidates
+        ]
+    found = []
+    with ProgressBar(len(tasks), _NAME, enabled=bool(verbose)) as bar:
+        for part in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
+            found.append(part)
+            bar.step()
+    totals = np.reshape(found, (len(folds), len(candidates)))
+    mean = totals.mean(axis=0)
+    standard_error = totals.std(axis=0, ddof=1) / np.sqrt(len(folds))
+    best = int(np.argmax(mean))
+    chosen = best
+    if rule == "one_standard_error":
+        chosen = int(np.argmax(mean >= mean[best] - standard_error[best]))
+    return NComponentsResult(int(candidates[chosen]), candidates, mean, standard_error, totals)
+
+
+def _candidates(n_components: Any) -> Array:
+    if isinstance(n_components, Integral):
+        return np.arange(1, int(n_components) + 1)
+    candidates = np.unique(np.asarray(n_components))
+    if candidates.dtype.kind not in "iu" or candidates.size == 0 or candidates[0] < 1:
+        raise ValueError(
+            f"{_NAME}: `n_components`={n_components!r} must be a positive integer or a sequence of "
+            "them, the candidates."
+        )
+    return candidates
+
+
+class _Rows(NamedTuple):
+    """The caller's rows, to be taken in the form in which they were given."""
+
+    views: Views
+    labels: Array | None
+    joined: bool  # given as Views
+    pairwise: bool  # both views are square kernels
+    class_paired: bool
+
+    @classmethod
+    def of(cls, estimator: Any, X: Any, y: Any, labels: Any) -> _Rows:
+        two_view = isinstance(estimator, TwoViewTransformer)
+        class_paired = two_view and estimator._class_paired
+        if two_view:  # an estimator of this library says itself what is wrong with the input
+            check_fit(clone(estimator), X, y, labels, None, class_paired=class_paired)
+        joined = isinstance(X, Views)
+        if joined and labels is None:
+            y, labels = None, y
+        if joined and y is not None:
+            raise ValueError(f"{_NAME}: labels were given twice, as `y` and as `labels`.")
+        if not joined and y is None:
+            raise ValueError(f"{_NAME}: `y`, the second view, is None; or pass Views(X, Y).")
+        if not joined and np.ndim(y) == 1:
+            y = np.asarray(y)[:, None]
+        views = X if joined else Views(X, y)
+        if labels is not None:
+            labels = labels if hasattr(labels, "shape") else np.asarray(labels, dtype=object)
+            labels = labels.toarray() if hasattr(labels, "toarray") else np.asarray(labels)
+            if len(labels) != len(views):
+                raise ValueError(
+                    f"{_NAME}: `labels` has {len(labels)} entries but `X` has {len(views)} rows."
+                )
+        pairwise = len(views.shape) == 2 and get_tags(estimator).input_tags.pairwise
+        return cls(views, labels, joined, pairwise, class_paired)
+
+    @property
+    def n(self) -> int:
+        return len(self.views)
+
+    def take(self, rows: Array, columns: Array) -> tuple[tuple, dict]:
+        """Return the arguments of `fit` or `score` for some rows; kernels take columns too."""
+        part = self.views[np.ix_(rows, columns) if self.pairwise else rows]
+        labels = None if self.labels is None else self.labels[rows]
+        if self.joined:
+            return (part,) if labels is None else (part, labels), {}
+        return tuple(part), {} if labels is None else {"labels": labels}
+
+
+def _total(estimator: Any, rows: _Rows, train: Array, test: Array) -> float:
+    """Return the score of the held-out rows."""
+    args, kwargs = rows.take(train, train)
+    model = quiet_fit(estimator, *args, **kwargs)
+    args, kwargs = rows.take(test, train)
+    return float(model.score(*args, **kwargs))
+
+
+def _nested_totals(
+    estimator: Any, rows: _Rows, train: Array, test: Array, candidates: Array
+) -> Array:
+    """Return the score of the held-out rows for each number of components, from one fit."""
+    args, kwargs = rows.take(train, train)
+    largest = clone(estimator).set_params(n_components=int(candidates[-1]))
+    model = quiet_fit(largest, *args, **kwargs)
+    part = rows.views[np.ix_(test, train) if rows.pairwise else test]
+    U, V = (np.asarray(Z, dtype=float) for Z in model.transform(part))
+    weights = np.ones(len(test))
+    pairs: Pairs = instance_pairs(weights)
+    if rows.class_paired and rows.labels is not None:
+        name = type(model).__name__
+        labels = encode_labels(rows.labels[test], len(test), len(test), name)
+        rng = rng_from(getattr(model, "random_state", None))
+        pairs = model._pairs(labels, Weights(weights, weights), rng)
+    # Components beyond what the rows support add nothing, as in the model of that many.
+    each = np.zeros(candidates[-1])
+    order = np.argsort(-model.singular_values_, kind="stable")
+    each[: len(order)] = pair_correlations(U, V, pairs)[order]
+    return np.cumsum(each)[candidates - 1]

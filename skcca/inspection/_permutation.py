@@ -1,0 +1,345 @@
+"""Step-down permutation test of canonical correlations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from skcca._compat import (
+    Interval,
+    StrOptions,
+    rng_from,
+    validate_parameter_constraints,
+)
+from skcca._features import dense_rows, working_eps
+from skcca._linear_cca import _ridge
+from skcca._progress import ProgressBar
+from skcca._validation import check_fit, check_pairs_of_values, per_view
+from skcca.cca import CCA
+from skcca.inspection._exchange import (
+    ExchangeableResiduals,
+    free_permutation,
+    group_codes,
+    permutation_of_groups,
+    permutation_within,
+)
+
+__all__ = ["PermutationTestResult", "permutation_test_correlations"]
+
+Array = np.ndarray
+_NAME = "permutation_test_correlations"
+_TASKS = 100  # pieces of work: as many as a progress bar can show
+_TIE = 1e-9  # relative; permutations that change nothing give the statistic up to rounding
+
+_CONSTRAINTS: dict = {
+    "n_permutations": [Interval(Integral, 1, None, closed="left")],
+    "statistic": [StrOptions({"wilks", "roy"})],
+    "exchange": [StrOptions({"within", "whole"})],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state", np.random.Generator],
+    "verbose": ["verbose"],
+}
+
+
+class PermutationTestResult(NamedTuple):
+    """Entry k belongs to the hypothesis that the components k, k + 1, ... are unrelated."""
+
+    correlations: Array  # (K,)
+    statistic: Array  # (K,) large where the hypothesis is false
+    pvalues: Array  # (K,) corrected for the number of hypotheses, ascending
+    uncorrected_pvalues: Array  # (K,)
+    null_distribution: Array  # (n_permutations, K)
+
+
+def permutation_test_correlations(
+    estimator: CCA,
+    X: Any,
+    y: Any = None,
+    *,
+    n_permutations: int = 1000,
+    statistic: str = "wilks",
+    confounds: Any = None,
+    groups: Any = None,
+    exchange: str = "within",
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    verbose: int = 0,
+) -> PermutationTestResult:
+    r"""Test which canonical correlations exceed those of views whose rows do not belong together.
+
+    Permuting the rows of one view destroys every relation, also those of the components before k,
+    whose variance then raises what is left: the usual permutation test rejects a true hypothesis
+    about k > 0 far too often. So component k is tested on what the components before it leave
+    [1]_. With whitened views, turned so that T = U'V / n is diagonal,
+
+    .. math:: T_\pi = U^\top P_\pi V / n, \quad
+              \lambda_k(\pi) = -\ln \det(I - T_{\pi,k} T_{\pi,k}^\top), \quad
+              T_{\pi,k} = T_\pi \text{ without its first } k \text{ rows and columns,}
+
+    and :math:`p_k = (1 + \#\{\pi : \lambda_k(\pi) \ge \lambda_k\}) / (1 + n_\pi)`, with the data
+    as they are among the permutations. A component is not believed where one before it is not: the
+    p-value of k is the largest of :math:`p_0, \dots, p_k`. That closes the family of hypotheses, so
+    that the probability of one false rejection or more is the level of a single test.
+
+    Parameters
+    ----------
+    estimator : CCA
+        What to test: `n_components` says how many hypotheses, `reg` and `scale` with what ridge. It
+        is not fitted, and need not be.
+    X : array-like of shape (n_samples, n_features) or Views
+        First view, or both views.
+    y : array-like of shape (n_samples, n_features_y), default=None
+        Second view. Beside a `Views` it holds labels and is ignored, as in `CCA`.
+    n_permutations : int, default=1000
+        Number of random permutations. A p-value is 1 / (n_permutations + 1) at least.
+    statistic : {"wilks", "roy"}, default="wilks"
+        "wilks" is :math:`-\ln` of Wilks' lambda of the components that are left, all that the data
+        have; "roy" the square of the largest correlation that is left, which sees one strong
+        component among many better than several weak ones.
+    confounds : array-like of shape (n_samples, n_confounds) or (n_samples,), default=None
+        Nuisance variables to regress out of both views (partial CCA). Ordinary residuals are not
+        exchangeable, and permuting them rejects too often; these are Theil's [2]_, on as many rows
+        fewer as there are confounds and a constant.
+    groups : array-like of shape (n_samples,), default=None
+        Group of each row; None lets all rows change places.
+    exchange : {"within", "whole"}, default="within"
+        "within" lets rows change places inside their group (a site, a session), "whole" lets groups
+        of equally many rows change places, their rows in order (repeated measures of a subject).
+    n_jobs : int, default=None
+        Number of threads; None is 1, -1 all processors.
+    random_state : int, RandomState, Generator or None, default=None
+        Draws the permutations; the result does not depend on `n_jobs`.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    result : PermutationTestResult
+        ``correlations``, ``statistic``, ``pvalues`` and ``uncorrected_pvalues`` of shape (K,), and
+        ``null_distribution`` of shape (n_permutations, K).
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is not a `CCA`.
+    ValueError
+        If the rows are too few for a test without ridge, if groups leave nothing to exchange, or if
+        an argument does not fit the rows.
+
+    See Also
+    --------
+    wilks_test : The parametric test.
+    select_n_components : How many components hold on rows left out.
+
+    Notes
+    -----
+    One whitening of each view serves all permutations: a permutation costs one product
+    (d_x x n)(n x d_y), and one Cholesky factorisation gives the statistics of all components.
+
+    Rows have equal weight: a weighted row would have to be exchangeable with rows of other weight.
+
+    With a ridge T holds regularised correlations, so the order is that of `singular_values_`; also
+    then exactly the relation of the components before is removed.
+
+    Not tested here are class pairs, because pairs that share a row are no independent units;
+    whether the classes matter is asked by permuting labels,
+    ``sklearn.model_selection.permutation_test_score(model, Views(X, Y), labels,
+    scoring=retrieval_map)``. A kernel model is tested as the `CCA` with ridge of its features, for
+    instance of `sklearn.kernel_approximation.Nystroem`.
+
+    References
+    ----------
+    .. [1] A. M. Winkler, O. Renaud, S. M. Smith and T. E. Nichols (2020). Permutation inference for
+       canonical correlation analysis. NeuroImage 220, 117065.
+       :doi:`10.1016/j.neuroimage.2020.117065`
+    .. [2] H. Theil (1965). The analysis of disturbances in regression analysis. Journal of the
+       American Statistical Association 60, 1067-1079. :doi:`10.1080/01621459.1965.10480851`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca import CCA
+    >>> from skcca.inspection import permutation_test_correlations
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(2, 100, 4))
+    >>> Y[:, 0] += X[:, 0]
+    >>> result = permutation_test_correlations(CCA(), X, Y, random_state=0)
+    >>> result.pvalues < 0.05
+    array([ True, False, False, False])
+    """
+    validate_parameter_constraints(
+        _CONSTRAINTS,
+        {
+            "n_permutations": n_permutations,
+            "statistic": statistic,
+            "exchange": exchange,
+            "n_jobs": n_jobs,
+            "random_state": random_state,
+            "verbose": verbose,
+        },
+        caller_name=_NAME,
+    )
+    views, draw = _exchangeable_views(estimator, X, y, confounds, groups, exchange)
+    U, V = _canonical_variates(*views)
+    K = min(U.shape[1], V.shape[1], estimator.n_components or U.shape[1])
+    u, v = U[:, :K], V[:, :K]  # of length one without a ridge
+    lengths = np.linalg.norm(u, axis=0) * np.linalg.norm(v, axis=0)
+    correlations = np.minimum(np.einsum("ik,ik->k", u, v) / lengths, 1.0)
+    if U.shape[1] < V.shape[1]:
+        U, V = V, U  # fewer columns to permute, and the statistics are symmetric
+    of = _wilks if statistic == "wilks" else _roy
+    observed = of(U.T @ V, K)
+
+    seeds = rng_from(random_state).integers(2**63, size=n_permutations)
+    tasks = np.array_split(seeds, min(n_permutations, _TASKS))
+    run = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    parts = []
+    with ProgressBar(len(tasks), _NAME, enabled=bool(verbose)) as bar:
+        for part in run(delayed(_permuted)(U, V, draw, of, K, task) for task in tasks):
+            parts.append(part)
+            bar.step()
+    null = np.concatenate(parts)
+    exceeding = np.count_nonzero(null >= observed * (1 - _TIE), axis=0)
+    pvalues = (1 + exceeding) / (1 + n_permutations)
+    return PermutationTestResult(
+        correlations, observed, np.maximum.accumulate(pvalues), pvalues, null
+    )
+
+
+class _View(NamedTuple):
+    """Rows that are exchangeable and have mean zero, in whitened coordinates."""
+
+    scores: Array  # (n, rank), scores' scores = S (S + r I)^-1
+    ridge: float
+    n_free: int  # dimensions that the rows span at most
+
+
+def _exchangeable_views(
+    estimator: Any, X: Any, y: Any, confounds: Any, groups: Any, exchange: str
+) -> tuple[list[_View], Any]:
+    """Return both views, centred or free of the confounds, and what draws permutations of rows."""
+    if not isinstance(estimator, CCA):
+        raise TypeError(
+            f"{_NAME} tests CCA; got {type(estimator).__name__}. Kernel models: test "
+            "CCA(reg=...) on the features of sklearn.kernel_approximation.Nystroem. Class-paired "
+            "models: permute the labels, sklearn.model_selection.permutation_test_score. "
+            "Pipelines: transform the views first, and test the last step."
+        )
+    estimator = clone(estimator)
+    estimator._validate_params()
+    check_pairs_of_values(estimator)
+    data = check_fit(estimator, X, y, None, None, class_paired=False)
+    n_rows = data.X.shape[0]
+    codes = None if groups is None else group_codes(groups, n_rows, _NAME)
+    if exchange == "whole" and codes is None:
+        raise ValueError(f"{_NAME}: exchange='whole' exchanges groups, but `groups` is None.")
+    if exchange == "whole" and confounds is not None:
+        raise ValueError(
+            f"{_NAME}: exchange='whole' needs groups of whole rows, but `confounds` leaves rows "
+            "out; use exchange='within'."
+        )
+    residuals = None
+    if confounds is not None:
+        residuals = ExchangeableResiduals(confounds, n_rows, _NAME)
+        codes = None if codes is None else codes[residuals.kept]
+    views = [
+        _whitened(V, name, reg, estimator.scale, residuals)
+        for V, name, reg in zip((data.X, data.Y), "Xy", per_view(estimator.reg), strict=True)
+    ]
+    n_free = views[0].n_free
+    ranks = [view.scores.shape[1] for view in views]
+    if sum(ranks) > n_free and views[0].ridge == views[1].ridge == 0:
+        raise ValueError(
+            f"{_NAME}: {n_rows} rows leave {n_free} dimensions, fewer than the ranks of the views "
+            f"together ({ranks[0]} + {ranks[1]}): the first correlation of any permutation is 1. "
+            "Give CCA a ridge (reg=0.1), or use fewer features."
+        )
+    if codes is None:
+        return views, free_permutation(len(views[0].scores))
+    make = permutation_within if exchange == "within" else permutation_of_groups
+    return views, make(codes, _NAME)
+
+
+def _whitened(
+    V: Any, name: str, reg: Any, scale: bool, residuals: ExchangeableResiduals | None
+) -> _View:
+    """Whiten one view by its SVD, with the units and the ridge that CCA takes."""
+    V = dense_rows(V, slice(None))
+    eps, size = working_eps(V.dtype), np.sqrt(np.mean(np.square(V, dtype=float), axis=0))
+    if residuals is None:
+        V = V - V.mean(axis=0, dtype=float)
+        n_free = len(V) - 1
+    else:
+        V = residuals(V.astype(float))
+        n_free = len(V)
+    std = np.sqrt(np.mean(V**2, axis=0))
+    # What is left of a constant is the rounding of its mean, of an explained one that of a product.
+    varying = std > (4 if residuals is None else 100) * eps * size
+    if not varying.any():
+        raise ValueError(
+            f"{_NAME}: `{name}` has no feature that varies"
+            f"{'' if residuals is None else ' apart from what `confounds` explain'}."
+        )
+    V, std = V[:, varying], std[varying]
+    ridge = _ridge(reg, V)
+    # Without a ridge units do not matter, and those of equal variance are best conditioned.
+    unit = std if scale or ridge == 0 else np.sqrt(np.mean(std**2))
+    U, s, _ = np.linalg.svd(V / (unit * np.sqrt(len(V))), full_matrices=False)
+    kept = s > 10 * eps * np.sqrt(V.shape[1]) * s[0]
+    return _View(U[:, kept] * (s[kept] / np.sqrt(s[kept] ** 2 + ridge)), ridge, n_free)
+
+
+def _canonical_variates(x: _View, y: _View) -> tuple[Array, Array]:
+    """Turn both views so that U'V is diagonal and descends; the wider one keeps all its rank."""
+    P, _, Qt = np.linalg.svd(x.scores.T @ y.scores)
+    return x.scores @ P, y.scores @ Qt.T
+
+
+def _permuted(
+    U: Array,
+    V: Array,
+    draw: Callable[[np.random.Generator], Array],
+    statistic: Callable[[Array, int], Array],
+    n_statistics: int,
+    seeds: Array,
+) -> Array:
+    """Return the statistics of one permutation a seed, (n_seeds, n_statistics)."""
+    return np.array(
+        [statistic(U.T @ V[draw(np.random.default_rng(seed))], n_statistics) for seed in seeds]
+    )
+
+
+def _wilks(T: Array, n_statistics: int) -> Array:
+    """Return -ln det(I - T_k T_k') for T_k = T[k:, k:] and k = 0, 1, ...
+
+    Each is a minor of [[I, T], [T', I]]. With the variates in the order of their removal, the last
+    to be removed first, they are leading minors: one Cholesky factor has them all on its diagonal.
+    """
+    p, q = T.shape
+    K = n_statistics
+    if np.vdot(T, T) > 1e-6:  # else 1 - r^2 would round to 1, as under a very large ridge
+        pairs = np.stack([np.arange(K), p + np.arange(K)], axis=1)[::-1]
+        order = np.concatenate([np.arange(K, p), p + np.arange(K, q), pairs.ravel()])
+        joint = np.eye(p + q)
+        joint[:p, p:], joint[p:, :p] = T, T.T
+        try:
+            factor = np.linalg.cholesky(joint[np.ix_(order, order)])
+            return -2 * np.cumsum(np.log(np.diag(factor)))[::-1][: 2 * K : 2]
+        except np.linalg.LinAlgError:
+            pass  # a correlation of 1
+    return np.array([_wilks_by_svd(T[k:, k:]) for k in range(K)])
+
+
+def _wilks_by_svd(T: Array) -> float:
+    squares = np.linalg.svd(T, compute_uv=False) ** 2
+    return float(-np.log1p(-np.minimum(squares, 1 - np.finfo(float).eps)).sum())
+
+
+def _roy(T: Array, n_statistics: int) -> Array:
+    """Return the square of the largest singular value of T[k:, k:] for k = 0, 1, ..."""
+    return np.array([np.linalg.norm(T[k:, k:], 2) ** 2 for k in range(n_statistics)])

@@ -1,0 +1,199 @@
+"""The number of components: against a search that fits every candidate, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA, Views, make_view_transformer
+from skcca.inspection import select_n_components
+
+
+def two_views(n=120, n_shared=2, seed=0):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(n, 6)), rng.normal(size=(n, 5))
+    Y[:, :n_shared] += X[:, :n_shared]
+    return X * [1, 2, 3, 4, 5, 6] + 1, Y
+
+
+def labelled(n=120):
+    X, Y = two_views(n)
+    label = np.sort(np.arange(n) % 4)  # consecutive rows would be folds without a class
+    return X + 3 * np.eye(6)[label], Y + 3 * np.eye(5)[label], label
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        CCA(),
+        CCA(reg=2.0),
+        CCA(reg=(0.0, 5.0), scale=False, component_scaling="correlation"),
+        KCCA(reg=0.01),
+        KCCA(approximation="nystroem", n_landmarks=20, random_state=0),
+    ],
+)
+def test_one_fit_gives_the_totals_of_a_fit_for_each_number(model):
+    X, Y = two_views()
+    found = select_n_components(model, X, Y, n_components=4, cv=KFold(3)).totals
+    for k in range(1, 5):
+        model.set_params(n_components=k)
+        expected = cross_val_score(model, X, Y, cv=KFold(3))
+        # KCCA finds leading components by iteration, to 1e-6.
+        np.testing.assert_allclose(found[:, k - 1], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ClusterCCA(),
+        ClusterCCA(instance_weight=0.3, reg=0.1),
+        ClusterCCA(pair_fraction=0.5, random_state=0),
+        ClusterKCCA(reg=0.1),
+    ],
+)
+def test_class_paired_totals_are_over_the_pairs_of_a_class(model):
+    X, Y, label = labelled()
+    views, cv = Views(X, Y), StratifiedKFold(3)
+    found = select_n_components(model, views, label, n_components=3, cv=3)
+    for k in range(1, 4):
+        model.set_params(n_components=k)
+        for fold, (train, test) in enumerate(cv.split(X, label)):
+            fitted = model.fit(views[train], label[train])
+            expected = fitted.score(views[test], label[test])
+            assert found.totals[fold, k - 1] == pytest.approx(expected, abs=1e-5)
+    by_name = select_n_components(model, X, Y, label, n_components=3, cv=3)
+    np.testing.assert_allclose(found.totals, by_name.totals, atol=1e-12)
+
+
+def test_components_that_the_rows_do_not_support_add_nothing():
+    X, Y, label = labelled()
+    found = select_n_components(ClusterCCA(), X, Y, label, n_components=6)
+    np.testing.assert_array_equal(found.totals[:, 3:], found.totals[:, 2:3].repeat(3, axis=1))
+    assert found.n_components <= 3
+
+
+def test_mean_error_and_rules():
+    X, Y = two_views()
+    found = select_n_components(CCA(), X, Y, n_components=5)
+    np.testing.assert_array_equal(found.candidates, [1, 2, 3, 4, 5])
+    np.testing.assert_allclose(found.mean, found.totals.mean(axis=0))
+    np.testing.assert_allclose(found.standard_error, found.totals.std(axis=0, ddof=1) / np.sqrt(5))
+    best = found.mean.argmax()
+    enough = found.mean >= found.mean[best] - found.standard_error[best]
+    assert found.n_components == found.candidates[enough][0]
+    assert select_n_components(CCA(), X, Y, n_components=5, rule="best").n_components == best + 1
+
+
+@pytest.mark.parametrize("n_shared", [1, 2, 3])
+def test_rule_finds_the_number_that_is_there(n_shared):
+    found = [
+        select_n_components(CCA(), *two_views(300, n_shared, seed), n_components=5).n_components
+        for seed in range(20)
+    ]
+    assert np.median(found) == n_shared
+
+
+def test_candidates_may_be_listed():
+    X, Y = two_views()
+    all_ = select_n_components(CCA(), X, Y, n_components=5)
+    some = select_n_components(CCA(), X, Y, n_components=[4, 1])
+    np.testing.assert_array_equal(some.candidates, [1, 4])
+    np.testing.assert_allclose(some.totals, all_.totals[:, [0, 3]], atol=1e-12)
+
+
+def test_deep_networks_are_trained_for_each_number():
+    X, Y = two_views(60)
+    model = DCCA(
+        x_hidden_layer_sizes=(4,),
+        y_hidden_layer_sizes=(4,),
+        max_epochs=1,
+        random_state=0,
+        device="cpu",
+    )
+    found = select_n_components(model, X, Y, n_components=[1, 3], cv=2)
+    model.set_params(n_components=3)
+    expected = cross_val_score(model, X, Y, cv=KFold(2))
+    np.testing.assert_allclose(found.totals[:, 1], expected, atol=1e-6)
+
+
+def test_pipelines_name_their_parameter():
+    X, Y, label = labelled()
+    views = Views(X, Y)
+    pipe = make_pipeline(make_view_transformer(StandardScaler(), StandardScaler()), ClusterCCA())
+    found = select_n_components(
+        pipe, views, label, n_components=3, cv=StratifiedKFold(3),
+        param_name="clustercca__n_components",
+    )  # fmt: skip
+    alone = select_n_components(ClusterCCA(), views, label, n_components=3, cv=StratifiedKFold(3))
+    np.testing.assert_allclose(found.totals, alone.totals, atol=1e-10)
+
+
+def test_kernels_take_rows_and_columns():
+    X, Y = two_views(60)
+    kernels = Views(X @ X.T, Y @ Y.T)
+    found = select_n_components(KCCA(kernel="precomputed", reg=0.01), kernels, n_components=2, cv=3)
+    expected = select_n_components(
+        KCCA(kernel="linear", scale=False, reg=0.01), X, Y, n_components=2, cv=3
+    )
+    np.testing.assert_allclose(found.totals, expected.totals, atol=1e-5)
+
+
+def test_containers_agree():
+    X, Y = two_views()
+    expected = select_n_components(CCA(), X, Y[:, :1], n_components=1)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    for args in ((Views(X, Y[:, :1]),), (X.tolist(), Y[:, 0]), (frame, pd.Series(Y[:, 0]))):
+        found = select_n_components(CCA(), *args, n_components=1)
+        np.testing.assert_allclose(found.totals, expected.totals, atol=1e-12)
+
+
+def test_groups_reach_the_splitter():
+    X, Y = two_views()
+    groups = np.arange(120) % 7
+    found = select_n_components(CCA(), X, Y, n_components=2, cv=GroupKFold(3), groups=groups)
+    expected = cross_val_score(CCA(2), X, Y, cv=GroupKFold(3), groups=groups)
+    np.testing.assert_allclose(found.totals[:, 1], expected, atol=1e-12)
+
+
+def test_number_of_jobs_changes_nothing():
+    X, Y = two_views()
+    one, two = (select_n_components(CCA(), X, Y, n_components=3, n_jobs=n) for n in (None, 2))
+    np.testing.assert_array_equal(one.totals, two.totals)
+
+
+def test_folds_of_few_rows_do_not_repeat_what_is_known():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(2, 20, 12))  # fewer rows than features: held-out totals tell
+    assert abs(select_n_components(CCA(), X, Y, n_components=2).mean[0]) < 1
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"n_components": 0}, "n_components"),
+        ({"n_components": [0, 1]}, "positive integer"),
+        ({"n_components": [1.5]}, "positive integer"),
+        ({"n_components": []}, "positive integer"),
+        ({"rule": "first"}, "rule"),
+        ({"cv": 60}, "holds out 2 rows at a time"),
+        ({"cv": [(np.arange(60), np.arange(60, 120))]}, "makes 1 fold"),
+        ({"labels": (np.zeros(120), np.zeros(120))}, "unpaired"),
+        ({"labels": np.zeros(119)}, "119"),
+        ({"param_name": "cca__n_components"}, "Invalid parameter"),
+    ],
+)
+def test_bad_arguments_are_named(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        select_n_components(CCA(), *two_views(), **kwargs)
+
+
+def test_bad_input_is_refused_by_the_estimator():
+    X, Y = two_views()
+    with pytest.raises(ValueError, match="CCA requires y"):
+        select_n_components(CCA(), X)
+    with pytest.raises(ValueError, match="`X` has 120 rows but `y` has 119"):
+        select_n_components(CCA(), X, Y[1:])
+    with pytest.raises(ValueError, match="labels were given twice"):
+        select_n_components(ClusterCCA(), Views(X, Y), np.zeros(120), np.zeros(120))
