@@ -31,7 +31,7 @@ _TOLERANCE = 1e-6
 _NEGLIGIBLE = 1e-10
 # Columns of a Krylov block: a solve with so many waits for memory no longer than with one, and the
 # more columns, the larger the space must be.
-_WIDTH = 4
+_WIDTH = 6
 # A space of half the rows costs a fifth of the full decomposition, and one more does not pay.
 _LARGEST_SPACE = 0.5
 # The share of the rows that components, or classes, may make up.

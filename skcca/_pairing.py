@@ -225,16 +225,18 @@ def class_pairs(labels: Labels, weights: Weights, pair_weight: str = "pair") -> 
 
     ``pair_weight="row"`` divides by sqrt(n^x_c n^y_c): a class weighs as its rows, not its pairs.
     """
-    x, y = _weighted(labels.x, weights.x), _weighted(labels.y, weights.y)
+    x = y = _weighted(labels.x, weights.x)
+    if not (labels.x is labels.y and weights.x is weights.y):  # a number per row counts
+        y = _weighted(labels.y, weights.y)
     x_counts, y_counts = x.sum(axis=0), y.sum(axis=0)
     if pair_weight == "row":
         x = sparse.csr_array(x.multiply(inverse(np.sqrt(x_counts * y_counts))))
         x_counts = x.sum(axis=0)
     overlaps = [(L.T @ L).toarray() for L in (labels.x, labels.y)] if labels.multilabel else []
     rank = shared_rank(np.flatnonzero(x_counts * y_counts > 0), overlaps)
-    return FactoredPairs(
-        x @ y_counts, y @ x_counts, float(x_counts @ y_counts), sparse.csr_array(x), y, rank
-    )
+    a = x @ y_counts
+    b = a if x is y else y @ x_counts
+    return FactoredPairs(a, b, float(x_counts @ y_counts), x, y, rank)
 
 
 def cyclic_pairs(
@@ -361,6 +363,8 @@ class _Circle:
 
 
 def _weighted(membership: sparse.csr_array, weights: np.ndarray) -> sparse.csr_array:
+    if weights.strides == (0,) and weights[0] == 1.0:
+        return membership
     return sparse.csr_array(membership.multiply(weights[:, None]))
 
 
