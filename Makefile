@@ -33,6 +33,7 @@ bench: $(DEV)  ## measure quality on real data and rewrite the table of the READ
 	$(BIN)/python -m benchmarks.wikipedia
 	$(BIN)/python -m benchmarks.spoken_digits
 	$(BIN)/python -m benchmarks.mnist_halves
+	$(BIN)/python -m benchmarks.permutation_level
 	$(BIN)/python -m benchmarks.report
 
 test: $(DEV)  ## the tests, without the slow ones

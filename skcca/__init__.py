@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import cluster, datasets, metrics, nn, views
+    from . import cluster, datasets, inspection, metrics, nn, views
     from .cca import CCA, ClusterCCA
     from .chunk_selector import ChunkSelector
     from .dcca import DCCA, SupervisedDCCA
@@ -32,6 +32,7 @@ __all__ = [
     "Views",
     "cluster",
     "datasets",
+    "inspection",
     "make_view_transformer",
     "metrics",
     "nn",

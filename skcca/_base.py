@@ -12,20 +12,20 @@ from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._compat import (
     Interval,
     StrOptions,
     _fit_context,
-    _get_container_adapter,
     rng_from,
     to_numpy,
 )
 from skcca._features import component_signs, loadings
 from skcca._labels import encode_labels
 from skcca._linalg import CanonicalFit, pair_correlations
+from skcca._output import ContainerOutputMixin
 from skcca._pairing import Labels, Pairing, Pairs, Weights, instance_pairs
 from skcca._validation import (
     TrainingData,
@@ -39,9 +39,7 @@ from skcca._validation import (
 from skcca._views import Views
 
 
-class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):
+class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseEstimator):
     """Base class of the estimators that learn one space for two views."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -55,13 +53,6 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
     # Requested by default, so that routing needs no set_fit_request.
     __metadata_request__fit: ClassVar[dict] = {"labels": True, "sample_weight": True}
     __metadata_request__score: ClassVar[dict] = {"labels": True, "sample_weight": True}
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        # scikit-learn's wrapper for `set_output` knows neither Views nor the second of a pair, so
-        # the wrapping is done here (`_wrap`), in subclasses of users too.
-        kwargs["auto_wrap_output_keys"] = None
-        super().__init_subclass__(**kwargs)
-        cls._sklearn_auto_wrap_output_keys = {"transform"}
 
     # Fitting
 
@@ -336,14 +327,11 @@ class TwoViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no typ
                 f"{type(self).__name__}: scores of `{'X' if side == 'x' else 'y'}` leave the range "
                 f"of {Z.dtype}; its rows are far outside of what was seen in fit."
             )
-        adapter = _get_container_adapter("transform", self)
-        if adapter is None:
-            return Z
         names = self.get_feature_names_out()
         if side == "y":
             prefix = type(self).__name__.lower()
             names = np.array([f"{prefix}_y{i}" for i in range(Z.shape[1])], dtype=object)
-        return adapter.create_container(Z, original, columns=names)
+        return self._in_container(Z, original, names)
 
     # Scoring
 

@@ -31,9 +31,11 @@ _TOLERANCE = 1e-6
 _NEGLIGIBLE = 1e-10
 # Columns of a Krylov block: a solve with so many waits for memory no longer than with one, and the
 # more columns, the larger the space must be.
-_WIDTH = 6
+_WIDTH = 4
 # A space of half the rows costs a fifth of the full decomposition, and one more does not pay.
 _LARGEST_SPACE = 0.5
+# Reciprocal condition number of a Gram matrix that may be inverted.
+_SAFE_RCOND = 1e-8
 # The share of the rows that components, or classes, may make up.
 _FEW = 0.1
 
@@ -185,7 +187,9 @@ def _krylov_directions(
     Q, smooth_x = (np.empty((n, most + width), order="F") for _ in range(2))
     crossed, smooth_y = (np.empty((len(y.root), most + width), order="F") for _ in range(2))
     gram, square = np.empty((2, most + width, most + width))
-    block = linalg.qr(np.random.default_rng(0).normal(size=(n, width)), mode="economic")[0]
+    block = np.random.default_rng(0).normal(size=(n, width))
+    block -= np.outer(x.root, x.root @ block)  # the mean, which H sends to zero
+    block = linalg.qr(block, mode="economic")[0]
     m = 0
     checked = n_components  # the space is looked at when it has grown by a fifth
     while True:
@@ -246,15 +250,16 @@ def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:
 
     Of both matrices the upper triangle counts.
     """
+    full = np.triu(square) + np.triu(square, 1).T
     R, info = linalg.lapack.dpotrf(gram, lower=False)
-    if info == 0 and np.diag(R).min() > 1e-4 * np.diag(R).max():
+    norm = float(np.abs(np.triu(gram)).sum(axis=0).max())
+    if info == 0 and linalg.lapack.dpocon(R, norm)[0] > _SAFE_RCOND:
         basis = linalg.lapack.dtrtri(R)[0]
     else:
         # What H sends to zero belongs to no leading direction, and would be its rounding.
         values, vectors = linalg.eigh(gram, lower=False)
         kept = values > 1e-12 * values[-1]
         basis = vectors[:, kept] / np.sqrt(values[kept])
-    full = np.triu(square) + np.triu(square, 1).T
     m = basis.shape[1]
     values, vectors = linalg.eigh(basis.T @ full @ basis, subset_by_index=(max(0, m - k), m - 1))
     return np.maximum(values[::-1], 0.0), basis @ vectors[:, ::-1]

@@ -10,11 +10,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._compat import Interval, StrOptions, _fit_context, _get_container_adapter, rng_from
+from skcca._compat import Interval, StrOptions, _fit_context, rng_from
 from skcca._emotion import EmotionModel, emotion_targets
+from skcca._output import ContainerOutputMixin
 from skcca._sequences import (
     Selection,
     aggregate_chunks,
@@ -28,15 +29,9 @@ from skcca._sequences import (
 from skcca._views import Views
 
 
-class _WrapsItself(TransformerMixin):
-    """Offer `set_output`, but not scikit-learn's wrapping, which knows neither Views nor lists."""
-
-    def __init_subclass__(cls, **kwargs: Any):
-        super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
-        cls._sklearn_auto_wrap_output_keys = {"transform"}
-
-
-class ChunkSelector(ClassNamePrefixFeaturesOutMixin, EmotionModel, _WrapsItself, BaseEstimator):
+class ChunkSelector(
+    ClassNamePrefixFeaturesOutMixin, EmotionModel, ContainerOutputMixin, BaseEstimator
+):
     """Represent each song by the chunks that its emotion rests on.
 
     A bidirectional LSTM with attention learns to tell the emotion of annotated songs. Its attention
@@ -368,7 +363,4 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, EmotionModel, _WrapsItself,
         if self.aggregate == "frames":
             return rows
         Z = np.array(rows, dtype=songs[0].dtype)
-        adapter = _get_container_adapter("transform", self)
-        if adapter is None:
-            return Z
-        return adapter.create_container(Z, original, columns=self.get_feature_names_out())
+        return self._in_container(Z, original, self.get_feature_names_out())

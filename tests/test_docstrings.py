@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PUBLIC_MODULES = ("skcca", "skcca.cluster", "skcca.datasets", "skcca.metrics")
+PUBLIC_MODULES = ("skcca", "skcca.cluster", "skcca.datasets", "skcca.inspection", "skcca.metrics")
 
 
 def public_objects() -> dict[str, object]:
