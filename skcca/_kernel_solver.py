@@ -15,7 +15,6 @@ directions cost two Cholesky factorisations and solves with a few right-hand sid
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -29,9 +28,11 @@ Array = np.ndarray
 _TOLERANCE = 1e-6
 # Squared singular values, relative to the largest, below which nothing but rounding is left.
 _NEGLIGIBLE = 1e-10
-# Columns of a Krylov block: a solve with so many waits for memory no longer than with one, and the
-# more columns, the larger the space must be.
+# Columns of a Krylov block: a solve with so many takes no longer than with one, and the more
+# columns, the larger the space must be.
 _WIDTH = 4
+# The space is looked at when it has grown so much.
+_GROWTH = 1.2
 # A space of half the rows costs a fifth of the full decomposition, and one more does not pay.
 _LARGEST_SPACE = 0.5
 # Reciprocal condition number of a Gram matrix that may be inverted.
@@ -174,75 +175,101 @@ def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) ->
 def _krylov_directions(
     x: KernelFactor, y: KernelFactor, pairs: Pairs, n_components: int
 ) -> _Directions | None:
-    """Find the leading eigenvectors h of V H_y V' H_x in a block Krylov space.
-
-    The space holds vectors h, not H h: an eigenvector has a norm of at most 1 / s^2 there, while a
-    basis that is orthonormal in the inner product of H loses its digits, because H is all but
-    singular. Rayleigh-Ritz takes that inner product in, and a residual is of the vectors found.
-    """
-    to_x, to_y = _normalised(pairs, x.root, y.root)
-    n, width = len(x.root), min(_WIDTH, len(x.root))
-    most = int(_LARGEST_SPACE * n)
-    # Q of the space, H_x Q, V' H_x Q and H_y V' H_x Q, column by column as they come.
-    Q, smooth_x = (np.empty((n, most + width), order="F") for _ in range(2))
-    crossed, smooth_y = (np.empty((len(y.root), most + width), order="F") for _ in range(2))
-    gram, square = np.empty((2, most + width, most + width))
-    block = np.random.default_rng(0).normal(size=(n, width))
-    block -= np.outer(x.root, x.root @ block)  # the mean, which H sends to zero
-    block = linalg.qr(block, mode="economic")[0]
-    m = 0
-    checked = n_components  # the space is looked at when it has grown by a fifth
-    while True:
-        new, m = slice(m, m + block.shape[1]), m + block.shape[1]
-        Q[:, new] = block
-        smooth_x[:, new] = x.smooth(Q[:, new])
-        crossed[:, new] = to_y(smooth_x[:, new])
-        smooth_y[:, new] = y.smooth(crossed[:, new])
-        gram[:m, new] = Q[:, :m].T @ smooth_x[:, new]
-        square[:m, new] = crossed[:, :m].T @ smooth_y[:, new]
-        image = to_x(smooth_y[:, new])
-        block = _new_directions(image, Q[:, :m])
+    """Find the leading eigenvectors h of V H_y V' H_x in a block Krylov space."""
+    rng = np.random.default_rng(0)  # the answer does not depend on it
+    space = _KrylovSpace(x, y, pairs, most=int(_LARGEST_SPACE * len(x.root)))
+    block = space.complement(rng.normal(size=(len(x.root), _WIDTH)))
+    looked_at, n_known = n_components, -1
+    while space.dimension + block.shape[1] <= space.most:
+        block = space.complement(space.extend(block))
         exhausted = block.shape[1] == 0
-        if m >= 1.2 * checked or exhausted:
-            checked = m
-            values, ritz = _rayleigh_ritz(gram[:m, :m], square[:m, :m], n_components)
-            h = Q[:, :m] @ ritz
-            residual = to_x(smooth_y[:, :m] @ ritz) - h * values
-            error = np.sqrt(np.sum(residual**2, axis=0) / np.sum(h**2, axis=0)) / values[0]
-            known = values > _NEGLIGIBLE * values[0]
-            if exhausted:
-                # Fewer than a block of values from random starts are all that there are.
-                done = bool(known.sum() < width)
-            else:
-                done = len(values) == n_components and bool(error.max() < _TOLERANCE)
-            if done:
-                break
-        if exhausted or m > most:
+        if not exhausted and space.dimension < _GROWTH * looked_at:
+            continue
+        looked_at = space.dimension
+        values, ritz, errors = space.leading(n_components)
+        if not values[0] > np.finfo(float).eps:
             return None
-    ritz, s = ritz[:, known], np.sqrt(values[known])
-    return _Directions(
-        h[:, known], smooth_x[:, :m] @ ritz,
-        crossed[:, :m] @ ritz / s, smooth_y[:, :m] @ ritz / s, s,
-    )  # fmt: skip
+        known = values > _NEGLIGIBLE * values[0]
+        if exhausted:
+            # Complete unless a value has more copies than the block has columns: then a fresh block
+            # finds some of them.
+            if np.count_nonzero(known) == n_known:
+                return space.directions(values[known], ritz[:, known])
+            n_known = int(np.count_nonzero(known))
+            block = space.complement(rng.normal(size=(len(x.root), _WIDTH)))
+        elif len(values) == n_components and errors.max() < _TOLERANCE * values[0]:
+            return space.directions(values, ritz) if known.all() else None
+    return None
 
 
-def _normalised(
-    pairs: Pairs, x_root: Array, y_root: Array
-) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """Return the products with V and with V'."""
-    x_scale, y_scale = inverse(x_root)[:, None], inverse(y_root)[:, None] / pairs.total
-    return (
-        lambda B: x_scale * pairs.dot(y_scale * B),
-        lambda B: y_scale * pairs.transposed_dot(x_scale * B),
-    )
+class _KrylovSpace:
+    """A growing space of vectors h, and Rayleigh-Ritz in the inner product of H.
 
+    The basis is orthonormal in the plain inner product: an eigenvector has a norm of at most
+    1 / s^2 there, while a basis that is orthonormal in that of H loses its digits, because H is all
+    but singular.
+    """
 
-def _new_directions(image: Array, Q: Array) -> Array:
-    """Return an orthonormal basis of what the columns add to the space of Q; it may have none."""
-    size = np.sqrt(np.max(np.sum(image**2, axis=0)))
-    basis, R, _ = linalg.qr(image - Q @ (Q.T @ image), mode="economic", pivoting=True)
-    basis = basis[:, np.abs(np.diag(R)) > _NEGLIGIBLE * size]
-    return linalg.qr(basis - Q @ (Q.T @ basis), mode="economic")[0]  # rid of the first's rounding
+    def __init__(self, x: KernelFactor, y: KernelFactor, pairs: Pairs, most: int):
+        self.x, self.y, self.pairs, self.most = x, y, pairs, most
+        self.dimension = 0
+        # Memory that is not yet filled is not yet taken either.
+        self._Q, self._HQ = (np.empty((len(x.root), most), order="F") for _ in range(2))
+        self._VHQ, self._HVHQ = (np.empty((len(y.root), most), order="F") for _ in range(2))
+        self._gram, self._square = np.empty((2, most, most))  # upper triangles
+        self._scale_x = inverse(x.root)[:, None]
+        self._scale_y = inverse(y.root)[:, None] / pairs.total
+
+    def extend(self, block: Array) -> Array:
+        """Take in a block and return V H_y V' H_x of it."""
+        new = slice(self.dimension, self.dimension + block.shape[1])
+        self.dimension = new.stop
+        every = slice(new.stop)
+        self._Q[:, new] = block
+        self._HQ[:, new] = self.x.smooth(self._Q[:, new])
+        weighted = self._scale_x * self._HQ[:, new]
+        self._VHQ[:, new] = self._scale_y * self.pairs.transposed_dot(weighted)
+        self._HVHQ[:, new] = self.y.smooth(self._VHQ[:, new])
+        self._gram[every, new] = self._Q[:, every].T @ self._HQ[:, new]
+        self._square[every, new] = self._VHQ[:, every].T @ self._HVHQ[:, new]
+        return self._back(self._HVHQ[:, new])
+
+    def complement(self, block: Array) -> Array:
+        """Return an orthonormal basis of what a block adds to the space; it may be empty."""
+        size = np.sqrt(np.max(np.sum(block**2, axis=0)))
+        basis, R, _ = linalg.qr(self._without(block), mode="economic", pivoting=True)
+        basis = basis[:, np.abs(np.diag(R)) > _NEGLIGIBLE * size]
+        if basis.shape[1] == 0:
+            return basis
+        return linalg.qr(self._without(basis), mode="economic")[0]  # rid of the first's rounding
+
+    def leading(self, k: int) -> tuple[Array, Array, Array]:
+        """Return the k largest squared singular values, their Ritz vectors, and their errors."""
+        m = self.dimension
+        values, ritz = _rayleigh_ritz(self._gram[:m, :m], self._square[:m, :m], k)
+        h = self._Q[:, :m] @ ritz
+        residuals = self._back(self._HVHQ[:, :m] @ ritz) - h * values
+        return values, ritz, np.sqrt(np.sum(residuals**2, axis=0) / np.sum(h**2, axis=0))
+
+    def directions(self, values: Array, ritz: Array) -> _Directions:
+        """Return the eigenvectors of both views."""
+        m, s = self.dimension, np.sqrt(values)
+        return _Directions(
+            self._Q[:, :m] @ ritz,
+            self._HQ[:, :m] @ ritz,
+            self._VHQ[:, :m] @ ritz / s,
+            self._HVHQ[:, :m] @ ritz / s,
+            s,
+        )
+
+    def _back(self, B: Array) -> Array:
+        """Return V B."""
+        return self._scale_x * self.pairs.dot(self._scale_y * B)
+
+    def _without(self, block: Array) -> Array:
+        """Return a block without its part in the space, and without the mean: H sends it to 0."""
+        Q, root = self._Q[:, : self.dimension], self.x.root[:, None]
+        return block - Q @ (Q.T @ block) - root @ (root.T @ block)
 
 
 def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:

@@ -262,7 +262,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
             if len(over):
                 c = int(over[0])
                 raise ValueError(
-                    f"{caller}: class {sums.classes[c]!r} has {after[c]:g} rows by now, but "
+                    f"{caller}: class {sums.classes[c].item()!r} has {after[c]:g} rows by now, but "
                     f"`class_counts` says {sums.counts[c]:g}; declare the counts of all batches."
                 )
     sums.add((data.X, data.Y), labels, data.weights.x)
