@@ -392,6 +392,11 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
             rng = rng_from(getattr(self, "random_state", None))
             pairs = self._pairs(members, weights, rng)
         U, Z = to_numpy(self._project(V, "x")), to_numpy(self._project(W, "y"))
+        if not (np.isfinite(U).all() and np.isfinite(Z).all()):
+            raise ValueError(
+                f"{name}: the scores are not finite, because a view holds NaN or infinity, or rows "
+                "far outside of what was seen in fit."
+            )
         return float(pair_correlations(U, Z, pairs).sum())
 
     def __sklearn_tags__(self):

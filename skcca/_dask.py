@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from skcca._rows import Rows
+from skcca._features import first_mean
+from skcca._rows import Rows, is_uniform
 
 Array = np.ndarray
 _FAN_IN = 8
@@ -31,21 +32,24 @@ class DaskRows(Rows):
 
     def __init__(self, views: list[Any], shifts: list[Array], dtype: Any = np.float64):
         # A view of several column chunks, or cut at other rows than the first one, is cut anew.
-        views = [V.rechunk({0: views[0].chunks[0], 1: -1}) for V in views]
+        places = tuple(n for n in views[0].chunks[0] if n > 0)
+        views = [V.rechunk({0: places, 1: -1}) for V in views]
         super().__init__(views, shifts)
         self._shifts = shifts
 
     def sums(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass."""
-        return self._reduce(
-            lambda rows, w, F: rows.sums(w, F),
-            [(weights[own], None if factor is None else factor[own]) for own in self._places()],
-        )
+        uniform = is_uniform(weights)  # and one number need travel
+        parts = [
+            (weights[0] if uniform else weights[own], None if factor is None else factor[own])
+            for own in self._places()
+        ]
+        return self._reduce(_chunk_sums, parts)
 
     def combine(self, factor: Any) -> Array:
         """Return F' [V 1]."""
         parts = [(factor[own],) for own in self._places()]
-        return self._reduce(lambda rows, F: (rows.combine(F), None), parts)[0]
+        return self._reduce(_chunk_combined, parts)[0]
 
     def cross(self, weights: Array, other: Rows) -> Array:
         """Return [V 1]' diag(w) [U 1], of views that can stand side by side."""
@@ -82,10 +86,19 @@ class DaskRows(Rows):
         return dask.compute(parts[0])[0]
 
 
-def dask_rows(V: Any) -> DaskRows:
-    """Return the rows of one view; the shift is the mean of the first chunk's first rows."""
-    first = V[:2048].mean(axis=0).compute()
-    return DaskRows([V], [np.asarray(first, dtype=float).ravel()])
+def first_mean_of_chunks(V: Any) -> Array:
+    """Return the mean of the first rows, made where they lie."""
+    import dask
+
+    return dask.delayed(first_mean)(V[:2048].rechunk(-1)).compute()
+
+
+def _chunk_sums(rows: Rows, weights: Any, factor: Any) -> tuple:
+    return rows.sums(np.broadcast_to(weights, len(rows)), factor)
+
+
+def _chunk_combined(rows: Rows, factor: Any) -> tuple:
+    return (rows.combine(factor),)
 
 
 def _of_chunk(product: Callable, shifts: list[Array], chunks: tuple, *arguments: Any) -> Any:

@@ -131,7 +131,7 @@ def like(A: np.ndarray, V: Any) -> Any:
     xp = array_namespace(V)
     # Apple's GPUs know no float64.
     dtype = xp.float32 if "mps" in str(V.device) else xp.float64
-    return xp.asarray(np.ascontiguousarray(A), dtype=dtype, device=V.device)
+    return xp.asarray(np.array(A, order="C"), dtype=dtype, device=V.device)
 
 
 def follow(Y: Any, X: Any) -> Any:
@@ -149,21 +149,22 @@ def is_native(V: Any) -> bool:
     return isinstance(V, np.ndarray) or hasattr(V, "toarray") or hasattr(V, "dask")
 
 
-def project(V: Any, mean: Any, weights: Any) -> Any:
-    """Return (V - mean) @ weights in the dtype of V and where V lies; of a Dask array lazily."""
+def project(V: Any, mean: Any, weights: Any, offset: Any = 0.0) -> Any:
+    """Return (V - mean) @ weights + offset in the dtype of V and where V lies; lazily of Dask's."""
     mean, weights = to_numpy(mean), to_numpy(weights)
     if hasattr(V, "dask"):
         chunks = (V.chunks[0], (weights.shape[1],))
         V = V.rechunk({1: -1})
-        return V.map_blocks(project, mean, weights, dtype=V.dtype, chunks=chunks)
+        return V.map_blocks(project, mean, weights, offset, dtype=V.dtype, chunks=chunks)
     if hasattr(V, "toarray"):
-        return np.asarray(V @ weights - mean @ weights).astype(V.dtype)
+        return np.asarray(V @ weights - mean @ weights + offset).astype(V.dtype)
     if not is_native(V):
         mean, weights, xp = like(mean, V), like(weights, V), array_namespace(V)
-        return xp.astype((xp.astype(V, mean.dtype) - mean) @ weights, V.dtype)
+        offset = like(np.asarray(offset), V)
+        return xp.astype((xp.astype(V, mean.dtype) - mean) @ weights + offset, V.dtype)
     Z = np.empty((V.shape[0], weights.shape[1]), dtype=V.dtype)
     for rows, block in row_blocks(V, mean):
-        Z[rows] = block @ weights
+        Z[rows] = block @ weights + offset
     return Z
 
 

@@ -25,7 +25,7 @@ _MEDIAN_ROWS = 4000
 
 
 class KernelFit(NamedTuple):
-    """Directions in feature space; the fields are those of `skcca._linalg.CanonicalFit`."""
+    """Directions in feature space; fields of the names of `skcca._linalg.CanonicalFit`."""
 
     x_weights: np.ndarray  # coefficients of the training rows, or of sampled features
     y_weights: np.ndarray
@@ -74,7 +74,7 @@ class KernelCCA(TwoViewTransformer):
         x_loadings, y_loadings = loadings(X, found.x_scores, a), loadings(Y, found.y_scores, b)
         signs = component_signs(x_loadings)
         self._set_directions(
-            found._replace(
+            found._replace(  # type: ignore[arg-type]  # it has the fields that are read
                 x_weights=found.x_weights * signs,
                 y_weights=found.y_weights * signs,
                 x_loadings=x_loadings * signs,
@@ -108,13 +108,13 @@ class KernelCCA(TwoViewTransformer):
         """Return directions from the features, as those of any two views."""
         x, y = self._x_map, self._y_map
         options = Options(self.n_components, per_view(self.reg), ridge_of="total", scale=False)
-        found = canonical_fit(x.features(), y.features(), pairs, options)
-        x_weights, y_weights = x.dual(found.x_weights), y.dual(found.y_weights)
+        G, F = x.features(), y.features()
+        found = canonical_fit(G, F, pairs, options)
         return KernelFit(
-            x_weights,
-            y_weights,
-            x.training_scores(x_weights),
-            y.training_scores(y_weights),
+            x.dual(found.x_weights),
+            y.dual(found.y_weights),
+            G @ found.x_weights - found.x_mean @ found.x_weights,
+            F @ found.y_weights - found.y_mean @ found.y_weights,
             found.correlations,
             found.singular_values,
             found.solver,

@@ -168,14 +168,17 @@ class ExactMap:
     def __init__(
         self, kernel: Kernel, K: np.ndarray, rows: np.ndarray, weights: np.ndarray, eps: float
     ):
-        self.kernel, self._K = kernel, K
-        self._rows = None if kernel.name == "precomputed" else rows
+        self.kernel = kernel
+        self._K: np.ndarray | None = K
+        self._kept = callable(kernel.name) or kernel.name == "precomputed"
+        self._rows: Any = None if kernel.name == "precomputed" else rows
         self._weights, self._eps = weights, eps
         self._n_rows, self._size = len(K), float(max(K.max(), -K.min()))
-        if callable(kernel.name) or self._rows is None:
-            self._require_symmetry()
+        if self._kept:
+            self._require_symmetry(K)
         self._row_means = K @ weights
         self._mean = float(weights @ self._row_means)
+        self._total = float(weights @ np.diag(K)) - self._mean
 
     def factor(self, reg: float) -> KernelFactor | None:
         """Return the kernel with a ridge of this share of the total variance, factored.
@@ -183,9 +186,9 @@ class ExactMap:
         None where only the eigenvalues are safe: for a ridge near the rounding, or a kernel with
         negative directions.
         """
-        total = float(self._weights @ np.diag(self._K)) - self._mean
-        rounding = self._n_rows * self._eps * max(total, self._size * self._weights.max())
-        if not _RIDGES[0] * rounding < reg * total <= _RIDGES[1] * total:
+        ridge = reg * self._total
+        rounding = self._n_rows * self._eps * max(self._total, self._size * self._weights.max())
+        if not _RIDGES[0] * rounding < ridge <= _RIDGES[1] * self._total:
             return None
         root = np.sqrt(self._weights)
         if not self.kernel.definite:
@@ -193,10 +196,10 @@ class ExactMap:
             # must have a factor beside a shift too small to hide what `features` would report:
             # sum(l^2) / sum(l) is no more than the largest eigenvalue.
             M = self._centred(root)
-            shift = max(1e-8 * float(np.vdot(M, M)) / total, rounding)
+            shift = max(1e-8 * float(np.vdot(M, M)) / self._total, rounding)
             if KernelFactor.of(M, shift, root) is None:
                 return None
-        return KernelFactor.of(self._centred(root), reg * total, root)
+        return KernelFactor.of(self._centred(root), ridge, root)
 
     def features(self) -> np.ndarray:
         """Return coordinates G of the rows: K_c = U diag(l) U', G = U sqrt(l)."""
@@ -229,10 +232,6 @@ class ExactMap:
         """Return the coefficients of the kernel for those of the centred kernel."""
         return coefficients - self._weights[:, None] * coefficients.sum(axis=0)
 
-    def training_scores(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the scores of the training rows."""
-        return self._K @ coefficients - self._row_means @ coefficients
-
     def scores(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Return the scores of rows, holding one block of their kernel at a time."""
         out = np.empty((len(rows), coefficients.shape[1]))
@@ -247,18 +246,24 @@ class ExactMap:
         vars(self).pop("_eigen", None)
 
     def _centred(self, root: np.ndarray) -> np.ndarray:
-        """Return diag(root) K_c diag(root)."""
-        M = np.empty(self._K.shape)
+        """Return diag(root) K_c diag(root).
+
+        It takes the memory of K, which is made anew if need be, unless that is the caller's or slow
+        to make.
+        """
+        K = self.kernel(self._rows, self._rows) if self._K is None else self._K
+        M = np.empty(K.shape) if self._kept else K
+        self._K = K if self._kept else None
         for rows in _stripes(M):
-            stripe = np.subtract(self._K[rows], self._row_means, out=M[rows])
+            stripe = np.subtract(K[rows], self._row_means, out=M[rows])
             stripe -= (self._row_means[rows] - self._mean)[:, None]
             stripe *= root[rows, None]
             stripe *= root
         return M
 
-    def _require_symmetry(self) -> None:
+    def _require_symmetry(self, K: np.ndarray) -> None:
         """Refuse a matrix of which one triangle does not tell the other."""
-        error = max(np.abs(self._K[rows] - self._K[:, rows].T).max() for rows in _stripes(self._K))
+        error = max(np.abs(K[rows] - K[:, rows].T).max() for rows in _stripes(K))
         if error > np.sqrt(self._eps) * self._size:
             raise ValueError(
                 f"The kernel {self.kernel.name!r} is not symmetric over the training rows; a "
@@ -290,10 +295,6 @@ class SampledMap:
     def dual(self, weights: np.ndarray) -> np.ndarray:
         """Return the coefficients of the features themselves."""
         return weights
-
-    def training_scores(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the scores of the training rows."""
-        return self._features @ coefficients - self._mean @ coefficients
 
     def scores(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Return the scores of rows, holding one block of their features at a time."""

@@ -52,7 +52,8 @@ class LinearCCA(TwoViewTransformer):
         ridges = tuple(_ridge(reg, V) for reg, V in zip(per_view(self.reg), (X, Y), strict=True))
         eps = tuple(working_eps(V.dtype) for V in (X, Y))
         found = canonical_fit(X, Y, pairs, self._options(ridges, eps))
-        self.__dict__.pop("_sums", None)
+        for name in ("_sums", "n_samples_seen_"):
+            self.__dict__.pop(name, None)
         self._set_linear(found, (X.shape[0], Y.shape[0]), ridges)
         self._attributes_like(X)
 
@@ -133,6 +134,8 @@ class LinearCCA(TwoViewTransformer):
             )
         before = dict(self.__dict__)
         try:
+            if first:
+                self._forget()
             batch = check_fit(
                 self,
                 X,
@@ -146,17 +149,28 @@ class LinearCCA(TwoViewTransformer):
             self._check_labels(batch.labels)
             pairing = self._pairing()
             if first:
-                self.__dict__.pop("classes_", None)
-                if self._class_paired and batch.labels is None:
+                if not self._class_paired:
+                    classes = class_counts = None  # like the labels
+                elif batch.labels is None:
                     self._warn_of_no_labels()
                 self._sums = start_sums(name, pairing, batch, classes, class_counts)
             add_batch(name, self._sums, pairing, batch)
-            self._solve(self._sums)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+        self._solve(self._sums)  # which may warn; the batch has been taken in whole
+        self._attributes_like(batch.X)
         return self
+
+    def _forget(self) -> None:
+        """Remove what was fitted."""
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            delattr(self, name)
+        self.__dict__.pop("_sums", None)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_components_")  # batches may have given no direction yet
 
     def _solve(self, sums: RunningSums) -> None:
         """Set the fitted attributes from the sums so far."""
@@ -183,7 +197,6 @@ class LinearCCA(TwoViewTransformer):
     def _set_linear(self, found: CanonicalFit, n_rows: tuple[int, int], ridges: tuple) -> None:
         self.x_mean_, self.y_mean_ = found.x_mean, found.y_mean
         self.x_std_, self.y_std_ = found.x_std, found.y_std
-        self._set_directions(found)
         self.x_cross_loadings_ = found.x_cross_loadings
         self.y_cross_loadings_ = found.y_cross_loadings
         for side in "xy":
@@ -194,6 +207,7 @@ class LinearCCA(TwoViewTransformer):
             ):
                 share = (loadings**2).sum(axis=0) / varying
                 setattr(self, f"{side}_{measure}_", share)
+        self._set_directions(found)
         self._report(found, n_rows, ridges)
 
     def _report(self, found: CanonicalFit, n_rows: tuple[int, int], ridges: tuple) -> None:
@@ -350,9 +364,8 @@ class LinearCCA(TwoViewTransformer):
         slopes = to_numpy(getattr(self, f"{target}_{own}_"))
         slopes = slopes * to_numpy(getattr(self, f"{target}_std_"))[:, None]
         coefficients = np.linalg.solve(covariance, slopes.T) / scale[:, None]
-        return project(Z, np.zeros(len(scale)), coefficients) + like(
-            to_numpy(getattr(self, f"{target}_mean_")), Z
-        )
+        mean = to_numpy(getattr(self, f"{target}_mean_"))
+        return project(Z, np.zeros(len(scale)), coefficients, mean)
 
     def _scale_of_scores(self) -> np.ndarray:
         if self.component_scaling == "unit":

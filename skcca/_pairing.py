@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skcca._features import block_slices
 from skcca._moments import Moments
 from skcca._rows import Rows
 
@@ -75,9 +76,8 @@ class Pairs:
 
     def cross_moment(self, x: Rows, y: Rows) -> np.ndarray:
         """Return [X 1]' W [Y 1], in stripes of columns."""
-        step = max(1, _STRIPE // len(y))
-        starts = range(0, len(y.shift) + 1, step)
-        return np.hstack([x.combine(self.dot(y.columns(slice(s, s + step)))).T for s in starts])
+        stripes = block_slices(len(y.shift) + 1, max(1, _STRIPE // len(y)))
+        return np.hstack([x.combine(self.dot(y.columns(stripe))).T for stripe in stripes])
 
     def moments(self, x: Rows, y: Rows) -> Moments:
         """Return the second moments of the rows over the pairs, about their shifts."""

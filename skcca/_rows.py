@@ -37,8 +37,9 @@ class Rows:
 
     def __init__(self, views: list[Any], shifts: list[Array], dtype: Any = np.float64):
         self.views = views
-        self.shift = np.concatenate(shifts)
         self.dtype = np.dtype(dtype)
+        # As it is subtracted: what the sums are about must be known to the last digit.
+        self.shift = np.concatenate(shifts).astype(self.dtype).astype(float)
         self.block_rows = block_rows(len(self.shift) + 1)
         self._buffer = np.empty((0, len(self.shift) + 1), dtype=self.dtype)
 
@@ -107,7 +108,8 @@ class Rows:
 
     def columns(self, chosen: slice) -> Array:
         """Return some columns of [V 1], (n, chosen)."""
-        return np.vstack([to_host(B[:, chosen]) for _, B in self.blocks()])
+        # Copies, because the next block overwrites this one.
+        return np.vstack([to_host(B[:, chosen]).copy() for _, B in self.blocks()])
 
 
 class MappedRows(Rows):

@@ -64,7 +64,7 @@ class SparseRows(_PlainRows):
         return sparse.hstack([V, np.ones((V.shape[0], 1))], format="csr")
 
 
-def rows_of(V: Any, dtype: Any = np.float64) -> Rows:
+def rows_of(V: Any, dtype: Any = np.float64, shift: Array | None = None) -> Rows:
     """Return the rows of a checked view in the class that fits how they are kept.
 
     Parameters
@@ -73,16 +73,29 @@ def rows_of(V: Any, dtype: Any = np.float64) -> Rows:
         A NumPy array, memory map, sparse matrix, Dask array or array of another namespace.
     dtype : dtype, default=float64
         Precision of the products of a block of a NumPy array.
+    shift : ndarray of shape (d,), default=None
+        What is subtracted; None for `starting_shift`, or nothing where a sparse matrix is better
+        left sparse.
     """
-    if hasattr(V, "dask"):
-        from skcca._dask import dask_rows
-
-        return dask_rows(V)
-    if sparse.issparse(V) and _stays_sparse(V):
+    if sparse.issparse(V) and shift is None and _stays_sparse(V):
         return SparseRows(V)
+    shift = starting_shift(V) if shift is None else shift
+    if hasattr(V, "dask"):
+        from skcca._dask import DaskRows
+
+        return DaskRows([V], [shift])
     if isinstance(V, np.ndarray) or sparse.issparse(V):
-        return Rows([V], [first_mean(V)], dtype)
-    return NamespaceRows([V], [first_mean(V)])
+        return Rows([V], [shift], dtype)
+    return NamespaceRows([V], [shift])
+
+
+def starting_shift(V: Any) -> Array:
+    """Return the mean of the first rows, (d,)."""
+    if hasattr(V, "dask"):
+        from skcca._dask import first_mean_of_chunks
+
+        return first_mean_of_chunks(V)
+    return first_mean(V)
 
 
 def _stays_sparse(V: Any) -> bool:

@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skcca._features import first_mean, row_blocks, take, working_eps
+from skcca._features import row_blocks, take, working_eps
 from skcca._moments import Moments
 from skcca._pairing import Labels, Pairing, inverse, shared_rank
-from skcca._rows import Rows
-from skcca._storage import NamespaceRows
+from skcca._storage import rows_of, starting_shift
 from skcca._validation import TrainingData
 
 Array = np.ndarray
@@ -102,7 +101,7 @@ class RunningSums:
 
     def add(self, views: tuple[Any, Any], labels: Labels | None, weights: Array) -> None:
         """Add the rows of a batch, whose labels are in terms of `classes`."""
-        rows = [_rows(V, shift) for V, shift in zip(views, self.shifts, strict=True)]
+        rows = [rows_of(V, shift=shift) for V, shift in zip(views, self.shifts, strict=True)]
         self.n_rows += len(rows[0])
         if self._joint is not None:
             joint = rows[0].beside(rows[1])
@@ -124,7 +123,7 @@ class RunningSums:
             for c in range(member.shape[1]):
                 own = member[:, [c]].nonzero()[0]
                 if len(own):
-                    gram = _rows(take(V, own), self.shifts[side]).sums(weights[own])[0]
+                    gram = rows_of(take(V, own), shift=self.shifts[side]).sums(weights[own])[0]
                     self._grams[side][c] += gram
                     self._totals[side][c] += gram[-1]
 
@@ -186,12 +185,14 @@ def start_sums(
             f"`pairs_per_sample`={pairing.pairs_per_sample}) need all rows at once; for "
             "partial_fit use all pairs, pair_fraction=1.0 and pairs_per_sample=None."
         )
-    shifts = (first_mean(data.X), first_mean(data.Y))
+    shifts = (starting_shift(data.X), starting_shift(data.Y))
     eps = (working_eps(data.X.dtype), working_eps(data.Y.dtype))
     if data.labels is None:
         if classes is not None or class_counts is not None:
             raise ValueError(f"{caller}: `classes` and `class_counts` go with `labels`.")
         return RunningSums(pairing, shifts, eps=eps)
+    if hasattr(class_counts, "to_dict"):  # a pandas Series, as value_counts gives it
+        class_counts = class_counts.to_dict()
     if isinstance(class_counts, dict):
         if classes is not None and set(class_counts) != set(np.asarray(classes).tolist()):
             raise ValueError(
@@ -238,14 +239,13 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
             "labels; give them with every batch or with none."
         )
     for V, shift, name in zip((data.X, data.Y), sums.shifts, "Xy", strict=True):
-        for _, block in row_blocks(V, shift):
-            # A square beyond the range of float64 would spoil all sums for good.
-            largest = float(np.abs(block).max(initial=0.0))
-            if largest > 1e150:
-                raise ValueError(
-                    f"`{name}` holds values {largest:.3g} away from the mean, and their squares "
-                    "leave the range of float64; measure them in another unit."
-                )
+        # A square beyond the range of float64 would spoil all sums for good.
+        largest = _largest(V, shift)
+        if not largest < 1e150:
+            raise ValueError(
+                f"`{name}` holds NaN or values {largest:.3g} away from the mean, whose squares "
+                "leave the range of float64; drop them, or measure in another unit."
+            )
     labels = data.labels
     if labels is not None:
         if labels.unpaired:
@@ -279,6 +279,11 @@ def _in_terms_of(caller: str, labels: Labels, sums: RunningSums) -> Labels:
             f"{caller}: labels like {labels.classes[:3].tolist()} do not go with those of the "
             f"batches before, {known[:3].tolist()}."
         )
+    if sums.multilabel and len(labels.classes) != len(known):
+        raise ValueError(
+            f"{caller}: this batch has {len(labels.classes)} columns of tags, and the batches "
+            f"before had {len(known)}; every batch needs the same tags in the same order."
+        )
     union = np.union1d(known, labels.classes)
     if len(union) > len(known) and not sums.growing:
         new = np.setdiff1d(labels.classes, known)
@@ -295,6 +300,7 @@ def _in_terms_of(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     return labels._replace(classes=union, x=member, y=member)
 
 
-def _rows(V: Any, shift: Array) -> Rows:
-    dense = isinstance(V, np.ndarray) or sparse.issparse(V)
-    return (Rows if dense else NamespaceRows)([V], [shift])
+def _largest(V: Any, shift: Array) -> float:
+    if hasattr(V, "dask"):
+        return float(abs(V).max().compute())
+    return max(float(np.abs(block).max()) for _, block in row_blocks(V, shift))

@@ -52,6 +52,8 @@ def check_fit(
     name = type(estimator).__name__
     names = None
     if isinstance(X, Views):
+        if not reset:
+            estimator._two_members(X)  # of the names of the first batch
         names = X.names if X.named else None
         X, y, labels = _split_views(name, X, y, labels, class_paired)
     elif isinstance(y, Views):
@@ -201,6 +203,8 @@ def check_first_view(estimator: Any, X: Any, *, reset: bool, least: int = 1) -> 
 
 def _own_kind(estimator: Any, V: Any) -> Any:
     """Return an array of another namespace as NumPy's, unless the estimator computes in it."""
+    if hasattr(V, "detach"):
+        V = V.detach()  # a fit keeps no graph of gradients
     foreign = hasattr(V, "__dlpack__") and not isinstance(V, np.ndarray)
     return to_numpy(V) if foreign and not estimator._native_input else V
 

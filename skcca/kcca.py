@@ -20,7 +20,10 @@ class KCCA(KernelCCA):
     Parameters
     ----------
     n_components : int, default=None
-        Number of components; None for all that the data support.
+        Number of components, those of the largest `singular_values_`; None for all that the data
+        support. A kernel supports about as many as there are rows, of which the last correlate in
+        the training rows alone: set 10 to 50, or choose by cross-validation, above all for
+        retrieval. Up to a tenth of the rows cost no eigenvectors of a kernel.
     kernel : str, callable or pair of these, default="rbf"
         A kernel of `sklearn.metrics.pairwise.pairwise_kernels`, "precomputed", or a callable of two
         rows; a pair sets it for each view. With "precomputed" `fit` takes the square kernels of the
@@ -39,7 +42,8 @@ class KCCA(KernelCCA):
         Whether to standardize each feature before the kernel. Kernels for histograms ("chi2",
         "additive_chi2") need False. Precomputed kernels are left as they are.
     reg : float or pair of float, default=1e-4
-        Ridge, as a fraction of the total variance in feature space.
+        Ridge, as a fraction of the total variance in feature space. Choose among 1e-6 to 1e-1 by
+        cross-validation, in steps of 10: too small a ridge finds correlations in any rows.
     approximation : {"nystroem", "random_features"}, default=None
         None solves exactly, in time n^3; "nystroem" takes landmarks among the rows,
         "random_features" random Fourier features ("rbf" alone).
@@ -53,21 +57,27 @@ class KCCA(KernelCCA):
     Attributes
     ----------
     x_weights_, y_weights_ : ndarray of shape (n_samples or n_landmarks, n_components_)
-        Coefficients of the training rows (exact) or of the sampled features.
+        Coefficients of the training rows (exact) or of the sampled features. Kernel rows times
+        coefficients, less their mean over the training rows, are the scores.
     x_loadings_, y_loadings_ : ndarray of shape (n_features, n_components_)
         Correlation of each input feature (column of a precomputed kernel) with the variates.
     correlations_ : ndarray of shape (n_components_,)
-        Correlations of the training variates, descending.
+        Correlations of the training variates, descending. With another number of components the
+        same ones are found, but another may stand between them, because the ridge, which decides
+        what is found, changes their order.
     singular_values_ : ndarray of shape (n_components_,)
         The same with the ridge in the denominator.
+    x_gamma_, y_gamma_ : float or None
+        The `gamma` of each view that was used; None where the kernel has none.
     x_mean_, y_mean_, x_scale_, y_scale_ : ndarray of shape (n_features,)
         Standardisation of the views; a constant feature has scale infinity.
     n_components_ : int
         Number of components found.
-    x_rank_, y_rank_ : int
-        Numerical rank of each view in feature space.
-    solver_ : {"covariance", "svd"}
-        The solver that was used.
+    x_rank_, y_rank_ : int or None
+        Numerical rank of each view in feature space; None from solver "cholesky".
+    solver_ : {"cholesky", "covariance", "svd"}
+        The solver that was used: factors of the kernels alone where few components are wanted, else
+        their eigenvectors, or the sampled features, as features of `CCA`.
     n_features_in_, n_features_y_in_ : int
         Widths of the two views.
     feature_names_in_, feature_names_y_in_ : ndarray of str
@@ -138,7 +148,7 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
     ----------
     n_components : int, default=None
         Number of components; None for all that the data support, at most ``n_classes - 1`` for full
-        class pairs.
+        class pairs. Set it where pairs are sampled or rows' own pairs blended in, see `KCCA`.
     instance_weight : float, default=0.0
         Share of the rows' own pairs, in [0, 1].
     pair_fraction : float, default=1.0
@@ -160,7 +170,7 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
     scale : bool, default=True
         Whether to standardize each feature (over the pairs) before the kernel.
     reg : float or pair of float, default=1e-4
-        Ridge, as a fraction of the total variance in feature space.
+        Ridge, as a fraction of the total variance in feature space; see `KCCA`.
     approximation : {"nystroem", "random_features"}, default=None
         Approximation of the kernel; see `KCCA`.
     n_landmarks : int, default=None
@@ -173,23 +183,27 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
     Attributes
     ----------
     x_weights_, y_weights_ : ndarray of shape (n_samples or n_landmarks, n_components_)
-        Coefficients of the training rows (exact) or of the sampled features.
+        Coefficients of the training rows (exact) or of the sampled features. Kernel rows times
+        coefficients, less their mean over the training rows, are the scores.
     x_loadings_, y_loadings_ : ndarray of shape (n_features, n_components_)
         Correlation, over the pairs, of each input feature with the variates.
     correlations_ : ndarray of shape (n_components_,)
         Correlations of the training variates over the training pairs, descending.
     singular_values_ : ndarray of shape (n_components_,)
         The same with the ridge in the denominator.
+    x_gamma_, y_gamma_ : float or None
+        The `gamma` of each view that was used; None where the kernel has none.
     x_mean_, y_mean_, x_scale_, y_scale_ : ndarray of shape (n_features,)
         Standardisation of the views; a constant feature has scale infinity.
     classes_ : ndarray of shape (n_classes,)
         The classes (or tag numbers); only where labels were given.
     n_components_ : int
         Number of components found.
-    x_rank_, y_rank_ : int
-        Numerical rank of each view in feature space.
-    solver_ : {"covariance", "svd"}
-        The solver that was used.
+    x_rank_, y_rank_ : int or None
+        Numerical rank of each view in feature space; None from solver "cholesky".
+    solver_ : {"cholesky", "covariance", "svd"}
+        The solver that was used: factors of the kernels alone where few components are wanted, else
+        their eigenvectors, or the sampled features, as features of `CCA`.
     n_features_in_, n_features_y_in_ : int
         Widths of the two views.
     feature_names_in_, feature_names_y_in_ : ndarray of str

@@ -1,8 +1,12 @@
 """Kernel CCA against the linear case, its own dual, and materialised pairs."""
 
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import linalg
+from sklearn import config_context
 from sklearn.datasets import load_digits
 from sklearn.kernel_approximation import Nystroem
 from sklearn.metrics.pairwise import pairwise_kernels
@@ -10,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import StandardScaler
 
 from skcca import CCA, KCCA, ClusterCCA, ClusterKCCA, Views, retrieval_map
-from skcca._kernels import default_gamma
+from skcca._kernels import default_gamma, median_distance
 
 
 def two_views(n=80, seed=0):
@@ -129,10 +133,55 @@ def test_precomputed_kernels_cross_validate_as_views():
     )
 
 
+def test_one_precomputed_kernel_does_not_cross_validate_and_says_so():
+    """A splitter takes rows of a member, and of a kernel also columns if both members are such."""
+    X, Y, _ = two_views()
+    K = pairwise_kernels(StandardScaler().fit_transform(X), metric="rbf", gamma=0.1)
+    search = GridSearchCV(
+        KCCA(2, kernel=("precomputed", "rbf")), {"reg": [1e-2]}, cv=3, error_score="raise"
+    )
+    with pytest.raises(ValueError, match=r"precompute the kernels of both views.*Views\(K_x, K_y"):
+        search.fit(Views(K, Y))
+    # Outside of a search one of each is right.
+    mixed = KCCA(2, kernel=("precomputed", "rbf"), gamma=0.1, reg=1e-2).fit(K[:60, :60], Y[:60])
+    both = KCCA(2, gamma=0.1, reg=1e-2, scale=False).fit(
+        StandardScaler().fit_transform(X)[:60], StandardScaler().fit_transform(Y[:60])
+    )
+    np.testing.assert_allclose(mixed.correlations_, both.correlations_, atol=1e-9)
+    held_out = mixed.transform(K[60:, :60])
+    expected = both.transform(StandardScaler().fit_transform(X)[60:])
+    np.testing.assert_allclose(np.abs(held_out), np.abs(expected), atol=1e-7)
+
+
 def test_precomputed_kernel_must_be_square_at_fit():
     X, Y, _ = two_views()
     with pytest.raises(ValueError, match=r"must be square at fit.*Views\(K_x, K_y\)"):
         KCCA(kernel="precomputed").fit(X, Y)
+
+
+@pytest.mark.parametrize("n_components", [None, 2])
+def test_tags_equal_materialised_pairs(n_components):
+    """A pair counts once for each tag that its rows share, here through repeated rows."""
+    X, Y, _ = two_views(40)
+    rng = np.random.default_rng(1)
+    tags = (rng.random((40, 4)) < 0.4).astype(int)
+    shared = tags @ tags.T
+    i, j = (np.repeat(rows, shared.ravel()) for rows in np.indices((40, 40)).reshape(2, -1))
+    with pytest.warns(UserWarning, match="7 of 40 rows of `[Xy]` share no class"):
+        a = ClusterKCCA(n_components, component_scaling="unit", gamma=0.1).fit(X, Y, tags)
+    b = KCCA(a.n_components_, gamma=0.1).fit(X[i], Y[j])
+    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-10)
+    np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-8)
+    np.testing.assert_allclose(a.transform_y(Y), b.transform_y(Y), atol=1e-8)
+
+
+def test_one_tag_a_row_is_a_class():
+    X, Y, y = two_views()
+    for approximation in (None, "nystroem"):
+        model = ClusterKCCA(reg=1e-3, approximation=approximation, n_landmarks=None, random_state=0)
+        a = model.fit(X, Y, y).transform(X)
+        b = model.fit(X, Y, np.eye(5, dtype=int)[y]).transform(X)
+        np.testing.assert_allclose(a, b, atol=1e-10)
 
 
 def test_class_pairs_equal_materialised_pairs():
@@ -160,6 +209,29 @@ def test_training_variates_have_unit_variance():
     U, V = KCCA(4).fit(X, Y).transform(X, Y)
     np.testing.assert_allclose([U.mean(axis=0), V.mean(axis=0)], 0, atol=1e-10)
     np.testing.assert_allclose([U.var(axis=0), V.var(axis=0)], 1)
+
+
+def test_fitted_gamma_is_that_of_the_kernel():
+    X, Y, _ = two_views()
+    default = KCCA(2).fit(X, Y)
+    given = KCCA(2, kernel=("rbf", "linear"), gamma=(default.x_gamma_, 1.0)).fit(X, Y)
+    assert given.x_gamma_ == default.x_gamma_ > 0
+    assert given.y_gamma_ is None
+    np.testing.assert_allclose(
+        KCCA(2).fit(X, Y, sample_weight=np.ones(80)).x_gamma_, given.x_gamma_
+    )
+    sampled = KCCA(2, approximation="nystroem", n_landmarks=20).fit(X, Y)
+    assert sampled.x_gamma_ == pytest.approx(default.x_gamma_)
+
+
+def test_median_of_many_distances_needs_no_sorting_of_them():
+    """Beyond some rows a sample brackets the median; repeated values defeat the bracket."""
+    rng = np.random.default_rng(0)
+    for V in (rng.normal(size=(400, 3)), rng.integers(2, size=(400, 3)).astype(float)):
+        squared, w = distances(V), rng.integers(1, 4, 400)
+        repeated = np.repeat(np.repeat(squared, w, axis=0), w, axis=1)
+        assert median_distance(squared, np.ones(400)) == np.median(squared)
+        assert median_distance(squared, w.astype(float)) == np.median(repeated)
 
 
 def test_default_gamma_is_one_over_the_median_squared_distance():
@@ -237,12 +309,35 @@ def test_constant_kernel_is_named():
         KCCA(kernel=lambda a, b: 1.0).fit(X, Y)
 
 
-def test_projection_does_not_depend_on_the_block_size():
-    import sklearn
+def test_projection_holds_a_block_of_kernel_rows_at_most():
+    X, Y, _ = two_views()
+    model = KCCA(3, reg=1e-2).fit(X, Y)
+    rows = np.tile(X, (250, 1))  # 20,000 rows, whose kernel takes 12.2 MiB
+    model.transform(rows[:100])
+    with config_context(working_memory=1):
+        tracemalloc.start()
+        scores = model.transform(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    # The scaled rows, the scores as they are made and as they are shifted, and the block.
+    assert peak < rows.nbytes + 2 * scores.nbytes + 2 * 2**20
 
+
+@pytest.mark.parametrize("approximation", [None, "nystroem"])
+def test_fitted_models_keep_what_projects(approximation):
+    X, Y, _ = two_views(200)
+    model = KCCA(3, reg=1e-2, approximation=approximation, n_landmarks=approximation and 10)
+    model.fit(X, Y)
+    size = len(pickle.dumps(model))
+    assert size < 2 * (X.nbytes + Y.nbytes) + model.x_weights_.nbytes * 2 + 10_000
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_projection_does_not_depend_on_the_block_size():
     X, Y, _ = two_views()
     model = KCCA(3).fit(X, Y)
-    with sklearn.config_context(working_memory=0.005):
+    with config_context(working_memory=0.005):
         small = model.transform(X)
     np.testing.assert_allclose(small, model.transform(X), atol=1e-12)
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 from sklearn import config_context
 
+import skcca._features
 from skcca import CCA, ClusterCCA
 from skcca._features import block_rows
 from skcca._rows import MappedRows, Rows
@@ -29,6 +30,8 @@ CHUNKS = ((40, 1, 90, 6), (2, 4))
 def small_blocks(request, monkeypatch):
     """Cut the rows into many blocks, or into a few of which the last is shorter."""
     monkeypatch.setattr(block_rows, "__defaults__", (request.param,))
+    # Sparse blocks are not limited in rows but in entries, of which there is one a row at least.
+    monkeypatch.setattr(skcca._features, "_BLOCK_NUMBERS", 8 * request.param)
     return request.param
 
 
@@ -183,11 +186,26 @@ def test_products_in_float32_are_good_to_a_millionth(mean):
     rng = np.random.default_rng(0)
     V = (rng.normal(size=(60_000, 12)) * 3 + mean).astype(np.float32)
     w = rng.random(len(V))
-    single, double = (rows_of(V, dtype) for dtype in (np.float32, np.float64))
-    found, expected = single.sums(w)[0], double.sums(w)[0]
-    std = np.sqrt(np.diag(expected))
-    assert np.abs((found - expected) / np.outer(std, std)).max() < 1e-6
-    assert found.dtype == np.float64
+    moments = []
+    for dtype in (np.float32, np.float64):
+        rows = rows_of(V, dtype)
+        gram = rows.sums(w)[0]
+        assert gram.dtype == np.float64
+        mean = gram[-1, :-1] / w.sum()
+        moments.append((mean + rows.shift, gram[:-1, :-1] / w.sum() - np.outer(mean, mean)))
+    (mean, cov), (exact_mean, exact) = moments
+    std = np.sqrt(np.diag(exact))
+    assert np.abs((cov - exact) / np.outer(std, std)).max() < 1e-6
+    assert np.abs((mean - exact_mean) / std).max() < 1e-6
+
+
+def test_sampled_pairs_of_many_blocks_equal_those_of_one(monkeypatch):
+    V, U = view(), view(1, 4) + view()[:, :4]
+    labels = np.random.default_rng(0).integers(0, 4, N)
+    model = ClusterCCA(pair_fraction=0.4, instance_weight=0.1, random_state=0, solver="covariance")
+    whole = model.fit(V, U, labels).correlations_
+    monkeypatch.setattr(block_rows, "__defaults__", (10,))
+    np.testing.assert_allclose(model.fit(V, U, labels).correlations_, whole, atol=1e-10)
 
 
 def test_rows_are_told_by_how_they_are_kept():
