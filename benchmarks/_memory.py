@@ -67,14 +67,15 @@ def anonymous_memory(pid: int | str = "self") -> int:
     try:
         own = _status(pid, "RssAnon")
         lists = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/children")]
-    except (OSError, AttributeError):  # it has ended
+    except OSError:  # it has ended
         return 0
     return own + sum(anonymous_memory(child) for child in " ".join(lists).split())
 
 
 def _status(pid: int | str, field: str) -> int:
     text = Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)[1])
+    found = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
+    return 1024 * int(found[1]) if found else 0  # a process that is ending has none
 
 
 def main() -> None:

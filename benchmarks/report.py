@@ -36,7 +36,8 @@ def with_results(text: str) -> str:
     """Return the README with its block made anew."""
     before, rest = text.split(START)
     after = rest.split(END)[1]
-    tables = [table(json.loads(path.read_text())) for path in sorted(RESULTS.glob("*.json"))]
+    records = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    tables = [table(record) for record in records if record.get("in_readme", True)]
     return before + START + "\n" + "\n\n".join(tables) + "\n" + END + after
 
 

@@ -24,7 +24,7 @@ from skcca._compat import (
 )
 from skcca._features import component_signs, loadings
 from skcca._labels import encode_labels
-from skcca._linalg import CanonicalFit, pair_correlations
+from skcca._linalg import Directions, pair_correlations
 from skcca._output import ContainerOutputMixin
 from skcca._pairing import Labels, Pairing, Pairs, Weights, instance_pairs
 from skcca._validation import (
@@ -166,7 +166,7 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         """Whether rows of weight zero must stay in the data."""
         return False
 
-    def _set_directions(self, found: CanonicalFit) -> None:
+    def _set_directions(self, found: Directions) -> None:
         """Set the fitted attributes that all feature maps share."""
         self.correlations_ = found.correlations
         self.singular_values_ = found.singular_values
@@ -179,11 +179,15 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         self.x_rank_, self.y_rank_ = found.x_rank, found.y_rank
         self.solver_ = found.solver
         if self.n_components is not None and self.n_components > self.n_components_:
+            reasons = []
+            if self.x_rank_ is not None:
+                reasons.append(f"ranks {self.x_rank_} and {self.y_rank_}")
+            if self._class_paired:
+                reasons.append("full class pairs give at most n_classes - 1")
+            why = f" ({'; '.join(reasons)})" if reasons else ""
             warnings.warn(
                 f"{type(self).__name__}: `n_components`={self.n_components}, but the data support "
-                f"{self.n_components_} (ranks {self.x_rank_} and {self.y_rank_}"
-                f"{'; full class pairs give at most n_classes - 1' if self._class_paired else ''}"
-                "); further directions would be arbitrary and are left "
+                f"{self.n_components_}{why}; further directions would be arbitrary and are left "
                 "out. See `n_components_`.",
                 UserWarning,
                 stacklevel=5,

@@ -78,8 +78,8 @@ class DaskRows(Rows):
         of_chunk, add = dask.delayed(_of_chunk), dask.delayed(_add)
         chunks = zip(*(V.to_delayed()[:, 0] for V in self.views), strict=True)
         parts = [
-            of_chunk(product, self._shifts, own, *args)
-            for own, args in zip(chunks, arguments, strict=True)
+            of_chunk(product, self._shifts, own, given)
+            for own, given in zip(chunks, _shipped(arguments), strict=True)
         ]
         while len(parts) > 1:
             parts = [add(*parts[i : i + _FAN_IN]) for i in range(0, len(parts), _FAN_IN)]
@@ -101,8 +101,19 @@ def _chunk_combined(rows: Rows, factor: Any) -> tuple:
     return (rows.combine(factor),)
 
 
-def _of_chunk(product: Callable, shifts: list[Array], chunks: tuple, *arguments: Any) -> Any:
+def _of_chunk(product: Callable, shifts: list[Array], chunks: tuple, arguments: tuple) -> Any:
     return product(Rows(list(chunks), shifts), *arguments)
+
+
+def _shipped(arguments: list[tuple]) -> list:
+    """Return weights and labels of the chunks as the workers find them best: not in the graph."""
+    try:
+        from distributed import get_client
+
+        client = get_client()
+    except (ImportError, ValueError):
+        return arguments  # no cluster: the threads of this process
+    return client.scatter(arguments, hash=False)
 
 
 def _add(*parts: tuple) -> tuple:

@@ -74,7 +74,7 @@ class KernelCCA(TwoViewTransformer):
         x_loadings, y_loadings = loadings(X, found.x_scores, a), loadings(Y, found.y_scores, b)
         signs = component_signs(x_loadings)
         self._set_directions(
-            found._replace(  # type: ignore[arg-type]  # it has the fields that are read
+            found._replace(
                 x_weights=found.x_weights * signs,
                 y_weights=found.y_weights * signs,
                 x_loadings=x_loadings * signs,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skcca._compat import to_numpy
 from skcca._pairing import Labels
 
 
@@ -79,6 +80,8 @@ def check_labels(labels: Any, n_rows: int, name: str, view: str, caller: str) ->
     """Return labels as a 1-D array of one kind or a dense indicator matrix."""
     if sparse.issparse(labels):
         labels = labels.toarray()
+    elif hasattr(labels, "detach"):
+        labels = to_numpy(labels)  # from whatever device
     # Of a list NumPy would make strings of numbers where one string is among them.
     array = np.asarray(labels, dtype=object if isinstance(labels, list) else None)
     if np.ma.is_masked(labels):

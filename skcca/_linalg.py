@@ -64,6 +64,46 @@ class PairWeights(Protocol):
         """Return the second moments of both views."""
 
 
+class Directions(Protocol):
+    """What every feature map finds."""
+
+    @property
+    def x_weights(self) -> Array:
+        """(features, k) of the first view."""
+
+    @property
+    def y_weights(self) -> Array:
+        """(features, k) of the second view."""
+
+    @property
+    def x_loadings(self) -> Array | None:
+        """(d_x, k)."""
+
+    @property
+    def y_loadings(self) -> Array | None:
+        """(d_y, k)."""
+
+    @property
+    def correlations(self) -> Array:
+        """(k,) of the variates, descending."""
+
+    @property
+    def singular_values(self) -> Array:
+        """(k,) with the ridge in the denominator."""
+
+    @property
+    def x_rank(self) -> int | None:
+        """Rank of the first view, where it is known."""
+
+    @property
+    def y_rank(self) -> int | None:
+        """Rank of the second view."""
+
+    @property
+    def solver(self) -> str:
+        """Name of the route."""
+
+
 class CanonicalFit(NamedTuple):
     """Canonical directions in the units of the data."""
 

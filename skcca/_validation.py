@@ -91,8 +91,8 @@ def check_fit(
         if names is not None:
             estimator.view_names_in_ = names
     data = TrainingData(X, Y, encoded if class_paired else None, weights)
-    whole = batch or estimator._keeps_weightless_rows or hasattr(X, "dask")
-    return data if whole else _drop_weightless(data)
+    whole = estimator._keeps_weightless_rows or hasattr(X, "dask")
+    return data if whole or not weights.x.any() else _drop_weightless(data)
 
 
 def per_view(value: Any) -> tuple[Any, Any]:

@@ -1,13 +1,27 @@
-"""The README quotes what the benchmarks wrote, and what they wrote reaches the bars."""
+"""The README quotes what the benchmarks wrote, what they wrote reaches the bars, and they measure.
+
+The last part is about the instruments: turns, memory, missing libraries, tables.
+"""
 
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.report import README, with_results
+from benchmarks import _agreement, _timing, linear
+from benchmarks._memory import MIB, ON_LINUX, peak_above, sampled_run
+from benchmarks._peers import PEERS, Peer, present, versions
+from benchmarks._record import Record, machine
+from benchmarks._simulated import fill, simulated_views
+from benchmarks.report import README, table, with_results
 
-RESULTS = sorted((Path(__file__).parents[1] / "benchmarks" / "results").glob("*.json"))
+ROOT = Path(__file__).parents[1]
+RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+on_linux = pytest.mark.skipif(not ON_LINUX, reason="memory is read from Linux's /proc")
 
 
 def test_readme_shows_the_results_as_they_were_written():
@@ -17,12 +31,153 @@ def test_readme_shows_the_results_as_they_were_written():
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_measured_rows_reach_their_bar(path):
-    rows = json.loads(path.read_text())["rows"]
-    bars = [row for row in rows if row["kind"] == "bar"]
-    assert bars
-    for bar in bars:
+    record = json.loads(path.read_text())
+    checks = [*floors_of(record["rows"]), *ceilings_of(record)]
+    assert checks
+    for label, low, high in checks:
+        assert low <= high, label
+
+
+def floors_of(rows):
+    """Yield label, bar and value of rows that have a row "must reach"."""
+    for bar in (row for row in rows if row["kind"] == "bar"):
         prefix = bar["method"].removesuffix(" must reach").rstrip("()")
         measured = [r for r in rows if r["kind"] == "measured" and r["method"].startswith(prefix)]
         assert measured
         for value, least in zip(measured[-1]["values"], bar["values"], strict=True):
-            assert least is None or value >= least
+            if least is not None:
+                yield bar["method"], least, value
+
+
+def ceilings_of(record):
+    """Yield label, value and bar of rows that have an entry below "at most"."""
+    if "at most" not in record["columns"]:
+        return
+    place = record["columns"].index("at most")
+    for row in record["rows"]:
+        if row["values"][place] is not None:
+            yield row["method"], row["values"][place - 1], row["values"][place]
+
+
+def test_works_take_turns_after_a_warm_up():
+    calls = []
+    works = {name: lambda name=name: calls.append(name) for name in ("floor", "ours")}
+    times = _timing.take_turns(works, rounds=2)
+    assert calls == ["floor", "ours"] * 3
+    assert {name: len(values) for name, values in times.items()} == {"floor": 2, "ours": 2}
+
+
+def test_a_long_work_has_one_turn(monkeypatch):
+    monkeypatch.setattr(_timing, "_LONG", -1.0)
+    calls = []
+    times = _timing.take_turns({"slow": lambda: calls.append(1)}, rounds=5)
+    assert len(calls) == len(times["slow"]) == 1
+
+
+def test_ratio_is_the_median_of_the_rounds():
+    times = {"floor": [1.0, 10.0, 1.0], "ours": [2.0, 20.0, 3.0], "once": [8.0]}
+    assert _timing.ratio(times, "ours", "floor") == 2.0
+    assert _timing.ratio(times, "once", "floor") == 8.0
+
+
+def test_slope_is_the_exponent_of_a_power_law():
+    sizes = np.array([10, 20, 50, 400])
+    assert _timing.log_log_slope(sizes, 3e-4 * sizes**1.7) == pytest.approx(1.7)
+
+
+def test_a_missing_peer_is_printed_and_recorded(capsys, monkeypatch):
+    absent = Peer("no-such-library", "no_such_library", None, None, 0.0)
+    assert present((absent,)) == []
+    assert "no-such-library is missing" in capsys.readouterr().out
+    assert versions((absent,)) == {"no-such-library": "missing"}
+    monkeypatch.setattr(linear, "PEERS", (absent,))
+    record = linear.speed(linear.QUICK._replace(rows=(400,), wide=(40, 100), rounds=1))
+    assert record.columns[-1] == "no-such-library"
+    assert record.rows[0]["values"][-1] == "missing"
+
+
+def test_a_peer_beyond_its_time_limit_is_said_to_be_slow(monkeypatch):
+    monkeypatch.setattr(linear, "fit_apart", lambda peer, shape, limit: None)
+    times = {"floor": [0.5]}
+    plan = linear.QUICK._replace(rows=(10,), limit=60.0)
+    (alone,) = (peer for peer in PEERS if peer.alone)
+    assert linear._cell(alone, times, 10, plan) == "> 120"
+
+
+def test_moment_error_finds_a_wrong_moment():
+    single = simulated_views(300, 5, 4, "float32")
+    double = single.astype("float64")
+    assert _agreement.moment_error(single, double) < 1e-6
+    double.X[:, 0] += 0.01 * double.Y[:, 0]
+    assert _agreement.moment_error(single, double) > 1e-4
+
+
+def test_simulated_rows_do_not_depend_on_where_they_are_kept():
+    X, Y, labels = simulated_views(200, 3, 4, "float32")
+    A, B = np.empty((200, 3), "float32"), np.empty((200, 4))
+    np.testing.assert_array_equal(fill(A, B), labels)
+    np.testing.assert_array_equal(A, X)
+    np.testing.assert_array_equal(B.astype("float32"), Y)
+
+
+@on_linux
+def test_peak_counts_what_a_work_gives_back():
+    def work():
+        np.ones(48 * MIB // 8)
+
+    assert peak_above(work) == pytest.approx(48 * MIB, rel=0.1)
+
+
+@on_linux
+def test_anonymous_memory_leaves_out_a_memory_map(tmp_path):
+    np.save(tmp_path / "map.npy", np.zeros(64 * MIB // 8))
+    code = (
+        "import json, sys, time, numpy as np\n"
+        f"A = np.load({str(tmp_path / 'map.npy')!r}, mmap_mode='r'); total = float(A.sum())\n"
+        "B = np.ones(int(sys.argv[1]) // 8 + 1); time.sleep(0.3)\n"
+        "print(json.dumps({'total': total}))"
+    )
+    peaks = []
+    for size in (0, 32 * MIB):
+        found, peak = sampled_run([sys.executable, "-c", code, str(size)])
+        assert found == {"total": 0.0}
+        peaks.append(peak)
+    assert peaks[1] - peaks[0] == pytest.approx(32 * MIB, rel=0.1)
+    assert peaks[0] < 64 * MIB
+
+
+def test_table_shows_texts_and_small_numbers(capsys):
+    record = Record("name", "Title", "protocol", ("skcca", "at most", "peer"))
+    record.add("CCA", (1.2345678, 1.3, "missing"))
+    record.add("difference", (2.5e-15, 1e-9, None))
+    lines = table(vars(record) | {"command": "python -m benchmarks.name"}).splitlines()
+    assert "| `CCA` | 1.235 | 1.300 | missing |" in lines
+    assert "| `difference` | 2e-15 | 1e-09 |  |" in lines
+
+
+def test_machine_is_described_without_its_name_or_paths():
+    text = json.dumps(machine())
+    assert "cores" in text
+    for private in (platform.node(), str(Path.home()), sys.prefix):
+        assert private not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["benchmarks.linear", "--quick", "--plot"],
+        ["benchmarks.out_of_core", "--rows", "4000", "--dask", "--folder"],
+    ],
+    ids=["linear", "out_of_core"],
+)
+def test_a_small_run_ends_and_keeps_no_results(command, tmp_path):
+    before = {path: path.read_bytes() for path in RESULTS}
+    place = tmp_path / "growth.png" if "--plot" in command else tmp_path
+    done = subprocess.run(
+        [sys.executable, "-m", *command, str(place)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "kept in" not in done.stdout
+    assert {path: path.read_bytes() for path in RESULTS} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["growth.png"] * ("--plot" in command)

@@ -234,6 +234,14 @@ def test_median_of_many_distances_needs_no_sorting_of_them():
         assert median_distance(squared, w.astype(float)) == np.median(repeated)
 
 
+def test_median_does_not_depend_on_the_sample(monkeypatch):
+    squared = distances(np.random.default_rng(0).normal(size=(60, 3)))
+    middle = np.median(squared)
+    for bracket in ((-1.0, middle / 2), (2 * middle, 1e9), (1e8, 1e9)):  # unlucky ones
+        monkeypatch.setattr(np, "quantile", lambda *_, bracket=bracket: np.array(bracket))
+        assert median_distance(squared, np.ones(60)) == middle
+
+
 def test_default_gamma_is_one_over_the_median_squared_distance():
     X, _, _ = two_views(25)
     squared = ((X[:, None] - X) ** 2).sum(axis=-1)
@@ -323,15 +331,23 @@ def test_projection_holds_a_block_of_kernel_rows_at_most():
     assert peak < rows.nbytes + 2 * scores.nbytes + 2 * 2**20
 
 
-@pytest.mark.parametrize("approximation", [None, "nystroem"])
-def test_fitted_models_keep_what_projects(approximation):
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"n_components": 30}, {"kernel": "precomputed"}, {"approximation": "nystroem"}],
+    ids=["factors", "eigenvectors", "precomputed", "nystroem"],
+)
+def test_fitted_models_keep_only_what_projects(parameters):
+    """Beside the rows and the coefficients there is no room for a kernel, or for features."""
     X, Y, _ = two_views(200)
-    model = KCCA(3, reg=1e-2, approximation=approximation, n_landmarks=approximation and 10)
-    model.fit(X, Y)
-    size = len(pickle.dumps(model))
-    assert size < 2 * (X.nbytes + Y.nbytes) + model.x_weights_.nbytes * 2 + 10_000
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+    data = (X @ X.T, Y @ Y.T) if "kernel" in parameters else (X, Y)
+    landmarks = {"n_landmarks": 10} if "approximation" in parameters else {}
+    model = KCCA(**{"n_components": 3, "reg": 1e-2, **parameters, **landmarks}).fit(*data)
+    pickled = pickle.dumps(model)
+    fitted = model.x_weights_.nbytes + model.y_weights_.nbytes
+    assert len(pickled) < X.nbytes + Y.nbytes + fitted + 20_000
+    np.testing.assert_array_equal(
+        pickle.loads(pickled).transform(data[0]), model.transform(data[0])
+    )
 
 
 def test_projection_does_not_depend_on_the_block_size():

@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 
 from skcca import KCCA, ClusterKCCA, _kernel_cca
-from skcca._kernel_solver import KernelFactor, dual_fit, suits
+from skcca._kernel_solver import KernelFactor, _rayleigh_ritz, dual_fit, suits
 from skcca._pairing import Labels, Weights, cyclic_pairs, instance_pairs
 
 N = 240
@@ -173,6 +173,18 @@ def test_a_kernel_that_tells_every_row_apart_has_any_directions():
     model = KCCA(5, gamma=1e6, reg=1e-2).fit(X, Y)
     np.testing.assert_allclose(model.correlations_, 1, atol=1e-9)
     np.testing.assert_allclose(model.transform(X).var(axis=0), 1, atol=1e-6)
+
+
+def test_directions_that_the_gram_matrix_hardly_knows_are_left_out():
+    """Of them the quotient of two roundings would otherwise be the largest value."""
+    rng = np.random.default_rng(0)
+    basis = linalg.qr(rng.normal(size=(20, 20)))[0]
+    norms, values = np.append(np.ones(19), 1e-13), np.append(np.linspace(0.9, 0.1, 19), 0.0)
+    gram = (basis * norms) @ basis.T
+    square = (basis * values) @ basis.T + 1e-11 * np.outer(basis[:, -1], basis[:, -1])
+    found, vectors = _rayleigh_ritz(gram, square, 3)
+    np.testing.assert_allclose(found, values[:3], atol=1e-9)
+    np.testing.assert_allclose(np.abs(vectors), np.abs(basis[:, :3]), atol=1e-9)
 
 
 def test_a_space_that_does_not_pay_gives_way_to_eigenvectors(monkeypatch):
