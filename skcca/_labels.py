@@ -83,7 +83,16 @@ def check_labels(labels: Any, n_rows: int, name: str, view: str, caller: str) ->
     elif hasattr(labels, "detach"):
         labels = to_numpy(labels)  # from whatever device
     # Of a list NumPy would make strings of numbers where one string is among them.
-    array = np.asarray(labels, dtype=object if isinstance(labels, list) else None)
+    try:
+        array = np.asarray(labels, dtype=object if isinstance(labels, list) else None)
+    except ValueError:
+        array = np.empty(len(labels), dtype=object)
+        array[:] = labels
+    if array.dtype == object and any(isinstance(v, (list, tuple, set)) for v in array.flat):
+        raise ValueError(
+            f"{caller}: `{name}` holds a list of tags per row; give a binary indicator matrix: "
+            "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
+        )
     if np.ma.is_masked(labels):
         raise ValueError(
             f"{caller}: `{name}` has masked entries, which are missing labels; drop those rows "

@@ -205,12 +205,22 @@ def moment_fit(
         ViewUnits.of(side, moments[side], np.diag(moments[2 + side]), options) for side in (0, 1)
     )
     whiteners = [
-        moment_whitener(in_units(cov, view, view), view.ridge, forced=forced, single=single)
+        moment_whitener(
+            in_units(cov, view, view),
+            view.ridge,
+            exact=options.exact,
+            forced=forced,
+            single=single,
+        )
         for cov, view in ((moments.cov_x, x), (moments.cov_y, y))
     ]
     cross = in_units(moments.cov_xy, x, y)
     T = whiteners[1].whiten(whiteners[0].whiten(cross).T).T
-    found = _directions(T, [x, y], whiteners, max_rank, options.n_components, "covariance")
+    # A ridge makes the whitening safe, but not the variance of a variate that it dwarfs.
+    strict = options.exact and not forced and max(x.ridge, y.ridge) > 0
+    found = _directions(
+        T, [x, y], whiteners, max_rank, options.n_components, "covariance", strict=strict
+    )
     return found._replace(poor=not all(isinstance(w, CholeskyWhitener) for w in whiteners))
 
 
@@ -240,6 +250,8 @@ def _directions(
     max_rank: int | None,
     n_components: int | None,
     solver: str,
+    *,
+    strict: bool = False,
 ) -> CanonicalFit:
     """SVD of T, then variates of unit variance, their correlations in order, signs fixed."""
     U, singular_values, Vt = linalg.svd(
@@ -259,6 +271,10 @@ def _directions(
     bases = [whiteners[0].lift(U[:, :k]), whiteners[1].lift(Vt[:k].T)]
     del U, Vt  # matrices of this size count
     products = [w.covariance(A) for w, A in zip(whiteners, bases, strict=True)]
+    if strict and not all(
+        w.exact(A, SA).all() for w, A, SA in zip(whiteners, bases, products, strict=True)
+    ):
+        raise NotWellConditioned
     kept = whiteners[0].resolved(bases[0], products[0])
     kept &= whiteners[1].resolved(bases[1], products[1])
     singular_values = singular_values[:k][kept]

@@ -192,7 +192,14 @@ class LinearCCA(TwoViewTransformer):
         self._set_linear(found, (sums.n_rows,) * 2, ridges)
 
     def _options(self, ridges: tuple, eps: tuple) -> Options:
-        return Options(self.n_components, reg=ridges, scale=self.scale, solver=self.solver, eps=eps)
+        return Options(
+            self.n_components,
+            reg=ridges,
+            scale=self.scale,
+            solver=self.solver,
+            eps=eps,
+            exact=True,
+        )
 
     def _set_linear(self, found: CanonicalFit, n_rows: tuple[int, int], ridges: tuple) -> None:
         self.x_mean_, self.y_mean_ = found.x_mean, found.y_mean

@@ -15,7 +15,10 @@ from scipy import linalg
 from skcca._features import row_blocks, varies
 
 Array = np.ndarray
-_SAFE_RCOND = float(np.sqrt(np.finfo(float).eps))
+# Moments square the condition number. Beyond the first they keep half of the digits, beyond the
+# second an error of eps times the condition number of the view, as its decomposition has.
+_HALF_RCOND = float(np.sqrt(np.finfo(float).eps))
+_EXACT_RCOND = 2e-5
 # Least eigenvalue, by the 1-norm, beside products of float32: their error is 1e-7, and what it does
 # to a correlation was 5e-9 over the least eigenvalue, from .1 to 1e-5.
 _SAFE_SINGLE = 1e-3
@@ -38,6 +41,9 @@ class Options(NamedTuple):
         The route; "auto" takes the covariance route where its conditioning is safe.
     eps : pair of float, default=(0.0, 0.0)
         Relative precision of the input of each view; that of float64 at least.
+    exact : bool, default=False
+        Whether "auto" looks for an error of eps times the condition number, instead of half of the
+        digits, which is enough for features that are approximations themselves.
     """
 
     n_components: int | None = None
@@ -46,6 +52,7 @@ class Options(NamedTuple):
     scale: bool = True
     solver: str = "auto"
     eps: tuple[float, float] = (0.0, 0.0)
+    exact: bool = False
 
 
 class NoDirection(ValueError):
@@ -114,10 +121,7 @@ class CholeskyWhitener(NamedTuple):
 
     factor: Array
     cov: Array
-
-    @property
-    def rank(self) -> int:
-        return len(self.cov)
+    rank: int
 
     def whiten(self, M: Array) -> Array:
         """Return K' M."""
@@ -130,6 +134,10 @@ class CholeskyWhitener(NamedTuple):
     def covariance(self, A: Array) -> Array:
         """Return S A."""
         return self.cov @ A
+
+    def exact(self, A: Array, SA: Array) -> Array:
+        """Return which columns have a variance of which half of the digits are known."""
+        return column_dots(A, SA) > _HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
 
     def resolved(self, A: Array, SA: Array) -> Array:
         """Return which columns vary by more than the rounding of S; a ridge hides the others."""
@@ -164,6 +172,10 @@ class _SpectralWhitener(NamedTuple):
         """Return S A; S itself would be d x d where the rows are few."""
         return (self.vectors * self.values**2) @ (self.vectors.T @ A)
 
+    def exact(self, A: Array, SA: Array) -> Array:
+        """Return which columns have a known variance: all."""
+        return np.ones(A.shape[1], dtype=bool)
+
     def resolved(self, A: Array, SA: Array) -> Array:
         """Return which columns have a variance: all, the others were left out."""
         return np.ones(A.shape[1], dtype=bool)
@@ -173,7 +185,7 @@ Whitener = CholeskyWhitener | _SpectralWhitener
 
 
 def moment_whitener(
-    cov: Array, ridge: float, *, forced: bool = False, single: bool = False
+    cov: Array, ridge: float, *, exact: bool = False, forced: bool = False, single: bool = False
 ) -> Whitener:
     """Whiten by Cholesky, or refuse where the condition number costs too many digits.
 
@@ -185,12 +197,17 @@ def moment_whitener(
     norm = max(np.abs(column).sum() for column in regularised.T)
     factor, info = linalg.lapack.dpotrf(regularised, lower=True, clean=True, overwrite_a=True)
     rcond = linalg.lapack.dpocon(factor, norm, uplo="L")[0] if info == 0 else 0.0
-    if rcond * norm >= _SAFE_SINGLE if single else rcond >= _SAFE_RCOND:
-        return CholeskyWhitener(factor, cov)
+    least = _EXACT_RCOND if exact and not forced else _HALF_RCOND
+    if rcond * norm >= _SAFE_SINGLE if single else rcond >= least:
+        rank = len(cov)
+        if ridge > 0:  # which hides what the features lack
+            tolerance = 10 * np.finfo(float).eps * np.trace(cov)
+            rank = int(linalg.lapack.dpstrf(cov, tol=tolerance, lower=True)[2])
+        return CholeskyWhitener(factor, cov, rank)
     if not forced:
         raise NotWellConditioned
     values, vectors = linalg.eigh(cov)
-    kept = values > _SAFE_RCOND * values[-1]
+    kept = values > _HALF_RCOND * values[-1]
     return _SpectralWhitener(vectors[:, kept], np.sqrt(values[kept]), ridge)
 
 
@@ -209,7 +226,9 @@ def data_whitener(V: Array, w: Array, view: ViewUnits) -> _SpectralWhitener:
     else:
         _, values, vectors = linalg.svd(R, full_matrices=False, check_finite=False)
         vectors = vectors.T
-    kept = values > 10 * view.eps * np.sqrt(d) * values[0]
+    # Rounding moves a feature by eps of its size, mean included.
+    size = np.hypot(view.mean, view.std)[view.varying] / view.unit
+    kept = values > 10 * view.eps * max(np.sqrt(d) * values[0], np.linalg.norm(size))
     return _SpectralWhitener(vectors[:, kept], values[kept], view.ridge)
 
 
