@@ -45,14 +45,14 @@ bench-speed: $(BENCH)  ## measure speed and memory beside other libraries
 	$(BIN)/python -m benchmarks.report
 
 test: $(DEV)  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
 test-slow: $(DEV)  ## the slow tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
 
 # Libraries of different age warn about one another: here warnings are no errors.
 test-oldest: $(OLDEST)  ## the tests on the oldest versions that are supported
-	$(VENV_OLDEST)/bin/python -m pytest -n $(WORKERS) -m "not slow" -o filterwarnings=default
+	$(VENV_OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" -o filterwarnings=default
 
 lint: $(DEV)  ## style and formatting
 	$(BIN)/ruff check

@@ -38,6 +38,10 @@ CHUNKINGS = {
 }
 
 
+# One cluster: two of them would share the cores.
+pytestmark = pytest.mark.xdist_group("cluster")
+
+
 @pytest.fixture(scope="module")
 def client():
     with (
