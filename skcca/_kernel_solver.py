@@ -47,14 +47,16 @@ class KernelFactor(NamedTuple):
     factor: Array  # (n, n), lower triangle
     ridge: float
     root: Array  # (n,) sqrt(p)
+    noise: float  # rounding of H: that of M over the ridge
 
     @classmethod
     def of(cls, moment: Array, ridge: float, root: Array) -> KernelFactor | None:
         """Factor M + r I in the memory of M; None where it is not positive definite."""
+        noise = len(moment) * float(np.finfo(float).eps * np.trace(moment)) / ridge
         moment[np.diag_indices_from(moment)] += ridge
         # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
         factor, info = linalg.lapack.dpotrf(moment.T, lower=True, clean=False, overwrite_a=True)
-        return None if info else cls(factor, ridge, root)
+        return None if info else cls(factor, ridge, root, noise)
 
     def solve(self, B: Array) -> Array:
         """Return (M + r I)^-1 B."""
@@ -121,7 +123,14 @@ def dual_fit(
     if found is None:
         return None
     largest = found.singular_values.max(initial=0.0)
-    support = int(np.count_nonzero(found.singular_values**2 > _NEGLIGIBLE * largest**2))
+    squares = found.singular_values**2
+    there = squares > _NEGLIGIBLE * largest**2
+    # With h' H h = 1, this is the share that H leaves of h; below its rounding h is noise.
+    shares = [1 / np.maximum(np.sum(h**2, axis=0), 1.0) for h in (found.x, found.y)]
+    known = np.minimum(squares, np.minimum(*shares)) > max(x.noise, y.noise)
+    if (there & ~known).any():
+        return None  # it may be noise, which would pass for a correlation of one
+    support = int(np.count_nonzero(there))
     k = min(v for v in (support, n_components, pairs.max_rank) if v is not None)
     if k == 0:
         return None

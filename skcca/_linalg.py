@@ -34,6 +34,9 @@ from skcca._whitening import (
 
 Array = np.ndarray
 
+# A mean that is more standard deviations, squared, away from the shift costs three digits.
+_FAR = 1e3
+
 
 class PairWeights(Protocol):
     """What the algebra needs to know of W; `skcca._pairing` provides it."""
@@ -131,6 +134,16 @@ def pair_moments(X: Any, Y: Any, pairs: PairWeights, dtype: Any = np.float64) ->
     The products of a block are made in `dtype` and added up in float64.
     """
     x, y = rows_of(X, dtype), rows_of(Y, dtype)
+    moments = pairs.moments(x, y)
+    far = any(
+        ((mean**2 > _FAR * (np.diag(second) - mean**2)) & (abs(mean) > 1e-10 * abs(shift))).any()
+        for mean, second, shift in zip(moments[:2], moments[2:4], (x.shift, y.shift), strict=True)
+    )
+    moments = moments.centred(x.shift, y.shift)
+    if not far:
+        return moments
+    # The first rows were unlike the others: once more, about the mean that is known by now.
+    x, y = rows_of(X, dtype, moments.mean_x), rows_of(Y, dtype, moments.mean_y)
     return pairs.moments(x, y).centred(x.shift, y.shift)
 
 

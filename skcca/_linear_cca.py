@@ -372,7 +372,13 @@ class LinearCCA(TwoViewTransformer):
         slopes = slopes * to_numpy(getattr(self, f"{target}_std_"))[:, None]
         coefficients = np.linalg.solve(covariance, slopes.T) / scale[:, None]
         mean = to_numpy(getattr(self, f"{target}_mean_"))
-        return project(Z, np.zeros(len(scale)), coefficients, mean)
+        found = project(Z, np.zeros(len(scale)), coefficients, mean)
+        if not hasattr(found, "dask") and not np.isfinite(to_numpy(found)).all():
+            raise ValueError(
+                f"{type(self).__name__}: the prediction leaves the range of {found.dtype}; give "
+                "float64, or rows less far outside of what was seen in fit."
+            )
+        return found
 
     def _scale_of_scores(self) -> np.ndarray:
         if self.component_scaling == "unit":

@@ -205,6 +205,8 @@ def _own_kind(estimator: Any, V: Any) -> Any:
     """Return an array of another namespace as NumPy's, unless the estimator computes in it."""
     if hasattr(V, "detach"):
         V = V.detach()  # a fit keeps no graph of gradients
+    if "complex" in str(getattr(V, "dtype", "")):
+        raise ValueError(f"Complex data not supported; got dtype {V.dtype}.")
     foreign = hasattr(V, "__dlpack__") and not isinstance(V, np.ndarray)
     return to_numpy(V) if foreign and not estimator._native_input else V
 
@@ -218,6 +220,12 @@ def _float_dtypes(V: Any) -> list:
 
 def _check_dask(V: Any, name: str) -> Any:
     """Return a 2-D Dask array of floats whose chunks are of known size, without computing it."""
+    if V.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: `{name}` has dtype {V.dtype}.")
+    if V.ndim == 2 and (V.shape[0] == 0 or V.shape[1] == 0):
+        raise ValueError(
+            f"`{name}` has shape {V.shape}; at least one row and one feature are needed."
+        )
     if V.ndim != 2 or np.isnan(V.shape[0]):
         raise ValueError(
             f"`{name}` is a Dask array of shape {V.shape}; it must have two dimensions and rows "
@@ -260,6 +268,7 @@ def check_weights(
 
 def _row_weights(weights: Any, V: Any, relative: bool) -> np.ndarray:
     n_rows = V.shape[0]
+    refuse_masked(weights, "sample_weight")
     if weights is None:
         return np.broadcast_to(1.0, n_rows)  # takes no memory
     if hasattr(weights, "__dlpack__"):
@@ -333,9 +342,13 @@ def _check_same_rows(name: str, X: Any, Y: Any) -> None:
         )
 
 
-def check_same_rows_and_index(name: str, raw_X: Any, raw_y: Any, X: Any, Y: Any) -> None:
-    """Refuse views whose rows do not belong together."""
+def check_same_rows_and_index(
+    name: str, raw_X: Any, raw_y: Any, X: Any, Y: Any, **others: Any
+) -> None:
+    """Refuse views, and labels or weights by name, whose rows do not belong together."""
     _check_same_index(name, raw_X, raw_y)
+    for what, other in others.items():
+        _check_same_index(name, raw_X, other, what)
     _check_same_rows(name, X, Y)
 
 
