@@ -388,9 +388,7 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
             )
         unpaired = self._class_paired and isinstance(labels, tuple)
         if not unpaired:
-            check_same_rows_and_index(
-                name, X, y, V, W, labels=labels, sample_weight=sample_weight
-            )
+            check_same_rows_and_index(name, X, y, V, W, labels=labels, sample_weight=sample_weight)
         weights = check_weights(sample_weight, V, W, unpaired=unpaired)
         pairs: Pairs = instance_pairs(weights.x)
         if self._class_paired and labels is not None:

@@ -50,9 +50,12 @@ def take(V: Any, rows: np.ndarray) -> Any:
     return xp.take(V, xp.asarray(rows, device=V.device), axis=0)
 
 
-def first_mean(V: Any) -> np.ndarray:
+def first_mean(V: Any, weights: np.ndarray | None = None) -> np.ndarray:
     """Return the mean of the first block: a shift that keeps the digits a large mean would cost."""
-    return dense_rows(V, slice(block_rows(V.shape[1]))).mean(axis=0, dtype=float)
+    first = dense_rows(V, slice(block_rows(V.shape[1])))
+    if weights is None or not weights[: len(first)].any():
+        return first.mean(axis=0, dtype=float)
+    return np.average(first, axis=0, weights=weights[: len(first)])
 
 
 def mean_and_variance(V: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -34,9 +34,6 @@ from skcca._whitening import (
 
 Array = np.ndarray
 
-# A mean that is more standard deviations, squared, away from the shift costs three digits.
-_FAR = 1e3
-
 
 class PairWeights(Protocol):
     """What the algebra needs to know of W; `skcca._pairing` provides it."""
@@ -135,10 +132,7 @@ def pair_moments(X: Any, Y: Any, pairs: PairWeights, dtype: Any = np.float64) ->
     """
     x, y = rows_of(X, dtype), rows_of(Y, dtype)
     moments = pairs.moments(x, y)
-    far = any(
-        ((mean**2 > _FAR * (np.diag(second) - mean**2)) & (abs(mean) > 1e-10 * abs(shift))).any()
-        for mean, second, shift in zip(moments[:2], moments[2:4], (x.shift, y.shift), strict=True)
-    )
+    far = moments.far_from(x.shift, y.shift)
     moments = moments.centred(x.shift, y.shift)
     if not far:
         return moments

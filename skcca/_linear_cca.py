@@ -17,7 +17,7 @@ from skcca._compat import Interval, StrOptions, _fit_context, array_namespace, t
 from skcca._features import follow, is_native, like, project, working_eps
 from skcca._linalg import CanonicalFit, NoDirection, canonical_fit, moment_fit
 from skcca._pairing import Pairs
-from skcca._streaming import RunningSums, add_batch, start_sums
+from skcca._streaming import RunningSums, add_batch, check_same_classes, start_sums
 from skcca._validation import (
     TrainingData,
     check_fit,
@@ -85,8 +85,10 @@ class LinearCCA(TwoViewTransformer):
             All classes that will come, at the first call. Without them new classes may come with
             any batch.
         class_counts : array-like of shape (n_classes,) or dict, default=None
-            How many rows (how much weight) each class will have in all, at the first call: an array
-            in the order of `classes`, or a dict from class to count. With them, or with
+            How many rows each class will have in all (their sum of weights, with weights), at the
+            first call: an array in the order of `classes`, or a dict or Series from class to count.
+            In the end only their proportions matter; counts in other proportions than those of the
+            rows weigh the classes by them. With them, or with
             ``pair_weight="row"``, one matrix of products a view is enough; without them there is
             one for each class, ``n_classes * (n_features**2 + n_features_y**2)`` numbers.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -154,6 +156,8 @@ class LinearCCA(TwoViewTransformer):
                 elif batch.labels is None:
                     self._warn_of_no_labels()
                 self._sums = start_sums(name, pairing, batch, classes, class_counts)
+            elif self._class_paired:
+                check_same_classes(name, self._sums, batch, classes, class_counts)
             add_batch(name, self._sums, pairing, batch)
         except BaseException:
             self.__dict__.clear()
@@ -182,13 +186,15 @@ class LinearCCA(TwoViewTransformer):
         try:
             found = moment_fit(sums.moments(), sums.max_rank, options, forced=True)
         except NoDirection as error:
+            seen = "" if sums.classes is None else f" of {len(sums.classes)} known classes"
             warnings.warn(
-                f"{type(self).__name__}: {error} The {sums.n_rows} rows so far are kept, and the "
-                "model waits for more.",
+                f"{type(self).__name__}: the {sums.n_rows} rows so far{seen} have no direction "
+                f"yet; they are kept, and the model waits for more. ({error})",
                 UserWarning,
                 stacklevel=6,
             )
             return
+        found = found._replace(poor=found.poor or sums.far)
         self._set_linear(found, (sums.n_rows,) * 2, ridges)
 
     def _options(self, ridges: tuple, eps: tuple) -> Options:
@@ -223,22 +229,6 @@ class LinearCCA(TwoViewTransformer):
         ranks = (found.x_rank, found.y_rank)
         widths = (len(found.x_mean), len(found.y_mean))
         varying = [np.count_nonzero(std > 0) for std in (found.x_std, found.y_std)]
-        for view, rank, width, ridge in zip("Xy", ranks, varying, ridges, strict=True):
-            if rank < width and ridge == 0:
-                warnings.warn(
-                    f"{name}: `{view}` has rank {rank} with {width} features that vary; directions "
-                    "without variance of their own (collinear features, or too few rows) were "
-                    "left out.",
-                    LinAlgWarning,
-                    stacklevel=5,
-                )
-        if found.poor:
-            warnings.warn(
-                f"{name}: the moments are poorly conditioned and cost more than half of the "
-                "digits; fit with solver='auto' on all rows, or set `reg`.",
-                LinAlgWarning,
-                stacklevel=5,
-            )
         meaningless = (
             sum(ranks) >= min(n_rows)
             if not self._class_paired or not hasattr(self, "classes_")
@@ -250,6 +240,25 @@ class LinearCCA(TwoViewTransformer):
                 "some directions fit any data perfectly, and the training correlations mean "
                 "nothing. Set `reg`, or judge by `score` on other rows.",
                 UserWarning,
+                stacklevel=5,
+            )
+            if hasattr(self, "_sums"):
+                return  # so early in a stream the rest follows from it
+        for view, rank, width, ridge in zip("Xy", ranks, varying, ridges, strict=True):
+            if rank < width and ridge == 0:
+                warnings.warn(
+                    f"{name}: `{view}` has rank {rank} with {width} features that vary; directions "
+                    "without variance of their own (collinear features, or too few rows) were "
+                    "left out.",
+                    LinAlgWarning,
+                    stacklevel=5,
+                )
+        if found.poor:
+            warnings.warn(
+                f"{name}: the moments are poorly conditioned and cost digits (features almost "
+                "collinear, or first rows unlike the others); fit with solver='auto' on all rows, "
+                "or set `reg`.",
+                LinAlgWarning,
                 stacklevel=5,
             )
 

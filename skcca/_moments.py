@@ -14,6 +14,9 @@ import numpy as np
 
 Array = np.ndarray
 
+# A mean that is more standard deviations, squared, away from the shift costs three digits.
+_FAR = 1e3
+
 
 class Moments(NamedTuple):
     """Means and second moments over the pairs; covariances once they are `centred`."""
@@ -52,6 +55,16 @@ class Moments(NamedTuple):
     def times(self, share: float) -> Moments:
         """Return a part of a blend."""
         return Moments(*(share * value for value in self))
+
+    def far_from(self, shift_x: Array, shift_y: Array) -> bool:
+        """Whether a mean is so far from its shift that the second moments have lost digits."""
+        sides = zip(self[:2], self[2:4], (shift_x, shift_y), strict=True)
+        return any(
+            (
+                (mean**2 > _FAR * (np.diag(second) - mean**2)) & (abs(mean) > 1e-10 * abs(shift))
+            ).any()
+            for mean, second, shift in sides
+        )
 
     def centred(self, shift_x: Array, shift_y: Array) -> Moments:
         """Return means of the unshifted views and covariances; overwrites the second moments."""

