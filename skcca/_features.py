@@ -13,7 +13,7 @@ import numpy as np
 
 from skcca._compat import array_namespace, to_numpy
 
-_BLOCK_ROWS = 2048
+_BLOCK_ROWS = 1024
 _BLOCK_NUMBERS = 2**22  # 32 MiB
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from scipy import linalg
 
 from skcca._pairing import FactoredPairs, Pairs, inverse
+from skcca._rows import product
 
 Array = np.ndarray
 
@@ -225,7 +226,8 @@ class _KrylovSpace:
         # Memory that is not yet filled is not yet taken either.
         self._Q, self._HQ = (np.empty((len(x.root), most), order="F") for _ in range(2))
         self._VHQ, self._HVHQ = (np.empty((len(y.root), most), order="F") for _ in range(2))
-        self._gram, self._square = np.empty((2, most, most))  # upper triangles
+        # Upper triangles; the other half is never filled, but LAPACK's callers look for NaN there.
+        self._gram, self._square = np.zeros((2, most, most))
         self._scale_x = inverse(x.root)[:, None]
         self._scale_y = inverse(y.root)[:, None] / pairs.total
 
@@ -239,8 +241,8 @@ class _KrylovSpace:
         weighted = self._scale_x * self._HQ[:, new]
         self._VHQ[:, new] = self._scale_y * self.pairs.transposed_dot(weighted)
         self._HVHQ[:, new] = self.y.smooth(self._VHQ[:, new])
-        self._gram[every, new] = _product(self._Q[:, every].T, self._HQ[:, new])
-        self._square[every, new] = _product(self._VHQ[:, every].T, self._HVHQ[:, new])
+        self._gram[every, new] = product(self._Q[:, every].T, self._HQ[:, new])
+        self._square[every, new] = product(self._VHQ[:, every].T, self._HVHQ[:, new])
         return self._back(self._HVHQ[:, new])
 
     def complement(self, block: Array) -> Array:
@@ -256,8 +258,8 @@ class _KrylovSpace:
         """Return the k largest squared singular values, their Ritz vectors, and their errors."""
         m = self.dimension
         values, ritz = _rayleigh_ritz(self._gram[:m, :m], self._square[:m, :m], k)
-        h = _product(self._Q[:, :m], ritz)
-        residuals = self._back(_product(self._HVHQ[:, :m], ritz)) - h * values
+        h = product(self._Q[:, :m], ritz)
+        residuals = self._back(product(self._HVHQ[:, :m], ritz)) - h * values
         return values, ritz, np.sqrt(np.sum(residuals**2, axis=0) / np.sum(h**2, axis=0))
 
     def directions(self, values: Array, ritz: Array) -> _Directions:
@@ -279,13 +281,7 @@ class _KrylovSpace:
         """Return a block without its part in the space, and without the mean: H sends it to 0."""
         Q, root = self._Q[:, : self.dimension], self.x.root[:, None]
         block = block - root @ (root.T @ block)
-        return block - _product(Q, _product(Q.T, block))
-
-
-def _product(A: Array, B: Array) -> Array:
-    """Return A @ B by the BLAS of the solves: the threads of NumPy's would wait for one another."""
-    transposed = A.flags.c_contiguous
-    return linalg.blas.dgemm(1.0, A.T if transposed else A, B, trans_a=transposed)
+        return block - product(Q, product(Q.T, block))
 
 
 def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:
@@ -304,6 +300,6 @@ def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:
         kept = values > 1e-12 * values[-1]
         basis = vectors[:, kept] / np.sqrt(values[kept])
     m = basis.shape[1]
-    reduced = _product(basis.T, _product(full, basis))
+    reduced = product(basis.T, product(full, basis))
     values, vectors = linalg.eigh(reduced, subset_by_index=(max(0, m - k), m - 1))
-    return np.maximum(values[::-1], 0.0), _product(basis, vectors[:, ::-1])
+    return np.maximum(values[::-1], 0.0), product(basis, vectors[:, ::-1])

@@ -26,7 +26,7 @@ from scipy import sparse
 
 from skcca._features import block_slices
 from skcca._moments import Moments
-from skcca._rows import Rows
+from skcca._rows import Rows, product
 
 _STRIPE = 2**22  # numbers of a stripe of columns, 32 MiB
 
@@ -151,7 +151,7 @@ class FactoredPairs(Pairs):
         gram_y, sums_y = y.sums(self.column_sums, self.y_factor)
         assert sums_x is not None
         assert sums_y is not None
-        return Moments.of_products(gram_x, gram_y, sums_x.T @ sums_y, self.total)
+        return Moments.of_products(gram_x, gram_y, product(sums_x.T, sums_y), self.total)
 
     @property
     def max_rank(self) -> int | None:

@@ -75,8 +75,7 @@ class Rows:
     def sums(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass.
 
-        One symmetric rank-k update a block, of SciPy's BLAS throughout: alternating with NumPy's
-        would make two thread pools wait for each other.
+        One symmetric rank-k update a block, of SciPy's BLAS throughout, as `product` is.
         """
         update = linalg.get_blas_funcs("syrk", dtype=self.dtype)
         uniform = is_uniform(weights)
@@ -123,6 +122,12 @@ class MappedRows(Rows):
         """Return [f(V) 1] of some rows."""
         block = super().block(rows)
         return np.hstack([self._mapping(block[:, :-1]), block[:, -1:]])
+
+
+def product(A: Array, B: Array) -> Array:
+    """Return A @ B of float64 by SciPy's BLAS: the threads of NumPy's would wait for its own."""
+    transposed = A.flags.c_contiguous
+    return linalg.blas.dgemm(1.0, A.T if transposed else A, B, trans_a=transposed)
 
 
 def _total(parts: Iterator[Array]) -> Array:

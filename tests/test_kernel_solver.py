@@ -187,6 +187,21 @@ def test_directions_that_the_gram_matrix_hardly_knows_are_left_out():
     np.testing.assert_allclose(np.abs(vectors), np.abs(basis[:, :3]), atol=1e-9)
 
 
+def test_memory_that_is_never_filled_is_never_read(monkeypatch):
+    """Of repeated rows the Gram matrix of the space is singular: its eigenvectors are taken."""
+    V = X[np.arange(N) % 4]
+    expected = KCCA(2, reg=0.1).fit(V, Y)
+    empty = np.empty
+
+    def poisoned(*args, **options):
+        memory = empty(*args, **options)
+        memory.fill(np.nan if memory.dtype.kind == "f" else 0)
+        return memory
+
+    monkeypatch.setattr(np, "empty", poisoned)
+    assert_same_fit(KCCA(2, reg=0.1).fit(V, Y), expected, V, Y, tolerance=1e-9)
+
+
 def test_a_space_that_does_not_pay_gives_way_to_eigenvectors(monkeypatch):
     monkeypatch.setattr("skcca._kernel_solver._LARGEST_SPACE", 0.1)
     a, b = KCCA(3, reg=1e-2).fit(X, Y), eigenvectors_of(KCCA(3, reg=1e-2), X, Y)
