@@ -40,7 +40,8 @@ class Rows:
         self.dtype = np.dtype(dtype)
         # As it is subtracted: what the sums are about must be known to the last digit.
         self.shift = np.concatenate(shifts).astype(self.dtype).astype(float)
-        self.block_rows = block_rows(len(self.shift) + 1)
+        # Sums in float64 of products in float32 are made block by block: the fewer, the faster.
+        self.block_rows = block_rows(len(self.shift) + 1) * (8 // self.dtype.itemsize) ** 2
         self._buffer = np.empty((0, len(self.shift) + 1), dtype=self.dtype)
 
     def __len__(self) -> int:
