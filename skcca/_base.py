@@ -8,6 +8,7 @@ that scikit-learn and the two-view contract ask for besides stands here once.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -37,6 +38,8 @@ from skcca._validation import (
     check_weights,
 )
 from skcca._views import Views
+
+Learn = Callable[[TrainingData, Pairs, np.random.Generator], None]
 
 
 class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseEstimator):
@@ -92,15 +95,34 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
             If fewer components are found than were asked for, if a class-paired estimator gets no
             labels, or if `y` looks like labels.
         """
+        return self._fit(X, y, labels, sample_weight)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        labels: Any,
+        sample_weight: Any,
+        learn: Learn | None = None,
+        *,
+        reset: bool = True,
+    ) -> Self:
+        """Fit; a subclass whose `fit` takes more says by `learn` what comes of the checked data.
+
+        Without `reset` the data must fit what was seen before.
+        """
         check_pairs_of_values(self)
         before = dict(self.__dict__)
         try:
-            data = check_fit(self, X, y, labels, sample_weight, class_paired=self._class_paired)
+            data = check_fit(
+                self, X, y, labels, sample_weight, class_paired=self._class_paired, reset=reset
+            )
             rng = rng_from(getattr(self, "random_state", None))
             self.__dict__.pop("classes_", None)
             if self._class_paired:
                 self._check_classes(data)
-            self._fit_views(data, self._pairs(data.labels, data.weights, rng), rng)
+            pairs = self._pairs(data.labels, data.weights, rng)
+            (learn or self._fit_views)(data, pairs, rng)
         except BaseException:
             # A fit that failed must not leave new means beside old weights.
             self.__dict__.clear()
@@ -190,7 +212,7 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
                 f"{self.n_components_}{why}; further directions would be arbitrary and are left "
                 "out. See `n_components_`.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _set_loadings(self, X: np.ndarray, Y: np.ndarray, pairs: Pairs) -> None:

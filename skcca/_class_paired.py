@@ -74,7 +74,7 @@ class ClassPairedMixin:
                     f"{name}: {alone} of {membership.shape[0]} rows of `{view}` share no class "
                     "with the other view and take no part in the fit.",
                     UserWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
 
     def _warn_of_no_labels(self) -> None:
@@ -82,5 +82,5 @@ class ClassPairedMixin:
             f"{type(self).__name__}: no labels were given, so each row is its own class and the "
             "pairs are those of the rows; pass labels=, or fit(Views(X, y), labels).",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

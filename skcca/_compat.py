@@ -30,7 +30,16 @@ try:
 except ModuleNotFoundError:  # scikit-learn 1.6
     from sklearn.utils._estimator_html_repr import _VisualBlock
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ModuleNotFoundError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: these versions know no callbacks."""
+
+
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",

@@ -6,34 +6,34 @@ cloning and printing these estimators, and the rest of skcca, need none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from functools import partial
 from importlib import import_module
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import TwoViewTransformer
-from skcca._compat import Interval, StrOptions
-from skcca._features import Standardisation, project, working_eps
-from skcca._linalg import CanonicalFit, canonical_fit, pair_correlations
-from skcca._pairing import Pairs, Weights
-from skcca._validation import TrainingData
-from skcca._whitening import Options
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
-
-    Rows = tuple[Tensor, Tensor]  # standardised training rows of both views, on the device
+from skcca._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+from skcca._deep_training import DeepTraining, held_out_rows, solve
+from skcca._features import Standardisation, project
+from skcca._lazy import LazyRows, stays_on_disk
+from skcca._pairing import Pairs, Weights, instance_pairs
+from skcca._validation import TrainingData, check_validation_set
 
 _ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}
 
 
-class DeepCCA(TwoViewTransformer):
+class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
     """Learned feature maps; the pairs are chosen by the subclass."""
 
     _built_for: dict[str, Any]  # what the networks fit, for `warm_start`
+    classes_: np.ndarray
+    loss_curve_: list[float]
+    _x_shape: tuple[int, ...]  # of a row, as the network takes it
+    _y_shape: tuple[int, ...]
 
     _parameter_constraints: ClassVar[dict] = {
         **TwoViewTransformer._parameter_constraints,
@@ -45,160 +45,342 @@ class DeepCCA(TwoViewTransformer):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "x_network": "no_validation",
         "y_network": "no_validation",
-        "loss": [StrOptions({"trace", "frobenius"})],
+        "input_noise": [Interval(Real, 0, None, closed="left")],
+        "loss": [StrOptions({"trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"})],
         "reg": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [StrOptions({"rmsprop", "adam", "adamw", "sgd"})],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions({"rmsprop", "adam", "adamw", "sgd", "lbfgs"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions({"constant", "linear", "cosine"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left"), None],
+        "micro_batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "average_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "callback": [callable, None],
         "scale": ["boolean"],
         "device": "no_validation",
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
 
-    def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
-        _require_torch(type(self).__name__)
-        from skcca.nn.training import resolve_device, seeded
-        from skcca.nn.two_view import BatchSampler, on_device, train_two_views
+    __metadata_request__fit: ClassVar[dict] = {
+        "labels": True, "sample_weight": True, "X_val": True, "y_val": True,
+    }  # fmt: skip
 
-        device = resolve_device(self.device)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        labels: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
+        """Train the networks and learn the projections of both views.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+            First view, or both views.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            Second view; labels beside a `Views`.
+        labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
+            One class per row, or a binary indicator matrix of tags. Class-paired estimators also
+            take a tuple ``(labels_x, labels_y)`` for unpaired views.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows; their scale does not matter.
+        X_val : Views, default=None
+            Rows for early stopping, which they switch on; without them `early_stopping` holds out
+            a `validation_fraction` of the training rows. ``Pipeline(transform_input=["X_val"])``
+            takes them through its steps.
+        y_val : array-like, default=None
+            Labels of those rows. Class-paired estimators without them watch the correlation over
+            the rows' own pairs.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If rows do not match, a value is not finite, labels are given twice, missing or
+            continuous, or training diverges in its first epoch.
+
+        Warns
+        -----
+        UserWarning
+            If fewer components are found than were asked for, if a class-paired estimator gets no
+            labels, or if `y` looks like labels.
+        ConvergenceWarning
+            If training diverges later, or Ctrl-C ends it: the best weights so far are kept.
+        """
+        self._given = (X, y)
+        try:
+            learn = partial(self._train, validation=(X_val, y_val))
+            return self._fit(X, y, labels, sample_weight, learn)
+        finally:
+            self.__dict__.pop("_given", None)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any = None, labels: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Train for one pass over some rows, beginning with the networks as they are.
+
+        The first call standardises and builds the networks; later ones continue both. The
+        directions are those of the rows of the last call, so give no fewer than twice
+        `n_components` at a time.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+            First view, or both views.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            Second view; labels beside a `Views`.
+        labels : array-like, default=None
+            Class or tag labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        classes = vars(self).get("classes_")
+        learn = partial(self._train, one_pass=True)
+        self._fit(X, y, labels, sample_weight, learn, reset=not hasattr(self, "x_network_"))
+        if classes is not None and "classes_" in vars(self):
+            self.classes_ = np.union1d(classes, self.classes_)
+        return self
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file, which executes nothing when it is read.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file, in the safetensors format.
+
+        Returns
+        -------
+        None
+
+        Raises
+        ------
+        TypeError
+            If a parameter or an attribute is neither a number, a string, an array nor made of
+            these; pickle keeps everything.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile, pathlib
+        >>> from skcca import DCCA
+        >>> rng = np.random.default_rng(0)
+        >>> X, Y = rng.normal(size=(50, 4)), rng.normal(size=(50, 3))
+        >>> model = DCCA(2, max_epochs=1, random_state=0).fit(X, Y)
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+        >>> model.save(path)
+        >>> np.array_equal(DCCA.load(path).transform(X), model.transform(X))
+        True
+        """
+        check_is_fitted(self)
+        from skcca.nn.storage import save_tree
+
+        params = self.get_params(deep=False)
+        own = {f"{side}_network" for side in "xy" if params[f"{side}_network"] is not None}
+        attributes = {
+            k: v for k, v in vars(self).items() if k not in params and not k.startswith("_skl")
+        }
+        for side in "xy":
+            attributes[f"{side}_network_"] = attributes[f"{side}_network_"].state_dict()
+        attributes["_built_for"] = attributes["_built_for"] | {"own networks": (None, None)}
+        kept = {k: v for k, v in params.items() if k not in own | {"callback"}}
+        kept["device"] = str(params["device"])
+        name = type(self).__name__
+        save_tree(
+            path,
+            {"estimator": name, "params": kept, "own": sorted(own), "attributes": attributes},
+        )
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, x_network: Any = None, y_network: Any = None
+    ) -> Self:
+        """Return the estimator that `save` wrote; the networks are on the CPU.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file.
+        x_network, y_network : torch.nn.Module or callable, default=None
+            Networks of your own, as the estimator was given them: a file without code holds their
+            weights alone.
+
+        Returns
+        -------
+        model : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the file holds another estimator, or a network of your own is missing.
+        """
+        _require_torch(cls.__name__)
+        from skcca.nn.networks import build_network, restored
+        from skcca.nn.storage import load_tree
+
+        tree = load_tree(path)
+        if tree["estimator"] != cls.__name__:
+            raise ValueError(
+                f"{str(path)!r} holds a {tree['estimator']}: {tree['estimator']}.load(path)."
+            )
+        given = {"x_network": x_network, "y_network": y_network}
+        missing = [name for name in tree["own"] if given[name] is None]
+        if missing:
+            raise ValueError(
+                f"{cls.__name__}.load: {str(path)!r} holds the weights of networks of your own; "
+                f"give what the estimator was given: {', '.join(f'{m}=...' for m in missing)}."
+            )
+        model = cls(**tree["params"] | {name: given[name] for name in tree["own"]})
+        weights = {side: tree["attributes"].pop(f"{side}_network_") for side in "xy"}
+        model.__dict__.update(tree["attributes"])
+        model._built_for["own networks"] = (model.x_network, model.y_network)
+        features, layers = model._built_for["features"], model._built_for["layers"]
+        for i, side in enumerate("xy"):
+            network = build_network(
+                getattr(model, f"{side}_network"),
+                features[i],
+                model._built_for["n_components"],
+                hidden_layer_sizes=layers[i],
+                activation=model._built_for["activations"][0],
+                output_activation=model._built_for["activations"][1],
+                dropout=model._built_for["dropout"],
+            )
+            dtype = model._built_for["dtypes"][i]
+            setattr(model, f"{side}_network_", restored(network, weights[side], dtype))
+        return model
+
+    def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> Any:
+        """Validate one view; rows of more than two dimensions are flattened for all but networks.
+
+        Memory maps, HDF5 and Zarr arrays stay where they are.
+        """
+        shape = tuple(getattr(V, "shape", ()))[1:]
+        if stays_on_disk(V) and shape:
+            V = LazyRows(V, "X" if side == "x" else "y")
+        elif len(shape) > 1 and hasattr(V, "reshape"):
+            V = V.reshape(len(V), -1)
+        attribute = f"_{side}_shape"
+        if not reset and len(shape) > 1 and shape != getattr(self, attribute):
+            raise ValueError(
+                f"{type(self).__name__}: a row of `{'X' if side == 'x' else 'y'}` has shape {shape}"
+                f", but had {getattr(self, attribute)} in fit."
+            )
+        V = super()._check_view(V, side, reset=reset, least=least)
+        if reset:
+            setattr(self, attribute, shape if len(shape) > 1 else V.shape[1:])
+        return V
+
+    def _train(
+        self,
+        data: TrainingData,
+        pairs: Pairs,
+        rng: np.random.Generator,
+        *,
+        validation: tuple[Any, Any] = (None, None),
+        one_pass: bool = False,
+    ) -> None:
+        _require_torch(type(self).__name__)
+        from skcca.nn.training import resolve_device
+
+        self._check_settings()
         seed = int(rng.integers(2**31))
-        held_out = None
-        if self.early_stopping:
+        continued = one_pass and hasattr(self, "x_network_")
+        held_out = self._validation_set(validation[0], validation[1], rng)
+        if held_out is None and self.early_stopping and not one_pass:
             data, held_out = self._hold_out(data, rng)
             pairs = self._pairs(data.labels, data.weights, rng)
-        self._set_scaling(data, pairs)
-        rows = (
-            on_device(self._scaling("x").apply(data.X, data.X.dtype), device),
-            on_device(self._scaling("y").apply(data.Y, data.Y.dtype), device),
+        if not continued:
+            self._set_scaling(data, pairs)
+        device = resolve_device(self.device)
+        training = DeepTraining(self, data, pairs, held_out, rng, device)
+        result = training.run(
+            1 if one_pass else self.max_epochs, seed=seed, keep=continued or self.warm_start
         )
-        with seeded(seed, device):
-            (self.x_network_, self.y_network_), state = self._networks(rows)
-            sampler = BatchSampler(
-                *rows,
-                data.labels,
-                data.weights,
-                self._pairing(),
-                batch_size=self.batch_size or max(len(data.X), len(data.Y)),
-                smallest=2 * self.n_components,
-                rng=rng,
-            )
-            monitor = None if held_out is None else self._monitor(rows, pairs, held_out, rng)
-            result = train_two_views(
-                self.x_network_,
-                self.y_network_,
-                sampler,
-                n_components=self.n_components,
-                reg=self.reg,
-                norm=self.loss,
-                optimizer=self.optimizer,
-                learning_rate=self.learning_rate,
-                weight_decay=self.weight_decay,
-                max_epochs=self.max_epochs,
-                monitor=monitor,
-                n_iter_no_change=self.n_iter_no_change,
-                optimizer_state=state,
-                verbose=self.verbose,
-                name=type(self).__name__,
-            )
-        self.loss_curve_ = result.loss_curve
+        before = self.loss_curve_ if continued else []
+        self.loss_curve_ = [*before, *result.loss_curve]
         self.validation_scores_ = result.validation_scores
-        self.n_epochs_ = result.n_epochs
+        self.n_epochs_ = len(self.loss_curve_)
         self.device_ = str(device)
-        self._optimizer_state = result.optimizer_state if self.warm_start else None
-        found = self._solve(rows, pairs)
+        keep = self.warm_start or one_pass
+        self._optimizer_state = result.optimizer_state if keep else None
+        self._set_solution(training)
+
+    def _set_solution(self, training: DeepTraining) -> None:
+        """Solve for the directions of the present networks' outputs."""
+        found = solve(self, training.rows, training.pairs)
         self._x_output_mean, self._y_output_mean = found.x_mean, found.y_mean
         self._set_directions(found)
-        self._set_loadings(data.X, data.Y, pairs)
+        self._set_loadings(training.data.X, training.data.Y, training.pairs)
 
     def _project(self, V: np.ndarray, side: str) -> np.ndarray:
-        from skcca.nn.two_view import outputs
+        from skcca.nn.batches import StreamedRows
+        from skcca.nn.networks import outputs, place_of
 
         x = side == "x"
         network = self.x_network_ if x else self.y_network_
         mean = self._x_output_mean if x else self._y_output_mean
         weights = self.x_weights_ if x else self.y_weights_
-        Z = outputs(network, self._scaling(side).apply(V, V.dtype))
+        dtype = self._built_for["dtypes"][0 if x else 1]
+        shape = self._x_shape if x else self._y_shape
+        rows = StreamedRows(V, self._scaling(side), place_of(network), dtype, shape)
+        Z = outputs(network, rows)
         return project(Z, mean, weights).astype(V.dtype, copy=False)
 
-    def _networks(self, rows: Rows) -> tuple[tuple[Module, Module], dict[str, Any] | None]:
-        """Return both networks; under `warm_start` the last ones and their optimizer's state."""
-        from skcca.nn.two_view import build_network, check_outputs
-
-        built_for = {
-            "features": (rows[0].shape[1], rows[1].shape[1]),
-            "dtypes": (str(rows[0].dtype), str(rows[1].dtype)),
-            "n_components": self.n_components,
-            "optimizer": self.optimizer,
-            "layers": (tuple(self.x_hidden_layer_sizes), tuple(self.y_hidden_layer_sizes)),
-            "activations": (self.activation, self.output_activation),
-            "dropout": self.dropout,
-            "own networks": (self.x_network, self.y_network),
-        }
-        if self.warm_start and hasattr(self, "x_network_"):
-            changed = [what for what in built_for if built_for[what] != self._built_for[what]]
-            if changed:
-                raise ValueError(
-                    f"{type(self).__name__}: `warm_start`=True continues the last networks, but "
-                    f"these have changed since: {', '.join(changed)}. Set warm_start=False."
-                )
-            old = (self.x_network_, self.y_network_)
-            x_network, y_network = (n.to(r.device) for n, r in zip(old, rows, strict=True))
-            return (x_network, y_network), self._optimizer_state
-        self._built_for = built_for
-
-        def build(network: Any, hidden_layer_sizes: Any, rows: Tensor, name: str) -> Module:
-            built = build_network(
-                network,
-                rows.shape[1],
-                self.n_components,
-                hidden_layer_sizes=tuple(hidden_layer_sizes),
-                activation=self.activation,
-                output_activation=self.output_activation,
-                dropout=self.dropout,
-            ).to(rows.device, rows.dtype)
-            check_outputs(built, rows[:4], name)
-            return built
-
-        x_network = build(self.x_network, self.x_hidden_layer_sizes, rows[0], "x_network")
-        y_network = build(self.y_network, self.y_hidden_layer_sizes, rows[1], "y_network")
-        return (x_network, y_network), None
-
-    def _solve(self, rows: Rows, pairs: Pairs) -> CanonicalFit:
-        """Solve for the directions of the networks' outputs, with the ridge of the loss."""
-        from skcca.nn.two_view import outputs
-
-        zx, zy = outputs(self.x_network_, rows[0]), outputs(self.y_network_, rows[1])
-        options = Options(
-            self.n_components,
-            reg=(self.reg, self.reg),
-            scale=False,
-            eps=(working_eps(zx.dtype), working_eps(zy.dtype)),
-        )
-        try:
-            return canonical_fit(zx, zy, pairs, options)
-        except ValueError as error:
+    def _check_settings(self) -> None:
+        """Refuse what each parameter allows, but not beside another."""
+        name = type(self).__name__
+        if self.optimizer == "lbfgs" and self.batch_size is not None:
             raise ValueError(
-                f"{type(self).__name__}: training made the outputs of a network constant, or left "
-                f"them uncorrelated; lower `learning_rate`={self.learning_rate!r}, or raise `reg`. "
-                f"({error})"
-            ) from error
+                f"{name}: optimizer='lbfgs' needs the gradient of all rows, but "
+                f"`batch_size`={self.batch_size}; set batch_size=None, and micro_batch_size to "
+                "bound the memory."
+            )
+
+    def _validation_set(
+        self, X_val: Any, y_val: Any, rng: np.random.Generator
+    ) -> tuple[TrainingData, Pairs] | None:
+        """Return the rows that the caller holds out, with their pairs."""
+        if X_val is None:
+            if y_val is not None:
+                raise ValueError(f"{type(self).__name__}: `y_val` was given without `X_val`.")
+            return None
+        held_out = check_validation_set(self, X_val, y_val, class_paired=self._class_paired)
+        if held_out.labels is None:
+            return held_out, instance_pairs(held_out.weights.x)
+        return held_out, self._pairs(held_out.labels, held_out.weights, rng)
 
     def _hold_out(
         self, data: TrainingData, rng: np.random.Generator
-    ) -> tuple[TrainingData, TrainingData]:
+    ) -> tuple[TrainingData, tuple[TrainingData, Pairs]]:
         """Split off `validation_fraction` of the rows, class by class where there are labels."""
         labels = data.labels
-        x_held = _held_rows(len(data.X), self.validation_fraction, labels and labels.x, rng)
+        x_held = held_out_rows(len(data.X), self.validation_fraction, labels and labels.x, rng)
         y_held = x_held
         if labels is not None and labels.unpaired:
-            y_held = _held_rows(len(data.Y), self.validation_fraction, labels.y, rng)
+            y_held = held_out_rows(len(data.Y), self.validation_fraction, labels.y, rng)
         parts = []
         for x_rows, y_rows in ((~x_held, ~y_held), (x_held, y_held)):
             x_rows, y_rows = np.flatnonzero(x_rows), np.flatnonzero(y_rows)
@@ -216,30 +398,8 @@ class DeepCCA(TwoViewTransformer):
                 f"{len(parts[0].X)} training and {len(parts[1].X)} validation rows; early stopping "
                 "needs 3 of each at least."
             )
-        return parts[0], parts[1]
-
-    def _monitor(
-        self, rows: Rows, pairs: Pairs, held_out: TrainingData, rng: np.random.Generator
-    ) -> Callable[[], float]:
-        """Return the held-out total correlation under the projection of the training rows."""
-        from skcca.nn.two_view import outputs
-
-        held_pairs = self._pairs(held_out.labels, held_out.weights, rng)
-        held_rows = (
-            self._scaling("x").apply(held_out.X, held_out.X.dtype),
-            self._scaling("y").apply(held_out.Y, held_out.Y.dtype),
-        )
-
-        def score() -> float:
-            try:
-                found = self._solve(rows, pairs)
-            except ValueError:
-                return float("-inf")  # collapsed for now; later epochs may recover
-            zx = project(outputs(self.x_network_, held_rows[0]), found.x_mean, found.x_weights)
-            zy = project(outputs(self.y_network_, held_rows[1]), found.y_mean, found.y_weights)
-            return float(pair_correlations(zx, zy, held_pairs).sum())
-
-        return score
+        held_out = parts[1]
+        return parts[0], (held_out, self._pairs(held_out.labels, held_out.weights, rng))
 
     def _set_scaling(self, data: TrainingData, pairs: Pairs) -> None:
         for side, V, sums in (("x", data.X, pairs.row_sums), ("y", data.Y, pairs.column_sums)):
@@ -255,21 +415,6 @@ class DeepCCA(TwoViewTransformer):
         if side == "x":
             return Standardisation(self.x_mean_, self.x_scale_)
         return Standardisation(self.y_mean_, self.y_scale_)
-
-
-def _held_rows(
-    n_rows: int, fraction: float, membership: Any, rng: np.random.Generator
-) -> np.ndarray:
-    """Return a mask of the held-out rows; every class gives its share, rounded at random."""
-    order = rng.permutation(n_rows)
-    if membership is not None and membership.nnz == n_rows:  # one class a row
-        order = order[np.argsort(membership.indices[order], kind="stable")]
-    # Evenly spaced places in class order take each class's share, whatever its size.
-    n_held = max(round(fraction * n_rows), 1)
-    places = (np.arange(n_held) + rng.random()) * n_rows / n_held
-    held = np.zeros(n_rows, dtype=bool)
-    held[order[places.astype(int)]] = True
-    return held
 
 
 def _require_torch(name: str) -> None:

@@ -132,7 +132,7 @@ class EmotionModel:
         self, songs: list[np.ndarray], targets: EmotionTargets, rng: np.random.Generator
     ) -> None:
         from skcca.nn.attention import AttentionBiLSTM, SongBatches, emotion_loss
-        from skcca.nn.training import resolve_device, seeded, train
+        from skcca.nn.training import by_backward, resolve_device, seeded, train
 
         device = resolve_device(self.device)
         steps = self._steps(songs)
@@ -154,7 +154,7 @@ class EmotionModel:
             result = train(
                 network,
                 batches,
-                loss,
+                by_backward(loss),
                 optimizer=self.optimizer,
                 learning_rate=self.learning_rate,
                 max_epochs=self.max_epochs,

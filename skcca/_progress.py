@@ -21,11 +21,13 @@ class ProgressBar:
         What is running.
     enabled : bool, default=True
         False makes every call a no-op, so that a loop needs no branches of its own.
+    done : int, default=0
+        Steps that were made before.
     """
 
-    def __init__(self, total: int, label: str, *, enabled: bool = True):
+    def __init__(self, total: int, label: str, *, enabled: bool = True, done: int = 0):
         self.total, self.label, self.enabled = total, label, enabled
-        self._done, self._note = 0, ""
+        self._done, self._note = done, ""
         self._start = self._shown = time.monotonic()
         self._rewritable = enabled and sys.stderr.isatty()
 

@@ -20,6 +20,7 @@ from skcca._compat import (
 )
 from skcca._features import follow, take
 from skcca._labels import encode_labels
+from skcca._lazy import LazyRows
 from skcca._pairing import Labels, Weights
 from skcca._views import Views
 
@@ -95,6 +96,21 @@ def check_fit(
     return data if whole or not weights.x.any() else _drop_weightless(data)
 
 
+def check_validation_set(
+    estimator: Any, X_val: Any, y_val: Any, *, class_paired: bool
+) -> TrainingData:
+    """Validate held-out rows as those of `fit`, which have been validated before."""
+    name = type(estimator).__name__
+    if not isinstance(X_val, Views):
+        raise ValueError(
+            f"{name}: `X_val` must be a Views, which holds both views: X_val=Views(X, Y); got "
+            f"{type(X_val).__name__}."
+        )
+    if len(X_val) < 3:
+        raise ValueError(f"{name}: `X_val` has {len(X_val)} rows; a correlation needs 3 or more.")
+    return check_fit(estimator, X_val, y_val, None, None, class_paired=class_paired, reset=False)
+
+
 def per_view(value: Any) -> tuple[Any, Any]:
     """Return the values of the first and the second view: a pair as it is, else the value twice."""
     if isinstance(value, tuple):
@@ -130,6 +146,8 @@ def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) ->
     y = _own_kind(estimator, y)
     if hasattr(y, "dask") and estimator._native_input:
         Y = _check_dask(y, "y")
+    elif isinstance(y, LazyRows):
+        Y = _check_lazy(y, least)
     else:
         Y = check_array(
             y,
@@ -191,6 +209,9 @@ def check_first_view(estimator: Any, X: Any, *, reset: bool, least: int = 1) -> 
     if hasattr(X, "dask") and estimator._native_input:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return _check_dask(X, "X")
+    if isinstance(X, LazyRows):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return _check_lazy(X, least)
     return validate_data(
         estimator,
         X,
@@ -232,6 +253,15 @@ def _check_dask(V: Any, name: str) -> Any:
             f"whose number is known: {name}.compute_chunk_sizes()."
         )
     return V if V.dtype in (np.float64, np.float32) else V.astype(np.float64)
+
+
+def _check_lazy(V: LazyRows, least: int) -> LazyRows:
+    """Refuse what has too few rows or no feature; values are checked as they are read."""
+    if len(V) < least or V.shape[1] == 0:
+        raise ValueError(
+            f"`{V.name}` has shape {V.shape}; at least {least} rows and one feature are needed."
+        )
+    return V
 
 
 def check_scores(estimator: Any, Z: Any) -> Any:
@@ -314,7 +344,7 @@ def _could_be_tags(y: Any) -> bool:
 
 def _doubt_second_view(name: str, y: Any) -> None:
     """Refuse text, and doubt 1-D integers, as a second view: they are most likely the labels."""
-    if getattr(y, "ndim", None) == 2:
+    if getattr(y, "ndim", 1) > 1:
         return
     array = to_numpy(y) if hasattr(y, "__dlpack__") else np.asarray(y)
     if array.ndim != 1:

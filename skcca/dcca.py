@@ -36,20 +36,38 @@ class DCCA(DeepCCA):
         A network of your own for a view, or a callable ``(n_features, n_outputs)`` that builds one;
         a module is copied, never changed. None builds a fully connected network of the parameters
         above.
-    loss : {"trace", "frobenius"}, default="trace"
-        Sum of the singular values, or of their squares.
+    input_noise : float, default=0.0
+        Standard deviation of the Gaussian noise that is added to the rows in training, in units of
+        the standardised features.
+    loss : {"trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"}, default="trace"
+        What the networks maximize over a batch: the sum of the singular values or of their squares;
+        the soft Hirschfeld-Gebelein-Renyi or the Eckart-Young objective, which need no inverse and
+        suit small batches, with ``output_activation="identity"``; or, to compare with, the
+        contrastive or the pairwise-ranking loss of cosines. See `skcca.nn`.
     reg : float, default=1e-3
         Ridge on the outputs' covariance, relative to their mean variance.
-    optimizer : {"rmsprop", "adam", "adamw", "sgd"}, default="rmsprop"
-        Optimizer.
+    reconstruction_weight : float, default=0.0
+        Weight of an autoencoder's term: the mean squared error of decoders, the hidden layers in
+        reverse order, that make the standardised rows from the outputs (DCCAE).
+    optimizer : {"rmsprop", "adam", "adamw", "sgd", "lbfgs"}, default="rmsprop"
+        Optimizer. L-BFGS needs ``batch_size=None``; give it ``learning_rate=1``.
     learning_rate : float, default=1e-3
         Step size.
+    learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
+        How the step size falls to 0 over `max_epochs`, if it does.
     weight_decay : float, default=0.0
         Weight decay of the optimizer.
+    max_grad_norm : float, default=None
+        Longer gradients are cut to this norm.
     batch_size : int, default=512
         Rows of a batch; None for all rows.
+    micro_batch_size : int, default=None
+        Rows that pass a network at once; None for the whole batch. The gradient is that of the
+        whole batch in either case: less memory costs a second forward pass.
     max_epochs : int, default=50
         Passes over the data.
+    average_epochs : int, default=1
+        The weights are the mean of those after so many last epochs.
     early_stopping : bool, default=False
         Whether to hold out rows, watch their total correlation, stop when it no longer rises and
         return to the best weights. The held-out rows take no other part in the fit.
@@ -59,6 +77,13 @@ class DCCA(DeepCCA):
         Epochs without a better held-out correlation before stopping.
     warm_start : bool, default=False
         Whether a second `fit` continues from the networks of the first.
+    checkpoint : str or path-like, default=None
+        File that is rewritten after every epoch. A `fit` that finds it continues there, to the bit
+        on a CPU; the same data and parameters are asked for.
+    callback : callable, default=None
+        ``callback(epoch)`` is called after every epoch with a named tuple ``(number, n_epochs,
+        loss, score)`` and may return True to stop. scikit-learn's callbacks are set by
+        `set_callbacks`, from its version 1.9 on.
     scale : bool, default=True
         Whether to standardize each feature inside the estimator.
     component_scaling : {"unit", "correlation"}, default="unit"
@@ -148,17 +173,25 @@ class DCCA(DeepCCA):
         dropout=0.2,
         x_network=None,
         y_network=None,
+        input_noise=0.0,
         loss="trace",
         reg=1e-3,
+        reconstruction_weight=0.0,
         optimizer="rmsprop",
         learning_rate=1e-3,
+        learning_rate_schedule="constant",
         weight_decay=0.0,
+        max_grad_norm=None,
         batch_size=512,
+        micro_batch_size=None,
         max_epochs=50,
+        average_epochs=1,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
         warm_start=False,
+        checkpoint=None,
+        callback=None,
         scale=True,
         component_scaling="unit",
         device="auto",
@@ -173,17 +206,25 @@ class DCCA(DeepCCA):
         self.dropout = dropout
         self.x_network = x_network
         self.y_network = y_network
+        self.input_noise = input_noise
         self.loss = loss
         self.reg = reg
+        self.reconstruction_weight = reconstruction_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
         self.batch_size = batch_size
+        self.micro_batch_size = micro_batch_size
         self.max_epochs = max_epochs
+        self.average_epochs = average_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.callback = callback
         self.scale = scale
         self.component_scaling = component_scaling
         self.device = device
@@ -223,20 +264,38 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         Probability of dropping a hidden unit in training.
     x_network, y_network : torch.nn.Module or callable, default=None
         A network of your own for a view; see `DCCA`.
-    loss : {"trace", "frobenius"}, default="trace"
-        Sum of the singular values, or of their squares.
+    input_noise : float, default=0.0
+        Standard deviation of the Gaussian noise that is added to the rows in training, in units of
+        the standardised features.
+    loss : {"trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"}, default="trace"
+        What the networks maximize over a batch: the sum of the singular values or of their squares;
+        the soft Hirschfeld-Gebelein-Renyi or the Eckart-Young objective, which need no inverse and
+        suit small batches, with ``output_activation="identity"``; or, to compare with, the
+        contrastive or the pairwise-ranking loss of cosines. See `skcca.nn`.
     reg : float, default=1e-3
         Ridge on the outputs' covariance, relative to their mean variance.
-    optimizer : {"rmsprop", "adam", "adamw", "sgd"}, default="rmsprop"
-        Optimizer.
+    reconstruction_weight : float, default=0.0
+        Weight of an autoencoder's term: the mean squared error of decoders, the hidden layers in
+        reverse order, that make the standardised rows from the outputs (DCCAE).
+    optimizer : {"rmsprop", "adam", "adamw", "sgd", "lbfgs"}, default="rmsprop"
+        Optimizer. L-BFGS needs ``batch_size=None``; give it ``learning_rate=1``.
     learning_rate : float, default=1e-3
         Step size.
+    learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
+        How the step size falls to 0 over `max_epochs`, if it does.
     weight_decay : float, default=0.0
         Weight decay of the optimizer.
+    max_grad_norm : float, default=None
+        Longer gradients are cut to this norm.
     batch_size : int, default=512
         Rows of a batch; None for all rows.
+    micro_batch_size : int, default=None
+        Rows that pass a network at once; None for the whole batch. The gradient is that of the
+        whole batch in either case: less memory costs a second forward pass.
     max_epochs : int, default=50
         Passes over the data; over the longer view where they are unpaired.
+    average_epochs : int, default=1
+        The weights are the mean of those after so many last epochs.
     early_stopping : bool, default=False
         Whether to stop by the held-out total correlation; see `DCCA`.
     validation_fraction : float, default=0.1
@@ -245,6 +304,13 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         Epochs without a better held-out correlation before stopping.
     warm_start : bool, default=False
         Whether a second `fit` continues from the networks of the first.
+    checkpoint : str or path-like, default=None
+        File that is rewritten after every epoch. A `fit` that finds it continues there, to the bit
+        on a CPU; the same data and parameters are asked for.
+    callback : callable, default=None
+        ``callback(epoch)`` is called after every epoch with a named tuple ``(number, n_epochs,
+        loss, score)`` and may return True to stop. scikit-learn's callbacks are set by
+        `set_callbacks`, from its version 1.9 on.
     scale : bool, default=True
         Whether to standardize each feature inside the estimator.
     component_scaling : {"unit", "correlation"}, default="correlation"
@@ -336,17 +402,25 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         dropout=0.2,
         x_network=None,
         y_network=None,
+        input_noise=0.0,
         loss="trace",
         reg=1e-3,
+        reconstruction_weight=0.0,
         optimizer="rmsprop",
         learning_rate=1e-3,
+        learning_rate_schedule="constant",
         weight_decay=0.0,
+        max_grad_norm=None,
         batch_size=512,
+        micro_batch_size=None,
         max_epochs=50,
+        average_epochs=1,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
         warm_start=False,
+        checkpoint=None,
+        callback=None,
         scale=True,
         component_scaling="correlation",
         device="auto",
@@ -365,17 +439,25 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         self.dropout = dropout
         self.x_network = x_network
         self.y_network = y_network
+        self.input_noise = input_noise
         self.loss = loss
         self.reg = reg
+        self.reconstruction_weight = reconstruction_weight
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
         self.batch_size = batch_size
+        self.micro_batch_size = micro_batch_size
         self.max_epochs = max_epochs
+        self.average_epochs = average_epochs
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.callback = callback
         self.scale = scale
         self.component_scaling = component_scaling
         self.device = device

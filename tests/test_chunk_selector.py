@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from songs import CLASSES, LABELS, MEANS, N_FEATURES, SONGS, VISUAL, make_songs, padded, small
 
 from skcca import ChunkSelector, Views
-from skcca.nn.training import OPTIMIZERS
+from skcca.nn.optimizers import OPTIMIZERS
 
 
 @pytest.fixture(scope="module")

@@ -138,11 +138,11 @@ def test_held_out_score_is_that_of_the_final_model():
     model = DCCA(2, early_stopping=True, **SMALL | {"max_epochs": 25, "learning_rate": 0.05})
     rng_fit = np.random.default_rng(0)
     model.set_params(random_state=rng_fit).fit(X, Y)
-    from skcca._deep_cca import _held_rows
+    from skcca._deep_training import held_out_rows
 
     rng = np.random.default_rng(0)
     rng.integers(2**31)  # the seed of the networks is drawn before
-    held = _held_rows(200, 0.1, None, rng)
+    held = held_out_rows(200, 0.1, None, rng)
     assert model.score(X[held], Y[held]) == pytest.approx(max(model.validation_scores_), abs=1e-6)
 
 
@@ -152,11 +152,11 @@ def test_early_stopping_needs_rows_to_hold_out():
 
 
 def test_early_stopping_holds_out_every_class_of_unpaired_sets():
-    from skcca._deep_cca import _held_rows
+    from skcca._deep_training import held_out_rows
     from skcca._labels import encode_labels
 
     labels = encode_labels(y, 200, 200, "t")
-    held = _held_rows(200, 0.2, labels.x, np.random.default_rng(0))
+    held = held_out_rows(200, 0.2, labels.x, np.random.default_rng(0))
     shares = np.bincount(y[held]) / np.bincount(y)
     np.testing.assert_allclose(shares, 0.2, atol=1 / np.bincount(y).min())
     assert held.sum() == 40
@@ -184,7 +184,7 @@ def test_warm_start_on_other_data_is_refused(change):
 
 
 def test_divergence_keeps_the_best_weights(monkeypatch):
-    from skcca.nn import two_view
+    from skcca.nn import objectives
 
     calls = []
 
@@ -192,8 +192,8 @@ def test_divergence_keeps_the_best_weights(monkeypatch):
         calls.append(1)
         return real(*args, **kwargs) * (float("nan") if len(calls) > 5 else 1.0)
 
-    real = two_view.cca_loss
-    monkeypatch.setattr(two_view, "cca_loss", poisoned)
+    real = objectives.cca_loss
+    monkeypatch.setattr(objectives, "cca_loss", poisoned)
     model = DCCA(2, **SMALL | {"max_epochs": 9})
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 6"):
         model.fit(X, Y)
@@ -233,11 +233,12 @@ def test_batch_norm_uses_running_statistics_at_transform():
 
 
 def test_final_solve_uses_all_training_rows():
-    from skcca.nn.two_view import outputs
+    from skcca.nn.batches import ResidentRows
+    from skcca.nn.networks import outputs
 
     model = DCCA(2, **SMALL | {"batch_size": 32}).fit(X, Y)
-    zx = outputs(model.x_network_, (X - model.x_mean_) / model.x_scale_)
-    zy = outputs(model.y_network_, (Y - model.y_mean_) / model.y_scale_)
+    zx = outputs(model.x_network_, ResidentRows((X - model.x_mean_) / model.x_scale_))
+    zy = outputs(model.y_network_, ResidentRows((Y - model.y_mean_) / model.y_scale_))
     peer = CCA(2, reg=model.reg, scale=False).fit(zx, zy)
     np.testing.assert_allclose(model.correlations_, peer.correlations_, atol=1e-10)
     np.testing.assert_allclose(

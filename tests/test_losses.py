@@ -1,57 +1,78 @@
 """The deep loss against the linear algebra, materialised pairs and numerical gradients."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from pairings import RULES, make_pairs, outputs, torch_pairs, unpaired_pairs
 
 from skcca import CCA
-from skcca._labels import encode_labels
-from skcca._pairing import Pairing, Weights
-from skcca.nn import as_torch_pairs, cca_loss, singular_values
+from skcca._pairing import Weights
+from skcca.nn import (
+    as_torch_pairs,
+    cca_loss,
+    contrastive_loss,
+    ey_loss,
+    ranking_loss,
+    singular_values,
+    soft_hgr_loss,
+)
 
-RULES = {
-    "instance": Pairing(instance_weight=1.0),
-    "class": Pairing(),
-    "row-weighted": Pairing(pair_weight="row"),
-    "sampled": Pairing(pair_fraction=0.5),
-    "partners": Pairing(pairs_per_sample=2),
-    "blended": Pairing(instance_weight=0.3),
+OBJECTIVES = {
+    "trace": partial(cca_loss, n_components=2, reg=0.1),
+    "frobenius": partial(cca_loss, norm="frobenius", reg=0.1),
+    "soft_hgr": soft_hgr_loss,
+    "ey": partial(ey_loss, reg=0.1),
+}
+ALL = OBJECTIVES | {
+    "trace without ridge": partial(cca_loss, reg=0),
+    "frobenius, usual ridge": partial(cca_loss, norm="frobenius"),
+    "ey without ridge": partial(ey_loss, reg=0),
+    "contrastive": contrastive_loss,
+    "ranking": ranking_loss,
 }
 
 
-def outputs(n=24, width=3, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    z = torch.randn(n, 2, generator=g, dtype=torch.float64)
-    zx = torch.cat([z, torch.randn(n, width - 2, generator=g, dtype=torch.float64)], dim=1)
-    zy = z @ torch.randn(2, width, generator=g, dtype=torch.float64)
-    zy = zy + torch.randn(n, width, generator=g, dtype=torch.float64)
-    return zx.requires_grad_(), zy.requires_grad_()
+def with_column(z, value):
+    return torch.cat([torch.full_like(z[:, :1], value), z[:, 1:]], dim=1)
 
 
-def make_pairs(rule, n=24):
-    y = np.array([0] * 10 + [1] * 8 + [2] * (n - 19) + [3])  # unbalanced, one class of one row
-    ones = np.ones(n)
-    labels = encode_labels(y, n, n, "test")
-    return RULES[rule](labels, Weights(ones, ones), np.random.default_rng(0))
+def whitened(z):
+    return torch.linalg.qr(z - z.mean(0))[0]
+
+
+DEGENERATE = {
+    "dead": lambda zx, zy: (torch.full_like(zx, 0.5), zy),
+    "zero": lambda zx, zy: (torch.zeros_like(zx), zy),
+    "one dead unit": lambda zx, zy: (with_column(zx, 0.1), zy),
+    "identical": lambda zx, zy: (zx, zx),
+    "whitened": lambda zx, zy: (whitened(zx), whitened(zx)),
+    "duplicated": lambda zx, zy: (zx[:1].expand(64, -1), zy),
+    "duplicated in pairs": lambda zx, zy: (zx[:32].repeat(2, 1), zy[:32].repeat(2, 1)),
+    "tiny": lambda zx, zy: (zx * 1e-25, zy),
+    "fewer rows than outputs": lambda zx, zy: (zx[:2], zy[:2]),
+    "one row": lambda zx, zy: (zx[:1], zy[:1]),
+}
 
 
 def materialised(pairs, zx, zy):
     """Rows and weights of every pair."""
     W = pairs.dot(np.eye(len(zy)))
     i, j = np.nonzero(W)
-    weights = torch.as_tensor(W[i, j])
     one = RULES["instance"](None, Weights(W[i, j], W[i, j]), None)
-    return zx[i], zy[j], as_torch_pairs(one), weights
+    return zx[i], zy[j], as_torch_pairs(one)
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("norm", ["trace", "frobenius"])
-def test_loss_and_gradient_equal_materialised_pairs(rule, norm):
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_loss_and_gradient_equal_materialised_pairs(rule, objective):
     zx, zy = outputs()
+    loss_of = OBJECTIVES[objective]
     pairs = make_pairs(rule)
-    loss = cca_loss(zx, zy, as_torch_pairs(pairs), norm=norm, reg=0.01)
-    slow = cca_loss(*materialised(pairs, zx, zy)[:3], norm=norm, reg=0.01)
-    assert loss.item() == pytest.approx(slow.item(), abs=1e-12)
+    loss = loss_of(zx, zy, as_torch_pairs(pairs))
+    slow = loss_of(*materialised(pairs, zx, zy))
+    assert loss.item() == pytest.approx(slow.item(), abs=1e-11)
     for a, b in zip(
         torch.autograd.grad(loss, (zx, zy)), torch.autograd.grad(slow, (zx, zy)), strict=True
     ):
@@ -59,11 +80,17 @@ def test_loss_and_gradient_equal_materialised_pairs(rule, norm):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_gradient_equals_finite_differences(rule):
-    pairs = as_torch_pairs(make_pairs(rule))
-    assert torch.autograd.gradcheck(
-        lambda a, b: cca_loss(a, b, pairs, n_components=2, reg=0.1), outputs()
-    )
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_gradient_equals_finite_differences(rule, objective):
+    pairs = torch_pairs(rule)
+    assert torch.autograd.gradcheck(lambda a, b: OBJECTIVES[objective](a, b, pairs), outputs())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_views_of_unequal_rows_have_the_gradient_of_finite_differences(objective):
+    pairs = unpaired_pairs(24, 17)
+    zx, zy = outputs()[0], outputs(17, seed=1)[1]
+    assert torch.autograd.gradcheck(lambda a, b: OBJECTIVES[objective](a, b, pairs), (zx, zy))
 
 
 def test_gradient_equals_the_closed_form():
@@ -95,37 +122,59 @@ def test_loss_equals_minus_sum_of_canonical_correlations():
     assert squares == pytest.approx(-(model.correlations_**2).sum())
 
 
+@pytest.mark.parametrize(
+    ("objective", "share"), [(soft_hgr_loss, 0.5), (partial(ey_loss, reg=0), 1.0)]
+)
+def test_least_value_is_reached_at_scaled_canonical_variates(objective, share):
+    """-sum rho^2 / 2 and -sum rho^2, which a search over linear maps does not get below."""
+    X, Y = (z.detach() for z in outputs(60))
+    model = CCA().fit(X.numpy(), Y.numpy())
+    rho = torch.as_tensor(model.correlations_)
+    maps = [torch.as_tensor(W) for W in (model.x_weights_, model.y_weights_)]
+    scores = [V @ W for V, W in zip((X, Y), maps, strict=True)]
+    scores = [s / s.std(dim=0, correction=0) for s in scores]
+    scale = rho.sqrt() if share == 0.5 else (rho / 2).sqrt()  # soft HGR fixes their product only
+    best = objective(*(s * scale for s in scores))
+    assert best.item() == pytest.approx(-share * (rho**2).sum().item(), abs=1e-9)
+
+    found = [torch.eye(3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    solver = torch.optim.LBFGS(
+        found, max_iter=500, tolerance_grad=1e-10, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def closure():
+        solver.zero_grad()
+        loss = objective(X @ found[0], Y @ found[1])
+        loss.backward()
+        return loss.item()
+
+    solver.step(closure)
+    assert closure() == pytest.approx(best.item(), abs=1e-9)
+
+
 def test_ridge_does_not_depend_on_the_scale_of_the_outputs():
     zx, zy = outputs()
     a = singular_values(zx, zy, reg=0.1)
     torch.testing.assert_close(singular_values(1e-6 * zx, 1e5 * zy, reg=0.1), a)
 
 
-@pytest.mark.parametrize(
-    "case", ["dead", "one dead unit", "identical", "whitened", "duplicated", "tiny"]
-)
-@pytest.mark.parametrize("norm", ["trace", "frobenius"])
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("objective", ALL)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_degenerate_outputs_give_finite_gradients(case, norm, dtype):
+def test_degenerate_outputs_give_finite_gradients(case, objective, dtype):
     zx, zy = (z.detach().to(dtype) for z in outputs(64))
-    if case == "dead":
-        zx = torch.full_like(zx, 0.5)
-    elif case == "one dead unit":
-        zx[:, 0] = 0.1
-    elif case == "identical":
-        zy = zx.clone()
-    elif case == "whitened":
-        zx = torch.linalg.qr(zx - zx.mean(0))[0]
-        zy = zx.clone()
-    elif case == "duplicated":
-        zx[1:] = zx[:1]
-    else:
-        zx = zx * 1e-25
-    zx, zy = zx.requires_grad_(), zy.requires_grad_()
-    loss = cca_loss(zx, zy, norm=norm)
+    zx, zy = (z.clone().requires_grad_() for z in DEGENERATE[case](zx, zy))
+    loss = ALL[objective](zx, zy)
     gradients = torch.autograd.grad(loss, (zx, zy))
     assert torch.isfinite(loss)
     assert all(torch.isfinite(g).all() for g in gradients)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_outputs_that_are_not_finite_give_a_loss_that_is_not(objective):
+    zx, zy = (z.detach() for z in outputs())
+    zx[0, 0] = torch.nan
+    assert not torch.isfinite(OBJECTIVES[objective](zx, zy))
 
 
 def test_networks_in_float32_are_judged_in_float64():

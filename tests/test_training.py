@@ -8,8 +8,8 @@ from torch import nn
 
 from skcca._labels import encode_labels
 from skcca._pairing import Pairing, Weights
-from skcca.nn import resolve_device, seeded, train
-from skcca.nn.two_view import BatchSampler
+from skcca.nn import by_backward, resolve_device, seeded, train
+from skcca.nn.batches import BatchSampler, ResidentRows
 
 
 class Scalar(nn.Module):
@@ -22,7 +22,7 @@ class Scalar(nn.Module):
 
 def run(network, loss, **settings):
     options = {"optimizer": "sgd", "learning_rate": 0.1, "max_epochs": 20} | settings
-    return train(network, lambda epoch: [epoch], loss, **options)
+    return train(network, lambda epoch: [epoch], by_backward(loss), **options)
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "sgd"])
@@ -126,7 +126,8 @@ def sampler(n_x, n_y, batch_size, *, labels=None, smallest=6):
     x, y = torch.arange(float(n_x))[:, None], torch.arange(float(n_y))[:, None]
     weights = Weights(np.ones(n_x), np.ones(n_y))
     rng = np.random.default_rng(0)
-    return BatchSampler(x, y, labels, weights, Pairing(), batch_size, smallest, rng)
+    rows = (ResidentRows(x), ResidentRows(y))
+    return BatchSampler(*rows, "cpu", labels, weights, Pairing(), batch_size, smallest, rng)
 
 
 def test_an_epoch_meets_every_row_once_and_keeps_rows_paired():

@@ -227,10 +227,8 @@ def test_metadata_routing_carries_labels_and_weights(model):
         peer = clone(model).fit(scaled, Y, labels=y, sample_weight=w)
         np.testing.assert_allclose(pipe.transform(X), peer.transform(scaled))
         assert np.isfinite(pipe.score(X, Y, labels=y))
-        assert weighted.get_metadata_routing().fit.requests == {
-            "labels": True,
-            "sample_weight": True,
-        }
+        requested = weighted.get_metadata_routing().fit.requests
+        assert requested["labels"] is requested["sample_weight"] is True
 
 
 def test_a_classifier_may_follow():

@@ -1,33 +1,45 @@
-"""Canonical correlation of network outputs as a loss.
+"""Objectives on the second moments of two networks' outputs.
 
-    T = L_x^-1 S_xy L_y^-T,   S_xx + r m_x I = L_x L_x',   m_x the mean diagonal of S_xx
-    trace      - sum_k sigma_k(T)        Frobenius   - sum_k sigma_k(T)^2
+    trace       - sum_k sigma_k(T)          T = L_x^-1 S_xy L_y^-T,  S_x + r m_x I = L_x L_x'
+    Frobenius   - sum_k sigma_k(T)^2        over the k leading singular values
+    soft HGR    - tr(S_xy) + tr(S_x S_y) / 2                      least value  - sum_k rho_k^2 / 2
+    EY          - 2 tr(S_xy + S_xy') + tr((S_x + S_y)^2)          least value  - sum_k rho_k^2
 
-over the k leading singular values. Moments and T are float64 whatever the networks compute in.
-Singular values, unlike eigenvectors, have a gradient without eigen-gaps (U V'), so equal
-correlations, dead outputs and exactly whitened batches stay finite.
+with m_x the mean diagonal of S_x and rho_k the canonical correlations. The last two need no inverse
+and suit small batches. All share one gradient in closed form: with G the derivative by a moment and
+x, y the centred outputs,
+
+    dx_i = a_i (G_x + G_x') x_i / N + G_xy (W y)_i / N
+
+Moments and T are float64 whatever the networks compute in. Singular values, unlike eigenvectors,
+have a gradient without eigen-gaps (U V'), so equal correlations, dead outputs and exactly whitened
+batches stay finite.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
 
 from skcca._pairing import Pairs, instance_pairs
 
-__all__ = ["as_torch_pairs", "cca_loss", "singular_values"]
+__all__ = ["as_torch_pairs", "cca_loss", "ey_loss", "singular_values", "soft_hgr_loss"]
+
+Tensor = torch.Tensor
 
 
 def cca_loss(
-    zx: torch.Tensor,
-    zy: torch.Tensor,
+    zx: Tensor,
+    zy: Tensor,
     pairs: Pairs | None = None,
     *,
     n_components: int | None = None,
     reg: float = 1e-3,
     norm: Literal["trace", "frobenius"] = "trace",
-) -> torch.Tensor:
+) -> Tensor:
     """Return minus the total correlation of two batches of network outputs over the pairs.
 
     Parameters
@@ -46,7 +58,8 @@ def cca_loss(
     Returns
     -------
     loss : tensor of shape ()
-        In float64 (float32 on devices without it), between ``-n_components`` and 0.
+        In float64 (float32 on devices without it), between ``-n_components`` and 0. Its gradient
+        has no gradient of its own.
 
     Examples
     --------
@@ -60,58 +73,187 @@ def cca_loss(
         raise ValueError(f"`norm`={norm!r} must be 'trace' or 'frobenius'.")
     if n_components is not None and n_components < 1:
         raise ValueError(f"`n_components`={n_components!r} must be at least 1, or None for all.")
-    sigma = singular_values(zx, zy, pairs, reg=reg)
-    if n_components is not None:
-        sigma = sigma[:n_components]
-    return -sigma.sum() if norm == "trace" else -(sigma**2).sum()
+    power = 1 if norm == "trace" else 2
+    return _moment_loss(
+        zx, zy, pairs, partial(_minus_correlation, n_components=n_components, reg=reg, power=power)
+    )
+
+
+def soft_hgr_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None) -> Tensor:
+    """Return the soft Hirschfeld-Gebelein-Renyi objective of two batches, [1]_.
+
+    Parameters
+    ----------
+    zx, zy : tensor of shape (n_x, width), (n_y, width)
+        Outputs of the two networks.
+    pairs : Pairs, default=None
+        Weights of the pairs; see `cca_loss`.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        ``-tr(S_xy) + tr(S_x S_y) / 2``, at least minus half the sum of the squared correlations.
+
+    References
+    ----------
+    .. [1] L. Wang et al. (2019). An efficient approach to informative feature extraction from
+       multimodal data. AAAI 33, 5281-5288.
+    """
+    _check_same_width(zx, zy)
+    return _moment_loss(zx, zy, pairs, _soft_hgr)
+
+
+def ey_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 1e-3) -> Tensor:
+    """Return the Eckart-Young objective of two batches, [1]_.
+
+    Parameters
+    ----------
+    zx, zy : tensor of shape (n_x, width), (n_y, width)
+        Outputs of the two networks.
+    pairs : Pairs, default=None
+        Weights of the pairs; see `cca_loss`.
+    reg : float, default=1e-3
+        Ridge, relative to the mean variance of the outputs.
+
+    Returns
+    -------
+    loss : tensor of shape ()
+        ``-2 tr(S_xy + S_xy') + tr((S_x + S_y)^2)``, ridges included: at least minus the sum of the
+        squared correlations.
+
+    References
+    ----------
+    .. [1] J. Chapman, L. Wells and A. L. Aguila (2024). Unconstrained stochastic CCA: unifying
+       multiview and self-supervised learning. ICLR.
+    """
+    _check_same_width(zx, zy)
+    return _moment_loss(zx, zy, pairs, partial(_eckart_young, reg=reg))
 
 
 def singular_values(
-    zx: torch.Tensor, zy: torch.Tensor, pairs: Pairs | None = None, *, reg: float = 1e-3
-) -> torch.Tensor:
+    zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 1e-3
+) -> Tensor:
     """Return the singular values of T, descending; the arguments are those of `cca_loss`."""
-    if zx.ndim != 2 or zy.ndim != 2 or (pairs is None and len(zx) != len(zy)):
-        raise ValueError(
-            f"`zx` and `zy` must be batches (n, width) of equally many rows; got {tuple(zx.shape)} "
-            f"and {tuple(zy.shape)}. Batches of unequal rows need `pairs`."
-        )
-    dtype = torch.float32 if zx.device.type == "mps" else torch.float64
-    zx, zy = zx.to(dtype), zy.to(dtype)
-    if pairs is None:
-        ones = torch.ones(len(zx), dtype=dtype, device=zx.device)
-        pairs = instance_pairs(ones)
-    a, b = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
-    zx, zy = zx - a @ zx, zy - b @ zy
-    factor_x = _cholesky(zx.T @ (a[:, None] * zx), reg)
-    factor_y = _cholesky(zy.T @ (b[:, None] * zy), reg)
-    cross = pairs.cross(zx, zy) / pairs.total
-    half = torch.linalg.solve_triangular(factor_x, cross, upper=False)
-    T = torch.linalg.solve_triangular(factor_y, half.T, upper=False)
-    if not torch.isfinite(T).all():
-        return T.sum(dim=0) * torch.nan
-    return torch.linalg.svdvals(T)
-
-
-def _cholesky(cov: torch.Tensor, reg: float) -> torch.Tensor:
-    """Factor S + r m I; the ridge is relative because sigmoid outputs are small.
-
-    The floor is for dead outputs, whose S is zero: it keeps their gradient within float32.
-    """
-    least = 1e4 * torch.finfo(cov.dtype).eps  # without a ridge a batch may be short of rank
-    ridge = max(reg, least) * cov.diagonal().mean() + 1e-24
-    eye = torch.eye(len(cov), dtype=cov.dtype, device=cov.device)
-    factor, failed = torch.linalg.cholesky_ex(cov + ridge * eye)
-    # Outputs that are not finite give a loss that is not: the training loop reports it.
-    return torch.where(failed == 0, factor, torch.full_like(factor, torch.nan))
+    _, _, moments, _ = _moments(zx, zy, pairs)
+    return _singular_values(*moments, reg=reg)
 
 
 def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
     """Return pairs whose arrays are tensors on ``device``, for `cca_loss`."""
     dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
 
-    def convert(array: Any) -> torch.Tensor:
+    def convert(array: Any) -> Tensor:
         dense = array.toarray() if hasattr(array, "toarray") else array
         tensor = torch.as_tensor(dense, device=device)
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
     return pairs.map(convert)
+
+
+# Functions of the moments S_x, S_y, S_xy
+
+
+def _minus_correlation(
+    cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, n_components: int | None, reg: float, power: int
+) -> Tensor:
+    sigma = _singular_values(cov_x, cov_y, cross, reg=reg)[:n_components]
+    return -(sigma**power).sum()
+
+
+def _singular_values(cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, reg: float) -> Tensor:
+    half = torch.linalg.solve_triangular(_cholesky(cov_x, reg), cross, upper=False)
+    T = torch.linalg.solve_triangular(_cholesky(cov_y, reg), half.T, upper=False)
+    if not torch.isfinite(T).all():
+        return T.sum(dim=0) * torch.nan
+    return torch.linalg.svdvals(T)
+
+
+def _soft_hgr(cov_x: Tensor, cov_y: Tensor, cross: Tensor) -> Tensor:
+    return -cross.diagonal().sum() + (cov_x * cov_y).sum() / 2
+
+
+def _eckart_young(cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, reg: float) -> Tensor:
+    spread = _ridged(cov_x, reg) + _ridged(cov_y, reg)
+    return -4 * cross.diagonal().sum() + (spread**2).sum()
+
+
+def _ridged(cov: Tensor, reg: float) -> Tensor:
+    """Return S + r m I; the ridge is relative because sigmoid outputs are small.
+
+    The last term is for dead outputs, whose S is zero: it keeps their gradient within float32.
+    """
+    ridge = reg * cov.diagonal().mean() + 1e-24
+    return cov + ridge * torch.eye(len(cov), dtype=cov.dtype, device=cov.device)
+
+
+def _cholesky(cov: Tensor, reg: float) -> Tensor:
+    least = 1e4 * torch.finfo(cov.dtype).eps  # without a ridge a batch may be short of rank
+    factor, failed = torch.linalg.cholesky_ex(_ridged(cov, max(reg, least)))
+    # Outputs that are not finite give a loss that is not: the training loop reports it.
+    return torch.where(failed == 0, factor, torch.full_like(factor, torch.nan))
+
+
+# From outputs to moments and back
+
+
+def _moments(
+    zx: Tensor, zy: Tensor, pairs: Pairs | None
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor], Pairs]:
+    """Return the centred outputs, S_x, S_y and S_xy, and the pairs."""
+    if zx.ndim != 2 or zy.ndim != 2 or (pairs is None and len(zx) != len(zy)):
+        raise ValueError(
+            f"`zx` and `zy` must be batches (n, width) of equally many rows; got {tuple(zx.shape)} "
+            f"and {tuple(zy.shape)}. Batches of unequal rows need `pairs`."
+        )
+    dtype = torch.float32 if zx.device.type == "mps" else torch.float64
+    X, Y = zx.to(dtype), zy.to(dtype)
+    if pairs is None:
+        pairs = instance_pairs(torch.ones(len(X), dtype=dtype, device=X.device))
+    a, b = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
+    X, Y = X - a @ X, Y - b @ Y
+    cov_x, cov_y = X.T @ (a[:, None] * X), Y.T @ (b[:, None] * Y)
+    return X, Y, (cov_x, cov_y, pairs.cross(X, Y) / pairs.total), pairs
+
+
+def _moment_loss(
+    zx: Tensor, zy: Tensor, pairs: Pairs | None, value_of: Callable[..., Tensor]
+) -> Tensor:
+    """Return a function of the moments, with the gradient of the head of this file."""
+    loss: Tensor = _MomentLoss.apply(zx, zy, pairs, value_of)
+    return loss
+
+
+class _MomentLoss(torch.autograd.Function):
+    """Only the moments, which are small, have a graph: the outputs' gradient is made at once."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, zx: Tensor, zy: Tensor, pairs: Pairs | None, value_of: Callable[..., Tensor]
+    ) -> Tensor:
+        X, Y, moments, pairs = _moments(zx, zy, pairs)
+        wanted = any(ctx.needs_input_grad[:2])
+        with torch.set_grad_enabled(wanted):
+            for S in moments:
+                S.requires_grad_(wanted)
+            value = value_of(*moments)
+        if wanted:
+            by_x, by_y, by_cross = torch.autograd.grad(value, moments)
+            a, b, N = pairs.row_sums[:, None], pairs.column_sums[:, None], pairs.total
+            dx = (a * X) @ (by_x + by_x.T) + pairs.dot(Y) @ by_cross.T
+            dy = (b * Y) @ (by_y + by_y.T) + pairs.transposed_dot(X) @ by_cross
+            ctx.save_for_backward((dx / N).to(zx.dtype), (dy / N).to(zy.dtype))
+        return value.detach()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, by_loss: Tensor) -> tuple[Any, ...]:
+        dx, dy = ctx.saved_tensors
+        return by_loss.to(dx.dtype) * dx, by_loss.to(dy.dtype) * dy, None, None
+
+
+def _check_same_width(zx: Tensor, zy: Tensor) -> None:
+    if zx.ndim == 2 and zy.ndim == 2 and zx.shape[1] != zy.shape[1]:
+        raise ValueError(
+            "This objective adds up moments of both views: their networks must be equally wide; "
+            f"got {zx.shape[1]} and {zy.shape[1]} outputs."
+        )

@@ -1,8 +1,8 @@
-"""The one training loop: epochs of batches, early stopping, recovery from divergence.
+"""The one training loop: epochs of batches, early stopping, averaged weights, recovery.
 
 Every network of skcca is trained here. The loop knows nothing of views or labels: it is handed the
-batches, a loss of a batch and, for early stopping, a monitor, and it guarantees that the weights it
-leaves behind are finite.
+batches, a step that makes the gradients of a batch and, for early stopping, a monitor, and it
+guarantees that the weights it leaves behind are finite.
 """
 
 from __future__ import annotations
@@ -20,17 +20,13 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcca._progress import ProgressBar
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "rmsprop": torch.optim.RMSprop,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-
+from skcca.nn.optimizers import SCHEDULES, make_optimizer, make_step
 
 # torch draws weights and dropout from a state of the whole process: fits in threads take turns.
 _RANDOM_STATE = threading.RLock()
+
+Step = Callable[[Any], torch.Tensor]
+Weights = dict[str, torch.Tensor]
 
 
 class TrainingResult(NamedTuple):
@@ -68,18 +64,34 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+def by_backward(loss: Callable[[Any], torch.Tensor]) -> Step:
+    """Return the step of a loss that torch differentiates."""
+
+    def step(batch: Any) -> torch.Tensor:
+        value = loss(batch)
+        value.backward()
+        return value.detach()
+
+    return step
+
+
 def train(
     network: nn.Module,
     batches: Callable[[int], Iterable[Any]],
-    loss: Callable[[Any], torch.Tensor],
+    step: Step,
     *,
     optimizer: str = "adam",
     learning_rate: float = 1e-3,
+    learning_rate_schedule: str = "constant",
     weight_decay: float = 0.0,
+    max_grad_norm: float | None = None,
     max_epochs: int,
+    average_epochs: int = 1,
     monitor: Callable[[], float] | None = None,
     n_iter_no_change: int = 10,
     optimizer_state: dict[str, Any] | None = None,
+    state: dict[str, Any] | None = None,
+    after_epoch: Callable[[Run], bool] | None = None,
     verbose: int = 0,
     name: str = "skcca",
 ) -> TrainingResult:
@@ -91,14 +103,21 @@ def train(
         Holds every parameter that is trained; already on its device.
     batches : callable
         ``batches(epoch)`` returns the batches of that epoch.
-    loss : callable
-        ``loss(batch)`` returns a scalar tensor to be minimized.
-    optimizer : {"rmsprop", "adam", "adamw", "sgd"}, default="adam"
+    step : callable
+        ``step(batch)`` adds the gradients of a batch to those of the parameters and returns its
+        loss, a scalar without a graph; ``by_backward(loss)`` makes one of a differentiable loss.
+    optimizer : {"rmsprop", "adam", "adamw", "sgd", "lbfgs"}, default="adam"
         Optimizer, with torch's own settings but for the two below.
     learning_rate, weight_decay : float
         Passed to the optimizer.
+    learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
+        How the learning rate falls to 0 over `max_epochs`, if it does.
+    max_grad_norm : float, default=None
+        Longer gradients are cut to this norm.
     max_epochs : int
         Number of passes over the batches.
+    average_epochs : int, default=1
+        The weights are the mean of those after so many last epochs; a monitor judges that mean.
     monitor : callable, default=None
         ``monitor()`` returns a score of the current weights on held-out rows, higher is better.
         With a monitor the loop stops after ``n_iter_no_change`` epochs without a better score and
@@ -107,6 +126,10 @@ def train(
         Patience, in epochs.
     optimizer_state : dict, default=None
         State of an earlier run, for a warm start.
+    state : dict, default=None
+        ``Run.state_dict()`` of an interrupted run, to continue as if nothing had happened.
+    after_epoch : callable, default=None
+        ``after_epoch(run)`` is called after every epoch and may return True to stop.
     verbose : int, default=0
         1 shows a progress bar.
     name : str, default="skcca"
@@ -125,77 +148,203 @@ def train(
     Warns
     -----
     ConvergenceWarning
-        If the loss or a weight is not finite later: the best weights so far are restored.
+        If the loss or a weight is not finite later, or Ctrl-C stops the run after its first epoch:
+        the best weights so far are restored.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError(f"{name}: the networks have no parameter to train.")
-    stepper = OPTIMIZERS[optimizer](parameters, lr=learning_rate, weight_decay=weight_decay)
+    stepper = make_optimizer(optimizer, parameters, learning_rate, weight_decay)
     if optimizer_state is not None:
         stepper.load_state_dict(optimizer_state)
-    losses: list[float] = []
-    scores: list[float] = []
-    best, best_value, best_epoch = None, -math.inf, 0
-    with ProgressBar(max_epochs, name, enabled=verbose > 0) as bar:
-        for epoch in range(max_epochs):
-            value = _epoch(network, batches(epoch), loss, stepper)
-            if not math.isfinite(value) or not _finite(parameters):
-                if best is None:
-                    raise ValueError(_diverged(name, epoch, learning_rate) + " Nothing was fitted.")
-                warnings.warn(
-                    _diverged(name, epoch, learning_rate)
-                    + f" The weights of epoch {best_epoch + 1} are kept.",
-                    ConvergenceWarning,
-                    stacklevel=2,
+    run = Run(network, stepper, average_epochs, monitored=monitor is not None)
+    if state is not None:
+        run.load_state_dict(state)
+    take = make_step(stepper, step, parameters, max_grad_norm)
+    schedule = SCHEDULES[learning_rate_schedule]
+    with ProgressBar(max_epochs, name, enabled=verbose > 0, done=run.epoch) as bar:
+        while run.epoch < max_epochs and not run.waited(n_iter_no_change):
+            for group in stepper.param_groups:
+                group["lr"] = learning_rate * schedule(run.epoch / max_epochs)
+            try:
+                value = _epoch(network, batches(run.epoch), take)
+                diverged = not math.isfinite(value) or not _finite(parameters)
+                if not diverged:
+                    run.take_in(value, monitor)
+                    bar.step(run.note)
+                    if after_epoch is not None and after_epoch(run):
+                        break
+            except KeyboardInterrupt:
+                if run.best is None:
+                    raise
+                why = f"{name}: interrupted in epoch {run.epoch + 1}."
+            else:
+                if not diverged:
+                    continue
+                why = (
+                    f"{name}: training diverged in epoch {run.epoch + 1} (the loss or a weight is "
+                    f"not finite); lower `learning_rate`={learning_rate!r} or scale the input."
                 )
-                break
-            losses.append(value)
-            if monitor is not None:
-                scores.append(monitor())
-            merit = scores[-1] if monitor is not None else -value
+                if run.best is None:
+                    raise ValueError(why + " Nothing was fitted.")
+            run.to_best()
+            warnings.warn(
+                f"{why} The weights of epoch {run.best_epoch + 1} are kept.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+            return run.result()
+    run.finish()
+    return run.result()
+
+
+class Run:
+    """Where a training run stands: its curves, its best weights, and all that continuing takes.
+
+    Parameters
+    ----------
+    network : nn.Module
+        What is trained.
+    optimizer : torch.optim.Optimizer
+        What trains it.
+    average_epochs : int
+        Epochs whose weights are averaged.
+    monitored : bool
+        Whether a monitor tells which epoch is the best; without one it is that of the least loss,
+        and of interest only if the run breaks off.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average_epochs: int,
+        *,
+        monitored: bool,
+    ):
+        self.network, self.optimizer, self.monitored = network, optimizer, monitored
+        self.average_epochs = average_epochs
+        self.losses: list[float] = []
+        self.scores: list[float] = []
+        self.best: Weights | None = None
+        self.best_value, self.best_epoch = -math.inf, 0
+        self._recent: list[Weights] = []  # of the last epochs, where they are averaged
+
+    @property
+    def epoch(self) -> int:
+        """Number of epochs that are complete."""
+        return len(self.losses)
+
+    @property
+    def note(self) -> str:
+        """What the last epoch was like, in a few words."""
+        score = f"  score {self.scores[-1]:.4f}" if self.scores else ""
+        return f"loss {self.losses[-1]:.4f}{score}"
+
+    def waited(self, n_iter_no_change: int) -> bool:
+        """Whether so many epochs have brought no better score."""
+        return self.monitored and self.epoch - 1 - self.best_epoch >= n_iter_no_change
+
+    def take_in(self, loss: float, monitor: Callable[[], float] | None) -> None:
+        """Take in an epoch that went well."""
+        if self.average_epochs > 1:
+            self._recent = [*self._recent, _copy(self.network)][-self.average_epochs :]
+        with self.averaged():
+            score = None if monitor is None else monitor()
+            self.losses.append(loss)
+            if score is not None:
+                self.scores.append(score)
+            merit = -loss if score is None else score
             # A NaN score must not become the best one, yet the first epoch always leaves a state to
             # return to.
-            if best is None or merit > best_value:
-                best = copy.deepcopy(network.state_dict())
-                best_value, best_epoch = (merit if math.isfinite(merit) else -math.inf), epoch
-            bar.step(f"loss {value:.4f}" + (f"  score {scores[-1]:.4f}" if scores else ""))
-            if monitor is not None and epoch - best_epoch >= n_iter_no_change:
-                break
-        else:
-            if monitor is None:
-                best = None  # a run that ended well keeps its last weights
-    if best is not None:
-        network.load_state_dict(best)
-    return TrainingResult(losses, scores, len(losses), stepper.state_dict())
+            if self.best is None or merit > self.best_value:
+                self.best, self.best_epoch = _copy(self.network), self.epoch - 1
+                self.best_value = merit if math.isfinite(merit) else -math.inf
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the network have the averaged weights inside the block."""
+        if len(self._recent) < 2:
+            yield
+            return
+        own = _copy(self.network)
+        self.network.load_state_dict(_mean(self._recent))
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(own)
+
+    def to_best(self) -> None:
+        """Return to the best weights."""
+        assert self.best is not None
+        self.network.load_state_dict(self.best)
+
+    def finish(self) -> None:
+        """Leave the network with the weights that the run has found."""
+        if self.monitored:
+            self.to_best()
+        elif len(self._recent) > 1:
+            self.network.load_state_dict(_mean(self._recent))
+
+    def result(self) -> TrainingResult:
+        """Return what the run reports."""
+        return TrainingResult(self.losses, self.scores, self.epoch, self.optimizer.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that `load_state_dict` needs to continue to the bit."""
+        on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "losses": self.losses,
+            "scores": self.scores,
+            "best": self.best,
+            "best_value": self.best_value,
+            "best_epoch": self.best_epoch,
+            "recent": self._recent,
+            "random": torch.get_rng_state(),
+            "random_on_gpu": torch.cuda.get_rng_state() if on_gpu else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where another run stood."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.losses, self.scores = list(state["losses"]), list(state["scores"])
+        self.best, self._recent = state["best"], list(state["recent"])
+        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
+        torch.set_rng_state(state["random"])
+        if state["random_on_gpu"] is not None:
+            torch.cuda.set_rng_state(state["random_on_gpu"])
 
 
 def _epoch(
-    network: nn.Module,
-    batches: Iterable[Any],
-    loss: Callable[[Any], torch.Tensor],
-    stepper: torch.optim.Optimizer,
+    network: nn.Module, batches: Iterable[Any], take: Callable[[Any], torch.Tensor]
 ) -> float:
-    """Run one epoch; return its mean loss, or the first loss that is not finite."""
+    """Run one epoch; return its mean loss, which is not finite if any loss was not."""
     network.train()
-    total, count = 0.0, 0
+    losses = []
     for batch in batches:
-        stepper.zero_grad(set_to_none=True)
-        objective = loss(batch)
-        value = float(objective.detach())
-        if not math.isfinite(value):
-            return value
-        objective.backward()
-        stepper.step()
-        total, count = total + value, count + 1
-    return total / count
+        losses.append(take(batch))
+        # Elsewhere than on a CPU a look at every loss would keep the device waiting.
+        if losses[-1].device.type == "cpu" and not math.isfinite(losses[-1].item()):
+            break
+    return float(torch.stack(losses).mean())
 
 
 def _finite(parameters: list[nn.Parameter]) -> bool:
     return all(bool(torch.isfinite(p).all()) for p in parameters)
 
 
-def _diverged(name: str, epoch: int, learning_rate: float) -> str:
-    return (
-        f"{name}: training diverged in epoch {epoch + 1} (the loss or a weight is not finite); "
-        f"lower `learning_rate`={learning_rate!r} or scale the input."
-    )
+def _copy(network: nn.Module) -> Weights:
+    return copy.deepcopy(network.state_dict())
+
+
+def _mean(weights: list[Weights]) -> Weights:
+    """Return the mean of weights and running statistics; counters are the last ones."""
+    return {
+        name: torch.stack([w[name] for w in weights]).mean(dim=0)
+        if last.is_floating_point()
+        else last
+        for name, last in weights[-1].items()
+    }

@@ -1,0 +1,137 @@
+"""Speed of an epoch of the deep family beside the least work that there is.
+
+    python -m benchmarks.deep             # on the GPU where there is one, else on the CPU
+    python -m benchmarks.deep --device cpu --threads 1
+    python -m benchmarks.deep --quick     # small; keeps no results
+
+The least work, whatever the method, is a forward and a backward pass of both networks over the same
+batches. Times are those between two epochs of one fit; the floor and the fits take turns, and the
+figures are medians over rounds. Where cca-zoo's deep models can be imported (they need Lightning),
+they train the same networks for as many epochs; otherwise they are said to be missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from importlib import import_module
+
+import numpy as np
+import torch
+
+from benchmarks._record import Record
+from benchmarks._simulated import simulated_views
+from benchmarks._timing import take_turns
+from skcca import DCCA, SupervisedDCCA
+from skcca.nn import MLP
+
+N_ROWS, WIDTHS, BATCH = 8_000, (128, 1_024), 512
+EPOCHS, ROUNDS = 6, 5
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="auto", help="default: auto")
+    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU; default: 1")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    n_rows, rounds = (1_000, 2) if options.quick else (N_ROWS, ROUNDS)
+    device = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
+    device = "cpu" if device == "auto" else device
+    views = simulated_views(n_rows, *WIDTHS).astype("float32")
+    place = torch.cuda.get_device_name() if device == "cuda" else f"{options.threads} thread(s)"
+    record = Record(
+        "deep",
+        "Speed of an epoch of the deep family",
+        f"{n_rows:,} rows of {WIDTHS[0]} and {WIDTHS[1]:,} features in float32, batches of "
+        f"{BATCH}, the paper's networks, {device} ({place}); the seconds of what a row is measured by, then "
+        "how many times as long the epoch takes",
+        ("seconds", "skcca", "at most"),
+    )
+    settings = {"device": device, "random_state": 0}
+    supervised, own = SupervisedDCCA(**settings), DCCA(**settings)
+    whole = {"batch_size": None, "output_activation": "identity"}
+    works = {
+        "floor": lambda: floor_epoch(views.X, views.Y, device),
+        "SupervisedDCCA": lambda: epoch(supervised, views),
+        "DCCA": lambda: epoch(own, views),
+        "whole": lambda: epoch(SupervisedDCCA(**settings, **whole), views),
+        "pieces": lambda: epoch(SupervisedDCCA(**settings, **whole, micro_batch_size=BATCH), views),
+    }
+    found = taken(works, rounds)
+
+    def add(label: str, of: str, base: str, most: float | None) -> None:
+        ratios = np.divide(found[of], found[base])
+        record.add(label, (float(np.median(found[base])), float(np.median(ratios)), most))
+
+    add("SupervisedDCCA / forward and backward", "SupervisedDCCA", "floor", 1.25)
+    add("DCCA / forward and backward", "DCCA", "floor", None)
+    add("SupervisedDCCA / DCCA", "SupervisedDCCA", "DCCA", 1.1)
+    add("batch of all rows in pieces of 512 / at once", "pieces", "whole", 1.8)
+    missing = lightning_missing()
+    if missing:
+        print(f"cca-zoo's deep models are missing ({missing})")
+    if not options.quick:
+        record.save(
+            "python -m benchmarks.deep",
+            device=place,
+            rounds=rounds,
+            cca_zoo_deep=f"missing: {missing}" if missing else "present, not timed",
+        )
+
+
+def taken(works: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Return what the works say in turns, after a turn that does not count."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+
+    def keep(name: str) -> Callable[[], None]:
+        return lambda: found[name].append(works[name]())
+
+    take_turns({name: keep(name) for name in works}, rounds)
+    return {name: values[1:] if len(values) > rounds else values for name, values in found.items()}
+
+
+def epoch(model: DCCA, views: object) -> float:
+    """Return the median seconds between two epochs of a fit."""
+    ends: list[float] = []
+    model.set_params(max_epochs=EPOCHS, callback=lambda _: ends.append(time.perf_counter()))
+    model.fit(views.X, views.Y, labels=views.labels)
+    return float(np.median(np.diff(ends)))
+
+
+def floor_epoch(X: np.ndarray, Y: np.ndarray, device: str) -> float:
+    """Return the median seconds of forward and backward passes over all batches."""
+    torch.manual_seed(0)
+    networks = (
+        MLP(X.shape[1], (128, 128, 64, 64), 30, dropout=0.2).to(device),
+        MLP(Y.shape[1], (512, 512, 256, 256), 30, dropout=0.2).to(device),
+    )
+    rows = [torch.as_tensor(V, device=device) for V in (X, Y)]
+    times = []
+    for _ in range(EPOCHS):
+        start = time.perf_counter()
+        for places in torch.randperm(len(X), device=device).split(BATCH):
+            total = sum(net(V[places]).sum() for net, V in zip(networks, rows, strict=True))
+            for network in networks:
+                network.zero_grad(set_to_none=True)
+            total.backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
+
+
+def lightning_missing() -> str | None:
+    """Return why cca-zoo's deep models cannot be imported, or None."""
+    try:
+        import_module("cca_zoo.deep")
+    except ImportError as error:
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Rows that stay on a disk: memory maps, HDF5 data sets, Zarr arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class LazyRows:
+    """Rows (n, d) of an array of two or more dimensions, of which slices alone are read.
+
+    Parameters
+    ----------
+    source : array-like of shape (n, ...)
+        Is read as ``source[start:stop]`` or ``source[places]`` with rising places.
+    name : str
+        Speaks in the messages.
+    places : ndarray of shape (n,), default=None
+        The rows that belong to it; None for all.
+    """
+
+    ndim = 2
+
+    def __init__(self, source: Any, name: str, places: np.ndarray | None = None):
+        self.source, self.name, self.places = source, name, places
+        self.dtype = np.dtype(np.float32 if source.dtype == np.float32 else np.float64)
+        n = source.shape[0] if places is None else len(places)
+        self.shape = (n, int(np.prod(source.shape[1:])))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a slice of the rows as an array, or rows at places as `LazyRows`."""
+        rows = key[0] if isinstance(key, tuple) else key
+        if not isinstance(rows, slice):
+            every = np.arange(len(self)) if self.places is None else self.places
+            return LazyRows(self.source, self.name, every[rows])
+        where = rows if self.places is None else self.places[rows]
+        block = np.asarray(self.source[where], dtype=self.dtype)
+        if not np.isfinite(block).all():
+            raise ValueError(
+                f"`{self.name}` contains NaN or infinity, or values too large for {self.dtype}, "
+                f"between its rows {rows.start} and {rows.stop}; drop or fill those rows."
+            )
+        return block.reshape(len(block), -1)
+
+
+def stays_on_disk(V: Any) -> bool:
+    """Whether V is a memory map, or is read in chunks as HDF5 and Zarr arrays are."""
+    if isinstance(V, np.memmap):
+        return True
+    chunked = hasattr(V, "chunks") and hasattr(V, "shape") and hasattr(V, "dtype")
+    return chunked and not hasattr(V, "dask")

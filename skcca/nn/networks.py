@@ -1,0 +1,90 @@
+"""Networks of one view: the caller's or a fully connected one, and what they return."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from skcca.nn.batches import Source
+from skcca.nn.towers import MLP
+
+_ROWS_AT_ONCE = 8192  # rows of one forward pass outside training
+
+
+def build_network(
+    network: nn.Module | Callable[[int, int], nn.Module] | None,
+    n_features: int,
+    n_outputs: int,
+    **mlp: Any,
+) -> nn.Module:
+    """Return the network of one view: a copy of the caller's, what a factory makes, or an `MLP`."""
+    if network is None:
+        return MLP(n_features, n_outputs=n_outputs, **mlp)
+    if isinstance(network, nn.Module):
+        return copy.deepcopy(network)
+    if not callable(network):
+        raise TypeError(
+            "a network must be a torch.nn.Module or a callable (n_features, n_outputs); got "
+            f"{network!r}."
+        )
+    built = network(n_features, n_outputs)
+    if not isinstance(built, nn.Module):
+        raise TypeError(
+            f"a network factory must return a torch.nn.Module; got {type(built).__name__}. "
+            "It is called with (n_features, n_outputs)."
+        )
+    return built
+
+
+def check_outputs(network: nn.Module, rows: Any, name: str) -> None:
+    """Refuse a network whose outputs are not one row of floats per sample."""
+    inputs = rows if isinstance(rows, tuple) else (rows,)
+    n_rows = len(inputs[0])
+    network.eval()
+    try:
+        with torch.no_grad():
+            found = network(*inputs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = " and ".join(f"{tuple(part.shape)} of {part.dtype}" for part in inputs)
+        raise ValueError(f"`{name}` failed on a batch of shape {shapes}: {error}") from error
+    expected = f"`{name}` must return a tensor of floats of shape ({n_rows}, width)"
+    if not isinstance(found, torch.Tensor):
+        raise ValueError(f"{expected}; got {type(found).__name__}.")
+    if found.ndim != 2 or len(found) != n_rows or not found.is_floating_point():
+        raise ValueError(f"{expected}; got {found.dtype} of shape {tuple(found.shape)}.")
+
+
+def place_of(network: nn.Module) -> torch.device:
+    """Return the device of a network; one without parameters computes on the CPU."""
+    return next((p.device for p in network.parameters()), torch.device("cpu"))
+
+
+def restored(network: nn.Module, weights: dict[str, torch.Tensor], dtype: str) -> nn.Module:
+    """Return a network with weights of a file, for evaluation."""
+    network.to(getattr(torch, dtype))  # before the weights, which would be rounded
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def outputs(network: nn.Module, source: Source) -> np.ndarray:
+    """Return a network's outputs (n, width) in evaluation mode, block by block."""
+    network.eval()
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(source), _ROWS_AT_ONCE):
+            rows = source.take(slice(start, min(start + _ROWS_AT_ONCE, len(source))))
+            inputs = rows if isinstance(rows, tuple) else (rows,)
+            parts.append(network(*inputs).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def width_of(network: nn.Module, rows: Any) -> int:
+    """Return the number of a network's outputs."""
+    network.eval()
+    with torch.no_grad():
+        return int(network(*(rows if isinstance(rows, tuple) else (rows,))).shape[1])

@@ -1,0 +1,265 @@
+"""Deep estimators in training: memory, validation sets, callbacks, checkpoints, passes, files."""
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+from estimators import SMALL, labelled_views
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from skcca import CCA, DCCA, SupervisedDCCA, Views, make_view_transformer, retrieval_map
+from skcca.nn.training import Run
+
+X, Y, y = labelled_views(200)
+X_NEW, Y_NEW, y_new = labelled_views(120, seed=0)
+LOSSES = ["trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"]
+
+
+def weights_of(model):
+    return torch.cat([p.detach().ravel() for p in model.x_network_.parameters()])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_small_pieces_train_like_the_whole_batch(loss):
+    options = SMALL | {"dropout": 0, "batch_size": None, "loss": loss}
+    whole = SupervisedDCCA(2, **options).fit(X, Y, y)
+    pieces = SupervisedDCCA(2, micro_batch_size=7, **options).fit(X, Y, y)
+    np.testing.assert_allclose(pieces.loss_curve_, whole.loss_curve_, atol=1e-9)
+    np.testing.assert_allclose(pieces.transform(X), whole.transform(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_objective_finds_the_shared_directions(loss):
+    options = SMALL | {"output_activation": "identity", "dropout": 0, "max_epochs": 60}
+    model = DCCA(2, loss=loss, learning_rate=3e-3, **options).fit(X, Y)
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    share = 0.6 if loss in ("contrastive", "ranking") else 0.9  # these look at cosines
+    assert model.score(X, Y) > share * CCA(2).fit(X, Y).score(X, Y)
+
+
+def test_lbfgs_reaches_linear_cca_in_a_few_steps():
+    linear = {"x_hidden_layer_sizes": (), "y_hidden_layer_sizes": (), "max_epochs": 10}
+    options = SMALL | linear | {"output_activation": "identity", "reg": 1e-6}
+    model = DCCA(3, optimizer="lbfgs", learning_rate=1, batch_size=None, **options).fit(X, Y)
+    np.testing.assert_allclose(model.correlations_, CCA(3).fit(X, Y).correlations_, atol=1e-3)
+
+
+def test_lbfgs_needs_all_rows():
+    with pytest.raises(ValueError, match=r"`batch_size`=512; set batch_size=None"):
+        DCCA(2, optimizer="lbfgs", **SMALL).fit(X, Y)
+
+
+def test_decoders_learn_to_restore_the_rows():
+    options = SMALL | {"max_epochs": 40, "output_activation": "identity", "dropout": 0}
+    model = DCCA(3, reconstruction_weight=10.0, learning_rate=1e-2, **options).fit(X, Y)
+    without = DCCA(3, learning_rate=1e-2, **options).fit(X, Y)
+    Z, Z_without = model.transform(X), without.transform(X)
+
+    def unexplained(Z):
+        design = np.column_stack([Z, np.ones(len(Z))])
+        return np.linalg.lstsq(design, X, rcond=None)[1].sum()
+
+    assert unexplained(Z) < unexplained(Z_without)
+
+
+def test_noise_is_part_of_training_alone():
+    model = DCCA(2, input_noise=0.5, **SMALL).fit(X, Y)
+    np.testing.assert_array_equal(model.transform(X), model.transform(X))
+    assert np.abs(model.transform(X) - DCCA(2, **SMALL).fit(X, Y).transform(X)).max() > 1e-3
+
+
+def test_averaged_weights_are_the_mean_of_the_last_epochs():
+    collected = []
+    original = Run.take_in
+
+    def take_in(run, *args):
+        collected.append(torch.cat([p.detach().ravel() for p in run.network[0].parameters()]))
+        original(run, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "take_in", take_in)
+        model = DCCA(2, average_epochs=3, **SMALL | {"max_epochs": 5}).fit(X, Y)
+    torch.testing.assert_close(weights_of(model), torch.stack(collected[-3:]).mean(dim=0))
+
+
+# Validation sets
+
+
+def test_early_stopping_watches_the_rows_it_is_given():
+    held = Views(X_NEW, Y_NEW)
+    model = DCCA(2, n_iter_no_change=3, **SMALL | {"max_epochs": 40, "learning_rate": 0.05})
+    model.fit(X, Y, X_val=held)
+    assert model.n_epochs_ < 40
+    assert max(model.validation_scores_) == pytest.approx(model.score(held), abs=1e-8)
+
+
+def test_validation_labels_make_class_pairs():
+    held = Views(X_NEW, Y_NEW)
+    options = SMALL | {"max_epochs": 5}
+    by_class = SupervisedDCCA(2, **options).fit(X, Y, y, X_val=held, y_val=y_new)
+    by_row = SupervisedDCCA(2, **options).fit(X, Y, y, X_val=held)
+    best = max(by_class.validation_scores_)
+    assert best == pytest.approx(by_class.score(held, y_new), abs=1e-8)
+    assert max(by_row.validation_scores_) == pytest.approx(by_row.score(held), abs=1e-8)
+
+
+def test_a_pipeline_takes_the_validation_set_through_its_steps():
+    with sklearn.config_context(enable_metadata_routing=True):
+        steps = [
+            ("scale", make_view_transformer(StandardScaler(), StandardScaler())),
+            ("deep", DCCA(2, scale=False, **SMALL)),
+        ]
+        pipe = Pipeline(steps, transform_input=["X_val"])
+        pipe.fit(Views(100 * X, Y), X_val=Views(100 * X_NEW, Y_NEW))
+        score = pipe.score(Views(100 * X_NEW, Y_NEW))
+    assert max(pipe[-1].validation_scores_) == pytest.approx(score, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({"X_val": X}, "`X_val` must be a Views"),
+        ({"X_val": Views(X[:2], Y[:2])}, "has 2 rows"),
+        ({"y_val": y}, "`y_val` was given without `X_val`"),
+        ({"X_val": Views(X[:, :3], Y)}, "3 features"),
+    ],
+)
+def test_unfit_validation_sets_are_named(held, message):
+    with pytest.raises(ValueError, match=message):
+        SupervisedDCCA(2, **SMALL).fit(X, Y, y, **held)
+
+
+# Callbacks
+
+
+def test_a_callback_is_told_of_every_epoch_and_may_stop():
+    told = []
+
+    def stop_at_two(epoch):
+        told.append(epoch)
+        return epoch.number == 2
+
+    model = DCCA(2, callback=stop_at_two, **SMALL).fit(X, Y)
+    assert [epoch.number for epoch in told] == [1, 2]
+    assert told[0].n_epochs == 3
+    assert [epoch.loss for epoch in told] == model.loss_curve_
+    assert told[0].score is None
+
+
+def test_ctrl_c_keeps_the_best_weights_and_says_so():
+    def interrupt(epoch):
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    model = DCCA(2, callback=interrupt, **SMALL)
+    with pytest.warns(ConvergenceWarning, match="interrupted in epoch"):
+        model.fit(X, Y)
+    assert model.n_epochs_ == 2
+    assert np.isfinite(model.transform(X)).all()
+
+
+def test_scikit_learn_monitors_score_every_epoch():
+    callback = pytest.importorskip("sklearn.callback")
+    monitor = callback.ScoringMonitor(scoring={"map": retrieval_map})
+    model = SupervisedDCCA(2, **SMALL).set_callbacks(monitor)
+    model.fit(Views(X, Y), y)
+    logs = [row["map"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(logs) == 3
+    assert logs[-1] == pytest.approx(retrieval_map(model, Views(X, Y), y), abs=1e-9)
+    assert not hasattr(model, "_given")
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize("averaged", [1, 2])
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, averaged):
+    options = SMALL | {"max_epochs": 6, "batch_size": 32, "optimizer": "adam"}
+    options |= {"average_epochs": averaged, "early_stopping": True, "input_noise": 0.1}
+    whole = SupervisedDCCA(2, **options).fit(X, Y, y)
+
+    def interrupt(epoch):
+        if epoch.number == 3:
+            raise RuntimeError("power cut")
+
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(RuntimeError, match="power cut"):
+        SupervisedDCCA(2, checkpoint=path, callback=interrupt, **options).fit(X, Y, y)
+    resumed = SupervisedDCCA(2, checkpoint=path, **options).fit(X, Y, y)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    assert resumed.validation_scores_ == whole.validation_scores_
+    np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    DCCA(2, checkpoint=str(path), **SMALL).fit(X, Y)
+    with pytest.raises(ValueError, match="learning_rate differ"):
+        DCCA(2, checkpoint=str(path), learning_rate=0.1, **SMALL).fit(X, Y)
+    with pytest.raises(ValueError, match="the data differ"):
+        DCCA(2, checkpoint=str(path), **SMALL).fit(2 * X, Y)
+
+
+# Passes
+
+
+def test_partial_fit_continues_the_networks():
+    one_pass = DCCA(2, **SMALL | {"max_epochs": 1}).fit(X, Y)
+    model = DCCA(2, **SMALL).partial_fit(X, Y)
+    np.testing.assert_array_equal(model.transform(X), one_pass.transform(X))
+    before = weights_of(model).clone()
+    mean = model.x_mean_.copy()
+    model.partial_fit(X_NEW, Y_NEW)
+    assert model.n_epochs_ == len(model.loss_curve_) == 2
+    assert not torch.equal(weights_of(model), before)
+    np.testing.assert_array_equal(model.x_mean_, mean)
+    model.fit(X, Y)
+    assert model.n_epochs_ == SMALL["max_epochs"]
+
+
+def test_partial_fit_gathers_the_classes():
+    model = SupervisedDCCA(1, **SMALL)
+    model.partial_fit(X[y < 2], Y[y < 2], y[y < 2]).partial_fit(X[y > 0], Y[y > 0], y[y > 0])
+    assert list(model.classes_) == [0, 1, 2]
+
+
+# Files
+
+
+@pytest.mark.parametrize("labels", [y, np.array(["low", "mid", "high"])[y]])
+def test_a_file_brings_back_the_estimator(tmp_path, labels):
+    path = tmp_path / "model.safetensors"
+    model = SupervisedDCCA(2, **SMALL).fit(Views(audio=X, visual=Y), labels)
+    model.save(path)
+    loaded = SupervisedDCCA.load(path)
+    views = Views(audio=X_NEW, visual=Y_NEW)
+    for a, b in zip(loaded.transform(views), model.transform(views), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(loaded.classes_, model.classes_)
+    assert loaded.get_params() == model.get_params()
+    assert set(vars(loaded)) == set(vars(model))
+    assert loaded.score(views) == model.score(views)
+    with pytest.raises(ValueError, match=r"holds a SupervisedDCCA: SupervisedDCCA.load"):
+        DCCA.load(path)
+
+
+def test_a_loaded_estimator_is_trained_further(tmp_path):
+    model = DCCA(2, warm_start=True, **SMALL).fit(X, Y)
+    model.save(tmp_path / "model")
+    loaded = DCCA.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.fit(X, Y).transform(X), model.fit(X, Y).transform(X))
+
+
+def test_networks_of_your_own_are_asked_for(tmp_path):
+    def factory(n_features, n_outputs):
+        return nn.Sequential(nn.Linear(n_features, n_outputs), nn.BatchNorm1d(n_outputs))
+
+    model = DCCA(2, x_network=factory, **SMALL).fit(X, Y)
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"give what the estimator was given: x_network=\.\.\."):
+        DCCA.load(tmp_path / "model")
+    loaded = DCCA.load(tmp_path / "model", x_network=factory)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))

@@ -1,0 +1,141 @@
+"""What a deep view may be: rows of any shape, and rows that stay on a disk."""
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+from estimators import SMALL, labelled_views
+from torch import nn
+
+from skcca import DCCA, SupervisedDCCA, Views
+from skcca.nn import batches
+
+X, Y, y = labelled_views(200)
+X32, Y32 = X.astype(np.float32), Y.astype(np.float32)
+IMAGES = np.random.default_rng(0).normal(size=(200, 1, 6, 5)) + X[:, :1, None, None]
+
+
+def convolutional(n_features, n_outputs):
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(36, n_outputs), nn.Sigmoid()
+    )
+
+
+class Recurrent(nn.Module):
+    """The last state of a recurrent layer."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.layer = nn.GRU(5, n_outputs, batch_first=True)
+
+    def forward(self, rows):
+        return self.layer(rows)[0][:, -1]
+
+
+def test_networks_take_rows_of_their_own_shape():
+    model = SupervisedDCCA(2, x_network=convolutional, **SMALL).fit(IMAGES, Y, y)
+    assert model.n_features_in_ == 30
+    assert model.x_loadings_.shape == (30, 2)
+    Z = model.transform(IMAGES)
+    assert Z.shape == (200, 2)
+    np.testing.assert_array_equal(next(iter(model.transform(Views(IMAGES, None)))), Z)
+    np.testing.assert_array_equal(model.transform(IMAGES.reshape(200, -1)), Z)
+    with pytest.raises(ValueError, match=r"has shape \(1, 5, 6\), but had \(1, 6, 5\) in fit"):
+        model.transform(IMAGES.swapaxes(2, 3))
+
+
+def test_recurrent_networks_take_sequences():
+    sequences = IMAGES[:, 0]
+    model = DCCA(2, x_network=Recurrent, reconstruction_weight=0.1, **SMALL).fit(sequences, Y)
+    assert np.isfinite(model.transform(sequences)).all()
+
+
+def test_shaped_rows_need_a_network_of_your_own():
+    with pytest.raises(ValueError, match=r"4 dimensions; give a network that takes rows of shape \(1, 6, 5\)"):
+        DCCA(2, **SMALL).fit(IMAGES, Y)
+
+
+def on_disk(kind, V, folder, name):
+    path = folder / f"{name}.{kind}"
+    if kind == "memmap":
+        np.save(path, V)
+        return np.load(f"{path}.npy", mmap_mode="r")
+    if kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["V"] = V
+        return h5py.File(path)["V"]
+    stored = zarr.create_array(path, shape=V.shape, chunks=(64, *V.shape[1:]), dtype=V.dtype)
+    stored[:] = V
+    return stored
+
+
+@pytest.mark.parametrize("kind", ["memmap", "h5", "zarr"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_rows_on_a_disk_give_the_same_model(kind, early_stopping, tmp_path, monkeypatch):
+    """A pool of all blocks shuffles as much as memory does, with other random numbers."""
+    A, B = on_disk(kind, X32, tmp_path, "x"), on_disk(kind, Y32, tmp_path, "y")
+    options = SMALL | {"batch_size": None, "dropout": 0, "early_stopping": early_stopping}
+    options |= {"optimizer": "adam", "max_epochs": 10}
+    streamed = SupervisedDCCA(2, **options).fit(A, B, y)
+    resident = SupervisedDCCA(2, **options).fit(X32, Y32, y)
+    np.testing.assert_allclose(streamed.loss_curve_, resident.loss_curve_, atol=1e-5)
+    np.testing.assert_allclose(streamed.transform(A), resident.transform(X32), atol=1e-3)
+    assert streamed.transform(A).dtype == np.float32
+
+
+def test_shaped_rows_are_streamed_too(tmp_path):
+    images = on_disk("h5", IMAGES, tmp_path, "images")
+    model = DCCA(2, x_network=convolutional, **SMALL).fit(images, Y)
+    np.testing.assert_allclose(model.transform(images), model.transform(IMAGES), atol=1e-10)
+
+
+def test_nothing_is_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(batches, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(batches, "POOL_BLOCKS", 2)
+    monkeypatch.setattr("skcca._features.block_rows.__defaults__", (50,))
+    monkeypatch.setattr("skcca.nn.networks._ROWS_AT_ONCE", 50)
+    read = []
+
+    class Recorded:
+        def __init__(self, V):
+            self.V, self.shape, self.dtype, self.chunks = V, V.shape, V.dtype, (16, V.shape[1])
+
+        def __getitem__(self, rows):
+            found = self.V[rows]
+            read.append(len(found))
+            return found
+
+    model = DCCA(2, **SMALL | {"batch_size": 20}).fit(Recorded(X32), Recorded(Y32))
+    assert max(read) <= 50
+    assert model.n_epochs_ == SMALL["max_epochs"]
+
+
+def test_an_epoch_of_streamed_rows_meets_every_row_once(monkeypatch):
+    monkeypatch.setattr(batches, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(batches, "POOL_BLOCKS", 3)
+    from skcca._features import Standardisation
+
+    source = batches.StreamedRows(X, Standardisation.identity(5), "cpu", X.dtype)
+    order = source.order(np.random.default_rng(0))
+    np.testing.assert_array_equal(np.sort(order), np.arange(200))
+    assert np.abs(np.diff(order)).max() < 200
+    for places in np.split(order, 10):
+        np.testing.assert_array_equal(source.take(places).numpy(), X[places])
+    assert len(source._blocks) <= 6
+
+
+def test_values_that_are_not_finite_are_found_on_the_way(tmp_path):
+    V = X32.copy()
+    V[150, 2] = np.nan
+    with pytest.raises(ValueError, match="`X` contains NaN or infinity"):
+        DCCA(2, **SMALL).fit(on_disk("memmap", V, tmp_path, "x"), Y32)
+
+
+def test_weights_and_rows_on_a_disk(tmp_path):
+    w = np.ones(200)
+    w[::3] = 0
+    A, B = on_disk("memmap", X32, tmp_path, "x"), on_disk("memmap", Y32, tmp_path, "y")
+    options = SMALL | {"batch_size": None, "dropout": 0}
+    streamed = DCCA(2, **options).fit(A, B, sample_weight=w)
+    kept = DCCA(2, **options).fit(X32[w > 0], Y32[w > 0])
+    np.testing.assert_allclose(streamed.loss_curve_, kept.loss_curve_, atol=1e-5)

@@ -1,0 +1,233 @@
+"""Trees of tensors and plain values in a file, and files that are none of those."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from skcca.nn import storage
+from skcca.nn.storage import load_tree, save_tree
+
+
+def assert_same(found, expected):
+    """Equal in value, type, dtype and shape, all the way down."""
+    assert type(found) is type(expected)
+    if isinstance(expected, dict):
+        assert list(found) == list(expected)
+        assert [type(key) for key in found] == [type(key) for key in expected]
+        for key in expected:
+            assert_same(found[key], expected[key])
+    elif isinstance(expected, (list, tuple)):
+        assert len(found) == len(expected)
+        for a, b in zip(found, expected, strict=True):
+            assert_same(a, b)
+    elif isinstance(expected, torch.Tensor):
+        assert found.dtype == expected.dtype
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    elif isinstance(expected, np.ndarray):
+        assert found.dtype == expected.dtype
+        assert found.shape == expected.shape
+        np.testing.assert_array_equal(found, expected)
+    else:
+        assert repr(found) == repr(expected)  # NaN is NaN, -0.0 is not 0.0
+
+
+def objects(*values):
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+TREES = {
+    "plain values": [None, True, False, 0, -3, 1.5, "", "naïve \u2028 \ud800", 0.1 + 0.2],
+    "floats that are not finite": [math.nan, math.inf, -math.inf, -0.0],
+    "big integers": {"seed": 2**130, "least": -(2**64)},
+    "keys": {1: "int", "1": "str", None: 0, True * 2: "two", (1, "a"): [], 0.5: {}},
+    "keys that look like the format": {"dict": {"tensor": "0"}, "list": {"array": "x"}},
+    "empty containers": [{}, [], (), {"a": ({},)}],
+    "nested": {"a": [(1, [2, {"b": (3.0,)}])]},
+    "strings": [np.array(["calm", "ecstatic"]), np.array([["a", "bb"]]), np.array("word")],
+    "no strings": np.empty((0, 3), dtype="U5"),
+    "objects": [objects("calm", "longer"), objects(None, 3, 2.5), objects([1, 2], [3, 4])],
+    "bools": [np.array([True, False]), torch.tensor([[True], [False]])],
+    "arrays": [
+        np.arange(6, dtype=dtype).reshape(2, 3)
+        for dtype in (np.int8, np.uint8, np.int16, np.int32, np.int64, np.uint16, np.uint32)
+        + (np.uint64, np.float16, np.float32, np.float64)
+    ],
+    "array without dimensions": [np.array(3.5), torch.tensor(2), torch.tensor(2.5)],
+    "empty arrays": [np.empty((0, 4)), torch.empty(3, 0), np.empty(0, dtype=bool)],
+    "arrays of any layout": [
+        np.arange(12.0).reshape(3, 4).T,
+        np.arange(12.0)[::-3],
+        read_only(np.arange(3.0)),
+        np.broadcast_to(np.float32(2), (4,)),
+    ],
+    "arrays that are not finite": np.array([math.nan, -math.inf, -0.0]),
+    "tensors": [torch.arange(4).to(dtype) for dtype in (torch.float16, torch.bfloat16)]
+    + [torch.arange(4).to(dtype) for dtype in (torch.float32, torch.float64, torch.int64)],
+    "tensors of any layout": [torch.arange(12.0).reshape(3, 4).T, torch.ones(1).expand(3)],
+    "dtypes": [torch.float32, torch.bfloat16, torch.int64],
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_what_is_read_is_what_was_written(name, tmp_path):
+    save_tree(tmp_path / "tree", TREES[name])
+    assert_same(load_tree(tmp_path / "tree"), TREES[name])
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
+def test_numpy_scalars_come_back_as_those_of_python(tmp_path):
+    scalars = [np.float32(0.5), np.float64(0.1), np.int64(7), np.bool_(True), np.str_("a")]
+    save_tree(tmp_path / "tree", scalars)
+    assert_same(load_tree(tmp_path / "tree"), [0.5, 0.1, 7, True, "a"])
+
+
+def test_arrays_of_the_other_byte_order_come_back_in_this_one(tmp_path):
+    save_tree(tmp_path / "tree", np.arange(3.0).astype(">f8"))
+    assert_same(load_tree(tmp_path / "tree"), np.arange(3.0))
+
+
+def test_shared_memory_is_written_out(tmp_path):
+    base = torch.arange(6.0)
+    save_tree(
+        tmp_path / "tree", {"a": base, "again": base, "part": base[2:], "numpy": base.numpy()}
+    )
+    found = load_tree(tmp_path / "tree")
+    assert_same(found["part"], torch.arange(2.0, 6.0))
+    found["a"][0] = 9
+    assert found["again"][0] == 0
+
+
+def test_parameters_come_back_without_a_graph(tmp_path):
+    save_tree(tmp_path / "tree", nn.Parameter(torch.ones(2)))
+    found = load_tree(tmp_path / "tree")
+    assert type(found) is torch.Tensor
+    assert not found.requires_grad
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "RMSprop", "SGD", "LBFGS"])
+def test_optimizers_continue_from_a_file(name, tmp_path):
+    def steps(network, optimizer, count):
+        for _ in range(count):
+
+            def closure():
+                optimizer.zero_grad()
+                loss = network(torch.ones(4, 3)).square().sum()
+                loss.backward()
+                return loss
+
+            optimizer.step(closure)
+        return [p.detach().clone() for p in network.parameters()]
+
+    def start():
+        network = nn.Linear(3, 2)
+        for p in network.parameters():
+            nn.init.constant_(p, 0.3)
+        return network, getattr(torch.optim, name)(network.parameters(), lr=0.01)
+
+    network, optimizer = start()
+    steps(network, optimizer, 2)
+    save_tree(tmp_path / "tree", [network.state_dict(), optimizer.state_dict()])
+    expected = steps(network, optimizer, 2)
+    network, optimizer = start()
+    weights, state = load_tree(tmp_path / "tree")
+    network.load_state_dict(weights)
+    optimizer.load_state_dict(state)
+    assert_same(steps(network, optimizer, 2), expected)
+
+
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, b"bytes", 1j, np.longdouble(1), lambda: 0, objects(object())]
+)
+def test_what_only_pickle_could_hold_is_refused(value, tmp_path):
+    with pytest.raises(TypeError, match="use pickle for it"):
+        save_tree(tmp_path / "tree", {"a": [value]})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, "datetime64[s]"])
+def test_arrays_that_torch_does_not_know_are_refused(dtype, tmp_path):
+    with pytest.raises(TypeError):
+        save_tree(tmp_path / "tree", np.zeros(2, dtype=dtype))
+
+
+class Trap:
+    """Unpickling it would raise an error of its own."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code of a file was run')",)
+
+
+def header(text):
+    return lambda path: save_file({"0": torch.ones(1)}, path, metadata={"skcca": text})
+
+
+def cut(length):
+    def write(path):
+        save_tree(path, {"a": torch.ones(100), "b": "text"})
+        path.write_bytes(path.read_bytes()[:length])
+
+    return write
+
+
+FOREIGN = {
+    "pickle": lambda path: path.write_bytes(pickle.dumps(Trap())),
+    "pickle of torch": lambda path: torch.save({"a": Trap()}, path),
+    "text": lambda path: path.write_text("model"),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut in the header": cut(40),
+    "cut in the tensors": cut(-50),
+    "safetensors of others": lambda path: save_file({"a": torch.ones(1)}, path),
+    "header that is no JSON": header("{"),
+    "header of another tree": header('{"set": [1]}'),
+    "empty node": header("{}"),
+    "list that is none": header('{"list": 3}'),
+    "tensor that is not there": header('{"tensor": "1"}'),
+    "dtype that is a function": header('{"dtype": "torch.load"}'),
+    "dtype that is none": header('{"dtype": "torch.none"}'),
+    "strings of a wrong shape": header('{"strings": ["a"], "kind": "<U1", "shape": [2]}'),
+    "key that is a list": header('{"dict": [[{"list": []}, 1]]}'),
+    "endless nesting": header('{"list": [' * 20000 + "]}" * 20000),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_files_of_others_are_refused_by_name_and_run_nothing(name, tmp_path):
+    path = tmp_path / "strange.model"
+    FOREIGN[name](path)
+    with pytest.raises(ValueError, match=r"strange\.model' is not a whole file that skcca wrote"):
+        load_tree(path)
+
+
+def test_file_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_tree(tmp_path / "none")
+
+
+def test_interrupted_write_leaves_the_last_file(tmp_path, monkeypatch):
+    save_tree(tmp_path / "tree", {"epoch": 1})
+
+    def interrupted(tensors, path, metadata):
+        path.write_bytes(b"half of ")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "save_file", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            save_tree(tmp_path / "tree", {"epoch": 2})
+    assert load_tree(tmp_path / "tree") == {"epoch": 1}
+    save_tree(tmp_path / "tree", {"epoch": 3})
+    assert load_tree(tmp_path / "tree") == {"epoch": 3}
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
