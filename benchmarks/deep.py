@@ -47,8 +47,8 @@ def main() -> None:
         "deep",
         "Speed of an epoch of the deep family",
         f"{n_rows:,} rows of {WIDTHS[0]} and {WIDTHS[1]:,} features in float32, batches of "
-        f"{BATCH}, the paper's networks, {device} ({place}); the seconds of what a row is measured by, then "
-        "how many times as long the epoch takes",
+        f"{BATCH}, the paper's networks, {device} ({place}); the seconds of what a row is "
+        "measured by, then how many times as long the epoch takes",
         ("seconds", "skcca", "at most"),
     )
     settings = {"device": device, "random_state": 0}

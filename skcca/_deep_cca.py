@@ -19,11 +19,27 @@ from skcca._base import TwoViewTransformer
 from skcca._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
 from skcca._deep_training import DeepTraining, held_out_rows, solve
 from skcca._features import Standardisation, project
-from skcca._lazy import LazyRows, stays_on_disk
+from skcca._lazy import LazyRows, RaggedRows, is_ragged, stays_on_disk
 from skcca._pairing import Pairs, Weights, instance_pairs
+from skcca._sequences import check_sequences
 from skcca._validation import TrainingData, check_validation_set
 
 _ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}
+
+# The setting of Zeng, Yu and Oyama (2018), which states no ridge.
+_PAPER: dict[str, Any] = {
+    "n_components": 30,
+    "x_hidden_layer_sizes": (128, 128, 64, 64),
+    "y_hidden_layer_sizes": (512, 512, 256, 256),
+    "activation": "tanh",
+    "output_activation": "sigmoid",
+    "dropout": 0.2,
+    "loss": "trace",
+    "optimizer": "rmsprop",
+    "learning_rate": 1e-3,
+    "batch_size": 512,
+    "max_epochs": 50,
+}
 
 
 class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
@@ -63,6 +79,7 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
         "callback": [callable, None],
         "scale": ["boolean"],
         "device": "no_validation",
@@ -73,6 +90,22 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
     __metadata_request__fit: ClassVar[dict] = {
         "labels": True, "sample_weight": True, "X_val": True, "y_val": True,
     }  # fmt: skip
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Self:
+        """Return the estimator in the setting of Zeng, Yu and Oyama (2018).
+
+        Parameters
+        ----------
+        **changes
+            Parameters that are to have other values.
+
+        Returns
+        -------
+        model : object
+            Not fitted.
+        """
+        return cls(**_PAPER | changes)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -89,9 +122,10 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or Views
-            First view, or both views.
+            First view, or both views. Beside a network of your own also (n_samples, ...), or a list
+            of sequences (T_i, n_features). Memory maps, HDF5 and Zarr arrays stay on their disk.
         y : array-like of shape (n_samples, n_features_y), default=None
-            Second view; labels beside a `Views`.
+            Second view, likewise; labels beside a `Views`.
         labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
             One class per row, or a binary indicator matrix of tags. Class-paired estimators also
             take a tuple ``(labels_x, labels_y)`` for unpaired views.
@@ -273,20 +307,22 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         return model
 
     def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> Any:
-        """Validate one view; rows of more than two dimensions are flattened for all but networks.
+        """Validate one view; rows of more than one dimension are flattened for all but networks.
 
-        Memory maps, HDF5 and Zarr arrays stay where they are.
+        Memory maps, HDF5 and Zarr arrays stay where they are, sequences as long as they are.
         """
-        shape = tuple(getattr(V, "shape", ()))[1:]
-        if stays_on_disk(V) and shape:
-            V = LazyRows(V, "X" if side == "x" else "y")
+        shape, name = tuple(getattr(V, "shape", ()))[1:], "X" if side == "x" else "y"
+        if is_ragged(V):
+            V = RaggedRows(check_sequences(V, caller=type(self).__name__), name)
+        elif stays_on_disk(V) and shape:
+            V = LazyRows(V, name)
         elif len(shape) > 1 and hasattr(V, "reshape"):
             V = V.reshape(len(V), -1)
         attribute = f"_{side}_shape"
         if not reset and len(shape) > 1 and shape != getattr(self, attribute):
             raise ValueError(
-                f"{type(self).__name__}: a row of `{'X' if side == 'x' else 'y'}` has shape {shape}"
-                f", but had {getattr(self, attribute)} in fit."
+                f"{type(self).__name__}: a row of `{name}` has shape {shape}, but had "
+                f"{getattr(self, attribute)} in fit."
             )
         V = super()._check_view(V, side, reset=reset, least=least)
         if reset:
@@ -336,7 +372,6 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         self._set_loadings(training.data.X, training.data.Y, training.pairs)
 
     def _project(self, V: np.ndarray, side: str) -> np.ndarray:
-        from skcca.nn.batches import StreamedRows
         from skcca.nn.networks import outputs, place_of
 
         x = side == "x"
@@ -344,10 +379,17 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         mean = self._x_output_mean if x else self._y_output_mean
         weights = self.x_weights_ if x else self.y_weights_
         dtype = self._built_for["dtypes"][0 if x else 1]
-        shape = self._x_shape if x else self._y_shape
-        rows = StreamedRows(V, self._scaling(side), place_of(network), dtype, shape)
-        Z = outputs(network, rows)
+        Z = outputs(network, self._streamed(V, side, place_of(network), dtype))
         return project(Z, mean, weights).astype(V.dtype, copy=False)
+
+    def _streamed(self, V: Any, side: str, device: Any, dtype: Any) -> Any:
+        """Return rows that are standardised and put on the device when a network takes them."""
+        from skcca.nn.batches import RaggedSource, StreamedRows
+
+        if isinstance(V, RaggedRows):
+            return RaggedSource(V.songs, self._scaling(side), device, dtype)
+        shape = self._x_shape if side == "x" else self._y_shape
+        return StreamedRows(V, self._scaling(side), device, dtype, shape)
 
     def _check_settings(self) -> None:
         """Refuse what each parameter allows, but not beside another."""
@@ -403,8 +445,11 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
 
     def _set_scaling(self, data: TrainingData, pairs: Pairs) -> None:
         for side, V, sums in (("x", data.X, pairs.row_sums), ("y", data.Y, pairs.column_sums)):
+            weights = sums / pairs.total
+            if isinstance(V, RaggedRows):
+                V, weights = V.frames(weights)
             mean, scale = (
-                Standardisation.of(V, sums / pairs.total, "Xy"[side == "y"])
+                Standardisation.of(V, weights, "Xy"[side == "y"])
                 if self.scale
                 else Standardisation.identity(V.shape[1])
             )

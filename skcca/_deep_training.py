@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from skcca._features import project, working_eps
-from skcca._lazy import LazyRows
+from skcca._lazy import RaggedRows
 from skcca._linalg import CanonicalFit, canonical_fit, pair_correlations
 from skcca._pairing import Pairs
 from skcca._validation import TrainingData
@@ -65,13 +65,14 @@ class DeepTraining:
         self.rows: Rows = (self._source(data.X, "x"), self._source(data.Y, "y"))
 
     def _source(self, V: Any, side: str) -> Source:
-        """Return the rows of a view, on the device where they are in memory."""
-        from skcca.nn.batches import ResidentRows, StreamedRows
+        """Return the rows of a view, on the device where they are one array in memory."""
+        from skcca.nn.batches import ResidentRows
 
-        scaling, shape = self.model._scaling(side), getattr(self.model, f"_{side}_shape")
-        if isinstance(V, LazyRows):
-            return StreamedRows(V, scaling, self.device, V.dtype, shape)
-        return ResidentRows(scaling.apply(V, V.dtype).reshape(-1, *shape), self.device)
+        if not isinstance(V, np.ndarray):
+            return self.model._streamed(V, side, self.device, V.dtype)
+        shape = getattr(self.model, f"_{side}_shape")
+        rows = self.model._scaling(side).apply(V, V.dtype)
+        return ResidentRows(rows.reshape(-1, *shape), self.device)
 
     def run(self, n_epochs: int, *, seed: int, keep: bool) -> TrainingResult:
         """Train for so many epochs at most; networks that are there are kept if asked."""
@@ -133,7 +134,7 @@ class DeepTraining:
 
     def _set_networks(self, *, keep: bool) -> dict[str, Any] | None:
         """Set both networks; those that are kept bring their optimizer's state."""
-        from skcca.nn.networks import build_network, check_outputs
+        from skcca.nn.networks import build_network, check_outputs, place
 
         model, name = self.model, type(self.model).__name__
         first = [rows.take(slice(0, 4)) for rows in self.rows]
@@ -159,25 +160,33 @@ class DeepTraining:
             model.y_network_ = model.y_network_.to(self.device)
             return model._optimizer_state
         model._built_for = built_for
-        for side, rows, own, sizes in (
-            ("x", first[0], model.x_network, model.x_hidden_layer_sizes),
-            ("y", first[1], model.y_network, model.y_hidden_layer_sizes),
+        for side, rows, V, own, sizes in (
+            ("x", first[0], self.data.X, model.x_network, model.x_hidden_layer_sizes),
+            ("y", first[1], self.data.Y, model.y_network, model.y_hidden_layer_sizes),
         ):
+            view = "X" if side == "x" else "y"
+            if own is None and isinstance(rows, tuple):
+                raise ValueError(
+                    f"{name}: `{view}` holds sequences; give a network that takes a padded batch "
+                    f"(n, T, {V.shape[1]}) and lengths (n,), {side}_network=..., or one array of "
+                    "features per row: ChunkSelector makes them."
+                )
             if own is None and rows.ndim > 2:
                 raise ValueError(
-                    f"{name}: `{'X' if side == 'x' else 'y'}` has {rows.ndim} dimensions; give a "
-                    f"network that takes rows of shape {tuple(rows.shape[1:])}, {side}_network=..., "
-                    "or flatten them."
+                    f"{name}: `{view}` has {rows.ndim} dimensions; give a "
+                    f"network that takes rows of shape {tuple(rows.shape[1:])}, "
+                    f"{side}_network=..., or flatten them."
                 )
             built = build_network(
                 own,
-                rows[0].numel(),
+                V.shape[1],
                 model.n_components,
                 hidden_layer_sizes=tuple(sizes),
                 activation=model.activation,
                 output_activation=model.output_activation,
                 dropout=model.dropout,
-            ).to(rows.device, rows.dtype)
+            )
+            place(built, rows)
             check_outputs(built, rows, f"{side}_network")
             setattr(model, f"{side}_network_", built)
         return None
@@ -191,6 +200,11 @@ class DeepTraining:
         model = self.model
         if model.reconstruction_weight == 0:
             return None
+        if any(isinstance(V, RaggedRows) for V in (self.data.X, self.data.Y)):
+            raise ValueError(
+                f"{type(model).__name__}: `reconstruction_weight`={model.reconstruction_weight} "
+                "needs rows of one shape, which decoders can make; sequences have any length."
+            )
         decoders = []
         for network, rows, sizes in (
             (model.x_network_, self.rows[0], model.x_hidden_layer_sizes),
@@ -220,12 +234,10 @@ class DeepTraining:
         return float(pair_correlations(zx, zy, pairs).sum())
 
     def _outputs(self, V: Any, side: str) -> np.ndarray:
-        from skcca.nn.batches import StreamedRows
         from skcca.nn.networks import outputs
 
-        model = self.model
-        dtype, shape = model._built_for["dtypes"][side == "y"], getattr(model, f"_{side}_shape")
-        rows = StreamedRows(V, model._scaling(side), self.device, dtype, shape)
+        dtype = self.model._built_for["dtypes"][side == "y"]
+        rows = self.model._streamed(V, side, self.device, dtype)
         return outputs(getattr(self.model, f"{side}_network_"), rows)
 
 
@@ -250,7 +262,7 @@ class Hooks:
     def after_epoch(self, run: Run) -> bool:
         """Tell every callback how the epoch went; return whether one of them wants to stop."""
         stop = False
-        if self.model.checkpoint is not None:
+        if self.model.checkpoint is not None and run.epoch % self.model.checkpoint_every == 0:
             self._save(run)
         if self.model.callback is not None:
             score = run.scores[-1] if run.scores else None
@@ -300,7 +312,8 @@ class Hooks:
 
     def _identity(self) -> dict[str, Any]:
         """Return what must be the same for a run to be continued."""
-        without = {"device", "verbose", "checkpoint", "callback", "x_network", "y_network"}
+        without = {"device", "verbose", "callback", "x_network", "y_network"}
+        without |= {"checkpoint", "checkpoint_every"}
         params = {k: repr(v) for k, v in self.model.get_params().items() if k not in without}
         model, data = self.model, self.training.data
         means = (model.x_mean_, model.y_mean_, model.x_scale_, model.y_scale_)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcca._compat import array_namespace, to_numpy
-from skcca._lazy import LazyRows
+from skcca._lazy import LazyRows, RaggedRows
 
 _BLOCK_ROWS = 1024
 _BLOCK_NUMBERS = 2**22  # 32 MiB
@@ -150,7 +150,8 @@ def follow(Y: Any, X: Any) -> Any:
 
 def is_native(V: Any) -> bool:
     """Whether V is a NumPy array, or sparse, or gives these: a Dask array, rows on a disk."""
-    return isinstance(V, (np.ndarray, LazyRows)) or hasattr(V, "toarray") or hasattr(V, "dask")
+    known = isinstance(V, (np.ndarray, LazyRows, RaggedRows))
+    return known or hasattr(V, "toarray") or hasattr(V, "dask")
 
 
 def project(V: Any, mean: Any, weights: Any, offset: Any = 0.0) -> Any:

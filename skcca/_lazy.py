@@ -1,7 +1,8 @@
-"""Rows that stay on a disk: memory maps, HDF5 data sets, Zarr arrays."""
+"""Rows that are not one array in memory: on a disk, or sequences of any length."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,46 @@ class LazyRows:
                 f"between its rows {rows.start} and {rows.stop}; drop or fill those rows."
             )
         return block.reshape(len(block), -1)
+
+
+class RaggedRows:
+    """Sequences (T_i, d) as rows: of numbers that every row must have, the means of its frames.
+
+    Parameters
+    ----------
+    songs : sequence of ndarray of shape (T_i, d)
+        Checked sequences of one dtype.
+    name : str
+        Speaks in the messages.
+    """
+
+    ndim = 2
+
+    def __init__(self, songs: Sequence[np.ndarray], name: str):
+        self.songs, self.name = list(songs), name
+        self.dtype = self.songs[0].dtype if self.songs else np.dtype(float)
+        self.shape = (len(self.songs), self.songs[0].shape[1] if self.songs else 0)
+
+    def __len__(self) -> int:
+        return len(self.songs)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the mean frames of a slice as an array, or sequences at places as `RaggedRows`."""
+        rows = key[0] if isinstance(key, tuple) else key
+        if not isinstance(rows, slice):
+            return RaggedRows([self.songs[i] for i in np.arange(len(self))[rows]], self.name)
+        return np.stack([song.mean(axis=0) for song in self.songs[rows]])
+
+    def frames(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return all frames, and their shares of the weights of their rows."""
+        lengths = [len(song) for song in self.songs]
+        return np.concatenate(self.songs), np.repeat(weights / lengths, lengths)
+
+
+def is_ragged(V: Any) -> bool:
+    """Whether V is a list, or an object array, of sequences."""
+    listed = isinstance(V, (list, tuple)) or getattr(getattr(V, "dtype", None), "kind", "") == "O"
+    return listed and len(V) > 0 and np.ndim(V[0]) == 2
 
 
 def stays_on_disk(V: Any) -> bool:

@@ -20,7 +20,7 @@ from skcca._compat import (
 )
 from skcca._features import follow, take
 from skcca._labels import encode_labels
-from skcca._lazy import LazyRows
+from skcca._lazy import LazyRows, RaggedRows, is_ragged
 from skcca._pairing import Labels, Weights
 from skcca._views import Views
 
@@ -146,7 +146,7 @@ def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) ->
     y = _own_kind(estimator, y)
     if hasattr(y, "dask") and estimator._native_input:
         Y = _check_dask(y, "y")
-    elif isinstance(y, LazyRows):
+    elif isinstance(y, (LazyRows, RaggedRows)):
         Y = _check_lazy(y, least)
     else:
         Y = check_array(
@@ -209,7 +209,7 @@ def check_first_view(estimator: Any, X: Any, *, reset: bool, least: int = 1) -> 
     if hasattr(X, "dask") and estimator._native_input:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return _check_dask(X, "X")
-    if isinstance(X, LazyRows):
+    if isinstance(X, (LazyRows, RaggedRows)):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return _check_lazy(X, least)
     return validate_data(
@@ -255,7 +255,7 @@ def _check_dask(V: Any, name: str) -> Any:
     return V if V.dtype in (np.float64, np.float32) else V.astype(np.float64)
 
 
-def _check_lazy(V: LazyRows, least: int) -> LazyRows:
+def _check_lazy(V: Any, least: int) -> Any:
     """Refuse what has too few rows or no feature; values are checked as they are read."""
     if len(V) < least or V.shape[1] == 0:
         raise ValueError(
@@ -344,7 +344,7 @@ def _could_be_tags(y: Any) -> bool:
 
 def _doubt_second_view(name: str, y: Any) -> None:
     """Refuse text, and doubt 1-D integers, as a second view: they are most likely the labels."""
-    if getattr(y, "ndim", 1) > 1:
+    if getattr(y, "ndim", 1) > 1 or is_ragged(y):
         return
     array = to_numpy(y) if hasattr(y, "__dlpack__") else np.asarray(y)
     if array.ndim != 1:

@@ -34,8 +34,8 @@ class DCCA(DeepCCA):
         Probability of dropping a hidden unit in training.
     x_network, y_network : torch.nn.Module or callable, default=None
         A network of your own for a view, or a callable ``(n_features, n_outputs)`` that builds one;
-        a module is copied, never changed. None builds a fully connected network of the parameters
-        above.
+        a module is copied, never changed. It may take rows of any shape, or sequences as a padded
+        batch and lengths. None builds a fully connected network of the parameters above.
     input_noise : float, default=0.0
         Standard deviation of the Gaussian noise that is added to the rows in training, in units of
         the standardised features.
@@ -78,8 +78,10 @@ class DCCA(DeepCCA):
     warm_start : bool, default=False
         Whether a second `fit` continues from the networks of the first.
     checkpoint : str or path-like, default=None
-        File that is rewritten after every epoch. A `fit` that finds it continues there, to the bit
-        on a CPU; the same data and parameters are asked for.
+        File that is rewritten after every `checkpoint_every` epochs. A `fit` that finds it
+        continues there, to the bit on a CPU; the same data and parameters are asked for.
+    checkpoint_every : int, default=1
+        Epochs from one checkpoint to the next.
     callback : callable, default=None
         ``callback(epoch)`` is called after every epoch with a named tuple ``(number, n_epochs,
         loss, score)`` and may return True to stop. scikit-learn's callbacks are set by
@@ -191,6 +193,7 @@ class DCCA(DeepCCA):
         n_iter_no_change=10,
         warm_start=False,
         checkpoint=None,
+        checkpoint_every=1,
         callback=None,
         scale=True,
         component_scaling="unit",
@@ -224,6 +227,7 @@ class DCCA(DeepCCA):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.callback = callback
         self.scale = scale
         self.component_scaling = component_scaling
@@ -305,8 +309,10 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
     warm_start : bool, default=False
         Whether a second `fit` continues from the networks of the first.
     checkpoint : str or path-like, default=None
-        File that is rewritten after every epoch. A `fit` that finds it continues there, to the bit
-        on a CPU; the same data and parameters are asked for.
+        File that is rewritten after every `checkpoint_every` epochs. A `fit` that finds it
+        continues there, to the bit on a CPU; the same data and parameters are asked for.
+    checkpoint_every : int, default=1
+        Epochs from one checkpoint to the next.
     callback : callable, default=None
         ``callback(epoch)`` is called after every epoch with a named tuple ``(number, n_epochs,
         loss, score)`` and may return True to stop. scikit-learn's callbacks are set by
@@ -420,6 +426,7 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         n_iter_no_change=10,
         warm_start=False,
         checkpoint=None,
+        checkpoint_every=1,
         callback=None,
         scale=True,
         component_scaling="correlation",
@@ -457,6 +464,7 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.callback = callback
         self.scale = scale
         self.component_scaling = component_scaling

@@ -41,6 +41,14 @@ def test_defaults_are_the_networks_of_the_paper():
     assert defaults["n_components"] == 30
 
 
+def test_the_paper_is_one_call_away():
+    model = SupervisedDCCA.paper(max_epochs=1, random_state=0)
+    params = model.get_params()
+    assert (params["max_epochs"], params["batch_size"], params["dropout"]) == (1, 512, 0.2)
+    assert params["y_hidden_layer_sizes"] == (512, 512, 256, 256)
+    assert isinstance(model, SupervisedDCCA)
+
+
 def test_linear_tower_approaches_cca():
     """A network without hidden layers can do no better, and should do as well."""
     model = DCCA(

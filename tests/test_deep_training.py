@@ -194,6 +194,13 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, averaged):
     np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
 
 
+def test_checkpoints_are_as_far_apart_as_asked_for(tmp_path):
+    path, there = tmp_path / "run.safetensors", []
+    options = SMALL | {"max_epochs": 4, "callback": lambda _: there.append(path.exists())}
+    DCCA(2, checkpoint=path, checkpoint_every=3, **options).fit(X, Y)
+    assert there == [False, False, True, True]
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     DCCA(2, checkpoint=str(path), **SMALL).fit(X, Y)

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+import torch
 import zarr
 from estimators import SMALL, labelled_views
 from torch import nn
@@ -51,7 +52,9 @@ def test_recurrent_networks_take_sequences():
 
 
 def test_shaped_rows_need_a_network_of_your_own():
-    with pytest.raises(ValueError, match=r"4 dimensions; give a network that takes rows of shape \(1, 6, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"4 dimensions; give a network that takes rows of shape \(1, 6, 5\)"
+    ):
         DCCA(2, **SMALL).fit(IMAGES, Y)
 
 
@@ -139,3 +142,54 @@ def test_weights_and_rows_on_a_disk(tmp_path):
     streamed = DCCA(2, **options).fit(A, B, sample_weight=w)
     kept = DCCA(2, **options).fit(X32[w > 0], Y32[w > 0])
     np.testing.assert_allclose(streamed.loss_curve_, kept.loss_curve_, atol=1e-5)
+
+
+# Sequences of any length
+
+
+class LastState(nn.Module):
+    """The state of a recurrent layer at the end of each sequence."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.layer = nn.GRU(n_features, n_outputs, batch_first=True)
+
+    def forward(self, padded, lengths):
+        states = self.layer(padded)[0]
+        return states[torch.arange(len(states)), lengths - 1]
+
+
+def sequences(n=200):
+    rng = np.random.default_rng(1)
+    return [row + rng.normal(size=(rng.integers(2, 9), 5)) for row in X[:n]]
+
+
+def test_sequences_of_any_length_train_a_network():
+    songs = sequences()
+    options = SMALL | {"max_epochs": 15, "learning_rate": 1e-2, "early_stopping": True}
+    model = SupervisedDCCA(2, x_network=LastState, micro_batch_size=50, **options)
+    model.fit(songs, Y, y)
+    assert model.n_features_in_ == 5
+    assert model.x_loadings_.shape == (5, 2)
+    Z = model.transform(songs)
+    assert model.score(songs, Y, y) > 1
+    # A sequence means the same whatever stands beside it in a batch.
+    np.testing.assert_allclose(np.vstack([model.transform([s]) for s in songs[:9]]), Z[:9])
+    np.testing.assert_array_equal(next(iter(model.transform(Views(songs, None)))), Z)
+
+
+def test_frames_of_sequences_are_standardised():
+    model = DCCA(2, x_network=LastState, **SMALL).fit(sequences(), Y)
+    scaled = DCCA(2, x_network=LastState, **SMALL).fit([100 * s + 7 for s in sequences()], Y)
+    np.testing.assert_allclose(scaled.correlations_, model.correlations_, atol=1e-8)
+    frames = np.concatenate(sequences())
+    lengths = [len(s) for s in sequences()]
+    weights = np.repeat(1 / np.array(lengths), lengths)
+    np.testing.assert_allclose(model.x_mean_, np.average(frames, axis=0, weights=weights))
+
+
+def test_sequences_need_a_network_of_your_own():
+    with pytest.raises(ValueError, match=r"`X` holds sequences; give a network"):
+        DCCA(2, **SMALL).fit(sequences(), Y)
+    with pytest.raises(ValueError, match="reconstruction_weight"):
+        DCCA(2, x_network=LastState, reconstruction_weight=1.0, **SMALL).fit(sequences(), Y)

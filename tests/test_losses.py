@@ -122,6 +122,28 @@ def test_loss_equals_minus_sum_of_canonical_correlations():
     assert squares == pytest.approx(-(model.correlations_**2).sum())
 
 
+@pytest.mark.parametrize("rule", ["instance", "class"])
+def test_objectives_without_inverse_equal_their_formulas(rule):
+    zx, zy = outputs()
+    pairs, X, Y = make_pairs(rule), zx.detach().numpy(), zy.detach().numpy()
+    a, b, N = pairs.row_sums, pairs.column_sums, pairs.total
+    Sx, Sy = np.cov(X.T, aweights=a, ddof=0), np.cov(Y.T, aweights=b, ddof=0)
+    Sxy = pairs.cross(X - a @ X / N, Y - b @ Y / N) / N
+    soft_hgr = -np.trace(Sxy) + np.trace(Sx @ Sy) / 2
+    assert soft_hgr_loss(zx, zy, as_torch_pairs(pairs)).item() == pytest.approx(soft_hgr)
+    spread = sum(S + 0.1 * np.trace(S) / 3 * np.eye(3) for S in (Sx, Sy))
+    ey = -2 * np.trace(Sxy + Sxy.T) + np.trace(spread @ spread)
+    assert ey_loss(zx, zy, as_torch_pairs(pairs), reg=0.1).item() == pytest.approx(ey)
+
+
+def test_networks_of_unequal_width_are_refused_where_moments_are_added_up():
+    zx, zy = outputs()
+    for objective in (soft_hgr_loss, ey_loss):
+        with pytest.raises(ValueError, match="equally wide; got 3 and 2 outputs"):
+            objective(zx, zy[:, :2])
+    assert cca_loss(zx, zy[:, :2]) < 0
+
+
 @pytest.mark.parametrize(
     ("objective", "share"), [(soft_hgr_loss, 0.5), (partial(ey_loss, reg=0), 1.0)]
 )

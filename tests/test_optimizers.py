@@ -1,7 +1,5 @@
 """Optimizers by name, schedules of the learning rate, and the step of each."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -65,10 +63,8 @@ def test_a_step_of_the_first_order_is_the_step_of_torch(name):
 
 
 def test_names_are_the_optimizers_of_torch():
-    made = {name: type(make_optimizer(name, [weight()], 0.1, 0.0)) for name in OPTIMIZERS}
-    assert {name: kind.__name__.lower() for name, kind in made.items()} == {
-        n: n for n in OPTIMIZERS
-    }
+    for name in [*OPTIMIZERS, "lbfgs"]:
+        assert type(make_optimizer(name, [weight()], 0.1, 0.0)).__name__.lower() == name
 
 
 @pytest.mark.parametrize("name", ["sgd", "lbfgs"])
@@ -153,4 +149,3 @@ def test_gradients_of_the_last_batch_are_forgotten():
         take(batch)
     assert seen == [2.0, 3.0]
     assert p.item() == pytest.approx(-0.5)
-    assert math.isfinite(p.item())

@@ -1,5 +1,7 @@
 """Two processes make the gradient of one on the whole batch."""
 
+import datetime
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import torch
 from pairings import torch_pairs
 from torch import distributed, nn
 
+from skcca._pairing import instance_pairs
 from skcca.nn import Batch, Reconstruction, TwoViewStep, parallel
 from skcca.nn.objectives import make_objective
 
@@ -61,7 +64,7 @@ def mean_of_losses():
     """Return the gradient that averages the losses that processes have of their own rows."""
     x, y, *_ = networks()
     whole, own = batch("instance", 24), parallel.own_rows(24)
-    pairs = whole.pairs.map(lambda weights: weights[own])
+    pairs = instance_pairs(whole.pairs.row_sums[own])
     objective()(x(whole.x[own]), y(whole.y[own]), pairs).backward()
     parallel.add_up_gradients([x, y])
     return [p.grad / parallel.world_size() for net in (x, y) for p in net.parameters()]
@@ -94,8 +97,6 @@ def beginnings():
 
 def process(rank, folder):
     """Do the work of one of two processes, and write what it finds."""
-    import datetime
-
     torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo",
@@ -115,7 +116,10 @@ def found(tmp_path_factory):
     """Return what each of two processes found; they are started once."""
     folder = tmp_path_factory.mktemp("processes")
     command = [sys.executable, "-W", "ignore", __file__]
-    started = [subprocess.Popen([*command, str(rank), str(folder)]) for rank in range(2)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    started = [
+        subprocess.Popen([*command, str(rank), str(folder)], env=environment) for rank in range(2)
+    ]
     try:
         codes = [process.wait(timeout=90) for process in started]
     finally:

@@ -150,6 +150,21 @@ def test_both_passes_draw_the_same_dropout_and_noise(size, noise):
     assert_same(gradients(*networks), gradients(*graph))
 
 
+def test_second_pass_of_one_view_leaves_the_random_numbers_where_the_first_of_both_did():
+    X, Y = views(N, 7)  # one micro-batch of Y, which needs no second pass
+    networks = towers(lambda: nn.Dropout(0.5))
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        step = TwoViewStep(*networks, objective(), micro_batch_size=7)
+        step(Batch(X, Y, unpaired_pairs(N, 7)))
+        found = torch.rand(4)
+        torch.manual_seed(3)
+        for piece in pieces_of(N, 7):
+            networks[0](X[piece])
+        networks[1](Y)
+        assert torch.equal(found, torch.rand(4))
+
+
 def test_decoders_reconstruct_the_rows_without_their_noise():
     X, Y = views()
     networks, made = towers(), Reconstruction(*decoders(), 1.0)

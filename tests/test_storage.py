@@ -62,8 +62,7 @@ TREES = {
     "bools": [np.array([True, False]), torch.tensor([[True], [False]])],
     "arrays": [
         np.arange(6, dtype=dtype).reshape(2, 3)
-        for dtype in (np.int8, np.uint8, np.int16, np.int32, np.int64, np.uint16, np.uint32)
-        + (np.uint64, np.float16, np.float32, np.float64)
+        for dtype in ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"]
     ],
     "array without dimensions": [np.array(3.5), torch.tensor(2), torch.tensor(2.5)],
     "empty arrays": [np.empty((0, 4)), torch.empty(3, 0), np.empty(0, dtype=bool)],

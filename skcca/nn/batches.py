@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -117,6 +117,44 @@ class StreamedRows:
 
     def _read(self, rows: slice) -> np.ndarray:
         return self.scaling.apply(dense_rows(self.V, rows), self.dtype)
+
+
+class RaggedSource:
+    """Sequences, padded with zeros batch by batch: a network takes a batch and its lengths.
+
+    Parameters
+    ----------
+    songs : sequence of ndarray of shape (T_i, d)
+        The sequences.
+    scaling : Standardisation
+        Means and scales of the features.
+    device : torch.device or str
+        Where the batches are put.
+    dtype : dtype
+        Precision of the batches.
+    """
+
+    def __init__(
+        self, songs: Sequence[np.ndarray], scaling: Standardisation, device: Any, dtype: Any
+    ):
+        self.songs, self.scaling, self.device, self.dtype = songs, scaling, device, np.dtype(dtype)
+
+    def __len__(self) -> int:
+        return len(self.songs)
+
+    def take(self, rows: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return some sequences, (n, T, d), and their lengths, (n,)."""
+        songs = self.songs[rows] if isinstance(rows, slice) else [self.songs[i] for i in rows]
+        lengths = torch.tensor([len(song) for song in songs])
+        padded = torch.nn.utils.rnn.pad_sequence(
+            [torch.as_tensor(self.scaling.apply(song, self.dtype)) for song in songs],
+            batch_first=True,
+        )
+        return padded.to(self.device), lengths.to(self.device)
+
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Return all places in random order."""
+        return rng.permutation(len(self.songs))
 
 
 class BatchSampler:

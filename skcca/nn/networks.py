@@ -59,6 +59,12 @@ def check_outputs(network: nn.Module, rows: Any, name: str) -> None:
         raise ValueError(f"{expected}; got {found.dtype} of shape {tuple(found.shape)}.")
 
 
+def place(network: nn.Module, rows: Any) -> None:
+    """Put a network where its rows are, in their precision."""
+    first = rows[0] if isinstance(rows, tuple) else rows
+    network.to(first.device, first.dtype)
+
+
 def place_of(network: nn.Module) -> torch.device:
     """Return the device of a network; one without parameters computes on the CPU."""
     return next((p.device for p in network.parameters()), torch.device("cpu"))

@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 __all__ = ["load_tree", "save_tree"]
 
 _KEY = "skcca"
-_NO_TREE = (ValueError, TypeError, LookupError, AttributeError, RuntimeError)  # what JSON may lack
+# What a header that is not ours makes `_decode` raise.
+_NO_TREE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 def save_tree(path: str | os.PathLike[str], tree: Any) -> None:
@@ -82,7 +83,7 @@ def _encode(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
 def _decode(node: Any, tensor: Callable[[str], torch.Tensor]) -> Any:
     if not isinstance(node, dict):
         return node
-    kind = next(iter(node))
+    kind, *_ = node
     value = node[kind]
     if kind == "dict":
         return {_decode(k, tensor): _decode(v, tensor) for k, v in value}
