@@ -10,6 +10,7 @@ import os
 from functools import partial
 from importlib import import_module
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -229,6 +230,7 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         True
         """
         check_is_fitted(self)
+        _check_writable(path, f"{type(self).__name__}.save: `path`")
         from skcca.nn.storage import save_tree
 
         params = self.get_params(deep=False)
@@ -400,6 +402,8 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
                 f"`batch_size`={self.batch_size}; set batch_size=None, and micro_batch_size to "
                 "bound the memory."
             )
+        if self.checkpoint is not None:
+            _check_writable(self.checkpoint, f"{name}: `checkpoint`")
 
     def _validation_set(
         self, X_val: Any, y_val: Any, rng: np.random.Generator
@@ -460,6 +464,14 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         if side == "x":
             return Standardisation(self.x_mean_, self.x_scale_)
         return Standardisation(self.y_mean_, self.y_scale_)
+
+
+def _check_writable(path: str | os.PathLike[str], what: str) -> None:
+    """Refuse a name under which no file can be written, before anything is trained."""
+    file = Path(path)
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        reason = "is a folder" if file.is_dir() else "lies in a folder that is not there"
+        raise ValueError(f"{what}={str(path)!r} {reason}; name a file in a folder that exists.")
 
 
 def _require_torch(name: str) -> None:

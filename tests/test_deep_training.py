@@ -210,6 +210,16 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         DCCA(2, checkpoint=str(path), **SMALL).fit(2 * X, Y)
 
 
+def test_names_that_no_file_can_have_are_told_before_training(tmp_path):
+    told = []
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "no" / "run", "is not there")):
+        with pytest.raises(ValueError, match=f"`checkpoint`=.*{words}"):
+            DCCA(2, checkpoint=path, callback=told.append, **SMALL).fit(X, Y)
+        with pytest.raises(ValueError, match=words):
+            DCCA(2, **SMALL).fit(X, Y).save(path)
+    assert told == []
+
+
 # Passes
 
 

@@ -149,3 +149,20 @@ def test_gradients_of_the_last_batch_are_forgotten():
         take(batch)
     assert seen == [2.0, 3.0]
     assert p.item() == pytest.approx(-0.5)
+
+
+def test_lbfgs_searches_along_the_line():
+    """A step so long that it would lead away is shortened."""
+    p = weight(1)
+    take = make_step(make_optimizer("lbfgs", [p], 50.0, 0.0), cosh(p), [p], None)
+    assert all(take(None) < 12 for _ in range(3))
+    assert p.item() == pytest.approx(3, abs=1e-4)
+
+
+def cosh(parameter):
+    def step(_):
+        loss = torch.cosh(parameter - 3).sum()
+        loss.backward()
+        return loss.detach()
+
+    return step
