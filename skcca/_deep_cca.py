@@ -402,6 +402,19 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
                 f"`batch_size`={self.batch_size}; set batch_size=None, and micro_batch_size to "
                 "bound the memory."
             )
+        if self.optimizer == "lbfgs" and self.max_grad_norm is not None:
+            raise ValueError(
+                f"{name}: optimizer='lbfgs' searches along the gradient, which "
+                f"`max_grad_norm`={self.max_grad_norm} would cut; set it to None."
+            )
+        pairing = self._pairing()
+        sampled = pairing.pair_fraction < 1 or pairing.pairs_per_sample is not None
+        if self.loss in ("contrastive", "ranking") and sampled:
+            raise ValueError(
+                f"{name}: `loss`={self.loss!r} takes rows without a pair for irrelevant, and sampled "
+                "pairs leave out rows of the same class; use all pairs (pair_fraction=1.0, "
+                "pairs_per_sample=None)."
+            )
         if self.checkpoint is not None:
             _check_writable(self.checkpoint, f"{name}: `checkpoint`")
 
