@@ -411,9 +411,9 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         sampled = pairing.pair_fraction < 1 or pairing.pairs_per_sample is not None
         if self.loss in ("contrastive", "ranking") and sampled:
             raise ValueError(
-                f"{name}: `loss`={self.loss!r} takes rows without a pair for irrelevant, and sampled "
-                "pairs leave out rows of the same class; use all pairs (pair_fraction=1.0, "
-                "pairs_per_sample=None)."
+                f"{name}: `loss`={self.loss!r} takes rows without a pair for irrelevant, and "
+                "sampled pairs leave out rows of the same class; use all pairs "
+                "(pair_fraction=1.0, pairs_per_sample=None)."
             )
         if self.checkpoint is not None:
             _check_writable(self.checkpoint, f"{name}: `checkpoint`")
