@@ -48,6 +48,8 @@ def hard(case):
         Y = X
     elif case == "float16":
         X, Y = X.astype(np.float16), Y.astype(np.float16)
+    elif case == "two precisions":
+        X = X.astype(np.float32)
     elif case == "large and small":
         X, Y = 1e9 * X, 1e-9 * Y
     elif case == "outlier":
@@ -62,6 +64,7 @@ CASES = [
     "duplicated rows",
     "identical views",
     "float16",
+    "two precisions",
     "large and small",
     "outlier",
     "classes of one row",

@@ -116,9 +116,10 @@ def _cosines(zx: Tensor, zy: Tensor, pairs: Pairs | None) -> tuple[Tensor, Tenso
             f"Batches of {len(zx)} and {len(zy)} rows need `pairs`, which tell what belongs "
             "together."
         )
-    cosines = _unit(zx) @ _unit(zy).T
-    eye = torch.eye(len(zy), dtype=zx.dtype, device=zx.device)
-    return cosines, eye if pairs is None else pairs.dot(eye.to(pairs.row_sums.dtype)).to(zx.dtype)
+    dtype = torch.promote_types(zx.dtype, zy.dtype)
+    cosines = _unit(zx.to(dtype)) @ _unit(zy.to(dtype)).T
+    eye = torch.eye(len(zy), dtype=dtype, device=zx.device)
+    return cosines, eye if pairs is None else pairs.dot(eye.to(pairs.row_sums.dtype)).to(dtype)
 
 
 def _unit(z: Tensor) -> Tensor:
