@@ -14,6 +14,7 @@ from skcca.datasets import (
     load_digit_halves,
     load_mnist,
     load_mnist_halves,
+    load_multiple_features,
     load_nutrimouse,
     load_spoken_digits,
     load_wikipedia,
@@ -25,6 +26,7 @@ from skcca.datasets._quantization import quantize_features
 LOADERS = {
     load_mnist: "mnist/mnist.npz",
     load_mnist_halves: "mnist/mnist.npz",
+    load_multiple_features: "mfeat/mfeat.npz",
     load_nutrimouse: "nutrimouse/nutrimouse.npz",
     load_spoken_digits: "fsdd/fsdd_logmel40.npz",
     load_wikipedia: "wikipedia/wikipedia.npz",
@@ -356,6 +358,17 @@ def test_nutrimouse_has_forty_mice(data_home):
     assert mice.y.shape == (40, len(mice.y_names)) == (40, 21)
     assert sorted(set(mice.labels)) == ["coc", "fish", "lin", "ref", "sun"]
     assert sorted(set(mice.genotype)) == ["ppar", "wt"]
+
+
+def test_multiple_features_are_six_views_of_each_digit(data_home):
+    digits = load_multiple_features(data_home=data_home)
+    widths = {name: V.shape[1] for name, V in digits.items() if name != "labels"}
+    assert widths == {
+        "fourier": 76, "profiles": 216, "karhunen": 64,
+        "pixels": 240, "zernike": 47, "morphological": 6,
+    }  # fmt: skip
+    assert np.bincount(digits.labels).tolist() == [200] * 10
+    assert 0 <= digits.pixels.min() <= digits.pixels.max() <= 6
 
 
 def test_importing_the_package_leaves_the_data_sets_unloaded():
