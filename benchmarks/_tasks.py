@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.model_selection import ParameterGrid, train_test_split
 
 from skcca.datasets import (
+    load_digit_halves,
     load_mnist,
     load_multiple_features,
     load_nutrimouse,
@@ -117,6 +118,12 @@ def written_digits(data_home: str | None, seed: int = 0) -> Task:
     return _halved(data.fourier, data.karhunen, data.labels, seed)
 
 
+def digit_halves(data_home: str | None, seed: int = 0) -> Task:
+    """Return left and right halves of the digits that come with scikit-learn; needs no file."""
+    data = load_digit_halves()
+    return _halved(data.x, data.y, data.labels, seed)
+
+
 def mice(data_home: str | None, seed: int = 0) -> Task:
     """Return genes and lipids of mice on five diets; half of the 40, by the seed, are held out."""
     data = load_nutrimouse(data_home=data_home)
@@ -127,6 +134,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     "Wikipedia": wikipedia,
     "spoken digits, MNIST": digits,
     "written digits": written_digits,
+    "digit halves": digit_halves,
     "300 digits": few_digits,
     "nutrimouse": mice,
 }

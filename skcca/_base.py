@@ -7,7 +7,6 @@ that scikit-learn and the two-view contract ask for besides stands here once.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -38,6 +37,7 @@ from skcca._validation import (
     check_weights,
 )
 from skcca._views import Views
+from skcca._warnings import warn
 
 Learn = Callable[[TrainingData, Pairs, np.random.Generator], None]
 
@@ -207,12 +207,10 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
             if self._class_paired:
                 reasons.append("full class pairs give at most n_classes - 1")
             why = f" ({'; '.join(reasons)})" if reasons else ""
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: `n_components`={self.n_components}, but the data support "
                 f"{self.n_components_}{why}; further directions would be arbitrary and are left "
                 "out. See `n_components_`.",
-                UserWarning,
-                stacklevel=6,
             )
 
     def _set_loadings(self, X: np.ndarray, Y: np.ndarray, pairs: Pairs) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ import numpy as np
 from skcca._compat import Interval, StrOptions
 from skcca._pairing import Labels, Pairing
 from skcca._validation import TrainingData
+from skcca._warnings import warn
 
 
 class ClassPairedMixin:
@@ -70,17 +70,13 @@ class ClassPairedMixin:
         for membership, partner, view in ((labels.x, in_y, "X"), (labels.y, in_x, "y")):
             alone = int(np.count_nonzero(membership @ partner.astype(float) == 0))
             if alone and self.instance_weight == 0:
-                warnings.warn(
+                warn(
                     f"{name}: {alone} of {membership.shape[0]} rows of `{view}` share no class "
                     "with the other view and take no part in the fit.",
-                    UserWarning,
-                    stacklevel=5,
                 )
 
     def _warn_of_no_labels(self) -> None:
-        warnings.warn(
+        warn(
             f"{type(self).__name__}: no labels were given, so each row is its own class and the "
             "pairs are those of the rows; pass labels=, or fit(Views(X, y), labels).",
-            UserWarning,
-            stacklevel=6,
         )

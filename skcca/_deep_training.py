@@ -78,11 +78,17 @@ class DeepTraining:
         """Train for so many epochs at most; networks that are there are kept if asked."""
         from skcca.nn.batches import BatchSampler
         from skcca.nn.objectives import make_objective
-        from skcca.nn.parallel import begin_alike
+        from skcca.nn.parallel import begin_alike, world_size
         from skcca.nn.step import TwoViewStep
         from skcca.nn.training import seeded, train
 
         model = self.model
+        batch_size = model.batch_size or max(len(rows) for rows in self.rows)
+        if batch_size < world_size():
+            raise ValueError(
+                f"{type(model).__name__}: `batch_size`={batch_size} leaves some of "
+                f"{world_size()} processes without rows; give each one at least."
+            )
         with seeded(seed, self.device):
             optimizer_state = self._set_networks(keep=keep)
             reconstruction = self._reconstruction()
@@ -94,8 +100,8 @@ class DeepTraining:
                 self.data.labels,
                 self.data.weights,
                 model._pairing(),
-                batch_size=model.batch_size or max(len(rows) for rows in self.rows),
-                smallest=2 * model.n_components,
+                batch_size=batch_size,
+                smallest=max(2 * model.n_components, world_size()),
                 rng=self.rng,
             )
             step = TwoViewStep(

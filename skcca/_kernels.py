@@ -7,7 +7,6 @@ approximately, on which the linear algebra can run. An exact map also factors K 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from sklearn.utils import gen_batches
 
 from skcca._compat import get_chunk_n_rows
 from skcca._kernel_solver import KernelFactor
+from skcca._warnings import warn
 
 WITH_GAMMA = ("rbf", "laplacian", "poly", "polynomial", "sigmoid", "chi2")
 _DEFINITE = ("linear", "rbf", "laplacian", "cosine", "chi2", "additive_chi2")
@@ -128,11 +128,9 @@ def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
         typical = float(weights @ distances @ weights / weights.sum() ** 2)
         if typical == 0.0:
             raise ValueError("A view is constant: all its rows are equal, and so is any kernel.")
-        warnings.warn(
+        warn(
             "More than half of the pairs of rows are equal, so their median distance is 0; `gamma` "
             "is 1 / mean squared distance instead. Set `gamma` to choose it yourself.",
-            UserWarning,
-            stacklevel=7,
         )
     return 1.0 / typical
 
@@ -213,12 +211,10 @@ class ExactMap:
                 f"`gamma` and the other parameters of kernel {self.kernel.name!r}."
             )
         if values[0] < -max(1e-8 * values[-1], rounding):
-            warnings.warn(
+            warn(
                 f"The kernel {self.kernel.name!r} is not positive semi-definite (least eigenvalue "
                 f"{values[0]:.3g}, largest {values[-1]:.3g}); its negative directions are left "
                 "out.",
-                UserWarning,
-                stacklevel=6,
             )
         self._eigen = vectors[:, kept], np.sqrt(values[kept])
         return self._eigen[0] * self._eigen[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -26,6 +25,7 @@ from skcca._validation import (
     per_view,
 )
 from skcca._views import Views
+from skcca._warnings import warn
 from skcca._whitening import Options
 
 
@@ -128,11 +128,9 @@ class LinearCCA(TwoViewTransformer):
             )
         first = "_sums" not in vars(self)
         if first and hasattr(self, "n_components_"):
-            warnings.warn(
+            warn(
                 f"{name}: `fit` keeps no sums, so partial_fit starts anew and forgets its rows. "
                 "Give all batches to partial_fit.",
-                UserWarning,
-                stacklevel=3,
             )
         before = dict(self.__dict__)
         try:
@@ -187,11 +185,9 @@ class LinearCCA(TwoViewTransformer):
             found = moment_fit(sums.moments(), sums.max_rank, options, forced=True)
         except NoDirection as error:
             seen = "" if sums.classes is None else f" of {len(sums.classes)} known classes"
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: the {sums.n_rows} rows so far{seen} have no direction "
                 f"yet; they are kept, and the model waits for more. ({error})",
-                UserWarning,
-                stacklevel=6,
             )
             return
         found = found._replace(poor=found.poor or sums.far)
@@ -235,31 +231,27 @@ class LinearCCA(TwoViewTransformer):
             else any(rank >= n - 1 for rank, n in zip(ranks, n_rows, strict=True))
         )
         if meaningless and 0 in ridges:
-            warnings.warn(
+            warn(
                 f"{name}: {min(n_rows)} rows with {widths[0]} + {widths[1]} features and no ridge: "
                 "some directions fit any data perfectly, and the training correlations mean "
                 "nothing. Set `reg`, or judge by `score` on other rows.",
-                UserWarning,
-                stacklevel=5,
             )
             if hasattr(self, "_sums"):
                 return  # so early in a stream the rest follows from it
         for view, rank, width, ridge in zip("Xy", ranks, varying, ridges, strict=True):
             if rank < width and ridge == 0:
-                warnings.warn(
+                warn(
                     f"{name}: `{view}` has rank {rank} with {width} features that vary; directions "
                     "without variance of their own (collinear features, or too few rows) were "
                     "left out.",
                     LinAlgWarning,
-                    stacklevel=5,
                 )
         if found.poor:
-            warnings.warn(
+            warn(
                 f"{name}: the moments are poorly conditioned and cost digits (features almost "
                 "collinear, or first rows unlike the others); fit with solver='auto' on all rows, "
                 "or set `reg`.",
                 LinAlgWarning,
-                stacklevel=5,
             )
 
     # Projecting

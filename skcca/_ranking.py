@@ -6,7 +6,6 @@ whose members stand in random order, and every figure is the expectation over th
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from sklearn import get_config
 from sklearn.utils.validation import check_array
 
 from skcca._labels import check_labels
+from skcca._warnings import warn
 
 BLOCK_SCORES = 2**22  # in one matrix product, 32 MiB; many small ones would wait for BLAS threads
 SNAP = 2.0**10  # adding and subtracting it rounds a float64 cosine to a multiple of 2**-42
@@ -172,7 +172,7 @@ def _measurable(n_relevant: np.ndarray, n_gallery: int, caller: str) -> np.ndarr
         )
     else:
         return counted
-    warnings.warn(f"{caller}: {problem}.", UserWarning, stacklevel=4)
+    warn(f"{caller}: {problem}.")
     return counted
 
 

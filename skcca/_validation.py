@@ -5,7 +5,6 @@ The second view is validated exactly as the first: dtype, finiteness, width, col
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,7 @@ from skcca._labels import encode_labels
 from skcca._lazy import LazyRows, RaggedRows, is_ragged
 from skcca._pairing import Labels, Weights
 from skcca._views import Views
+from skcca._warnings import warn
 
 
 class TrainingData(NamedTuple):
@@ -181,10 +181,8 @@ def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) ->
         )
     if (columns is None) != (fitted is None):
         here, there = ("has", "without") if fitted is None else ("does not have", "with")
-        warnings.warn(
+        warn(
             f"y {here} valid feature names, but {name} was fitted {there} feature names.",
-            UserWarning,
-            stacklevel=2,
         )
     return Y
 
@@ -355,11 +353,9 @@ def _doubt_second_view(name: str, y: Any) -> None:
             "fit(X, Y, labels), or fit(Views(X, Y), labels)?"
         )
     if array.dtype.kind in "iub":
-        warnings.warn(
+        warn(
             f"{name}: `y` is one column of integers and is taken as the second view; "
             "did you mean fit(A, V, y)?",
-            UserWarning,
-            stacklevel=5,
         )
 
 

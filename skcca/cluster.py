@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -28,6 +27,7 @@ from skcca._compat import (
     validate_data,
 )
 from skcca._labels import check_labels
+from skcca._warnings import warn
 
 __all__ = ["SeededKMeans"]
 
@@ -269,11 +269,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         annotated = np.array([not _is_unannotated(value) for value in values])
         annotated = np.flatnonzero(annotated & (weights > 0))  # a row of weight 0 is not there
         if len(annotated) == 0:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: `y` annotates no row (all are -1, None or NaN), so the "
                 "clusters start at random and have numbers for names.",
-                UserWarning,
-                stacklevel=4,
             )
             return np.empty(0, dtype=np.int64), annotated
         name = type(self).__name__
@@ -289,12 +287,10 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
                 )
             return n_classes
         if n_clusters < n_classes:
-            warnings.warn(
+            warn(
                 f"{name}: `n_clusters`={n_clusters} but `y` annotates {n_classes} classes, each of "
                 f"which has its cluster: there are {n_classes}. Leave n_clusters=None, or mark the "
                 "rows of some classes as -1.",
-                UserWarning,
-                stacklevel=4,
             )
             return n_classes
         if n_clusters > X.shape[0]:
@@ -310,12 +306,10 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         kept = np.bincount(codes[codes == clusters], minlength=len(classes))
         lost = [str(name) for name in classes[kept == 0]]
         if lost:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: no annotated row of {', '.join(lost)} is left in the "
                 "cluster of that name, so the name may not describe it; annotate more rows of "
                 "these classes, or merge classes that the features do not separate.",
-                UserWarning,
-                stacklevel=4,
             )
 
     @property

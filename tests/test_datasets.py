@@ -15,6 +15,7 @@ from skcca.datasets import (
     load_mnist,
     load_mnist_halves,
     load_multiple_features,
+    load_noisy_mnist,
     load_nutrimouse,
     load_spoken_digits,
     load_wikipedia,
@@ -27,6 +28,7 @@ LOADERS = {
     load_mnist: "mnist/mnist.npz",
     load_mnist_halves: "mnist/mnist.npz",
     load_multiple_features: "mfeat/mfeat.npz",
+    load_noisy_mnist: "mnist/mnist.npz",
     load_nutrimouse: "nutrimouse/nutrimouse.npz",
     load_spoken_digits: "fsdd/fsdd_logmel40.npz",
     load_wikipedia: "wikipedia/wikipedia.npz",
@@ -358,6 +360,27 @@ def test_nutrimouse_has_forty_mice(data_home):
     assert mice.y.shape == (40, len(mice.y_names)) == (40, 21)
     assert sorted(set(mice.labels)) == ["coc", "fish", "lin", "ref", "sun"]
     assert sorted(set(mice.genotype)) == ["ppar", "wt"]
+
+
+def test_noisy_mnist_shares_the_digit_alone(data_home):
+    noisy, whole = load_noisy_mnist(data_home=data_home), load_mnist(data_home=data_home)
+    assert [len(noisy[f"x_{part}"]) for part in ("train", "tune", "test")] == [50000, 10000, 10000]
+    np.testing.assert_array_equal(noisy.labels_test, whole.labels_test)
+    # Turning keeps most ink and its centre's distance; noise lifts the dark pixels to a mean of .5.
+    ink, turned = whole.x_test.sum(axis=1), noisy.x_test.sum(axis=1)
+    assert np.abs(turned / ink - 1).max() < 0.25
+    assert np.corrcoef(whole.x_test.ravel(), noisy.x_test.ravel())[0, 1] < 0.9
+    assert noisy.y_test.min() >= 0
+    assert noisy.y_test.max() == 1
+    assert abs(noisy.y_test[:, 0].mean() - 0.5) < 0.02
+    # The nearest digit of the second view is seen through the noise, but it is another image.
+    means = np.stack([noisy.y_train[noisy.labels_train == d].mean(axis=0) for d in range(10)])
+    bright = noisy.y_test @ means.T - 0.5 * (means**2).sum(axis=1)
+    assert (bright.argmax(axis=1) == noisy.labels_test).mean() > 0.75
+    own = whole.x_test + (noisy.y_test - whole.x_test).clip(0, 1)
+    assert (own != noisy.y_test).any(axis=1).mean() > 0.9
+    again = load_noisy_mnist(data_home=data_home, random_state=1)
+    assert not np.array_equal(again.x_test, noisy.x_test)
 
 
 def test_multiple_features_are_six_views_of_each_digit(data_home):

@@ -293,3 +293,9 @@ def test_networks_of_your_own_are_asked_for(tmp_path):
         DCCA.load(tmp_path / "model")
     loaded = DCCA.load(tmp_path / "model", x_network=factory)
     np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+
+
+def test_every_process_needs_rows_of_a_batch(monkeypatch):
+    monkeypatch.setattr("skcca.nn.parallel.world_size", lambda: 4)
+    with pytest.raises(ValueError, match="`batch_size`=3 leaves some of 4 processes without rows"):
+        DCCA(1, **SMALL | {"batch_size": 3}).fit(X, Y)

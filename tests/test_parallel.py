@@ -65,8 +65,8 @@ def mean_of_losses():
     x, y, *_ = networks()
     whole, own = batch("instance", 24), parallel.own_rows(24)
     pairs = instance_pairs(whole.pairs.row_sums[own])
-    objective()(x(whole.x[own]), y(whole.y[own]), pairs).backward()
-    parallel.add_up_gradients([x, y])
+    with parallel.added_gradients([x, y]):
+        objective()(x(whole.x[own]), y(whole.y[own]), pairs).backward()
     return [p.grad / parallel.world_size() for net in (x, y) for p in net.parameters()]
 
 
@@ -81,10 +81,20 @@ def shared_network():
 def statistics():
     """Return the running means after each process has seen rows of its own."""
     x = networks(nn.BatchNorm1d(6))[0]
+    x.register_buffer("constant", torch.tensor([0.1, 1 / 3], dtype=torch.float64))
     torch.nn.init.zeros_(x[2].running_mean)
-    x(batch("class", 24).x[parallel.own_rows(24)])
-    parallel.add_up_gradients([x])
-    return [x[2].running_mean, x[2].running_var]
+    with parallel.added_gradients([x]):
+        x(batch("class", 24).x[parallel.own_rows(24)])
+    return [x[2].running_mean, x[2].running_var, x.constant]
+
+
+def two_steps():
+    """Return the gradients of two batches, one after the other."""
+    x, y, *_ = networks()
+    step = TwoViewStep(x, y, objective())
+    for n in ROWS:
+        step(batch("class", n))
+    return [p.grad for net in (x, y) for p in net.parameters()]
 
 
 def beginnings():
@@ -106,7 +116,8 @@ def process(rank, folder):
         timeout=datetime.timedelta(seconds=30),
     )
     found = {case: gradient(*case) for case in CASES}
-    found |= {f.__name__: f() for f in (mean_of_losses, shared_network, statistics, beginnings)}
+    others = (mean_of_losses, shared_network, statistics, two_steps, beginnings)
+    found |= {f.__name__: f() for f in others}
     torch.save(found, Path(folder, f"{rank}.pt"))
     distributed.destroy_process_group()
 
@@ -158,12 +169,18 @@ def test_network_of_both_views_is_added_up_once(found):
     assert largest_difference(found[0]["shared_network"], shared_network()) < 1e-10
 
 
+def test_gradients_of_batches_add_up(found):
+    for one in found:
+        assert largest_difference(one["two_steps"], two_steps()) < 1e-10
+
+
 def test_running_statistics_are_averaged(found):
     whole = batch("class", 24).x
     x = networks(nn.BatchNorm1d(6))[0]
     halves = [x[:2](half) for half in (whole[:12], whole[12:])]
     for one in found:
-        mean, variance = one["statistics"]
+        mean, variance, constant = one["statistics"]
+        assert constant.tolist() == [0.1, 1 / 3]
         torch.testing.assert_close(mean, 0.1 * sum(h.mean(0) for h in halves) / 2)
         torch.testing.assert_close(variance, 0.9 + 0.1 * sum(h.var(0) for h in halves) / 2)
 
@@ -182,7 +199,7 @@ def test_alone_nothing_is_shared():
     assert parallel.own_rows(7) == slice(0, 7)
     z = torch.ones(2)
     assert parallel.gather(z, 2) is z
-    assert parallel.add_up([z]) == [z]
+    assert parallel.total(z) is z
     assert torch.equal(z, torch.ones(2))
 
 

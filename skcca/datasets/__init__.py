@@ -8,6 +8,7 @@ Loaders read local files and never the network. Views are called ``x`` and ``y``
 from ._digits import load_digit_halves, load_mnist, load_mnist_halves
 from ._multiple_features import load_multiple_features
 from ._music_videos import make_music_videos
+from ._noisy_mnist import load_noisy_mnist
 from ._nutrimouse import load_nutrimouse
 from ._quantization import dequantize_features
 from ._spoken_digits import load_spoken_digits
@@ -19,6 +20,7 @@ __all__ = [
     "load_mnist",
     "load_mnist_halves",
     "load_multiple_features",
+    "load_noisy_mnist",
     "load_nutrimouse",
     "load_spoken_digits",
     "load_wikipedia",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from skcca._base import TwoViewTransformer
 from skcca._compat import StrOptions, rng_from, validate_parameter_constraints
 from skcca._progress import ProgressBar
 from skcca._views import Views
+from skcca._warnings import warn
 from skcca.inspection._exchange import group_codes
 from skcca.inspection._refit import quiet_fit
 
@@ -208,21 +208,17 @@ def _report(correlations: Array, sample: Array) -> None:
     n = len(sample)
     missing = np.count_nonzero(np.isnan(sample).any(axis=1))
     if missing:
-        warnings.warn(
+        warn(
             f"{_NAME}: {missing} of {n} resamples support fewer than {len(correlations)} "
             "components; intervals of those that lack come from the other resamples. Set a smaller "
             "`n_components`.",
-            UserWarning,
-            stacklevel=3,
         )
     perfect = np.count_nonzero(np.nanmax(sample, axis=1) > 1 - 1e-9)
     if perfect and correlations.max() <= 1 - 1e-9:
-        warnings.warn(
+        warn(
             f"{_NAME}: in {perfect} of {n} resamples a correlation is 1: they hold about 63 % of "
             "the rows, too few for so many features, and their loadings mean nothing. Set `reg`, "
             "or use fewer features.",
-            UserWarning,
-            stacklevel=3,
         )
 
 

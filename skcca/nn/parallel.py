@@ -11,7 +11,8 @@ its share of each through the networks.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import distributed, nn
@@ -49,28 +50,39 @@ def gather(own: Tensor, n_rows: int) -> Tensor:
     return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
 
-def add_up(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Replace each tensor by its sum over the processes."""
+def total(own: Tensor) -> Tensor:
+    """Return the sum over the processes; the tensor is overwritten."""
     if world_size() > 1:
-        for tensor in tensors:
-            distributed.all_reduce(tensor)
-    return tensors
+        distributed.all_reduce(own)
+    return own
 
 
-def add_up_gradients(modules: Sequence[nn.Module]) -> None:
-    """Add up the gradients over the processes, and average the running statistics."""
+@contextmanager
+def added_gradients(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Add up over the processes what a block adds to gradients, and average running statistics."""
     if world_size() == 1:
+        yield
         return
     together = nn.ModuleList(modules)  # names what two modules share once
-    for parameter in together.parameters():
-        if parameter.requires_grad:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            distributed.all_reduce(parameter.grad)
+    parameters = [p for p in together.parameters() if p.requires_grad]
+    before = [p.grad for p in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    yield
+    for parameter, gradient in zip(parameters, before, strict=True):
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        distributed.all_reduce(parameter.grad)
+        if gradient is not None:
+            parameter.grad += gradient
     for buffer in together.buffers():
         if buffer.is_floating_point():
+            # Of differences to the first process: a constant stays what it is, to the last digit.
+            first = buffer.clone()
+            distributed.broadcast(first, src=0)
+            buffer -= first
             distributed.all_reduce(buffer)
-            buffer /= world_size()
+            buffer.div_(world_size()).add_(first)
 
 
 def begin_alike(modules: Sequence[nn.Module], seed: int) -> nn.ModuleList:

@@ -97,13 +97,14 @@ class TwoViewStep:
         ]
         loss = self.objective(outputs[0], outputs[1], pairs)
         gradients = torch.autograd.grad(loss, outputs)
-        total = loss.detach()
-        for side, V, w, p, gradient in zip(self._sides, rows, sums, done, gradients, strict=True):
-            errors = side.backward(V, w / pairs.total, p, gradient)
-            if side.decoder is not None:
-                total = total + parallel.add_up([errors])[0]
-        parallel.add_up_gradients([module for side in self._sides for module in side.modules])
-        return total
+        value = loss.detach()
+        parts = zip(self._sides, rows, sums, done, gradients, strict=True)
+        with parallel.added_gradients([m for side in self._sides for m in side.modules]):
+            for side, V, w, p, gradient in parts:
+                errors = side.backward(V, w / pairs.total, p, gradient)
+                if side.decoder is not None:
+                    value = value + parallel.total(errors)
+        return value
 
 
 class _Pass(NamedTuple):

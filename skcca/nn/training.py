@@ -11,7 +11,6 @@ import contextlib
 import copy
 import math
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcca._progress import ProgressBar
+from skcca._warnings import warn
 from skcca.nn.optimizers import SCHEDULES, make_optimizer, make_step
 
 # torch draws weights and dropout from a state of the whole process: fits in threads take turns.
@@ -188,10 +188,9 @@ def train(
                 if run.best is None:
                     raise ValueError(why + " Nothing was fitted.")
             run.to_best()
-            warnings.warn(
+            warn(
                 f"{why} The weights of epoch {run.best_epoch + 1} are kept.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
             return run.result()
     run.finish()

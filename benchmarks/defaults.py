@@ -1,0 +1,133 @@
+"""Which settings deserve to be defaults: one change at a time from the setting of the paper.
+
+    python -m benchmarks.defaults --data-home DIR
+
+Every figure is of rows held out of the training sets; no test row is looked at. SupervisedDCCA is
+judged by the mean MAP of both directions, DCCA by the total correlation of nine components.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks._record import Record, arguments, mean_and_deviation
+from benchmarks._tasks import (
+    TASKS,
+    Task,
+    digit_halves,
+    held_out,
+    retrieval,
+    wikipedia,
+    written_digits,
+)
+from skcca import DCCA, SupervisedDCCA
+
+Settings = dict[str, Any]
+
+CHANGES: list[Settings] = [
+    {},
+    {"input_noise": 0.25},
+    {"input_noise": 0.5},
+    {"input_noise": 1.0},
+    {"average_epochs": 10},
+    {"max_epochs": 100},
+    {"output_activation": "identity"},
+    {"activation": "relu"},
+    {"dropout": 0.0},
+    {"reg": 1e-4},
+    {"reg": 1e-2},
+    {"reg": 1e-1},
+    {"optimizer": "adam"},
+    {"batch_size": None},
+    {"loss": "frobenius"},
+    {"scale": False},
+    {"input_noise": 0.25, "average_epochs": 10},
+    {"input_noise": 0.5, "average_epochs": 10},
+    {"input_noise": 0.5, "average_epochs": 10, "max_epochs": 100},
+    {"input_noise": 0.5, "average_epochs": 10, "output_activation": "identity"},
+]
+SUPERVISED: list[Settings] = [{"component_scaling": "unit"}, {"instance_weight": 0.2}]
+
+
+def main() -> None:
+    """Measure both estimators, print and keep."""
+    options = arguments(__doc__, seeds=3)
+    supervised(options.data_home, range(options.seeds))
+    own_pairs(options.data_home, range(options.seeds))
+
+
+def supervised(data_home: str | None, seeds: range) -> None:
+    """Measure SupervisedDCCA on every task."""
+    loaders = TASKS | {"Wikipedia": partial(wikipedia, roots=False)}
+    tasks = {name: _held_out(load, data_home, seeds) for name, load in loaders.items()}
+    record = Record(
+        "defaults",
+        "Changes to the paper's setting of SupervisedDCCA",
+        f"MAP on rows held out of the training sets, mean of both directions and {len(seeds)} "
+        "seeds, with the deviation over seeds",
+        list(tasks),
+        in_readme=False,
+    )
+    for change in CHANGES + SUPERVISED:
+        build = partial(SupervisedDCCA.paper, **change)
+        _add(record, change, [_maps(build, parts) for parts in tasks.values()])
+    record.save("python -m benchmarks.defaults", seeds=len(seeds))
+
+
+def own_pairs(data_home: str | None, seeds: range) -> None:
+    """Measure DCCA where the rows of two views belong together."""
+    loaders = {
+        "digit halves": digit_halves,
+        "written digits": written_digits,
+        "Wikipedia": partial(wikipedia, roots=False),
+    }
+    tasks = {name: _held_out(load, data_home, seeds) for name, load in loaders.items()}
+    record = Record(
+        "defaults_dcca",
+        "Changes to the paper's setting of DCCA",
+        f"total correlation of nine components on rows held out of the training sets, {len(seeds)} "
+        "seeds, with the deviation over seeds",
+        list(tasks),
+        in_readme=False,
+    )
+    for change in CHANGES:
+        build = partial(DCCA.paper, n_components=9, **change)
+        _add(record, change, [_totals(build, parts) for parts in tasks.values()])
+    record.save("python -m benchmarks.defaults", seeds=len(seeds))
+
+
+def _held_out(load: Any, data_home: str | None, seeds: range) -> list[Task]:
+    return [held_out(load(data_home, seed), seed=seed) for seed in seeds]
+
+
+def _maps(build: partial, parts: list[Task]) -> list[float] | None:
+    """Return MAP of a seed each, the mean of both directions; None where rows have no pairs."""
+    if "instance_weight" in build.keywords and not parts[0].paired:
+        return None
+    runs = [retrieval(build(random_state=seed), task) for seed, task in enumerate(parts)]
+    return [float(np.mean(run)) for run in runs]
+
+
+def _totals(build: partial, parts: list[Task]) -> list[float]:
+    """Return the held-out total correlation of a seed each."""
+    return [
+        build(random_state=seed)
+        .fit(task.x_train[0], task.y_train[0])
+        .score(task.x_test[0], task.y_test[0])
+        for seed, task in enumerate(parts)
+    ]
+
+
+def _add(record: Record, change: Settings, cells: list[list[float] | None]) -> None:
+    """Add a row of means and deviations."""
+    found = [(None, 0.0) if cell is None else mean_and_deviation(cell) for cell in cells]
+    means, deviations = zip(*found, strict=True)
+    label = ", ".join(f"{name}={value!r}" for name, value in change.items()) or "paper()"
+    record.add(label, means, deviations)
+
+
+if __name__ == "__main__":
+    main()
