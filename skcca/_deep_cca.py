@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from importlib import import_module
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import TwoViewTransformer
 from skcca._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
@@ -22,6 +19,16 @@ from skcca._deep_training import DeepTraining, held_out_rows, solve
 from skcca._features import Standardisation, project
 from skcca._lazy import LazyRows, RaggedRows, is_ragged, stays_on_disk
 from skcca._pairing import Pairs, Weights, instance_pairs
+from skcca._saved import (
+    attributes_of,
+    check_savable,
+    check_writable,
+    read_estimator,
+    rebuilding,
+    require_torch,
+    set_attributes,
+    write_estimator,
+)
 from skcca._sequences import check_sequences
 from skcca._validation import TrainingData, check_validation_set
 
@@ -51,6 +58,8 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
     loss_curve_: list[float]
     _x_shape: tuple[int, ...]  # of a row, as the network takes it
     _y_shape: tuple[int, ...]
+    _x_ragged: bool  # whether a view is sequences
+    _y_ragged: bool
 
     _parameter_constraints: ClassVar[dict] = {
         **TwoViewTransformer._parameter_constraints,
@@ -174,7 +183,8 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
 
         The first call standardises and builds the networks; later ones continue both. The
         directions are those of the rows of the last call, so give no fewer than twice
-        `n_components` at a time.
+        `n_components` at a time. Early stopping and scikit-learn's callbacks take no part;
+        `checkpoint` is refused: `save` the estimator between calls.
 
         Parameters
         ----------
@@ -229,25 +239,14 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         >>> np.array_equal(DCCA.load(path).transform(X), model.transform(X))
         True
         """
-        check_is_fitted(self)
-        _check_writable(path, f"{type(self).__name__}.save: `path`")
-        from skcca.nn.storage import save_tree
-
+        check_savable(self, path)
         params = self.get_params(deep=False)
-        own = {f"{side}_network" for side in "xy" if params[f"{side}_network"] is not None}
-        attributes = {
-            k: v for k, v in vars(self).items() if k not in params and not k.startswith("_skl")
-        }
+        own = sorted(f"{side}_network" for side in "xy" if params[f"{side}_network"] is not None)
+        attributes = attributes_of(self)
         for side in "xy":
             attributes[f"{side}_network_"] = attributes[f"{side}_network_"].state_dict()
         attributes["_built_for"] = attributes["_built_for"] | {"own networks": (None, None)}
-        kept = {k: v for k, v in params.items() if k not in own | {"callback"}}
-        kept["device"] = str(params["device"])
-        name = type(self).__name__
-        save_tree(
-            path,
-            {"estimator": name, "params": kept, "own": sorted(own), "attributes": attributes},
-        )
+        write_estimator(self, path, attributes, without=[*own, "callback"], own=own)
 
     @classmethod
     def load(
@@ -271,42 +270,38 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         Raises
         ------
         ValueError
-            If the file holds another estimator, or a network of your own is missing.
+            If the file is damaged, holds another estimator, or a network of your own is missing or
+            another one.
         """
-        _require_torch(cls.__name__)
+        tree = read_estimator(cls, path)
         from skcca.nn.networks import build_network, restored
-        from skcca.nn.storage import load_tree
 
-        tree = load_tree(path)
-        if tree["estimator"] != cls.__name__:
-            raise ValueError(
-                f"{str(path)!r} holds a {tree['estimator']}: {tree['estimator']}.load(path)."
-            )
         given = {"x_network": x_network, "y_network": y_network}
-        missing = [name for name in tree["own"] if given[name] is None]
+        missing = [name for name in tree.get("own", ()) if given[name] is None]
         if missing:
             raise ValueError(
                 f"{cls.__name__}.load: {str(path)!r} holds the weights of networks of your own; "
                 f"give what the estimator was given: {', '.join(f'{m}=...' for m in missing)}."
             )
-        model = cls(**tree["params"] | {name: given[name] for name in tree["own"]})
-        weights = {side: tree["attributes"].pop(f"{side}_network_") for side in "xy"}
-        model.__dict__.update(tree["attributes"])
-        model._built_for["own networks"] = (model.x_network, model.y_network)
-        features, layers = model._built_for["features"], model._built_for["layers"]
-        for i, side in enumerate("xy"):
-            network = build_network(
-                getattr(model, f"{side}_network"),
-                features[i],
-                model._built_for["n_components"],
-                hidden_layer_sizes=layers[i],
-                activation=model._built_for["activations"][0],
-                output_activation=model._built_for["activations"][1],
-                dropout=model._built_for["dropout"],
-            )
-            dtype = model._built_for["dtypes"][i]
-            setattr(model, f"{side}_network_", restored(network, weights[side], dtype))
-        return model
+        with rebuilding(cls, path):
+            model = cls(**tree["params"] | {name: given[name] for name in tree["own"]})
+            weights = {side: tree["attributes"].pop(f"{side}_network_") for side in "xy"}
+            set_attributes(model, tree["attributes"])
+            built_for = model._built_for
+            built_for["own networks"] = (model.x_network, model.y_network)
+            for i, side in enumerate("xy"):
+                network = build_network(
+                    getattr(model, f"{side}_network"),
+                    built_for["features"][i],
+                    built_for["n_components"],
+                    hidden_layer_sizes=built_for["layers"][i],
+                    activation=built_for["activations"][0],
+                    output_activation=built_for["activations"][1],
+                    dropout=built_for["dropout"],
+                )
+                dtype = built_for["dtypes"][i]
+                setattr(model, f"{side}_network_", restored(network, weights[side], dtype))
+            return model
 
     def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> Any:
         """Validate one view; rows of more than one dimension are flattened for all but networks.
@@ -314,8 +309,17 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         Memory maps, HDF5 and Zarr arrays stay where they are, sequences as long as they are.
         """
         shape, name = tuple(getattr(V, "shape", ()))[1:], "X" if side == "x" else "y"
-        if is_ragged(V):
-            V = RaggedRows(check_sequences(V, caller=type(self).__name__), name)
+        ragged = is_ragged(V)
+        if not reset and ragged != getattr(self, f"_{side}_ragged"):
+            wanted = "rows" if ragged else "a list of sequences (T_i, n_features)"
+            raise ValueError(
+                f"{type(self).__name__}: `{name}` holds {'sequences' if ragged else 'rows'}, but "
+                f"the network was fitted on {wanted}; give those."
+            )
+        if reset:
+            setattr(self, f"_{side}_ragged", ragged)
+        if ragged:
+            V = RaggedRows(check_sequences(V, caller=type(self).__name__, name=name), name)
         elif stays_on_disk(V) and shape:
             V = LazyRows(V, name)
         elif len(shape) > 1 and hasattr(V, "reshape"):
@@ -340,10 +344,17 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         validation: tuple[Any, Any] = (None, None),
         one_pass: bool = False,
     ) -> None:
-        _require_torch(type(self).__name__)
+        require_torch(type(self).__name__)
         from skcca.nn.training import resolve_device
 
         self._check_settings()
+        if self.checkpoint is not None and (one_pass or self.warm_start):
+            where = "partial_fit" if one_pass else "`warm_start`=True"
+            raise ValueError(
+                f"{type(self).__name__}: `checkpoint`={str(self.checkpoint)!r} belongs to one fit, "
+                f"and {where} continues another; set checkpoint=None, and save() the estimator "
+                "between calls."
+            )
         seed = int(rng.integers(2**31))
         continued = one_pass and hasattr(self, "x_network_")
         held_out = self._validation_set(validation[0], validation[1], rng)
@@ -416,7 +427,7 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
                 "(pair_fraction=1.0, pairs_per_sample=None)."
             )
         if self.checkpoint is not None:
-            _check_writable(self.checkpoint, f"{name}: `checkpoint`")
+            check_writable(self.checkpoint, f"{name}: `checkpoint`")
 
     def _validation_set(
         self, X_val: Any, y_val: Any, rng: np.random.Generator
@@ -477,23 +488,3 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         if side == "x":
             return Standardisation(self.x_mean_, self.x_scale_)
         return Standardisation(self.y_mean_, self.y_scale_)
-
-
-def _check_writable(path: str | os.PathLike[str], what: str) -> None:
-    """Refuse a name under which no file can be written, before anything is trained."""
-    file = Path(path)
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        reason = "is a folder" if file.is_dir() else "lies in a folder that is not there"
-        raise ValueError(f"{what}={str(path)!r} {reason}; name a file in a folder that exists.")
-
-
-def _require_torch(name: str) -> None:
-    try:
-        import_module("skcca.nn")
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != "torch":
-            raise
-        raise ImportError(
-            f"{name} trains neural networks with torch, which is not installed: pip install torch. "
-            "CCA, KCCA, ClusterCCA and ClusterKCCA work without it."
-        ) from error

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skcca._features import project, working_eps
+from skcca._features import block_rows, project, working_eps
 from skcca._lazy import RaggedRows
 from skcca._linalg import CanonicalFit, canonical_fit, pair_correlations
 from skcca._pairing import Pairs
 from skcca._validation import TrainingData
+from skcca._warnings import warn
 from skcca._whitening import Options
 
 if TYPE_CHECKING:
@@ -89,9 +91,10 @@ class DeepTraining:
                 f"{type(model).__name__}: `batch_size`={batch_size} leaves some of "
                 f"{world_size()} processes without rows; give each one at least."
             )
+        self._warn_of_small_batches(batch_size)
         with seeded(seed, self.device):
             optimizer_state = self._set_networks(keep=keep)
-            reconstruction = self._reconstruction()
+            reconstruction = self._reconstruction(keep=keep)
             decoders = (reconstruction or ())[:2]
             trained = begin_alike([model.x_network_, model.y_network_, *decoders], seed)
             sampler = BatchSampler(
@@ -118,7 +121,7 @@ class DeepTraining:
                 hooks.before_epoch()
                 return sampler(epoch)
 
-            return train(
+            result = train(
                 trained,
                 batches,
                 step,
@@ -137,6 +140,10 @@ class DeepTraining:
                 verbose=model.verbose,
                 name=type(model).__name__,
             )
+        model._decoders = [
+            {k: v.cpu() for k, v in decoder.state_dict().items()} for decoder in decoders
+        ]
+        return result
 
     def _set_networks(self, *, keep: bool) -> dict[str, Any] | None:
         """Set both networks; those that are kept bring their optimizer's state."""
@@ -153,6 +160,7 @@ class DeepTraining:
             "layers": (tuple(model.x_hidden_layer_sizes), tuple(model.y_hidden_layer_sizes)),
             "activations": (model.activation, model.output_activation),
             "dropout": model.dropout,
+            "reconstruction": model.reconstruction_weight > 0,
             "own networks": (model.x_network, model.y_network),
         }
         if keep and hasattr(model, "x_network_"):
@@ -162,9 +170,10 @@ class DeepTraining:
                     f"{name}: the last networks are to be continued, but these have changed since: "
                     f"{', '.join(changed)}. Set warm_start=False and call fit."
                 )
-            model.x_network_ = model.x_network_.to(self.device)
-            model.y_network_ = model.y_network_.to(self.device)
-            return model._optimizer_state
+            # Copies: a fit that fails must leave the networks of the last one as they were.
+            kept = copy.deepcopy((model.x_network_, model.y_network_, model._optimizer_state))
+            model.x_network_, model.y_network_ = (network.to(self.device) for network in kept[:2])
+            return kept[2]
         model._built_for = built_for
         for side, rows, V, own, sizes in (
             ("x", first[0], self.data.X, model.x_network, model.x_hidden_layer_sizes),
@@ -197,7 +206,7 @@ class DeepTraining:
             setattr(model, f"{side}_network_", built)
         return None
 
-    def _reconstruction(self) -> Reconstruction | None:
+    def _reconstruction(self, *, keep: bool) -> Reconstruction | None:
         """Return the decoders of DCCAE: the hidden layers of the networks in reverse order."""
         from skcca.nn.networks import width_of
         from skcca.nn.step import Reconstruction
@@ -225,7 +234,20 @@ class DeepTraining:
                 output_activation="identity",
             )
             decoders.append(decoder.to(some.device, some.dtype))
+        if keep and hasattr(model, "_decoders"):
+            for decoder, weights in zip(decoders, model._decoders, strict=True):
+                decoder.load_state_dict(weights)
         return Reconstruction(decoders[0], decoders[1], model.reconstruction_weight)
+
+    def _warn_of_small_batches(self, batch_size: int) -> None:
+        model = self.model
+        rows = min(batch_size, *map(len, self.rows))
+        if model.loss in ("trace", "frobenius") and rows < 2 * model.n_components:
+            warn(
+                f"{type(model).__name__}: batches of {rows} rows say little of "
+                f"`n_components`={model.n_components} correlations, of which chance alone makes "
+                "large ones; raise `batch_size`, lower `n_components`, or use loss='ey'."
+            )
 
     def _monitor(self) -> float:
         """Return the held-out total correlation under the projection of the training rows."""
@@ -237,6 +259,8 @@ class DeepTraining:
             return float("-inf")  # collapsed for now; later epochs may recover
         zx = project(self._outputs(data.X, "x"), found.x_mean, found.x_weights)
         zy = project(self._outputs(data.Y, "y"), found.y_mean, found.y_weights)
+        if not (np.isfinite(zx).all() and np.isfinite(zy).all()):
+            return float("-inf")
         return float(pair_correlations(zx, zy, pairs).sum())
 
     def _outputs(self, V: Any, side: str) -> np.ndarray:
@@ -258,6 +282,7 @@ class Hooks:
             self._context = self.model._init_callback_context(max_subtasks=n_epochs)
             self._context.call_on_fit_task_begin(estimator=self.model)
         self._task: Any = None
+        self._digests: tuple[str, str] | None = None
 
     def before_epoch(self) -> None:
         """Tell scikit-learn's callbacks that an epoch begins."""
@@ -295,6 +320,11 @@ class Hooks:
         if self.model.checkpoint is None or not Path(self.model.checkpoint).exists():
             return None
         kept = load_tree(self.model.checkpoint)
+        if not isinstance(kept, dict) or "identity" not in kept:
+            raise ValueError(
+                f"{type(self.model).__name__}: `checkpoint`={str(self.model.checkpoint)!r} holds "
+                "something else than a training; name another file, or delete it."
+            )
         here = self._identity()
         changed = sorted(key for key in here if kept["identity"].get(key) != here[key])
         if changed:
@@ -320,14 +350,24 @@ class Hooks:
         """Return what must be the same for a run to be continued."""
         without = {"device", "verbose", "callback", "x_network", "y_network"}
         without |= {"checkpoint", "checkpoint_every"}
-        params = {k: repr(v) for k, v in self.model.get_params().items() if k not in without}
         model, data = self.model, self.training.data
-        means = (model.x_mean_, model.y_mean_, model.x_scale_, model.y_scale_)
+        if not isinstance(model.random_state, (int, np.integer, type(None))):
+            without.add("random_state")  # whose state is in the file
+        params = {k: repr(v) for k, v in model.get_params().items() if k not in without}
+        if self._digests is None:  # of all rows: once a fit
+            held_out = self.training.held_out
+            self._digests = digest(data), "" if held_out is None else digest(held_out[0])
+        networks = (model.x_network_, model.y_network_)
         return {
             "the estimator": type(model).__name__,
             **params,
             "the shapes of the data": [list(data.X.shape), list(data.Y.shape)],
-            "the data": [float(np.sum(m[np.isfinite(m)])) for m in means],
+            "the data": self._digests[0],
+            "the rows held out": self._digests[1],
+            "the networks": [
+                [[name, list(value.shape)] for name, value in network.state_dict().items()]
+                for network in networks
+            ],
         }
 
     def _fitted_by_now(self, run: Run) -> dict[str, Any]:
@@ -341,6 +381,27 @@ class Hooks:
         fitted.n_epochs_, fitted.device_ = run.epoch, str(self.training.device)
         given = set(self.model.get_params(deep=False))
         return {k: v for k, v in vars(fitted).items() if k not in given}
+
+
+def digest(data: TrainingData) -> str:
+    """Return a fingerprint of rows in their order, of their labels and of their weights."""
+    found = hashlib.blake2b(digest_size=16)
+    for V in (data.X, data.Y):
+        if isinstance(V, RaggedRows):
+            for song in V.songs:
+                found.update(np.asarray(song).tobytes())
+        else:
+            step = block_rows(V.shape[1])
+            for start in range(0, len(V), step):
+                found.update(np.asarray(V[start : start + step]).tobytes())
+    if data.labels is not None:
+        found.update(repr(data.labels.classes.tolist()).encode())
+        for member in (data.labels.x, data.labels.y):
+            found.update(np.asarray(member.indices).tobytes())
+            found.update(np.asarray(member.indptr).tobytes())
+    for weights in data.weights:
+        found.update(np.asarray(weights).tobytes())
+    return found.hexdigest()
 
 
 def solve(model: Any, rows: Rows, pairs: Pairs) -> CanonicalFit:

@@ -24,6 +24,10 @@ class LazyRows:
     ndim = 2
 
     def __init__(self, source: Any, name: str, places: np.ndarray | None = None):
+        if source.dtype.kind not in "biuf":
+            raise ValueError(
+                f"`{name}` holds {source.dtype} on its disk; expected numbers (float, int or bool)."
+            )
         self.source, self.name, self.places = source, name, places
         self.dtype = np.dtype(np.float32 if source.dtype == np.float32 else np.float64)
         n = source.shape[0] if places is None else len(places)

@@ -108,7 +108,13 @@ def check_validation_set(
         )
     if len(X_val) < 3:
         raise ValueError(f"{name}: `X_val` has {len(X_val)} rows; a correlation needs 3 or more.")
-    return check_fit(estimator, X_val, y_val, None, None, class_paired=class_paired, reset=False)
+    data = check_fit(estimator, X_val, y_val, None, None, class_paired=class_paired, reset=False)
+    if data.labels is not None and len(data.labels.classes) < 2:
+        raise ValueError(
+            f"{name}: `y_val` must hold at least 2 classes, whose correlation can be watched; got "
+            f"{len(data.labels.classes)}."
+        )
+    return data
 
 
 def per_view(value: Any) -> tuple[Any, Any]:

@@ -262,7 +262,10 @@ def test_any_number_of_rows_divides_into_batches(n):
 
 
 def test_fewer_rows_than_outputs_is_finite():
-    with pytest.warns(UserWarning, match="the data support"):
+    with (
+        pytest.warns(UserWarning, match="the data support"),
+        pytest.warns(UserWarning, match="batches of 10 rows say little of `n_components`=30"),
+    ):
         model = DCCA(30, **SMALL).fit(X[:10], Y[:10])
     assert np.isfinite(model.transform(X)).all()
 

@@ -38,7 +38,7 @@ def build_network(
             f"a network factory must return a torch.nn.Module; got {type(built).__name__}. "
             "It is called with (n_features, n_outputs)."
         )
-    return built
+    return copy.deepcopy(built)  # it may return one network again and again
 
 
 def check_outputs(network: nn.Module, rows: Any, name: str) -> None:
@@ -46,17 +46,26 @@ def check_outputs(network: nn.Module, rows: Any, name: str) -> None:
     inputs = rows if isinstance(rows, tuple) else (rows,)
     n_rows = len(inputs[0])
     network.eval()
+    given = [part.clone() for part in inputs]
     try:
         with torch.no_grad():
-            found = network(*inputs)
+            found = network(*given)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         shapes = " and ".join(f"{tuple(part.shape)} of {part.dtype}" for part in inputs)
         raise ValueError(f"`{name}` failed on a batch of shape {shapes}: {error}") from error
+    if not all(torch.equal(part, own) for part, own in zip(given, inputs, strict=True)):
+        raise ValueError(
+            f"`{name}` changes its input in place (an operation as relu_ or +=); the rows are used "
+            "again, so let it make new tensors."
+        )
     expected = f"`{name}` must return a tensor of floats of shape ({n_rows}, width)"
     if not isinstance(found, torch.Tensor):
         raise ValueError(f"{expected}; got {type(found).__name__}.")
-    if found.ndim != 2 or len(found) != n_rows or not found.is_floating_point():
+    fits = found.ndim == 2 and len(found) == n_rows and found.shape[1] > 0
+    if not fits or found.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"{expected}; got {found.dtype} of shape {tuple(found.shape)}.")
+    if not torch.isfinite(found).all():
+        raise ValueError(f"`{name}` returned NaN or infinity for the first rows.")
 
 
 def place(network: nn.Module, rows: Any) -> None:

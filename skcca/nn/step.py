@@ -171,7 +171,13 @@ class _Side:
         first, *others = rows if isinstance(rows, tuple) else (rows,)
         if self.input_noise > 0:
             first = first + self.input_noise * torch.randn_like(first)
-        z: Tensor = self.network(first, *others)
+        z: Any = self.network(first, *others)
+        if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != len(first):
+            got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+            raise ValueError(
+                f"A network must return a row of outputs for each of {len(first)} rows, also in "
+                f"training; got {got}."
+            )
         return z
 
     def _send(self, rows: Any, shares: Tensor, z: Tensor, gradient: Tensor) -> Tensor:

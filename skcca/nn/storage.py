@@ -45,7 +45,9 @@ def load_tree(path: str | os.PathLike[str], device: str = "cpu") -> Any:
     try:
         with safe_open(path, framework="pt", device=device) as file:
             return _decode(json.loads((file.metadata() or {})[_KEY]), file.get_tensor)
-    except (SafetensorError, *_NO_TREE) as error:
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, OSError, *_NO_TREE) as error:
         raise ValueError(
             f"{str(path)!r} is not a whole file that skcca wrote: {error!r}."
         ) from error

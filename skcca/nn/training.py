@@ -57,9 +57,17 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block, one thread at a time, and restore the global random state."""
+    """Seed torch inside the block, one thread at a time, and restore the global random state.
+
+    Gradients are recorded inside, whatever the caller has switched off.
+    """
     forked = [device] if device.type == "cuda" else []
-    with _RANDOM_STATE, torch.random.fork_rng(devices=forked):
+    with (
+        _RANDOM_STATE,
+        torch.random.fork_rng(devices=forked),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
         torch.manual_seed(seed)
         yield
 
@@ -157,6 +165,9 @@ def train(
     stepper = make_optimizer(optimizer, parameters, learning_rate, weight_decay)
     if optimizer_state is not None:
         stepper.load_state_dict(optimizer_state)
+        for group in stepper.param_groups:  # it has brought the settings of its run
+            if "weight_decay" in group:
+                group["weight_decay"] = weight_decay
     run = Run(network, stepper, average_epochs, monitored=monitor is not None)
     if state is not None:
         run.load_state_dict(state)
