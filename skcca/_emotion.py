@@ -6,18 +6,22 @@ what is done with the attention is another matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._chunks import max_pooled_steps
 from skcca._labels import encode_labels
-from skcca._sequences import check_sequences, max_pooled_steps
+from skcca._sequences import check_sequences, sequence_blocks
 from skcca._views import Views
 
 # In standard deviations. The network saturates long before, but sums in float32 would overflow.
 _EXTREME = 1e6
+
+_SONGS_AT_ONCE = 2048  # held with their steps, outside training
 
 
 class EmotionTargets(NamedTuple):
@@ -49,6 +53,7 @@ def emotion_targets(y: Any, labels: Any, n_songs: int, caller: str) -> EmotionTa
         all songs.
     """
     given = y if labels is None else labels
+    names = getattr(given, "columns", None)  # of a DataFrame
     if given is None:
         raise ValueError(
             f"{caller} requires y to be passed, but the target y is None: attention is trained on "
@@ -64,12 +69,46 @@ def emotion_targets(y: Any, labels: Any, n_songs: int, caller: str) -> EmotionTa
         if not encoded.multilabel:
             values = values.argmax(axis=1)
         targets = EmotionTargets(values, encoded.classes, encoded.multilabel)
+    if names is not None and targets.values.ndim == 2:
+        targets = targets._replace(classes=np.asarray(names))
     if (targets.values == targets.values[0]).all():
         raise ValueError(
             f"{caller}: all songs have the same label, 1 class; attention is learned from what "
             "tells 2 classes or more apart."
         )
     return targets
+
+
+def class_weights(given: Any, targets: EmotionTargets, caller: str) -> np.ndarray | None:
+    """Return a weight for each class or tag, float32, or None where all weigh the same.
+
+    Raises
+    ------
+    ValueError
+        If a dict names an unknown class, or holds a weight that is negative or not finite.
+    """
+    if given is None:
+        return None
+    classes, values = targets.classes, targets.values
+    if isinstance(given, str):
+        counts = np.bincount(values, minlength=len(classes)) if values.ndim == 1 else values.sum(0)
+        present = np.maximum(counts, 1e-9 * counts.sum())  # a tag that no song has learns nothing
+        return (counts.sum() / (len(classes) * present) * (counts > 0)).astype(np.float32)
+    places = {name: i for i, name in enumerate(classes.tolist())}
+    weights = np.ones(len(classes), dtype=np.float32)
+    for name, weight in given.items():
+        if name not in places:
+            raise ValueError(
+                f"{caller}: `class_weight` names {name!r}, which is none of the classes "
+                f"{classes.tolist()}."
+            )
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"{caller}: `class_weight` of {name!r} is {weight!r}; weights are finite and not "
+                "negative."
+            )
+        weights[places[name]] = weight
+    return weights
 
 
 def _is_continuous(labels: np.ndarray) -> bool:
@@ -114,7 +153,11 @@ class EmotionModel:
     # Parameters and attributes that the estimator brings.
     frames_per_step: int
     cell: str
+    peepholes: str
+    head: str
+    position: bool
     hidden_size: int
+    class_weight: Any
     dropout: float
     optimizer: str
     learning_rate: float
@@ -125,31 +168,30 @@ class EmotionModel:
     frame_mean_: np.ndarray
     frame_scale_: np.ndarray
     _seed: int
+    _frames_per_step: int
 
     _emotion_attributes: ClassVar = ("classes_", "network_", "loss_curve_", "n_epochs_", "device_")
 
     def _fit_emotions(
         self, songs: list[np.ndarray], targets: EmotionTargets, rng: np.random.Generator
     ) -> None:
-        from skcca.nn.attention import AttentionBiLSTM, SongBatches, emotion_loss
+        from skcca.nn.attention import SongBatches, emotion_loss
         from skcca.nn.training import by_backward, resolve_device, seeded, train
 
         device = resolve_device(self.device)
+        self._multilabel = targets.multilabel
+        weights = class_weights(self.class_weight, targets, type(self).__name__)
         steps = self._steps(songs)
         batches = SongBatches(steps, targets.values, self.batch_size, rng, device)
         with seeded(self._seed, device):
-            network = AttentionBiLSTM(
-                n_features=self.n_features_in_,
-                n_outputs=len(targets.classes),
-                hidden_size=self.hidden_size,
-                cell=self.cell,
-                dropout=self.dropout,
-            ).to(device)
+            network = self._new_network(len(targets.classes)).to(device)
 
             def loss(batch: Any) -> Any:
                 padded, lengths, values = batch
                 logits = network(padded, lengths).logits
-                return emotion_loss(logits, values, multilabel=targets.multilabel)
+                return emotion_loss(
+                    logits, values, multilabel=targets.multilabel, class_weight=weights
+                )
 
             result = train(
                 network,
@@ -161,9 +203,25 @@ class EmotionModel:
                 verbose=self.verbose,
                 name=type(self).__name__,
             )
-        self.classes_, self._multilabel, self.device_ = targets.classes, targets.multilabel, device
+        self.classes_, self.device_ = targets.classes, str(device)
+        self._frames_per_step = self.frames_per_step
         self.network_ = network.cpu().eval()  # so that a pickle opens where there is no GPU
         self.loss_curve_, self.n_epochs_ = result.loss_curve, result.n_epochs
+
+    def _new_network(self, n_outputs: int) -> Any:
+        from skcca.nn.attention import AttentionBiLSTM
+
+        return AttentionBiLSTM(
+            n_features=self.n_features_in_,
+            n_outputs=n_outputs,
+            hidden_size=self.hidden_size,
+            cell=self.cell,
+            peepholes=self.peepholes,
+            head=self.head,
+            multilabel=self._multilabel,
+            position=self.position,
+            dropout=self.dropout,
+        )
 
     def _steps(self, songs: list[np.ndarray]) -> list[np.ndarray]:
         """Return the standardised steps of each song, float32."""
@@ -179,7 +237,34 @@ class EmotionModel:
         from skcca.nn.training import resolve_device
 
         check_is_fitted(self, "network_")
+        if self.frames_per_step != self._frames_per_step:
+            raise ValueError(
+                f"{type(self).__name__}: `frames_per_step`={self.frames_per_step} was "
+                f"{self._frames_per_step} in fit, and the network knows no other steps; fit again."
+            )
         return infer(self.network_, self._steps(songs), resolve_device(self.device))
+
+    @available_if(_is_attentive)
+    def tower(self, *, frozen: bool = False) -> Callable[[int, int], Any]:
+        """Return a factory of towers that start from the trained network, for ``x_network=``.
+
+        Parameters
+        ----------
+        frozen : bool, default=False
+            Whether the output layer of a tower alone is trained.
+
+        Returns
+        -------
+        build : callable
+            ``build(n_features, n_outputs)`` returns a `skcca.nn.AttentionTower`, which takes songs
+            whose frames are standardised, as `DCCA` and `SupervisedDCCA` give them.
+        """
+        from skcca.nn.attention_tower import AttentionTower
+
+        check_is_fitted(self, "network_")
+        return AttentionTower.pretrained(
+            self.network_, frames_per_step=self._frames_per_step, frozen=frozen
+        )
 
     @available_if(_is_attentive)
     def attention(self, X: Any) -> list[np.ndarray]:
@@ -195,7 +280,7 @@ class EmotionModel:
         theta : list of n ndarrays of shape (n_steps_i,)
             float32, non-negative, with sum 1; step t begins at frame ``t * frames_per_step``.
         """
-        return self._emotions(self._check_songs(X)).attention
+        return [theta for songs in self._blocks(X) for theta in self._emotions(songs).attention]
 
     @available_if(_is_attentive)
     def emotion_features(self, X: Any) -> np.ndarray:
@@ -211,7 +296,7 @@ class EmotionModel:
         features : ndarray of shape (n, 2 * hidden_size)
             float32.
         """
-        return self._emotions(self._check_songs(X)).pooled
+        return np.concatenate([self._emotions(songs).pooled for songs in self._blocks(X)])
 
     @available_if(_is_attentive)
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -228,31 +313,36 @@ class EmotionModel:
             float64. Rows sum to 1, unless labels were an indicator matrix: then tags are
             independent.
         """
-        logits = self._emotions(self._check_songs(X)).logits.astype(np.float64)
+        parts = [self._emotions(songs).logits for songs in self._blocks(X)]
+        logits = np.concatenate(parts, dtype=np.float64)
         if self._multilabel:
             return 0.5 * (1 + np.tanh(logits / 2))  # the sigmoid, without overflow
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
-    def _check_songs(self, X: Any, *, reset: bool = False) -> list[np.ndarray]:
-        """Return the songs of X, or of its first view."""
-        name = type(self).__name__
+    def _check_training_songs(self, X: Any) -> list[np.ndarray]:
+        """Return the songs of X, or of its first view, and remember what they are like."""
         views = X if isinstance(X, Views) else None
-        if reset:
-            vars(self).pop("view_names_in_", None)
-            self._n_views = None if views is None else len(views.names)
-            if views is not None and views.named:
-                self.view_names_in_ = views.names
-        else:
-            check_is_fitted(self)
-            self._check_fitted_views(views)
-        songs = X if views is None else next(iter(views))
+        vars(self).pop("view_names_in_", None)
+        self._n_views = None if views is None else len(views.names)
+        if views is not None and views.named:
+            self.view_names_in_ = views.names
+        songs = check_sequences(self._songs_of(X), caller=type(self).__name__)
+        self.n_features_in_: int = songs[0].shape[1]
+        return songs
+
+    def _blocks(self, X: Any) -> Iterator[list[np.ndarray]]:
+        """Yield the songs of X, or of its first view, some at a time."""
+        check_is_fitted(self)
+        self._check_fitted_views(X if isinstance(X, Views) else None)
+        songs, name = self._songs_of(X), type(self).__name__
+        return sequence_blocks(songs, _SONGS_AT_ONCE, n_features=self.n_features_in_, caller=name)
+
+    def _songs_of(self, X: Any) -> Any:
+        songs = next(iter(X)) if isinstance(X, Views) else X
         if songs is None:
+            name = type(self).__name__
             raise ValueError(f"{name}: the first view is None, where songs are expected.")
-        width = None if reset else self.n_features_in_
-        songs = check_sequences(songs, n_features=width, caller=name)
-        if reset:
-            self.n_features_in_: int = songs[0].shape[1]
         return songs
 
     def _check_fitted_views(self, views: Views | None) -> None:

@@ -1,31 +1,43 @@
 """Selection of the chunks of a song that carry its emotion.
 
 Sequences in, rows out: frames -> steps (max pooling) -> attention -> chunks -> the best ones. What
-a song is and how it is cut stands in `_sequences`, the attention in `_emotion` and `nn.attention`.
+a song is stands in `_sequences`, how it is cut in `_chunks`, the attention in `_emotion` and
+`nn.attention`.
 """
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._compat import Interval, StrOptions, _fit_context, rng_from
-from skcca._emotion import EmotionModel, emotion_targets
-from skcca._output import ContainerOutputMixin
-from skcca._sequences import (
+from skcca._chunks import (
     Selection,
     aggregate_chunks,
     best_chunks,
     chunk_borders,
+    chunk_scores,
     energy_scores,
-    frame_moments,
     middle_scores,
+    n_chunks_of,
     random_scores,
 )
+from skcca._compat import Interval, StrOptions, _fit_context, rng_from
+from skcca._emotion import EmotionModel, emotion_targets
+from skcca._output import ContainerOutputMixin
+from skcca._saved import (
+    attributes_of,
+    check_savable,
+    read_estimator,
+    rebuilding,
+    set_attributes,
+    write_estimator,
+)
+from skcca._sequences import frame_moments
 from skcca._views import Views
 
 
@@ -45,25 +57,44 @@ class ChunkSelector(
 
     Parameters
     ----------
-    n_chunks : int, default=3
+    n_chunks : int or None, default=3
         Chunks of a song. Borders lie between steps, and chunks differ by one step at most. A song
-        with fewer steps has one chunk a step.
+        with fewer steps has one chunk a step. None: as many as `chunk_duration` asks for.
     k : int, default=1
         Chunks that are kept, at most `n_chunks`; all, where a song has fewer.
+    chunk_duration : float, default=None
+        With ``n_chunks=None`` a song is cut into chunks of about so many seconds: their number is
+        its length over this, rounded, 1 at least.
+    frame_duration : float, default=1.0
+        Seconds of a frame; of consequence for `chunk_duration` and for the seconds of `select`.
     frames_per_step : int, default=3
         Frames pooled into a step: 3 s, where a frame is a second. The last step may have fewer.
-    cell : {"lstm"}, default="lstm"
-        Recurrent cell. The usual LSTM is without the peepholes of Eqs. 1 to 4 in [1]_.
+    cell : {"lstm", "peephole"}, default="lstm"
+        Recurrent cell: the usual LSTM, or that of Eqs. 1 to 5 in [1]_, whose gates also see the
+        memory. It takes two to three times as long.
+    peepholes : {"diagonal", "full"}, default="diagonal"
+        With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all.
+    head : {"pooled", "per_step"}, default="pooled"
+        Whether the emotion is told from the states averaged by attention, or told at each step and
+        then averaged [2]_.
+    position : bool, default=False
+        Whether the network is told where in the song a step stands.
     hidden_size : int, default=128
         Units of each direction of the LSTM, and of the hidden layer of the attention.
-    aggregate : {"mean", "concat", "frames"}, default="mean"
+    chunk_score : {"max", "mean"}, default="max"
+        What of the scores of its steps is the score of a chunk.
+    aggregate : {"mean", "concat", "frames", "mask"}, default="mean"
         What stands for a song: the mean of all frames of the chosen chunks; the means of the single
-        chunks one after another, the last repeated where a song has fewer than `k`; or the frames.
+        chunks one after another, the last repeated where a song has fewer than `k`; the frames; or
+        a mask that is true for them.
     strategy : {"attention", "middle", "random", "energy"}, default="attention"
         How chunks are chosen. The last three are untrained baselines that need no labels: chunks
         nearest to the middle of the song; random ones, always the same for the same song; or those
         with the largest mean square of the frames, each feature in units of its mean square in
         `fit`.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes or tags in the loss; "balanced" makes them inversely proportional to
+        their frequency, and a dict leaves those that it does not name at 1.
     dropout : float, default=0.0
         Share of the attention-pooled features that is dropped before the classifier in training.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
@@ -90,15 +121,15 @@ class ChunkSelector(
     frame_mean_, frame_scale_ : ndarray of shape (n_features_in_,)
         Mean and standard deviation of the training frames, which standardise the network's input.
     classes_ : ndarray of shape (n_classes,)
-        Classes, or column numbers of indicators or distributions. This and what follows is defined
-        for ``strategy="attention"`` alone.
+        Classes, or the columns of indicators or distributions: their names in a DataFrame, else
+        their numbers. This and what follows is defined for ``strategy="attention"`` alone.
     network_ : torch.nn.Module
         The trained network, on the CPU.
     loss_curve_ : list of float
         Mean loss of each epoch.
     n_epochs_ : int
         Epochs run.
-    device_ : torch.device
+    device_ : str
         Where it was trained.
 
     See Also
@@ -107,9 +138,10 @@ class ChunkSelector(
 
     Notes
     -----
-    `n_chunks`, `k`, `aggregate` and `device` may be changed after `fit` by `set_params`, and a
-    selector fitted with attention may be switched to another `strategy`. With ``k = n_chunks`` and
-    ``aggregate="mean"`` a song becomes the mean of all its frames.
+    `n_chunks`, `k`, `chunk_duration`, `chunk_score`, `aggregate` and `device` may be changed after
+    `fit` by `set_params`, and a selector fitted with attention may be switched to another
+    `strategy`. Songs are taken in blocks, so that a memory map of any length passes. With
+    ``k = n_chunks`` and ``aggregate="mean"`` a song becomes the mean of all its frames.
 
     Attention is where the network looks, and once it is sure of every label it need not look at the
     emotion: a class can be told by the absence of the others, a passage from memory. To keep memory
@@ -142,13 +174,20 @@ class ChunkSelector(
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "n_chunks": [Interval(Integral, 1, None, closed="left")],
+        "n_chunks": [Interval(Integral, 1, None, closed="left"), None],
         "k": [Interval(Integral, 1, None, closed="left")],
+        "chunk_duration": [Interval(Real, 0, None, closed="neither"), None],
+        "frame_duration": [Interval(Real, 0, None, closed="neither")],
         "frames_per_step": [Interval(Integral, 1, None, closed="left")],
-        "cell": [StrOptions({"lstm"})],
+        "cell": [StrOptions({"lstm", "peephole"})],
+        "peepholes": [StrOptions({"diagonal", "full"})],
+        "head": [StrOptions({"pooled", "per_step"})],
+        "position": ["boolean"],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "aggregate": [StrOptions({"mean", "concat", "frames"})],
+        "chunk_score": [StrOptions({"max", "mean"})],
+        "aggregate": [StrOptions({"mean", "concat", "frames", "mask"})],
         "strategy": [StrOptions({"attention", "middle", "random", "energy"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "optimizer": [StrOptions({"adam", "adamw", "rmsprop", "sgd"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -163,14 +202,21 @@ class ChunkSelector(
 
     def __init__(
         self,
-        n_chunks: int = 3,
+        n_chunks: int | None = 3,
         k: int = 1,
         *,
+        chunk_duration: float | None = None,
+        frame_duration: float = 1.0,
         frames_per_step: int = 3,
         cell: str = "lstm",
+        peepholes: str = "diagonal",
+        head: str = "pooled",
+        position: bool = False,
         hidden_size: int = 128,
+        chunk_score: str = "max",
         aggregate: str = "mean",
         strategy: str = "attention",
+        class_weight: Any = None,
         dropout: float = 0.0,
         optimizer: str = "adam",
         learning_rate: float = 1e-3,
@@ -182,11 +228,18 @@ class ChunkSelector(
     ):
         self.n_chunks = n_chunks
         self.k = k
+        self.chunk_duration = chunk_duration
+        self.frame_duration = frame_duration
         self.frames_per_step = frames_per_step
         self.cell = cell
+        self.peepholes = peepholes
+        self.head = head
+        self.position = position
         self.hidden_size = hidden_size
+        self.chunk_score = chunk_score
         self.aggregate = aggregate
         self.strategy = strategy
+        self.class_weight = class_weight
         self.dropout = dropout
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -222,8 +275,9 @@ class ChunkSelector(
             If `X` is no container of sequences.
         ValueError
             If a song is empty, has another width or holds NaN or infinity; if labels are needed and
-            absent, given twice, missing, continuous or all equal; if ``k > n_chunks``; if training
-            diverges in its first epoch.
+            absent, given twice, missing, continuous or all equal; if ``k > n_chunks``, or
+            `n_chunks` and `chunk_duration` are both set or both None; if training diverges in its
+            first epoch.
 
         Warns
         -----
@@ -234,7 +288,7 @@ class ChunkSelector(
         name = type(self).__name__
         for attribute in self._emotion_attributes:
             self.__dict__.pop(attribute, None)
-        songs = self._check_songs(X, reset=True)
+        songs = self._check_training_songs(X)
         rng = rng_from(self.random_state)
         self._seed = int(rng.integers(2**32))
         self.frame_mean_, self.frame_scale_ = frame_moments(songs)
@@ -276,9 +330,9 @@ class ChunkSelector(
         Returns
         -------
         Z : ndarray of shape (n, n_features) or (n, k * n_features), list of n ndarrays, or Views
-            Means, means one after another, or frames, as `aggregate` says; float32 for float32
-            songs, else float64. For a `Views` a `Views`, with this as its first view and the others
-            as they were.
+            Means, means one after another, frames or masks, as `aggregate` says; float32 for
+            float32 songs, else float64. For a `Views` a `Views`, with this as its first view and
+            the others as they were.
 
         Raises
         ------
@@ -287,12 +341,12 @@ class ChunkSelector(
         """
         check_is_fitted(self)
         if not isinstance(X, Views):
-            return self._aggregate(self._check_songs(X), X)
+            return self._aggregate(X, X)
         first, *others = X
         if first is None:
             self._check_fitted_views(X)
         else:
-            first = self._aggregate(self._check_songs(X), first)
+            first = self._aggregate(X, first)
         return X._replace([first, *others])
 
     def select(self, X: Any) -> list[Selection]:
@@ -308,9 +362,67 @@ class ChunkSelector(
         selections : list of n Selection
             Named tuples of arrays with one entry per chosen chunk, in time order: `chunks`, its
             number; `starts` and `stops`, its frames ``song[start:stop]``; `scores`, by which it was
-            chosen, comparable within a song.
+            chosen, comparable within a song; `seconds` (n_chosen, 2), where it begins and ends.
         """
-        return self._select(self._check_songs(X))
+        check_is_fitted(self)
+        self._check_choice()
+        return [one for songs in self._blocks(X) for one in self._select(songs)]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted selector to one file, which executes nothing when it is read.
+
+        It carries the names of the emotions, the standardisation of the frames and all parameters,
+        `frame_duration` among them.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file, in the safetensors format.
+
+        Returns
+        -------
+        None
+
+        Raises
+        ------
+        TypeError
+            If a parameter or a label is neither a number nor a string; pickle keeps everything.
+        """
+        check_savable(self, path)
+        attributes = attributes_of(self)
+        if "network_" in attributes:
+            attributes["network_"] = attributes["network_"].state_dict()
+        write_estimator(self, path, attributes)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the selector that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file.
+
+        Returns
+        -------
+        selector : ChunkSelector
+            The fitted selector.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or holds something else.
+        """
+        tree = read_estimator(cls, path)
+        with rebuilding(cls, path):
+            selector, attributes = cls(**tree["params"]), tree["attributes"]
+            weights = attributes.pop("network_", None)
+            set_attributes(selector, attributes)
+            if weights is not None:
+                network = selector._new_network(len(selector.classes_))
+                network.load_state_dict(weights)
+                selector.network_ = network.eval()
+        return selector
 
     @property
     def _n_features_out(self) -> int:
@@ -327,26 +439,38 @@ class ChunkSelector(
 
     def _check_choice(self) -> None:
         self._validate_params()  # `set_params` may have come after `fit`
-        if self.k > self.n_chunks:
+        if (self.n_chunks is None) == (self.chunk_duration is None):
+            raise ValueError(
+                f"{type(self).__name__}: `n_chunks`={self.n_chunks} and "
+                f"`chunk_duration`={self.chunk_duration}; set one of them, and the other to None."
+            )
+        if self.n_chunks is not None and self.k > self.n_chunks:
             raise ValueError(
                 f"{type(self).__name__}: `k`={self.k} chunks cannot be chosen of "
                 f"`n_chunks`={self.n_chunks}; lower `k` or raise `n_chunks`."
             )
 
     def _select(self, songs: list[np.ndarray]) -> list[Selection]:
-        self._check_choice()
         attentive = self.strategy == "attention"
         step_scores = self._emotions(songs).scores if attentive else None
         selections = []
         for i, song in enumerate(songs):
-            in_steps = chunk_borders(-(-len(song) // self.frames_per_step), self.n_chunks)
-            in_frames = np.minimum(in_steps * self.frames_per_step, len(song))
+            borders = self._borders(song)
+            in_frames = np.minimum(borders * self.frames_per_step, len(song))
             if step_scores is not None:
-                scores = np.maximum.reduceat(step_scores[i], in_steps[:-1])
+                scores = chunk_scores(step_scores[i], borders, self.chunk_score)
             else:
                 scores = self._untrained_scores(song, in_frames)
-            selections.append(best_chunks(scores, in_frames, self.k))
+            selections.append(best_chunks(scores, in_frames, self.k, self.frame_duration))
         return selections
+
+    def _borders(self, song: np.ndarray) -> np.ndarray:
+        """Return the borders of a song's chunks, in steps."""
+        n_chunks = self.n_chunks
+        if n_chunks is None:
+            assert self.chunk_duration is not None
+            n_chunks = n_chunks_of(len(song), self.frame_duration, self.chunk_duration)
+        return chunk_borders(-(-len(song) // self.frames_per_step), n_chunks)
 
     def _untrained_scores(self, song: np.ndarray, borders: np.ndarray) -> np.ndarray:
         if self.strategy == "middle":
@@ -355,12 +479,15 @@ class ChunkSelector(
             return random_scores(song, len(borders) - 1, self._seed)
         return energy_scores(song, borders, self.frame_mean_**2 + self.frame_scale_**2)
 
-    def _aggregate(self, songs: list[np.ndarray], original: Any) -> Any:
-        rows = [
-            aggregate_chunks(song, selection, self.aggregate, self.k)
-            for song, selection in zip(songs, self._select(songs), strict=True)
-        ]
-        if self.aggregate == "frames":
+    def _aggregate(self, X: Any, original: Any) -> Any:
+        self._check_choice()
+        rows = []
+        for songs in self._blocks(X):
+            rows += [
+                aggregate_chunks(song, selection, self.aggregate, self.k)
+                for song, selection in zip(songs, self._select(songs), strict=True)
+            ]
+        if self.aggregate in ("frames", "mask"):
             return rows
         Z = np.array(rows, dtype=songs[0].dtype)
         return self._in_container(Z, original, self.get_feature_names_out())

@@ -7,17 +7,42 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from skcca.nn import attention as attention_module
-from skcca.nn.attention import AttentionBiLSTM, SongBatches, emotion_loss, infer, pad_batch
+from skcca.nn.attention import (
+    AttentionBiLSTM,
+    SongBatches,
+    emotion_loss,
+    infer,
+    pad_batch,
+    position_code,
+)
 from skcca.nn.training import seeded
 
 CPU = torch.device("cpu")
 HIDDEN = 6
+VARIANTS = {
+    "default": {},
+    "peephole": {"cell": "peephole"},
+    "full peepholes": {"cell": "peephole", "peepholes": "full"},
+    "per step": {"head": "per_step"},
+    "per step, tags": {"head": "per_step", "multilabel": True},
+    "position": {"position": True},
+    "all": {"cell": "peephole", "head": "per_step", "position": True},
+}
+
+
+def build(**settings):
+    with seeded(0, CPU):
+        return AttentionBiLSTM(n_features=4, n_outputs=3, hidden_size=HIDDEN, **settings).eval()
 
 
 @pytest.fixture
 def network():
-    with seeded(0, CPU):
-        return AttentionBiLSTM(n_features=4, n_outputs=3, hidden_size=HIDDEN).eval()
+    return build()
+
+
+@pytest.fixture(params=VARIANTS.values(), ids=VARIANTS)
+def any_network(request):
+    return build(**request.param)
 
 
 @pytest.fixture
@@ -53,8 +78,8 @@ def test_scores_and_attention_follow_equations_6_and_7(network, songs):
     beta = network.mix.bias.detach().double().numpy()
     H, b = (p.detach().double().numpy() for p in (network.head.weight, network.head.bias))
     for i, song in enumerate(songs):
-        h_f = lstm_by_loop(network.forwards, song)
-        h_b = lstm_by_loop(network.backwards, song[::-1])[::-1]
+        h_f = lstm_by_loop(network.recurrence.forwards, song)
+        h_b = lstm_by_loop(network.recurrence.backwards, song[::-1])[::-1]
         u = np.array(
             [w @ np.tanh(W_f @ hf + W_b @ hb + beta) for hf, hb in zip(h_f, h_b, strict=True)]
         )
@@ -72,7 +97,10 @@ def test_scores_and_attention_follow_equations_6_and_7(network, songs):
 def test_states_equal_a_packed_bidirectional_lstm(network, songs):
     packed = nn.LSTM(4, HIDDEN, batch_first=True, bidirectional=True)
     weights = {}
-    for suffix, layer in (("", network.forwards), ("_reverse", network.backwards)):
+    for suffix, layer in (
+        ("", network.recurrence.forwards),
+        ("_reverse", network.recurrence.backwards),
+    ):
         weights |= {name + suffix: value for name, value in layer.state_dict().items()}
     packed.load_state_dict(weights)
     steps, lengths = pad_batch(songs, CPU)
@@ -86,14 +114,14 @@ def test_states_equal_a_packed_bidirectional_lstm(network, songs):
 
 
 @pytest.mark.parametrize("length", range(1, 13))
-def test_padding_never_changes_a_score(network, length):
+def test_padding_never_changes_a_score(any_network, length):
     rng = np.random.default_rng(length)
     song = rng.normal(size=(length, 4)).astype(np.float32)
     padded = np.concatenate([song, 100 * rng.normal(size=(12 - length, 4)).astype(np.float32)])
     batch = torch.from_numpy(np.stack([padded, rng.normal(size=(12, 4)).astype(np.float32)]))
     with torch.no_grad():
-        alone = network(torch.from_numpy(song)[None], torch.tensor([length]))
-        beside = network(batch, torch.tensor([length, 12]))
+        alone = any_network(torch.from_numpy(song)[None], torch.tensor([length]))
+        beside = any_network(batch, torch.tensor([length, 12]))
     assert torch.equal(beside.attention[0, length:], torch.zeros(12 - length))
     for name in ("scores", "attention"):
         expected, got = getattr(alone, name)[0], getattr(beside, name)[0, :length]
@@ -101,27 +129,136 @@ def test_padding_never_changes_a_score(network, length):
     torch.testing.assert_close(beside.logits[0], alone.logits[0], atol=1e-6, rtol=0)
 
 
-def test_padding_never_changes_a_gradient(network, songs):
+def test_padding_never_changes_a_gradient(any_network, songs):
     loss = nn.CrossEntropyLoss(reduction="sum")
     targets = torch.arange(len(songs)) % 3
 
     def gradient(batches):
-        network.zero_grad()
+        any_network.zero_grad()
         for batch in batches:
             loss(
-                network(*pad_batch([songs[i] for i in batch], CPU)).logits, targets[batch]
+                any_network(*pad_batch([songs[i] for i in batch], CPU)).logits, targets[batch]
             ).backward()
-        return torch.cat([p.grad.flatten() for p in network.parameters()])
+        return torch.cat([p.grad.flatten() for p in any_network.parameters()])
 
     together, apart = gradient([list(range(6))]), gradient([[i] for i in range(6)])
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
 
 
-def test_attention_is_a_distribution_over_real_steps(network, songs):
-    for theta, song in zip(infer(network, songs, CPU).attention, songs, strict=True):
+def test_attention_is_a_distribution_over_real_steps(any_network, songs):
+    for theta, song in zip(infer(any_network, songs, CPU).attention, songs, strict=True):
         assert theta.shape == (len(song),)
         assert (theta >= 0).all()
         assert theta.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_batch_of_one_step_has_all_attention_on_it(any_network):
+    with torch.no_grad():
+        said = any_network(torch.ones(1, 1, 4), torch.tensor([1]))
+    assert said.attention.tolist() == [[1.0]]
+    assert torch.isfinite(said.logits).all()
+
+
+def test_peephole_states_of_ragged_songs_are_those_of_each_song(songs):
+    network = build(cell="peephole").double()
+    steps, lengths = pad_batch(songs, CPU)
+    together = network.states(steps.double(), lengths)
+    for i, song in enumerate(songs):
+        x = torch.from_numpy(song[None].astype(np.float64))
+        ahead, behind = network.recurrence(x, x.flip(1))
+        alone = ahead, behind.flip(1)
+        for whole, part in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[i : i + 1, : len(song)], part, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_the_per_step_head_averages_probabilities(songs, multilabel):
+    network = build(head="per_step", multilabel=multilabel)
+    said = infer(network, songs, CPU)
+    H, b = (p.detach().double().numpy() for p in (network.head.weight, network.head.bias))
+    steps, lengths = pad_batch(songs, CPU)
+    with torch.no_grad():
+        states = torch.cat(network.states(steps, lengths), dim=2).double().numpy()
+    for i, (song, theta) in enumerate(zip(songs, said.attention, strict=True)):
+        z = states[i, : len(song)] @ H.T + b
+        if multilabel:
+            p, found = theta @ sigmoid(z), sigmoid(said.logits[i])
+        else:
+            odds = np.exp(z)
+            p, found = theta @ (odds / odds.sum(axis=1, keepdims=True)), np.exp(said.logits[i])
+        np.testing.assert_allclose(found, p, atol=1e-6)  # float32
+        np.testing.assert_allclose(said.pooled[i], theta @ states[i, : len(song)], atol=1e-6)
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_the_per_step_head_is_finite_however_sure_it_is(songs, multilabel):
+    network = build(head="per_step", multilabel=multilabel)
+    with torch.no_grad():
+        network.head.weight *= 1e4
+        network.weight.weight *= 1e3
+    logits = network(*pad_batch(songs, CPU)).logits
+    assert logits.abs().max() > 100  # beyond what probabilities in float32 can tell
+    targets = torch.eye(3).repeat(2, 1)
+    emotion_loss(logits, targets, multilabel=multilabel).backward()
+    assert torch.isfinite(logits).all()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("head", ["pooled", "per_step"])
+def test_dropout_takes_all_that_the_classifier_sees_and_nothing_else(songs, head):
+    network, without = build(head=head, dropout=1.0), build(head=head)
+    network.dropout.train()
+    batch = pad_batch(songs, CPU)
+    with torch.no_grad():
+        said, expected = network(*batch), without(*batch)
+    torch.testing.assert_close(said[:3], expected[:3], atol=0, rtol=0)
+    assert not torch.allclose(expected.logits[0], expected.logits[1])
+    bias = network.head.bias if head == "pooled" else torch.log_softmax(network.head.bias, dim=0)
+    torch.testing.assert_close(said.logits, bias.expand(6, 3), atol=1e-6, rtol=0)
+
+
+def test_position_is_a_code_added_to_the_steps(songs):
+    settings = {"cell": "peephole", "head": "per_step"}
+    told, untold = build(position=True, **settings), build(**settings)
+    coded = [song + position_code(*song.shape).numpy() for song in songs]
+    for found, expected in zip(infer(told, songs, CPU), infer(untold, coded, CPU), strict=True):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_features", [1, 4, 5])
+def test_position_code_is_made_of_waves(n_features):
+    code = position_code(30, n_features).numpy()
+    for t in range(30):
+        for j in range(0, n_features, 2):
+            angle = t / 10_000 ** (j / n_features)
+            expected = [np.sin(angle), np.cos(angle)][: n_features - j]
+            np.testing.assert_allclose(code[t, j : j + 2], expected, atol=1e-5)
+
+
+def test_position_tells_equal_steps_apart():
+    songs = [np.ones((9, 4), dtype=np.float32)]
+    inner = slice(3, 6)  # where the ends are nearly forgotten
+    spread = [np.ptp(infer(build(position=p), songs, CPU).scores[0][inner]) for p in (False, True)]
+    assert spread[1] > 10 * spread[0]
+
+
+def test_cell_and_peepholes_choose_the_recurrence():
+    shapes = {
+        ("lstm", "full"): None,
+        ("peephole", "diagonal"): (2, 1, 3, HIDDEN),
+        ("peephole", "full"): (2, 3 * HIDDEN, HIDDEN),
+    }
+    for (cell, peepholes), shape in shapes.items():
+        seen = getattr(build(cell=cell, peepholes=peepholes).recurrence, "weight_c", None)
+        assert (None if seen is None else tuple(seen.shape)) == shape
+
+
+def test_unknown_heads_and_cells_are_refused():
+    with pytest.raises(ValueError, match=r"`head` must be 'pooled' or 'per_step'; got 'mean'"):
+        build(head="mean")
+    with pytest.raises(ValueError, match=r"`cell` must be 'lstm' or 'peephole'; got 'gru'"):
+        build(cell="gru")
 
 
 def test_training_cuts_memory_into_pieces(network, songs, monkeypatch):
@@ -148,7 +285,7 @@ def test_every_other_training_batch_is_cut_and_inference_never(network):
 
 
 def test_memory_is_short_and_attention_uneven_at_the_start(network):
-    for layer in (network.forwards, network.backwards):
+    for layer in (network.recurrence.forwards, network.recurrence.backwards):
         forget = (layer.bias_ih_l0 + layer.bias_hh_l0)[HIDDEN : 2 * HIDDEN]
         assert (torch.sigmoid(forget) < 0.1).all()
     assert network.weight.weight.norm() > 2
@@ -227,3 +364,42 @@ def test_losses_by_hand():
     multi = emotion_loss(logits, torch.tensor(tags, dtype=torch.float32), multilabel=True)
     expected = -(tags * np.log(sigmoid(z)) + (1 - tags) * np.log(sigmoid(-z))).mean()
     assert float(multi) == pytest.approx(expected, abs=1e-6)
+
+
+def test_class_weights_agree_with_torch():
+    logits = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3)))
+    codes, w = torch.tensor([0, 2, 1, 2, 2]), torch.tensor([0.2, 3.0, 1.0], dtype=torch.float64)
+    expected = nn.functional.cross_entropy(logits, codes, weight=w)
+    for targets in (codes, torch.eye(3)[codes]):  # a distribution may be sure
+        for weight in (w, w.numpy()):
+            found = emotion_loss(logits, targets, multilabel=False, class_weight=weight)
+            torch.testing.assert_close(found, expected)
+
+
+def test_weighted_losses_by_hand():
+    logits, w = torch.tensor([[1.0, -1.0, 0.5], [0.0, 2.0, -0.5]]), np.array([0.5, 2.0, 1.0])
+    z = logits.double().numpy()
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    q = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0]])
+    tags = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    entropy = -(tags * np.log(sigmoid(z)) + (1 - tags) * np.log(sigmoid(-z)))
+    for multilabel, targets, expected in (
+        (False, q, -(w * q * log_p).sum() / (w * q).sum()),
+        (True, tags, (w * entropy).sum() / (2 * w.sum())),
+    ):
+        targets = torch.tensor(targets, dtype=torch.float32)
+        loss = emotion_loss(logits, targets, multilabel=multilabel, class_weight=w)
+        assert loss.dtype == logits.dtype
+        assert float(loss) == pytest.approx(expected, abs=1e-6)
+        even = emotion_loss(logits, targets, multilabel=multilabel, class_weight=np.ones(3))
+        plain = emotion_loss(logits, targets, multilabel=multilabel)
+        assert float(even) == pytest.approx(float(plain), abs=1e-6)
+
+
+def test_a_batch_without_weight_has_no_loss():
+    logits = torch.tensor([[1.0, -1.0, 0.5], [0.0, 2.0, -0.5]], requires_grad=True)
+    weight = np.array([0.0, 1.0, 1.0])
+    loss = emotion_loss(logits, torch.tensor([0, 0]), multilabel=False, class_weight=weight)
+    loss.backward()
+    assert loss == 0
+    assert (logits.grad == 0).all()

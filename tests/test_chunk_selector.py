@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.class_weight import compute_class_weight
 from songs import CLASSES, LABELS, MEANS, N_FEATURES, SONGS, VISUAL, make_songs, padded, small
 
-from skcca import ChunkSelector, Views
+from skcca import DCCA, ChunkSelector, Views
+from skcca._emotion import class_weights, emotion_targets
 from skcca.nn.optimizers import OPTIMIZERS
+from skcca.nn.storage import save_tree
 
 
 @pytest.fixture(scope="module")
@@ -368,3 +371,167 @@ def test_a_diverging_fit_warns_or_raises_and_stays_finite():
     assert np.isfinite(selector.transform(SONGS)).all()
     with pytest.raises(ValueError, match="ChunkSelector: training diverged in epoch 1"):
         small(learning_rate=1e30, optimizer="sgd", batch_size=16).fit(SONGS, LABELS)
+
+
+# What the network may be, and what chunks may be
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cell": "peephole"},
+        {"cell": "peephole", "peepholes": "full"},
+        {"head": "per_step"},
+        {"position": True},
+        {"class_weight": {"calm": 5.0}},
+    ],
+    ids=str,
+)
+def test_every_network_is_trained_and_reads_ragged_songs(options):
+    selector = small(**options).fit(SONGS, LABELS)
+    together, p = selector.attention(SONGS), selector.predict_proba(SONGS)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    for i in (0, 9):
+        np.testing.assert_allclose(selector.attention([SONGS[i]])[0], together[i], atol=1e-6)
+    plain = small().fit(SONGS, LABELS).predict_proba(SONGS)
+    assert not np.allclose(p, plain)
+
+
+def test_each_step_tells_tags_of_their_own():
+    tags = np.column_stack([LABELS == "calm", LABELS != "warm"]).astype(int)
+    selector = small(head="per_step", max_epochs=20, learning_rate=1e-2, batch_size=16)
+    p = selector.fit(SONGS, tags).predict_proba(SONGS)
+    assert ((p > 0) & (p < 1)).all()
+    assert p[tags == 1].mean() > p[tags == 0].mean() + 0.1
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    y = np.array(["a"] * 6 + ["b"] * 3 + ["c"])
+    found = class_weights("balanced", emotion_targets(y, None, 10, "Selector"), "Selector")
+    expected = compute_class_weight("balanced", classes=np.unique(y), y=y)
+    np.testing.assert_allclose(found, expected)
+    tags = np.array([[1, 0], [1, 0], [1, 1], [1, 0]])
+    found = class_weights("balanced", emotion_targets(tags, None, 4, "Selector"), "Selector")
+    np.testing.assert_allclose(found, [5 / 8, 5 / 2])
+    named = emotion_targets(y, None, 10, "Selector")
+    np.testing.assert_allclose(class_weights({"b": 2.5}, named, "Selector"), [1, 2.5, 1])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"sad": 1.0}, "names 'sad', which is none of the classes"),
+        ({"calm": -1.0}, "of 'calm' is -1.0; weights are finite and not negative"),
+        ({"calm": np.nan}, "of 'calm' is nan"),
+    ],
+)
+def test_weights_of_classes_are_checked(weights, message):
+    with pytest.raises(ValueError, match=message):
+        small(class_weight=weights).fit(SONGS, LABELS)
+
+
+def test_columns_of_a_frame_name_the_emotions():
+    tags = pd.DataFrame({"glad": LABELS == "warm", "loud": LABELS != "calm"}).astype(int)
+    assert small().fit(SONGS, tags).classes_.tolist() == ["glad", "loud"]
+    shares = pd.DataFrame(np.random.default_rng(0).dirichlet([1, 1, 1], 60), columns=list("abc"))
+    assert small().fit(SONGS, labels=shares).classes_.tolist() == ["a", "b", "c"]
+
+
+def test_chunks_may_be_given_in_seconds(selector):
+    selector.set_params(n_chunks=None, chunk_duration=6.0, frame_duration=0.5, k=2)
+    for song, chosen in zip(SONGS, selector.select(SONGS), strict=True):
+        n_chunks = max(1, round(len(song) * 0.5 / 6))
+        borders = np.floor(np.arange(n_chunks + 1) * -(-len(song) // 3) / n_chunks + 0.5)
+        expected = np.minimum(3 * borders, len(song)) * 0.5
+        np.testing.assert_array_equal(chosen.seconds[:, 0], expected[chosen.chunks])
+        np.testing.assert_array_equal(chosen.seconds[:, 1], expected[chosen.chunks + 1])
+    assert selector.transform(SONGS).shape == (len(SONGS), N_FEATURES)
+
+
+def test_a_song_of_any_length_has_chunks_of_the_asked_duration(selector):
+    rng = np.random.default_rng(0)
+    selector.set_params(n_chunks=None, chunk_duration=30.0)
+    for n_frames in (1, 10, 61, 1000):
+        (chosen,) = selector.select([rng.normal(size=(n_frames, N_FEATURES))])
+        length = float(np.diff(chosen.seconds[0])[0])
+        assert length == n_frames if n_frames < 45 else 25 <= length <= 36
+
+
+@pytest.mark.parametrize("given", [(3, 10.0), (None, None)])
+def test_number_and_duration_of_chunks_exclude_each_other(given):
+    options = dict(zip(("n_chunks", "chunk_duration"), given, strict=True))
+    with pytest.raises(ValueError, match="set one of them, and the other to None"):
+        small(**options).fit(SONGS, LABELS)
+
+
+def test_the_mean_of_the_steps_may_score_a_chunk(selector):
+    selector.set_params(n_chunks=2, k=2, chunk_score="mean")
+    (steps,) = selector._emotions(SONGS[:1]).scores
+    half = (len(steps) + 1) // 2
+    (chosen,) = selector.select(SONGS[:1])
+    np.testing.assert_allclose(chosen.scores, [steps[:half].mean(), steps[half:].mean()], rtol=1e-6)
+
+
+def test_a_mask_tells_the_chosen_frames(selector):
+    frames = selector.set_params(k=2, aggregate="frames").transform(SONGS)
+    masks = selector.set_params(aggregate="mask").transform(SONGS)
+    for song, mask, chosen in zip(SONGS, masks, frames, strict=True):
+        np.testing.assert_array_equal(song[mask], chosen)
+
+
+def test_other_steps_than_in_fit_are_refused(selector):
+    with pytest.raises(ValueError, match="`frames_per_step`=2 was 3 in fit"):
+        selector.set_params(frames_per_step=2).transform(SONGS)
+    selector.set_params(strategy="middle").transform(SONGS)
+
+
+def test_blocks_of_songs_change_nothing(selector, monkeypatch):
+    whole = selector.transform(SONGS), selector.predict_proba(SONGS), selector.select(SONGS)
+    monkeypatch.setattr("skcca._emotion._SONGS_AT_ONCE", 7)
+    np.testing.assert_allclose(selector.transform(SONGS), whole[0])
+    np.testing.assert_allclose(selector.predict_proba(SONGS), whole[1], atol=1e-6)
+    chunks = [chosen.chunks.tolist() for chosen in selector.select(SONGS)]
+    assert chunks == [chosen.chunks.tolist() for chosen in whole[2]]
+    assert len(selector.attention(SONGS)) == len(selector.emotion_features(SONGS)) == len(SONGS)
+
+
+# Files
+
+
+@pytest.mark.parametrize("options", [{}, {"cell": "peephole", "head": "per_step"}], ids=str)
+def test_a_saved_selector_is_the_same(tmp_path, options):
+    selector = small(**options, frame_duration=0.5).fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    selector.save(tmp_path / "selector")
+    loaded = ChunkSelector.load(tmp_path / "selector")
+    X = Views(audio=SONGS, visual=VISUAL)
+    np.testing.assert_array_equal(loaded.transform(X)["audio"], selector.transform(X)["audio"])
+    np.testing.assert_array_equal(loaded.predict_proba(X), selector.predict_proba(X))
+    assert loaded.classes_.tolist() == selector.classes_.tolist()
+    assert loaded.get_params() == selector.get_params()
+    with pytest.raises(ValueError, match="X has 3 features, but ChunkSelector is expecting 5"):
+        loaded.transform(Views(audio=[song[:, :3] for song in SONGS], visual=VISUAL))
+
+
+def test_an_untrained_selector_is_saved_too(tmp_path):
+    selector = small(strategy="energy").fit(SONGS)
+    selector.save(tmp_path / "selector")
+    loaded = ChunkSelector.load(tmp_path / "selector")
+    np.testing.assert_array_equal(loaded.transform(SONGS), selector.transform(SONGS))
+
+
+def test_files_of_something_else_are_refused(tmp_path, selector):
+    with pytest.raises(NotFittedError):
+        small().save(tmp_path / "selector")
+    with pytest.raises(ValueError, match="is a folder"):
+        selector.save(tmp_path)
+    selector.save(tmp_path / "selector")
+    with pytest.raises(ValueError, match=r"holds a ChunkSelector: ChunkSelector\.load\(path\)"):
+        DCCA.load(tmp_path / "selector")
+    whole = (tmp_path / "selector").read_bytes()
+    for damaged in (whole[:-50], b"", b"text", whole[:20]):
+        (tmp_path / "selector").write_bytes(damaged)
+        with pytest.raises(ValueError, match="is not a whole file that skcca wrote"):
+            ChunkSelector.load(tmp_path / "selector")
+    save_tree(tmp_path / "tree", {"run": 1})
+    with pytest.raises(ValueError, match="holds no estimator"):
+        ChunkSelector.load(tmp_path / "tree")

@@ -149,10 +149,10 @@ class OneFrameSongs(ChunkSelector):
         )
         self.random_state = 0
 
-    def _check_songs(self, X, *, reset=False):
+    def _songs_of(self, X):
         if not sparse.issparse(X) and not isinstance(X, Views) and np.asarray(X).ndim == 2:
             X = np.asarray(X)[:, None]
-        return super()._check_songs(X, reset=reset)
+        return super()._songs_of(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,6 +12,7 @@ from sklearn.model_selection import cross_val_score
 from skcca.datasets import (
     dequantize_features,
     load_digit_halves,
+    load_emotify,
     load_mnist,
     load_mnist_halves,
     load_multiple_features,
@@ -25,6 +26,7 @@ from skcca.datasets._files import Array, DataFile
 from skcca.datasets._quantization import quantize_features
 
 LOADERS = {
+    load_emotify: "emotify/emotify.npz",
     load_mnist: "mnist/mnist.npz",
     load_mnist_halves: "mnist/mnist.npz",
     load_multiple_features: "mfeat/mfeat.npz",
@@ -381,6 +383,18 @@ def test_noisy_mnist_shares_the_digit_alone(data_home):
     assert (own != noisy.y_test).any(axis=1).mean() > 0.9
     again = load_noisy_mnist(data_home=data_home, random_state=1)
     assert not np.array_equal(again.x_test, noisy.x_test)
+
+
+def test_emotify_has_a_minute_of_each_track_and_what_listeners_felt(data_home):
+    music = load_emotify(data_home=data_home)
+    assert {song.shape[1] for song in music.x} == {128}
+    assert max(map(len, music.x)) == 60
+    assert all(np.isfinite(song).all() and song[-1].any() for song in music.x)
+    assert music.rates.shape == (400, len(music.emotion_names)) == (400, 9)
+    assert 0 <= music.rates.min() <= music.rates.max() <= 1
+    # Up to three emotions a listener.
+    assert 1 <= music.rates.sum(axis=1).min() <= music.rates.sum(axis=1).max() <= 3 + 1e-6
+    assert sorted(set(music.genre)) == ["classical", "electronic", "pop", "rock"]
 
 
 def test_multiple_features_are_six_views_of_each_digit(data_home):

@@ -1,28 +1,12 @@
-"""Containers of songs, and the arithmetic of steps and chunks."""
-
-from fractions import Fraction
-from math import floor
+"""Containers of songs."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import sparse
 
-from skcca._sequences import (
-    Selection,
-    aggregate_chunks,
-    best_chunks,
-    check_sequences,
-    chunk_borders,
-    energy_scores,
-    frame_moments,
-    max_pooled_steps,
-    middle_scores,
-    random_scores,
-)
+from skcca._sequences import check_sequences, frame_moments, sequence_blocks
 
 LENGTHS = (5, 2, 7)
 
@@ -156,59 +140,6 @@ def test_another_width_than_at_fit_raises(songs):
         check(songs, n_features=5)
 
 
-@given(st.integers(1, 60), st.integers(1, 5))
-def test_steps_are_maxima_over_frames(n_frames, frames_per_step):
-    song = np.random.default_rng(n_frames).normal(size=(n_frames, 2))
-    starts = range(0, n_frames, frames_per_step)
-    expected = [song[t : t + frames_per_step].max(axis=0) for t in starts]
-    np.testing.assert_array_equal(max_pooled_steps(song, frames_per_step), expected)
-
-
-@given(st.integers(1, 500), st.integers(1, 40))
-def test_borders_are_rounded_and_chunks_never_empty(n_steps, n_chunks):
-    borders = chunk_borders(n_steps, n_chunks)
-    c = min(n_chunks, n_steps)
-    exact = [floor(Fraction(j * n_steps, c) + Fraction(1, 2)) for j in range(c + 1)]
-    assert borders.tolist() == exact
-    lengths = np.diff(borders)
-    assert lengths.min() >= 1
-    assert lengths.max() - lengths.min() <= 1
-
-
-def test_the_papers_chunks():
-    assert [set(np.diff(chunk_borders(72, c))) for c in (3, 6, 9)] == [{24}, {12}, {8}]
-
-
-def test_best_chunks_stand_in_time_order_and_ties_go_to_the_earlier():
-    borders = np.array([0, 3, 6, 9, 11])
-    chosen = best_chunks(np.array([0.5, 2.0, 0.5, 3.0]), borders, 3)
-    assert [part.tolist() for part in chosen] == [[0, 1, 3], [0, 3, 9], [3, 6, 11], [0.5, 2, 3]]
-    assert best_chunks(np.array([0.5, 2.0, 0.5, 3.0]), borders, 9).chunks.tolist() == [0, 1, 2, 3]
-
-
-def test_middle_scores_fall_towards_both_ends():
-    np.testing.assert_array_equal(middle_scores(3), [-1, 0, -1])
-    np.testing.assert_array_equal(middle_scores(4), [-1.5, -0.5, -0.5, -1.5])
-
-
-def test_random_scores_depend_on_song_and_seed_alone(songs):
-    scores = random_scores(songs[0], 3, seed=1)
-    np.testing.assert_array_equal(scores, random_scores(songs[0].copy(order="F"), 3, seed=1))
-    assert not np.array_equal(scores, random_scores(songs[0], 3, seed=2))
-    assert not np.array_equal(scores, random_scores(songs[0] + 1, 3, seed=1))
-
-
-def test_energy_is_the_mean_square_of_a_chunk_and_has_no_unit(songs):
-    borders, mean_square = np.array([0, 2, 5]), np.array([1.0, 2.0, 4.0])
-    scores = energy_scores(songs[0], borders, mean_square)
-    relative = songs[0] ** 2 / mean_square
-    np.testing.assert_allclose(scores, [relative[:2].mean(), relative[2:].mean()])
-    unit = np.array([1e3, 1.0, 1e-3])
-    np.testing.assert_allclose(
-        energy_scores(songs[0] * unit, borders, mean_square * unit**2), scores
-    )
-
-
 def test_frame_moments_are_those_of_all_frames(songs):
     mean, scale = frame_moments(songs)
     np.testing.assert_allclose(mean, np.concatenate(songs).mean(axis=0))
@@ -228,13 +159,33 @@ def test_moments_of_float32_frames_are_exact():
     assert scale == pytest.approx(0.5, rel=1e-9)
 
 
-def test_aggregates_of_chosen_chunks(songs):
-    song = songs[2]
-    chosen = Selection(np.array([0, 2]), np.array([0, 4]), np.array([3, 7]), np.zeros(2))
-    frames = aggregate_chunks(song, chosen, "frames", 2)
-    np.testing.assert_array_equal(frames, song[[0, 1, 2, 4, 5, 6]])
-    assert not np.shares_memory(frames, song)
-    np.testing.assert_allclose(aggregate_chunks(song, chosen, "mean", 2), frames.mean(axis=0))
-    first, last = song[:3].mean(axis=0), song[4:].mean(axis=0)
-    concatenated = aggregate_chunks(song, chosen, "concat", 4)
-    np.testing.assert_allclose(concatenated, np.concatenate([first, last, last, last]))
+@pytest.mark.parametrize("features", [1e160, -1e200])
+def test_frames_whose_squares_overflow_are_refused(songs, features):
+    songs[1][0, 2] = features
+    with pytest.raises(ValueError, match=r"Feature 2 of `X` spreads over more than 1e\+150"):
+        frame_moments(songs)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, None])
+@pytest.mark.parametrize("convert", [list, padded, objects])
+def test_blocks_make_up_the_whole(songs, convert, size):
+    blocks = list(sequence_blocks(convert(songs), size, caller="Selector"))
+    assert [len(block) for block in blocks[:-1]] == [size] * (len(blocks) - 1)
+    found = [song for block in blocks for song in block]
+    for one, song in zip(found, songs, strict=True):
+        np.testing.assert_array_equal(one, song)
+
+
+def test_blocks_agree_on_precision_and_know_the_place_of_a_song(songs):
+    songs[0] = songs[0].astype(np.float32)
+    blocks = sequence_blocks(songs, 1, caller="Selector")
+    assert [block[0].dtype for block in blocks] == [np.float64] * 3
+    with pytest.raises(ValueError, match="sequence 2 of `X` has 1 features but sequence 0 has 3"):
+        list(sequence_blocks([*songs[:2], songs[2][:, :1]], 2, caller="Selector"))
+
+
+def test_blocks_are_read_when_they_are_needed(songs):
+    blocks = sequence_blocks([songs[0], None], 1, caller="Selector")
+    np.testing.assert_array_equal(next(blocks)[0], songs[0])
+    with pytest.raises(ValueError, match="sequence 1"):
+        next(blocks)

@@ -6,6 +6,7 @@ Loaders read local files and never the network. Views are called ``x`` and ``y``
 """
 
 from ._digits import load_digit_halves, load_mnist, load_mnist_halves
+from ._emotify import load_emotify
 from ._multiple_features import load_multiple_features
 from ._music_videos import make_music_videos
 from ._noisy_mnist import load_noisy_mnist
@@ -17,6 +18,7 @@ from ._wikipedia import load_wikipedia
 __all__ = [
     "dequantize_features",
     "load_digit_halves",
+    "load_emotify",
     "load_mnist",
     "load_mnist_halves",
     "load_multiple_features",

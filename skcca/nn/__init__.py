@@ -5,6 +5,7 @@ A torch user needs no estimator: `cca_loss` is a loss of two batches of outputs,
 """
 
 from skcca.nn.attention import AttentionBiLSTM
+from skcca.nn.attention_tower import AttentionTower
 from skcca.nn.losses import as_torch_pairs, cca_loss, ey_loss, singular_values, soft_hgr_loss
 from skcca.nn.pairwise import contrastive_loss, ranking_loss
 from skcca.nn.step import Batch, Reconstruction, TwoViewStep
@@ -14,6 +15,7 @@ from skcca.nn.training import by_backward, resolve_device, seeded, train
 __all__ = [
     "MLP",
     "AttentionBiLSTM",
+    "AttentionTower",
     "Batch",
     "Reconstruction",
     "TwoViewStep",

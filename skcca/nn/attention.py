@@ -1,8 +1,23 @@
-"""The emotion network: a bidirectional LSTM whose attention tells where a song's emotion is.
+"""The emotion network: a bidirectional recurrence whose attention tells where a song's emotion is.
+
+::
+
+    u_t    = w^T tanh(W_f h^f_t + W_b h^b_t + beta)        (Eq. 6)
+    theta  = softmax(u) over the real steps                (Eq. 7)
+    logits = H sum_t theta_t [h^f_t, h^b_t] + b            (head="pooled")
+
+with the states h of `cells`. Told at each step [1]_, z_t = H [h^f_t, h^b_t] + b (head="per_step"),
+what is averaged are probabilities, so that a step of no attention has no say however sure it is::
+
+    p = sum_t theta_t softmax(z_t),    logits = log p               (one class a song)
+    p = sum_t theta_t sigmoid(z_t),    logits = log p - log(1 - p)  (tags)
 
 Guarantees: a padded step never changes the score of a real one, attention is zero on padding and
 sums to one over the real steps, and inference holds a bounded number of padded steps in memory
 however many songs there are.
+
+.. [1] Y.-S. Huang, S.-Y. Chou, Y.-H. Yang, "Music thumbnailing via neural attention modeling of
+   music emotion", APSIPA ASC 2017. :doi:`10.1109/APSIPA.2017.8282049`
 """
 
 from __future__ import annotations
@@ -16,10 +31,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-# Recurrent layers: layer(n_features, hidden_size, batch_first=True) returns (hidden states, ...).
-CELLS = {"lstm": nn.LSTM}
+from skcca.nn.cells import bi_recurrence
 
-# Padded steps in one inference batch: about 100 MB with 128 features and 128 units.
+# Padded steps in one inference batch: 100 to 200 MB with 128 features and 128 units.
 _STEPS_AT_ONCE = 16_384
 
 
@@ -33,13 +47,7 @@ class Emotion(NamedTuple):
 
 
 class AttentionBiLSTM(nn.Module):
-    """Classify sequences by attention over the states of a bidirectional LSTM.
-
-    ::
-
-        u_t   = w^T tanh(W_f h^f_t + W_b h^b_t + beta)        (Eq. 6)
-        theta = softmax(u) over the real steps                (Eq. 7)
-        logits = H sum_t theta_t [h^f_t, h^b_t] + b
+    """Classify sequences by attention over the states of a bidirectional LSTM (Eqs. 6 and 7).
 
     Parameters
     ----------
@@ -49,10 +57,29 @@ class AttentionBiLSTM(nn.Module):
         Number of classes or tags.
     hidden_size : int, default=128
         Units of each direction, and of the hidden layer of Eq. 6.
-    cell : {"lstm"}, default="lstm"
-        Recurrent layer, a key of ``CELLS``.
+    cell : {"lstm", "peephole"}, default="lstm"
+        The usual LSTM, or the paper's, whose gates also see the memory (Eqs. 1 to 5).
+    peepholes : {"diagonal", "full"}, default="diagonal"
+        With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all.
+    head : {"pooled", "per_step"}, default="pooled"
+        Whether the classifier sees the states averaged by attention, or sees each step, and its
+        probabilities are averaged.
+    multilabel : bool, default=False
+        With ``head="per_step"``, whether outputs are tags that may occur together (sigmoid), not
+        classes (softmax).
+    position : bool, default=False
+        Whether `position_code` is added to the steps.
     dropout : float, default=0.0
-        Share of the pooled features that is dropped before the classifier while training.
+        Share of what the classifier sees that is dropped while training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcca.nn import AttentionBiLSTM
+    >>> network = AttentionBiLSTM(n_features=4, n_outputs=3, hidden_size=8).eval()
+    >>> said = network(torch.zeros(2, 5, 4), lengths=torch.tensor([5, 2]))
+    >>> said.attention.shape, said.logits.shape
+    (torch.Size([2, 5]), torch.Size([2, 3]))
     """
 
     def __init__(
@@ -62,26 +89,25 @@ class AttentionBiLSTM(nn.Module):
         hidden_size: int = 128,
         cell: str = "lstm",
         dropout: float = 0.0,
+        *,
+        peepholes: str = "diagonal",
+        head: str = "pooled",
+        multilabel: bool = False,
+        position: bool = False,
     ):
         super().__init__()
-        # One layer a direction, the second fed with reversed songs, instead of packed sequences:
-        # the states are the same, and a ragged batch trains three times faster on a CPU.
-        self.forwards = CELLS[cell](n_features, hidden_size, batch_first=True)
-        self.backwards = CELLS[cell](n_features, hidden_size, batch_first=True)
+        if head not in ("pooled", "per_step"):
+            raise ValueError(f"`head` must be 'pooled' or 'per_step'; got {head!r}.")
+        self.n_features, self.position = n_features, position
+        self.per_step, self.multilabel = head == "per_step", multilabel
+        self.recurrence = bi_recurrence(cell, n_features, hidden_size, peepholes=peepholes)
         self.mix = nn.Linear(2 * hidden_size, hidden_size)  # [W_f, W_b] and beta
         self.weight = nn.Linear(hidden_size, 1, bias=False)  # w; softmax would cancel a bias
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * hidden_size, n_outputs)
-        self._start_local()
-
-    @torch.no_grad()
-    def _start_local(self) -> None:
-        """Begin with a short memory and uneven attention."""
-        n_units = self.weight.in_features
-        for layer in (self.forwards, self.backwards):
-            gates = layer.get_parameter("bias_ih_l0")  # input, forget, cell, output
-            gates[n_units : 2 * n_units] = -3.0
-        nn.init.normal_(self.weight.weight, std=4 / n_units**0.5)
+        self.head = nn.Linear(2 * hidden_size, n_outputs)  # H and b
+        # Begin with a short memory and uneven attention.
+        self.recurrence.set_forget_bias(-3.0)
+        nn.init.normal_(self.weight.weight, std=4 / hidden_size**0.5)
 
     def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> Emotion:
         """Return scores, attention, pooled features and logits.
@@ -93,27 +119,59 @@ class AttentionBiLSTM(nn.Module):
         lengths : Tensor of shape (B,)
             Number of real steps of each song, at least 1.
         """
+        if self.position:
+            steps = steps + position_code(steps.shape[1], self.n_features).to(steps)
+        ahead, behind = self._states_in_pieces(steps, lengths, self._piece(steps.shape[1]))
+        scores = self.weight(torch.tanh_(_of_both(self.mix, ahead, behind))).squeeze(-1)
+        time = torch.arange(steps.shape[1], device=steps.device)
+        scores = scores.masked_fill(time >= lengths[:, None], -torch.inf)
+        attention = torch.softmax(scores, dim=1)
+        pooled = torch.cat([attention[:, None] @ h for h in (ahead, behind)], dim=2)[:, 0]
+        if not self.per_step:
+            return Emotion(scores, attention, pooled, self.head(self.dropout(pooled)))
+        told = _of_both(self.head, self.dropout(ahead), self.dropout(behind))  # (B, S, n_outputs)
+        log_attention = torch.log_softmax(scores, dim=1)[..., None]
+        if self.multilabel:
+            yes, no = (
+                torch.logsumexp(log_attention + functional.logsigmoid(sign * told), dim=1)
+                for sign in (1, -1)
+            )
+            return Emotion(scores, attention, pooled, yes - no)
+        log_p = torch.logsumexp(log_attention + torch.log_softmax(told, dim=2), dim=1)
+        return Emotion(scores, attention, pooled, log_p)
+
+    def states(
+        self, steps: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return h^f and h^b of padded sequences, (B, S, hidden_size) each, in time order."""
         n_songs, n_steps, n_features = steps.shape
-        piece = self._piece(n_steps)
+        time = torch.arange(n_steps, device=steps.device)[:, None]
+        song = torch.arange(n_songs, device=steps.device)
+        # Reverses the real steps of each sequence; the modulo sends padding to padding.
+        mirror = (lengths - 1 - time) % n_steps
+        # In memory states lie step by step, so mirrored steps do too: layers need not copy them.
+        places = (song * n_steps + mirror).flatten()
+        mirrored = steps.flatten(0, 1).index_select(0, places).view(n_steps, n_songs, n_features)
+        ahead, behind = self.recurrence(steps, mirrored.transpose(0, 1))
+        places = (mirror * n_songs + song).flatten()
+        behind = behind.transpose(0, 1).flatten(0, 1).index_select(0, places)
+        return ahead, behind.view(n_steps, n_songs, -1).transpose(0, 1)
+
+    def _states_in_pieces(
+        self, steps: torch.Tensor, lengths: torch.Tensor, piece: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the states where each piece of so many steps is a sequence of its own."""
+        n_songs, n_steps, n_features = steps.shape
+        if piece == n_steps:
+            return self.states(steps, lengths)
         starts = torch.arange(0, n_steps, piece, device=steps.device)
         pieces = functional.pad(steps, (0, 0, 0, -n_steps % piece)).reshape(-1, piece, n_features)
         real = (lengths[:, None] - starts).clamp(0, piece).flatten()
-        states = self._states(pieces, real).reshape(n_songs, len(starts) * piece, -1)[:, :n_steps]
-        time = torch.arange(n_steps, device=steps.device)
-        scores = self.weight(torch.tanh(self.mix(states))).squeeze(-1)
-        scores = scores.masked_fill(time >= lengths[:, None], -torch.inf)
-        attention = torch.softmax(scores, dim=1)
-        pooled = torch.einsum("bs,bsh->bh", attention, states)
-        return Emotion(scores, attention, pooled, self.head(self.dropout(pooled)))
-
-    def _states(self, steps: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return [h^f_t, h^b_t] of padded sequences, (B, S, 2 * hidden_size)."""
-        time = torch.arange(steps.shape[1], device=steps.device)
-        # Reverses the real steps of each sequence; the modulo sends padding to padding.
-        mirror = ((lengths[:, None] - 1 - time) % steps.shape[1])[..., None]
-        ahead, _ = self.forwards(steps)
-        behind, _ = self.backwards(torch.take_along_dim(steps, mirror, dim=1))
-        return torch.cat([ahead, torch.take_along_dim(behind, mirror, dim=1)], dim=-1)
+        ahead, behind = (
+            h.reshape(n_songs, len(starts) * piece, -1)[:, :n_steps]
+            for h in self.states(pieces, real)
+        )
+        return ahead, behind
 
     def _piece(self, n_steps: int) -> int:
         """Return after how many steps memory is cut: in training at random, in use never.
@@ -124,6 +182,30 @@ class AttentionBiLSTM(nn.Module):
         if not self.training:
             return n_steps
         return min(int(torch.randint(2, 2 * n_steps + 1, ())), n_steps)
+
+
+def _of_both(layer: nn.Linear, ahead: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+    """Return ``layer(cat([ahead, behind], dim=2))`` of states (B, S, hidden_size), uncopied."""
+    by_ahead, by_behind = layer.weight.chunk(2, dim=1)
+    ahead, behind = ahead.transpose(0, 1), behind.transpose(0, 1)  # as they lie in memory
+    mixed = functional.linear(ahead, by_ahead, layer.bias).flatten(0, 1)
+    mixed = torch.addmm(mixed, behind.flatten(0, 1), by_behind.T)
+    return mixed.view(*ahead.shape[:2], -1).transpose(0, 1)
+
+
+def position_code(n_steps: int, n_features: int) -> torch.Tensor:
+    """Return waves of lengths from 2 pi up to 20,000 pi steps, (n_steps, n_features).
+
+    ::
+
+        P_{t,2j} = sin(t r^j),    P_{t,2j+1} = cos(t r^j),    r = 10000^(-2 / n_features)
+
+    Positions count from the start of a song, so that its length is of no consequence.
+    """
+    place = torch.arange(n_features)
+    rate = 10_000.0 ** (-(place - place % 2) / n_features)
+    angle = torch.arange(n_steps)[:, None] * rate
+    return torch.where(place % 2 == 0, torch.sin(angle), torch.cos(angle))
 
 
 def pad_batch(
@@ -184,15 +266,44 @@ class SongBatches:
             yield steps, lengths, torch.from_numpy(self.targets[batch]).to(self.device)
 
 
-def emotion_loss(logits: torch.Tensor, targets: torch.Tensor, *, multilabel: bool) -> torch.Tensor:
+def emotion_loss(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    multilabel: bool,
+    class_weight: torch.Tensor | np.ndarray | None = None,
+) -> torch.Tensor:
     """Return the mean loss of a batch.
 
-    Sigmoid cross-entropy for indicators (``multilabel``), otherwise softmax cross-entropy: of class
-    codes, or of the rows of a tag distribution.
+    Softmax cross-entropy, -sum_ic w_c q_ic log p_ic / sum_ic w_c q_ic, of class codes (rows q_i
+    with a single 1) or of tag distributions; sigmoid cross-entropy for indicators, a mean with
+    weights w_c over all entries.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, n_outputs)
+        What the network says.
+    targets : Tensor of shape (B,) or (B, n_outputs)
+        Class codes (int64), distributions or indicators.
+    multilabel : bool
+        Whether rows are indicators.
+    class_weight : Tensor or ndarray of shape (n_outputs,), default=None
+        The w_c, not negative; None for ones. A batch of weight 0 has loss 0.
     """
+    if class_weight is None:
+        if multilabel:
+            return functional.binary_cross_entropy_with_logits(logits, targets)
+        return functional.cross_entropy(logits, targets)
+    weight = torch.as_tensor(class_weight).to(logits)
     if multilabel:
-        return functional.binary_cross_entropy_with_logits(logits, targets)
-    return functional.cross_entropy(logits, targets)
+        loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        weight = weight.expand_as(loss)
+    else:
+        if targets.ndim == 1:
+            targets = functional.one_hot(targets, logits.shape[1])
+        loss = -torch.log_softmax(logits, dim=1)
+        weight = weight * targets
+    return (weight * loss).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
 
 class SongEmotions(NamedTuple):
@@ -204,22 +315,27 @@ class SongEmotions(NamedTuple):
     logits: np.ndarray  # (n, n_outputs)
 
 
-@torch.no_grad()
+def inference_batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the places of songs that are padded together, the longest first."""
+    order = np.argsort(-lengths, kind="stable")
+    while len(order):
+        n_songs = max(1, _STEPS_AT_ONCE // lengths[order[0]])
+        yield order[:n_songs]
+        order = order[n_songs:]
+
+
+@torch.inference_mode()
 def infer(
     network: AttentionBiLSTM, songs: Sequence[np.ndarray], device: torch.device
 ) -> SongEmotions:
     """Apply the network, which stays where it is, to songs of any length."""
     network = copy.deepcopy(network).to(device).eval()
     lengths = np.array([len(song) for song in songs])
-    order = np.argsort(-lengths, kind="stable")
     scores: list[np.ndarray] = [np.empty(0)] * len(songs)
     attention = list(scores)
     pooled = np.empty((len(songs), network.head.in_features), dtype=np.float32)
     logits = np.empty((len(songs), network.head.out_features), dtype=np.float32)
-    start = 0
-    while start < len(songs):
-        batch = order[start : start + max(1, _STEPS_AT_ONCE // lengths[order[start]])]
-        start += len(batch)
+    for batch in inference_batches(lengths):
         said = network(*pad_batch([songs[i] for i in batch], device))
         u, theta = said.scores.cpu().numpy(), said.attention.cpu().numpy()
         for i, u_song, theta_song in zip(batch, u, theta, strict=True):

@@ -1,0 +1,154 @@
+"""Speed of the emotion network beside torch's own bidirectional LSTM.
+
+    python -m benchmarks.attention             # on the GPU where there is one, else on the CPU
+    python -m benchmarks.attention --device cpu
+    python -m benchmarks.attention --quick     # small; keeps no results
+
+`nn.LSTM` runs over the same padded batches, ready on the device, and is asked for nothing else:
+whatever reads songs and tells where they are emotional does this much. `infer` also pads, mirrors,
+scores, pools and brings everything back to the host. The peephole recurrences are measured by their
+states, and for ragged songs with the mirroring of each song at its own end; nn.LSTM takes the
+padding for steps there. All take turns in one process, on one thread; figures are medians over
+rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks._record import Record
+from benchmarks._timing import median, ratio, take_turns
+from skcca.nn.attention import AttentionBiLSTM, infer, inference_batches, pad_batch
+
+N_SONGS, N_STEPS, N_FEATURES, HIDDEN = 10_000, 72, 128, 128
+BATCH, ROUNDS = 64, 9
+PEEPHOLES = {"diagonal": 3.0, "full": 4.0}  # at most so many times as long
+
+
+def main() -> None:
+    """Measure, print and keep."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="auto", help="default: auto")
+    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU; default: 1")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    n_songs, rounds = (500, 2) if options.quick else (N_SONGS, ROUNDS)
+    device = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
+    device = torch.device("cpu" if device == "auto" else device)
+    on_gpu = device.type == "cuda"
+    place = torch.cuda.get_device_name() if on_gpu else f"{options.threads} thread(s)"
+    record = Record(
+        "attention",
+        "Speed of the emotion network",
+        f"songs of {N_STEPS} steps, or of 24 to {N_STEPS} where ragged, of {N_FEATURES} features, "
+        f"{HIDDEN} units a direction, float32, {device.type} ({place}); inference on {n_songs:,} "
+        f"songs, the recurrences on batches of {BATCH}; the seconds of a bidirectional nn.LSTM "
+        "over the same padded batches, then how many times as long the other takes",
+        ("seconds", "skcca", "at most"),
+    )
+    rng = np.random.default_rng(0)
+    for kind, shortest in (("", N_STEPS), (", ragged songs", 24)):
+        lengths = rng.integers(shortest, N_STEPS + 1, size=n_songs)
+        songs = [rng.normal(size=(n, N_FEATURES)).astype(np.float32) for n in lengths]
+        inference(record, songs, device, rounds, kind)
+        recurrences(record, songs[:BATCH], device, rounds, kind)
+    if not options.quick:
+        record.save("python -m benchmarks.attention", device=place, rounds=rounds)
+
+
+def inference(
+    record: Record, songs: list[np.ndarray], device: torch.device, rounds: int, kind: str
+) -> None:
+    """Add the row of `infer` on all songs."""
+    network, bare = network_of("lstm", device), lstm(device)
+    places = inference_batches(np.array([len(song) for song in songs]))
+    batches = [pad_batch([songs[i] for i in batch], device)[0] for batch in places]
+
+    @torch.inference_mode()
+    def states() -> None:
+        for steps in batches:
+            bare(steps)
+
+    works = {"nn.LSTM": states, "infer": lambda: infer(network, songs, device)}
+    add(record, f"infer{kind} / nn.LSTM", works, 1.25, rounds, device)
+
+
+def recurrences(
+    record: Record, songs: list[np.ndarray], device: torch.device, rounds: int, kind: str
+) -> None:
+    """Add the rows of the peephole recurrences on one batch."""
+    steps, lengths = pad_batch(songs, device)
+    bare = lstm(device)
+    for peepholes, most in PEEPHOLES.items():
+        network = network_of("peephole", device, peepholes=peepholes)
+        runs = {
+            "nn.LSTM": lambda: bare(steps)[0].sum(),
+            "peephole": lambda network=network: sum(
+                h.sum() for h in network.states(steps, lengths)
+            ),
+        }
+        for what, way in (("inference", without_gradients), ("gradients", backward)):
+            works = {name: way(run) for name, run in runs.items()}
+            label = f"peephole, {peepholes}{kind}, {what} / nn.LSTM"
+            add(record, label, works, most, rounds, device)
+
+
+def add(
+    record: Record,
+    label: str,
+    works: dict[str, Callable[[], object]],
+    most: float,
+    rounds: int,
+    device: torch.device,
+) -> None:
+    """Time the second work beside the first, and add their row."""
+    times = take_turns({name: finished(work, device) for name, work in works.items()}, rounds)
+    base, other = works
+    record.add(label, (median(times, base), ratio(times, other, base), most))
+
+
+def network_of(cell: str, device: torch.device, **settings: str) -> AttentionBiLSTM:
+    """Return a network that never cuts memory."""
+    network = AttentionBiLSTM(N_FEATURES, 5, HIDDEN, cell, **settings)
+    return network.to(device).eval()
+
+
+def lstm(device: torch.device) -> nn.LSTM:
+    """Return the floor, in training mode: cuDNN has no gradients in the other."""
+    return nn.LSTM(N_FEATURES, HIDDEN, batch_first=True, bidirectional=True).to(device)
+
+
+def without_gradients(run: Callable[[], torch.Tensor]) -> Callable[[], None]:
+    """Return the work of a run that keeps no graph."""
+
+    @torch.inference_mode()
+    def work() -> None:
+        run()
+
+    return work
+
+
+def backward(run: Callable[[], torch.Tensor]) -> Callable[[], None]:
+    """Return the work of a run and its gradients, which add up."""
+    return lambda: run().backward()
+
+
+def finished(work: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """Return a work that ends when the device has ended it."""
+
+    def wait() -> None:
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return wait
+
+
+if __name__ == "__main__":
+    main()

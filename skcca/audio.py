@@ -1,0 +1,469 @@
+"""Sequences of frames from audio files: what stands before `ChunkSelector` and the estimators.
+
+Samples (n,) -> stretches of time -> windows -> spectra -> mel bands -> a row for each stretch. A
+row depends on the samples of its own stretch alone, and every number of it is finite.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skcca._progress import ProgressBar
+from skcca._warnings import warn
+
+__all__ = ["audio_frames"]
+
+_NAME = "audio_frames"
+_WINDOW, _HOP, _LOWEST, _FLOOR = 0.1, 0.025, 20.0, 1e-8  # of "logmel": seconds, Hz, power
+_VGGISH = {"n_bands": 64, "sample_rate": 16_000, "frame_duration": 0.96}
+_VGGISH_WINDOWS = 96  # of an example
+
+_LOUDEST = 1_000.0  # beyond it samples are no numbers around [-1, 1]
+_MOST_CHANNELS = 256
+_SLOWEST = 1_000  # Hz
+_BLOCK = 1 << 16  # samples read at a time
+_WINDOWS_AT_ONCE = 512
+
+# How libsndfile logs that a header announces more bytes of sound than there are.
+_CUT_OFF = re.compile(
+    r"^\s*(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M
+)
+_UNKNOWN_LENGTH = range(0x7FFF_0000, 0x1_0000_0000)  # written by programs that stream
+
+
+def audio_frames(
+    source: Any,
+    *,
+    features: str = "logmel",
+    n_bands: int = 64,
+    sample_rate: int = 22_050,
+    frame_duration: float = 1.0,
+    n_jobs: int | None = None,
+    on_error: str = "raise",
+    verbose: int = 0,
+) -> Any:
+    """Turn recordings into sequences of spectral frames, one row for each second.
+
+    Row t covers the seconds ``[t * frame_duration, (t + 1) * frame_duration)`` and holds the mean
+    and the standard deviation, over the windows i within them, of the log-mel bands ::
+
+        L_ib = log(sum_k |X_ik|^2 M_kb + 1e-8),    row_t = [mean_i L_ib, std_i L_ib]
+
+    with X the spectrum of a Hann window and M the mel triangles. Files are averaged over their
+    channels and resampled first, so that recordings of any format give the same columns.
+
+    Parameters
+    ----------
+    source : path, tuple (samples, rate), or list of these
+        Audio file of any format that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), or samples
+        of shape (n,) or (n, n_channels) and their rate in Hz. Samples are floats within [-1, 1],
+        or integers of 8, 16 or 32 bits, which are divided by the largest. Any iterable is a list.
+    features : {"logmel", "vggish"}, default="logmel"
+        "vggish" gives the input of the network VGGish instead, see Notes.
+    n_bands : int, default=64
+        Mel bands b.
+    sample_rate : int, default=22_050
+        Rate, in Hz, to which everything is resampled. The bands reach up to half of it.
+    frame_duration : float, default=1.0
+        Seconds that a row covers, 0.1 at least. What remains at the end is a row of its own if it
+        is half as long or more, and is dropped otherwise; a recording shorter than that gives one
+        row.
+    n_jobs : int, default=None
+        Number of parallel jobs over the list; -1 uses all cores.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about a file that cannot be used: raise an error, or warn and put None in its
+        place, so that the list stays in step with other views and labels.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    frames : ndarray of shape (T, 2 * n_bands) or (T, 6144), or list of these, float32
+        Rows of each recording: an array for one source, a list in the same order for a list.
+        First the means of all bands, then their standard deviations, in nats (10 dB are 2.3); for
+        "vggish" the 64 bands of one window after another.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+        If a path leads to no readable file.
+    ValueError
+        If a file is empty, truncated, or no audio; if there is no sample, or one that is NaN,
+        infinite or far outside of [-1, 1]; or if a parameter is out of range.
+    TypeError
+        If a source is neither a path nor samples with their rate, also with ``on_error="warn"``.
+    ImportError
+        If soundfile, which reads files, or librosa, which resamples, is not installed.
+
+    Warns
+    -----
+    UserWarning
+        For each recording that is None in the result, with ``on_error="warn"``.
+
+    See Also
+    --------
+    skcca.ChunkSelector : Choose the chunks of such sequences that carry a song's emotion.
+
+    Notes
+    -----
+    "logmel": Hann windows of 0.1 s every 0.025 s, none of which reaches beyond its row; the last
+    row is filled up with silence where it is shorter than a window. Spectra are scaled so that
+    ``sum_k |X_ik|^2`` is the mean square of the window. Triangles stand between 20 Hz and half of
+    `sample_rate`, their corners and slopes even on the HTK mel scale ``1127 ln(1 + f / 700)``,
+    their peaks 1. Silence gives means of ``log(1e-8) = -18.4`` and deviations of 0; noise of 16-bit
+    quantization is below that floor. With the defaults a row has 128 numbers a second, the layout
+    of the audio of YouTube-8M, not its features.
+
+    "vggish": 16 kHz; windows of 0.025 s every 0.01 s; 64 bands from 125 to 7,500 Hz of the
+    magnitude ``|X_ik|``, unscaled, and ``log(... + 0.01)``. A row is an example of 96 windows:
+    ``rows.reshape(-1, 96, 64)`` is the network's input. Row t covers the 0.975 s from ``0.96 * t``;
+    what is left over at the end is dropped, and a recording shorter than an example is filled up
+    with silence. The other parameters must keep their defaults. VGGish's own program resamples
+    with another filter, so recordings of other rates differ by as much.
+
+    A recording of a lower rate has no sound in its uppermost bands. To compare recordings of
+    different rates, set `sample_rate` to the lowest.
+
+    A truncated MP3 or OGG file passes for a shorter one. An MP3 file of variable bit rate whose
+    length is not written in it (no Xing header) may be cut short by libsndfile: convert it first.
+
+    References
+    ----------
+    S. Hershey et al., "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017.
+    :doi:`10.1109/ICASSP.2017.7952132`
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import soundfile
+    >>> from skcca.audio import audio_frames
+    >>> seconds = np.arange(3 * 22_050) / 22_050
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.wav"
+    ...     soundfile.write(path, 0.5 * np.sin(2 * np.pi * 440 * seconds), 22_050)
+    ...     frames = audio_frames(path)
+    >>> frames.shape, frames.dtype
+    ((3, 128), dtype('float32'))
+    >>> int(frames[0, :64].argmax())  # the band of 440 Hz
+    10
+    """
+    _check_parameters(
+        features=features,
+        n_bands=n_bands,
+        sample_rate=sample_rate,
+        frame_duration=frame_duration,
+        n_jobs=n_jobs,
+        on_error=on_error,
+        verbose=verbose,
+    )
+    recipe = _vggish() if features == "vggish" else _logmel(n_bands, sample_rate, frame_duration)
+    sources, single = _sources(source)
+    tasks = (delayed(_frames)(*named, recipe, on_error == "raise") for named in sources)
+    results: list[np.ndarray | None] = []
+    with ProgressBar(len(sources), _NAME, enabled=bool(verbose)) as bar:
+        for result in Parallel(n_jobs=None if single else n_jobs, return_as="generator")(tasks):
+            if isinstance(result, Exception):
+                warn(f"{result} It is None in the result.")
+                result = None
+            results.append(result)
+            bar.step()
+    return results[0] if single else results
+
+
+def _check_parameters(**parameters: Any) -> None:
+    from skcca._compat import Interval, StrOptions, validate_parameter_constraints
+
+    constraints = {
+        "features": [StrOptions({"logmel", "vggish"})],
+        "n_bands": [Interval(Integral, 1, 1024, closed="both")],
+        "sample_rate": [Interval(Integral, _SLOWEST, 384_000, closed="both")],
+        "frame_duration": [Interval(Real, _WINDOW, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "verbose": ["verbose"],
+    }
+    validate_parameter_constraints(constraints, parameters, caller_name=_NAME)
+    if parameters["features"] == "vggish":
+        defaults = audio_frames.__kwdefaults__ or {}
+        for name, fixed in _VGGISH.items():
+            if parameters[name] not in (fixed, defaults[name]):
+                raise ValueError(
+                    f'{_NAME}: features="vggish" has `{name}`={fixed}; got {parameters[name]}. '
+                    "Leave it out."
+                )
+
+
+# Sources: one, or a list of them, each with the name that it has in messages
+
+
+def _sources(source: Any) -> tuple[list[tuple[str, Any]], bool]:
+    """Return pairs (name, path or samples with their rate), and whether it was a single source."""
+    if _is_path(source) or _is_pair(source):
+        return [_named(source, "`source`")], True
+    is_text = isinstance(source, np.ndarray) and source.dtype.kind in "UO"
+    if isinstance(source, (bytes, dict)) or not isinstance(source, Iterable):
+        _named(source, "`source`")
+    if isinstance(source, np.ndarray) and not is_text:
+        raise TypeError(f"{_NAME}: samples need their rate in Hz: `source`=(samples, rate).")
+    return [_named(each, f"`source[{i}]`") for i, each in enumerate(source)], False
+
+
+def _named(source: Any, name: str) -> tuple[str, Any]:
+    if _is_path(source):
+        return os.fspath(source), os.path.expanduser(source)
+    if not _is_pair(source):
+        raise TypeError(
+            f"{_NAME}: {name} is a {type(source).__name__}; expected the path of an audio file or "
+            "a tuple (samples, rate)."
+        )
+    if isinstance(source[0], Real):
+        raise TypeError(f"{_NAME}: {name} is (rate, samples); expected (samples, rate).")
+    return name, source
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str) or (
+        isinstance(source, os.PathLike) and isinstance(os.fspath(source), str)
+    )
+
+
+def _is_pair(source: Any) -> bool:
+    return (
+        isinstance(source, tuple)
+        and len(source) == 2
+        and any(isinstance(part, Real) for part in source)
+    )
+
+
+# One recording
+
+
+def _frames(name: str, source: Any, recipe: _Recipe, raises: bool) -> np.ndarray | Exception:
+    """Return the rows of a recording, or the error that says why there are none."""
+    try:
+        if isinstance(source, str):
+            samples, rate = _read(name, source)
+        else:
+            samples, rate = _given(name, *source)
+        return recipe.rows(_resampled(samples, rate, recipe.rate))
+    except (OSError, ValueError) as error:
+        if raises:
+            raise
+        return error
+
+
+def _read(name: str, path: str) -> tuple[np.ndarray, float]:
+    """Return the samples of a file, averaged over channels, and their rate."""
+    soundfile = _optional("soundfile", "reads audio files with")
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"{_NAME}: {name} is a folder; give its files: sorted(Path({name!r}).glob('*.wav'))."
+        )
+    if not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f" in {os.getcwd()}"
+        raise FileNotFoundError(f"{_NAME}: {name} does not exist{where}; check the path.")
+    with open(path, "rb") as file:
+        head = file.read(12)
+    if not head:
+        raise ValueError(f"{_NAME}: {name} is empty (0 bytes); fetch or convert it again.")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, announced, log = file.samplerate, file.frames, file.extra_info
+            _check_rate(rate, name)
+            estimated = file.format in ("MP3", "MPEG")  # its length may be an estimate
+            parts = [np.empty(0, np.float32)]
+            # Not `file.blocks`: where a file ends early, it repeats what it read last.
+            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+                parts.append(_mono(block, name, rate, (len(parts) - 1) * _BLOCK))
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+        raise ValueError(
+            f"{_NAME}: {name} cannot be read as audio; it starts with {head!r} and libsndfile "
+            f"says: {str(error).rstrip('.')}. It is truncated, or of another format: convert it to "
+            "WAV or FLAC."
+        ) from error
+    samples = np.concatenate(parts)
+    if _is_cut_off(log) or (len(samples) != announced and not estimated):
+        raise ValueError(
+            f"{_NAME}: {name} is truncated: its header announces more than the "
+            f"{len(samples) / rate:.3f} s that are there. Fetch or convert it again."
+        )
+    return _not_empty(samples, name), rate
+
+
+def _is_cut_off(log: str) -> bool:
+    """Whether libsndfile, which reads on in silence, found fewer bytes than announced."""
+    sizes = [(int(announced), int(found)) for announced, found in _CUT_OFF.findall(log)]
+    return any(found < size and size not in _UNKNOWN_LENGTH for size, found in sizes)
+
+
+def _given(name: str, samples: Any, rate: Any) -> tuple[np.ndarray, float]:
+    """Return given samples as float32, averaged over channels, and their rate."""
+    _check_rate(rate, name)
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0):
+        raise ValueError(
+            f"{_NAME}: {name} has samples of shape {samples.shape}; expected (n,) or "
+            "(n, n_channels)."
+        )
+    if samples.ndim == 2 and samples.shape[1] > _MOST_CHANNELS:
+        raise ValueError(
+            f"{_NAME}: {name} has samples of shape {samples.shape}, which is (n, n_channels) with "
+            f"{samples.shape[1]} channels; transpose them: samples.T."
+        )
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    kind, size = samples.dtype.kind, samples.dtype.itemsize
+    if kind == "u" and size == 1:
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif kind == "i" and size <= 4:
+        samples = samples / 2.0 ** (8 * size - 1)
+    elif kind != "f":
+        raise TypeError(
+            f"{_NAME}: {name} has samples of dtype {samples.dtype}; expected floats within "
+            "[-1, 1], or int8, int16, int32 or uint8."
+        )
+    return _not_empty(_mono(samples, name, rate, 0), name), rate
+
+
+def _check_rate(rate: float, name: str) -> None:
+    if not _SLOWEST <= rate < np.inf:
+        raise ValueError(
+            f"{_NAME}: {name} has a rate of {rate} Hz; expected {_SLOWEST} at least, in Hz."
+        )
+
+
+def _not_empty(samples: np.ndarray, name: str) -> np.ndarray:
+    if len(samples) == 0:
+        raise ValueError(f"{_NAME}: {name} holds no sample; drop it, and its row of every view.")
+    return samples
+
+
+def _mono(samples: np.ndarray, name: str, rate: float, start: int) -> np.ndarray:
+    """Return the mean of the channels of a block that begins at sample ``start``."""
+    usable = np.abs(samples) <= _LOUDEST  # False for NaN
+    if not usable.all():
+        row, channel = np.argwhere(~usable)[0]
+        value, position = samples[row, channel], start + row
+        cure = (
+            "divide them by the largest that their format allows"
+            if np.isfinite(value)
+            else "repair the recording, or np.nan_to_num(samples)"
+        )
+        raise ValueError(
+            f"{_NAME}: {name} has {value} as sample {position} of channel {channel}, at "
+            f"{position / rate:.3f} s; samples lie within [-1, 1]: {cure}."
+        )
+    return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
+
+
+def _resampled(samples: np.ndarray, rate: float, target: int) -> np.ndarray:
+    if rate == target:
+        return samples
+    librosa = _optional("librosa", f"resamples from {rate} to {target} Hz with")
+    return librosa.resample(samples, orig_sr=rate, target_sr=target, res_type="soxr_hq")
+
+
+def _optional(name: str, purpose: str) -> Any:
+    try:
+        return import_module(name)
+    except (ImportError, OSError) as error:  # OSError: soundfile without libsndfile
+        raise ImportError(
+            f"{_NAME} {purpose} {name}, which cannot be imported ({error}): "
+            "pip install skcca[audio]."
+        ) from error
+
+
+# Samples to rows
+
+
+class _Recipe(NamedTuple):
+    """How samples become rows; ``log(|spectrum| ** power @ triangles + floor)`` in between."""
+
+    rate: int
+    window: np.ndarray  # (n,)
+    hop: int  # samples
+    triangles: np.ndarray  # (n_fft // 2 + 1, n_bands)
+    power: int
+    floor: float
+    span: float | None  # samples of a row; None for the examples of VGGish
+
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        if self.span is None:
+            step = _VGGISH_WINDOWS * self.hop
+            length = step - self.hop + len(self.window)
+            starts = np.arange(max(1, 1 + (len(samples) - length) // step)) * step
+            rows = [self._bands(samples[a : a + length], length).ravel() for a in starts]
+        else:
+            n_rows = max(1, int(len(samples) / self.span + 0.5 + 1e-9))
+            borders = np.minimum(np.rint(np.arange(n_rows + 1) * self.span), len(samples))
+            bands = [
+                self._bands(samples[a:b], len(self.window))
+                for a, b in zip(borders[:-1].astype(int), borders[1:].astype(int), strict=True)
+            ]
+            rows = [np.concatenate([L.mean(axis=0), L.std(axis=0)]) for L in bands]
+        return np.stack(rows).astype(np.float32)
+
+    def _bands(self, samples: np.ndarray, at_least: int) -> np.ndarray:
+        """Return the log-mel bands (n_windows, n_bands) of a stretch, filled up with silence."""
+        samples = np.pad(samples, (0, max(0, at_least - len(samples))))
+        windows = np.lib.stride_tricks.sliding_window_view(samples, len(self.window))[:: self.hop]
+        n_fft = 2 * (len(self.triangles) - 1)
+        bands = []
+        for i in range(0, len(windows), _WINDOWS_AT_ONCE):
+            # The window is float64: in float32 a loud band leaves nothing of a quiet one.
+            spectra = np.fft.rfft(windows[i : i + _WINDOWS_AT_ONCE] * self.window, n_fft)
+            bands.append(np.abs(spectra) ** self.power @ self.triangles)
+        return np.log(np.concatenate(bands) + self.floor)
+
+
+def _logmel(n_bands: int, rate: int, frame_duration: float) -> _Recipe:
+    window = _hann(round(_WINDOW * rate))
+    triangles = _mel_triangles(len(window), rate, n_bands, _LOWEST, rate / 2)
+    if not triangles.any(axis=0).all():
+        raise ValueError(
+            f"{_NAME}: `n_bands`={n_bands} are too many at `sample_rate`={rate}: the lowest are "
+            "narrower than the resolution of a spectrum. Lower `n_bands` or raise `sample_rate`."
+        )
+    window *= np.sqrt(2 / (_n_fft(len(window)) * np.sum(window**2)))
+    hop = round(_HOP * rate)
+    return _Recipe(rate, window, hop, triangles, 2, _FLOOR, frame_duration * rate)
+
+
+def _vggish() -> _Recipe:
+    rate = 16_000
+    triangles = _mel_triangles(400, rate, 64, 125.0, 7_500.0)
+    return _Recipe(rate, _hann(400), 160, triangles, 1, 0.01, None)
+
+
+def _hann(n: int) -> np.ndarray:
+    """Return the periodic Hann window, whose period is n and not n - 1."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi / n * np.arange(n))
+
+
+def _n_fft(n: int) -> int:
+    return 1 << (n - 1).bit_length()
+
+
+def _mel_triangles(n: int, rate: int, n_bands: int, lowest: float, highest: float) -> np.ndarray:
+    """Return the weight of each bin of the spectrum of n samples in each mel band.
+
+    Triangles are straight on the mel scale, as in VGGish; librosa's are straight in Hz.
+    """
+
+    def mel(hertz: Any) -> Any:
+        return 1127 * np.log1p(hertz / 700)
+
+    corners = np.linspace(mel(lowest), mel(highest), n_bands + 2)
+    bins = mel(np.linspace(0, rate / 2, _n_fft(n) // 2 + 1))[:, None]
+    rising, falling = bins - corners[:-2], corners[2:] - bins
+    return np.maximum(0, np.minimum(rising, falling)) / (corners[1] - corners[0])

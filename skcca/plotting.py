@@ -1,0 +1,366 @@
+"""Pictures of what estimators found.
+
+matplotlib is imported where something is drawn, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skcca._chunks import Selection
+from skcca._sequences import check_sequences
+from skcca._views import Views
+from skcca.chunk_selector import ChunkSelector
+
+__all__ = ["AttentionDisplay"]
+
+# Of Okabe and Ito: told apart with every kind of colour vision, on paper (first) and in the dark.
+_LINE = {"black": "#0072B2", "white": "#56B4E9"}
+_CHOSEN = "#E69F00"
+
+_MOST_STRETCHES = 1_000  # of a waveform: more than a picture has columns
+
+
+class AttentionDisplay:
+    """Show where in a song a `ChunkSelector` looks, and which chunks it keeps.
+
+    Use `from_estimator`, which computes what the constructor takes.
+
+    Parameters
+    ----------
+    times : ndarray of shape (n_steps + 1,)
+        Borders of the steps, in seconds.
+    attention : ndarray of shape (n_steps,) or None
+        Attention of each step; None draws the chunks alone.
+    borders : ndarray of shape (n_chunks + 1,)
+        Borders of the chunks, in seconds.
+    selected : ndarray of shape (n_selected,)
+        Numbers of the chosen chunks: chunk j lies between ``borders[j]`` and ``borders[j + 1]``.
+    waveform : ndarray of shape (n_samples,) or (n_samples, n_channels), default=None
+        Samples of the recording, drawn as an envelope behind the attention; scaled to their largest
+        value. Where it is longer or shorter than the song it is drawn as it is.
+    sample_rate : float, default=None
+        Samples of `waveform` in a second, in Hz.
+    title : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the picture. This and what follows is defined once it is drawn.
+    figure_ : matplotlib Figure
+        Figure of the picture.
+    line_ : matplotlib StepPatch or None
+        Attention over time; None where there is none.
+    borders_ : matplotlib LineCollection
+        A vertical line at each border of a chunk.
+    selection_ : matplotlib PolyCollection
+        A shade over each chosen chunk, in time order.
+    waveform_ : matplotlib PolyCollection or None
+        Envelope of the waveform, if one was given.
+    legend_ : matplotlib Legend
+        Legend, above the axes.
+
+    See Also
+    --------
+    skcca.ChunkSelector : Represent each song by the chunks that its emotion rests on.
+
+    Notes
+    -----
+    The envelope joins the lowest and the highest sample of each of at most 1,000 equal stretches
+    of the recording, over all channels, so that a recording of any length draws fast and no peak is
+    lost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca import ChunkSelector
+    >>> from skcca.plotting import AttentionDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(90) % 3
+    >>> songs = [rng.normal(size=(rng.integers(30, 60), 4)) for _ in y]
+    >>> for song, emotion in zip(songs, y):  # the emotion shows at the start alone
+    ...     song[:9, emotion] += 4.0
+    >>> selector = ChunkSelector(batch_size=16, max_epochs=6, random_state=0).fit(songs, y)
+    >>> display = AttentionDisplay.from_estimator(selector, songs[0], title="A song")
+    >>> display.borders, display.selected
+    (array([ 0., 18., 39., 55.]), array([0]))
+    >>> display.figure_.savefig("song.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        times: np.ndarray,
+        attention: np.ndarray | None,
+        borders: np.ndarray,
+        selected: np.ndarray,
+        *,
+        waveform: Any = None,
+        sample_rate: float | None = None,
+        title: str | None = None,
+    ):
+        self.times = times
+        self.attention = attention
+        self.borders = borders
+        self.selected = selected
+        self.waveform = waveform
+        self.sample_rate = sample_rate
+        self.title = title
+
+    @classmethod
+    def from_estimator(
+        cls,
+        selector: ChunkSelector,
+        song: Any,
+        *,
+        waveform: Any = None,
+        sample_rate: float | None = None,
+        seconds_per_frame: float | None = None,
+        ax: Any = None,
+        title: str | None = None,
+    ) -> AttentionDisplay:
+        """Draw the attention and the chosen chunks of one song.
+
+        Parameters
+        ----------
+        selector : ChunkSelector
+            Fitted selector. Its `strategy` may be one without attention: then the chunks are drawn
+            alone.
+        song : array-like of shape (T, n_features), or list of one such
+            Frames of the song, as in `fit`.
+        waveform : array-like of shape (n_samples,) or (n_samples, n_channels), default=None
+            Samples of the recording from which the frames were made, floats or integers, drawn as
+            an envelope behind the attention.
+        sample_rate : float, default=None
+            Samples of `waveform` in a second, in Hz; needed with it.
+        seconds_per_frame : float, default=None
+            Seconds that a frame covers. None is the `frame_duration` of the selector.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        title : str, default=None
+            Title of the picture.
+
+        Returns
+        -------
+        display : AttentionDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If `selector` is no `ChunkSelector`, or `waveform` holds no real numbers.
+        NotFittedError
+            If it is not fitted.
+        ValueError
+            If `song` is more than one song or does not fit the selector; if `waveform` comes
+            without `sample_rate`, is empty or holds NaN or infinity.
+        ImportError
+            If matplotlib is not installed.
+        """
+        _check_matplotlib()
+        selector = _check_selector(selector)
+        seconds = selector.frame_duration if seconds_per_frame is None else seconds_per_frame
+        _check_positive("seconds_per_frame", seconds)
+        frames = _check_song(song, selector)
+        in_frames, chosen, attention = _ask(selector, frames)
+        n_steps = -(-len(frames) // selector.frames_per_step)
+        steps = np.minimum(np.arange(n_steps + 1) * selector.frames_per_step, len(frames))
+        display = cls(
+            seconds * steps,
+            attention,
+            seconds * in_frames,
+            chosen.chunks,
+            waveform=waveform,
+            sample_rate=sample_rate,
+            title=title,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> AttentionDisplay:
+        """Draw on the given axes, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+
+        Returns
+        -------
+        display : AttentionDisplay
+            This object, whose `ax_` and `figure_` may be adjusted further.
+
+        Raises
+        ------
+        TypeError, ValueError, ImportError
+            As `from_estimator`, for `waveform`, `sample_rate` and matplotlib.
+        """
+        _check_matplotlib()
+        stretches = None
+        if self.waveform is not None:
+            stretches = _envelope(self.waveform, self.sample_rate)
+        if ax is None:
+            from matplotlib import pyplot as plt
+
+            _, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        ink = _ink(ax)
+        of_height = ax.get_xaxis_transform()  # x in seconds, y in heights of the axes
+        end = self.times[-1]
+
+        self.waveform_ = None
+        if stretches is not None:
+            edges, low, high = stretches
+            peak = max(np.abs(low).max(), np.abs(high).max()) or 1.0
+            low, high = (0.5 + 0.45 * np.append(part, part[-1]) / peak for part in (low, high))
+            self.waveform_ = ax.fill_between(
+                edges, low, high, step="post", transform=of_height, zorder=0.5,
+                color=ink, alpha=0.2, linewidth=0.5, label="Waveform",
+            )  # fmt: skip
+            end = max(end, edges[-1])
+
+        starts, stops = self.borders[self.selected], self.borders[self.selected + 1]
+        self.selection_ = ax.broken_barh(
+            np.column_stack([starts, stops - starts]), (0, 1), transform=of_height, zorder=0.8,
+            color=_CHOSEN, alpha=0.35, linewidth=0,
+            label="Chosen chunk" if len(starts) == 1 else "Chosen chunks",
+        )  # fmt: skip
+        self.borders_ = ax.vlines(
+            self.borders, 0, 1, transform=of_height, zorder=0.9,
+            color=ink, alpha=0.6, linewidth=0.8 if len(self.borders) < 60 else 0.3, linestyle="--",
+            label="Borders",
+        )  # fmt: skip
+
+        self.line_ = None
+        if self.attention is None:
+            ax.set_yticks([])
+        else:
+            width = 1.5 if len(self.attention) < 500 else 1.0
+            self.line_ = ax.stairs(
+                self.attention, self.times, baseline=None, color=_LINE[ink], linewidth=width
+            )
+            top = np.max(self.attention)
+            ax.set_ylim(-0.03 * top, 1.1 * top)  # the line at 0 is not half hidden
+            ax.set_ylabel("Attention")
+        ax.set_xlim(0, end)
+        ax.set_xlabel("Time (s)")
+        self._label()
+        return self
+
+    def _label(self) -> None:
+        """Set legend and title one above the other, in as many columns as the axes are wide."""
+        ax = self.ax_
+        handles = [self.selection_, self.borders_]
+        handles += [] if self.waveform_ is None else [self.waveform_]
+        for n_columns in range(len(handles), 0, -1):
+            self.legend_ = ax.legend(
+                handles=handles, ncols=n_columns, loc="lower right", bbox_to_anchor=(1, 1),
+                facecolor=ax.get_facecolor(), labelcolor=_ink(ax), framealpha=1, edgecolor="none",
+                fontsize="small", borderaxespad=0.2, borderpad=0.2, handlelength=1.3,
+                columnspacing=1.0,
+            )  # fmt: skip
+            box, below = self.legend_.get_window_extent(), ax.get_window_extent()
+            if box.width <= below.width:
+                break
+        if self.title is not None:
+            ax.set_title(self.title, pad=(box.y1 - below.y1) * 72 / ax.figure.dpi + 5)  # points
+
+
+def _ask(
+    selector: ChunkSelector, song: np.ndarray
+) -> tuple[np.ndarray, Selection, np.ndarray | None]:
+    """Return the borders of a song's chunks in frames, the chosen ones, and the attention."""
+    X: Any = [song]
+    if selector._n_views is not None:  # it was fitted on a Views, and expects one
+        X = Views(X, *[None] * (selector._n_views - 1))
+    (chosen,) = selector.select(X)
+    attention = selector.attention(X)[0] if selector.strategy == "attention" else None
+    borders = np.minimum(selector._borders(song) * selector.frames_per_step, len(song))
+    return borders, chosen, attention
+
+
+def _check_selector(selector: Any) -> ChunkSelector:
+    if not isinstance(selector, ChunkSelector):
+        kind = selector.__name__ if isinstance(selector, type) else type(selector).__name__
+        raise TypeError(
+            f"AttentionDisplay: `selector` is a {kind}; expected a fitted ChunkSelector. "
+            "Take it out of a Pipeline or ViewTransformer: pipeline.named_steps[...], "
+            "transformer.named_transformers_[...]."
+        )
+    check_is_fitted(selector)
+    return selector
+
+
+def _check_song(song: Any, selector: ChunkSelector) -> np.ndarray:
+    """Return the frames (T, n_features) of one song, given bare or as the one song of a list."""
+    if isinstance(song, (list, tuple)):
+        single = len(song) > 0 and np.ndim(song[0]) == 1
+    else:
+        single = getattr(song, "ndim", 2) == 2
+    songs = [song] if single else song
+    name = "AttentionDisplay"
+    checked = check_sequences(songs, n_features=selector.n_features_in_, caller=name)
+    if len(checked) > 1:
+        raise ValueError(
+            f"{name}: a picture shows one song; got {len(checked)}. Draw one at a time: songs[0]."
+        )
+    return checked[0]
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if not (isinstance(value, Real) and 0 < float(value) < np.inf):
+        raise ValueError(f"AttentionDisplay: `{name}` is {value!r}; expected a positive number.")
+
+
+def _envelope(waveform: Any, rate: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the borders (s) of stretches of a recording, and their lowest and highest samples."""
+    if rate is None:
+        raise ValueError(
+            "AttentionDisplay: `waveform` needs its `sample_rate`, in Hz, to lie under the song."
+        )
+    _check_positive("sample_rate", rate)
+    samples = np.asarray(waveform)
+    if samples.dtype.kind not in "iuf":
+        raise TypeError(
+            f"AttentionDisplay: `waveform` has the dtype {samples.dtype}; expected real numbers."
+        )
+    if samples.ndim not in (1, 2) or samples.size == 0:
+        raise ValueError(
+            f"AttentionDisplay: `waveform` has shape {samples.shape}; expected (n_samples,) or "
+            "(n_samples, n_channels), with 1 sample at least."
+        )
+    edges = np.linspace(0, len(samples), min(len(samples), _MOST_STRETCHES) + 1).astype(int)
+    low, high = (
+        extreme.reduceat(samples, edges[:-1], axis=0).reshape(len(edges) - 1, -1).astype(float)
+        for extreme in (np.minimum, np.maximum)
+    )
+    low, high = low.min(axis=1), high.max(axis=1)
+    if samples.dtype == np.uint8:  # the one format whose silence is not 0
+        low, high = low - 128, high - 128
+    if not np.isfinite([low, high]).all():
+        raise ValueError(
+            "AttentionDisplay: `waveform` holds NaN or infinity; repair the recording, or "
+            "np.nan_to_num(samples)."
+        )
+    return edges / rate, low, high
+
+
+def _ink(ax: Any) -> str:
+    """Return the colour, black or white, that shows on the background of the axes."""
+    from matplotlib.colors import to_rgb
+
+    luminance = np.dot(to_rgb(ax.get_facecolor()), [0.2126, 0.7152, 0.0722])
+    return "black" if luminance > 0.5 else "white"
+
+
+def _check_matplotlib() -> None:
+    try:
+        import matplotlib.pyplot  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"AttentionDisplay draws with matplotlib, which cannot be imported ({error}): "
+            "pip install skcca[plot]."
+        ) from error

@@ -1,0 +1,365 @@
+"""AttentionDisplay: what is drawn, where it stands, and what is refused."""
+
+import pickle
+import sys
+from itertools import pairwise
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from songs import LABELS, MEANS, SONGS, VISUAL, small
+
+from skcca import ChunkSelector, Views
+from skcca.plotting import AttentionDisplay
+
+SONG = next(song for song in SONGS if len(song) % 3 == 1)  # its last step has one frame of three
+RATE = 500
+NOISE = np.random.default_rng(0).normal(size=len(SONG) * RATE)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return small(n_chunks=5, k=2).fit(SONGS, LABELS)
+
+
+@pytest.fixture
+def selector(fitted):
+    return pickle.loads(pickle.dumps(fitted))
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    yield
+    plt.close("all")
+
+
+def draw(selector, song=SONG, **kwargs):
+    return AttentionDisplay.from_estimator(selector, song, **kwargs)
+
+
+def shades(display):
+    """Return where the drawn shades begin and end."""
+    x = [path.vertices[:, 0] for path in display.selection_.get_paths()]
+    return np.array([[one.min(), one.max()] for one in x])
+
+
+def lines(display):
+    """Return where the drawn vertical lines stand."""
+    segments = np.array(display.borders_.get_segments())  # (n, 2 ends, x and y)
+    np.testing.assert_array_equal(segments[:, :, 1], np.tile([0, 1], (len(segments), 1)))
+    return segments[:, 0, 0]
+
+
+def outline(display):
+    """Return the corners (n, 2) of the drawn envelope: seconds, and heights of the axes."""
+    (path,) = display.waveform_.get_paths()
+    return path.vertices
+
+
+# What is drawn
+
+
+@pytest.mark.parametrize("seconds", [1.0, 0.25])
+def test_each_step_of_the_line_covers_its_frames_at_the_height_of_its_attention(selector, seconds):
+    values, edges, _ = draw(selector, seconds_per_frame=seconds).line_.get_data()
+    np.testing.assert_array_equal(values, selector.attention([SONG])[0])
+    assert values.sum() == pytest.approx(1)
+    np.testing.assert_allclose(edges[:-1], 3 * seconds * np.arange(len(values)))
+    assert edges[-1] == pytest.approx(len(SONG) * seconds)
+    assert edges[-1] - edges[-2] == pytest.approx(seconds)  # the last step has one frame
+
+
+@pytest.mark.parametrize("seconds", [1.0, 0.25])
+def test_shades_cover_the_frames_of_the_chosen_chunks(selector, seconds):
+    (chosen,) = selector.select([SONG])
+    expected = seconds * np.column_stack([chosen.starts, chosen.stops])
+    np.testing.assert_allclose(shades(draw(selector, seconds_per_frame=seconds)), expected)
+
+
+def test_lines_stand_at_the_borders_of_all_chunks(selector):
+    everything = selector.set_params(k=5).select([SONG])[0]
+    expected = 0.5 * np.append(everything.starts, everything.stops[-1])
+    np.testing.assert_allclose(
+        lines(draw(selector.set_params(k=1), seconds_per_frame=0.5)), expected
+    )
+
+
+@pytest.mark.parametrize("strategy", ["attention", "middle", "random", "energy"])
+def test_every_strategy_shows_its_own_choice(selector, strategy):
+    selector.set_params(strategy=strategy)
+    display = draw(selector)
+    np.testing.assert_allclose(shades(display), selector.select([SONG])[0].seconds)
+    assert len(lines(display)) == 6
+    assert (display.line_ is not None) == (strategy == "attention")
+    assert (len(display.ax_.get_yticks()) > 0) == (strategy == "attention")
+
+
+def test_an_untrained_selector_is_drawn_without_attention():
+    display = draw(ChunkSelector(strategy="middle").fit(SONGS))
+    assert display.attention is None
+    assert display.ax_.get_ylabel() == ""
+    assert shades(display).shape == (1, 2)
+
+
+def test_a_song_shorter_than_its_chunks_has_one_a_step(selector):
+    display = draw(selector, SONG[:8])
+    assert lines(display).tolist() == [0, 3, 6, 8]
+    assert len(shades(display)) == 2
+
+
+def test_chunks_of_a_given_duration_stand_where_select_says(selector):
+    selector.set_params(n_chunks=None, chunk_duration=3.0, frame_duration=0.5)
+    display = draw(selector)
+    np.testing.assert_allclose(shades(display), selector.select([SONG])[0].seconds)
+    assert len(lines(display)) == round(len(SONG) * 0.5 / 3) + 1
+    assert display.times[-1] == len(SONG) * 0.5
+
+
+def test_padding_is_not_drawn(selector):
+    padded = np.vstack([SONG, np.full((7, SONG.shape[1]), np.nan)])
+    assert draw(selector, padded).times[-1] == len(SONG)
+
+
+@pytest.mark.parametrize("wrap", [lambda s: [s], lambda s: s[None], lambda s: s.tolist()])
+def test_a_song_may_be_the_one_song_of_a_container(selector, wrap):
+    expected = draw(selector).attention
+    np.testing.assert_array_equal(draw(selector, wrap(SONG)).attention, expected)
+
+
+def test_a_selector_of_views_shows_a_bare_song(selector):
+    of_views = small(n_chunks=5, k=2).fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    np.testing.assert_array_equal(draw(of_views).attention, draw(selector).attention)
+
+
+# The waveform
+
+
+def test_the_envelope_reaches_every_extreme_sample_where_it_is():
+    samples = np.zeros(1_000_003)
+    samples[[123_456, 777_777]] = 4.0, -8.0
+    display = AttentionDisplay(
+        np.arange(3.0), None, np.array([0.0, 2.0]), np.array([0]), waveform=samples, sample_rate=5e5
+    )
+    seconds, heights = outline(display.plot()).T
+    for sample, height in [(123_456, 0.5 + 0.45 / 2), (777_777, 0.5 - 0.45)]:
+        there = np.abs(seconds - sample / 5e5) < 0.003
+        assert np.isclose(heights[there], height).any()
+        assert not np.isclose(heights[~there], height).any()
+    assert len(seconds) < 5_000
+
+
+def test_no_sample_leaves_the_envelope():
+    display = AttentionDisplay(
+        np.arange(3.0), None, np.array([0.0, 2.0]), np.array([0]), waveform=NOISE, sample_rate=RATE
+    ).plot()
+    (path,) = display.waveform_.get_paths()
+    heights = 0.5 + 0.45 * NOISE / np.abs(NOISE).max()
+    seconds = (np.arange(len(NOISE)) + 0.5) / RATE
+    inside = path.contains_points(np.column_stack([seconds, heights * (1 - 1e-9) + 0.5e-9]))
+    assert inside.all()
+
+
+def test_the_envelope_spans_the_recording_in_seconds(selector):
+    seconds = outline(draw(selector, waveform=NOISE, sample_rate=RATE))[:, 0]
+    assert (seconds.min(), seconds.max()) == (0, len(SONG))
+
+
+def test_a_recording_longer_than_the_song_widens_the_picture(selector):
+    display = draw(selector, waveform=NOISE, sample_rate=RATE / 2)
+    assert display.ax_.get_xlim() == (0, 2 * len(SONG))
+    assert display.times[-1] == len(SONG)
+    assert draw(selector, waveform=NOISE[:RATE], sample_rate=RATE).ax_.get_xlim()[1] == len(SONG)
+
+
+def test_the_envelope_covers_all_channels():
+    mono = np.sin(np.arange(900) / 50)
+    parts = np.array([0.0, 1.0]), None, np.array([0.0, 1.0]), np.array([0])
+    both = AttentionDisplay(
+        *parts,
+        waveform=np.column_stack([np.maximum(mono, 0), np.minimum(mono, 0)]),
+        sample_rate=900,
+    )
+    one = AttentionDisplay(*parts, waveform=np.abs(mono), sample_rate=900)
+    halves = outline(both.plot())[:, 1]
+    assert halves.min() == pytest.approx(0.05, abs=1e-3)
+    assert halves.max() == pytest.approx(0.95, abs=1e-3)
+    assert outline(one.plot())[:, 1].min() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "waveform",
+    [np.zeros(50), np.full(50, 128, np.uint8), np.zeros((50, 2), np.int16)],
+    ids=["float", "uint8", "stereo"],
+)
+def test_silence_is_a_flat_line(selector, waveform):
+    np.testing.assert_array_equal(
+        outline(draw(selector, waveform=waveform, sample_rate=1))[:, 1], 0.5
+    )
+
+
+def test_the_lowest_integer_does_not_overflow(selector):
+    heights = outline(draw(selector, waveform=np.array([-32768, 0], np.int16), sample_rate=1))[:, 1]
+    assert heights.min() == pytest.approx(0.05)
+
+
+# The picture
+
+
+def test_axes_are_labelled_and_hold_the_song(selector):
+    ax = draw(selector, title="A song").ax_
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == (
+        "Time (s)", "Attention", "A song",
+    )  # fmt: skip
+    assert ax.get_xlim() == (0, len(SONG))
+    low, high = ax.get_ylim()
+    assert low < 0 < selector.attention([SONG])[0].max() < high
+
+
+def test_the_legend_names_what_is_drawn(selector):
+    def labels(display):
+        return [text.get_text() for text in display.legend_.get_texts()]
+
+    assert labels(draw(selector)) == ["Chosen chunks", "Borders"]
+    selector.set_params(k=1)
+    drawn = draw(selector, waveform=NOISE, sample_rate=RATE)
+    assert labels(drawn) == ["Chosen chunk", "Borders", "Waveform"]
+
+
+@pytest.mark.parametrize("size", [(8, 3), (4, 2), (2.5, 2.5)])
+def test_nothing_is_cut_off_and_no_text_covers_the_data(selector, size):
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    display = draw(selector, waveform=NOISE, sample_rate=RATE, title="gjpqy", ax=ax)
+    figure.canvas.draw()
+    drawn = figure.get_tightbbox()  # inches
+    assert drawn.x0 >= 0 <= drawn.y0
+    assert drawn.x1 <= size[0]
+    assert drawn.y1 <= size[1]
+    data, legend, title = (part.get_window_extent() for part in (ax, display.legend_, ax.title))
+    for below, above in pairwise([data, legend, title]):
+        assert below.y1 <= above.y0
+
+
+def test_a_new_figure_has_a_layout_that_makes_room(selector):
+    display = draw(selector, title="A song", waveform=NOISE, sample_rate=RATE)
+    assert display.figure_ is display.ax_.figure
+    assert display.figure_.get_layout_engine() is not None
+
+
+def test_given_axes_are_drawn_on_and_no_figure_is_made(selector):
+    figure, (first, second) = plt.subplots(1, 2)
+    display = draw(selector, ax=second)
+    assert display.ax_ is second
+    assert display.figure_ is figure
+    assert not first.collections
+    assert plt.get_fignums() == [figure.number]
+
+
+def test_plot_draws_the_same_again_elsewhere(selector):
+    display = draw(selector)
+    first, spans = display.ax_, shades(display)
+    again = display.plot(ax=plt.subplots()[1])
+    assert again is display
+    assert again.ax_ is not first
+    np.testing.assert_array_equal(shades(again), spans)
+
+
+def test_colours_turn_light_on_dark_axes(selector):
+    _, (light, dark) = plt.subplots(1, 2)
+    dark.set_facecolor("#303030")
+    for ax, ink in [(light, 0), (dark, 1)]:
+        display = draw(selector, waveform=NOISE, sample_rate=RATE, ax=ax)
+        for part in (display.borders_, display.waveform_):
+            np.testing.assert_array_equal(mpl.colors.to_rgb(part.get_edgecolor()[0]), ink)
+        assert mpl.colors.to_rgb(display.legend_.get_texts()[0].get_color()) == (ink,) * 3
+        assert display.legend_.get_frame().get_facecolor() == ax.get_facecolor()
+
+
+def test_drawing_leaves_global_settings_alone_and_shows_nothing(selector, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("shown"))
+    before = dict(mpl.rcParams)
+    draw(selector, waveform=NOISE, sample_rate=RATE, title="A song")
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_selector_is_left_as_it_was(selector):
+    before = pickle.dumps(selector)
+    draw(selector)
+    assert pickle.dumps(selector) == before
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda s: make_pipeline(s), "Pipeline"),
+        (lambda s: ChunkSelector, "ChunkSelector"),
+        (lambda s: None, "NoneType"),
+    ],
+)
+def test_other_estimators_are_refused(selector, make, kind):
+    with pytest.raises(
+        TypeError, match=rf"`selector` is .*{kind}.*expected a fitted ChunkSelector"
+    ):
+        draw(make(selector))
+
+
+def test_an_unfitted_selector_is_refused():
+    with pytest.raises(NotFittedError):
+        draw(small())
+
+
+@pytest.mark.parametrize("songs", [SONGS[:3], tuple(SONGS[:3]), np.stack([SONG] * 3)])
+def test_several_songs_are_refused(selector, songs):
+    with pytest.raises(ValueError, match=r"a picture shows one song; got 3"):
+        draw(selector, songs)
+
+
+@pytest.mark.parametrize(
+    ("song", "error", "message"),
+    [
+        (MEANS[0], ValueError, "shape"),
+        ([], ValueError, "0 sequence"),
+        (SONG[:, :2], ValueError, "expecting 5 features"),
+        (SONG[:0], ValueError, "empty"),
+        (3, ValueError, "shape"),
+        (None, (TypeError, ValueError), "AttentionDisplay"),
+    ],
+)
+def test_what_is_no_song_is_refused(selector, song, error, message):
+    with pytest.raises(error, match=message):
+        draw(selector, song)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "message"),
+    [
+        ({"waveform": NOISE}, ValueError, "needs its `sample_rate`"),
+        ({"waveform": NOISE, "sample_rate": 0}, ValueError, "`sample_rate` is 0"),
+        ({"waveform": [], "sample_rate": RATE}, ValueError, r"shape \(0,\)"),
+        ({"waveform": 1.0, "sample_rate": RATE}, ValueError, r"shape \(\)"),
+        ({"waveform": "song.wav", "sample_rate": RATE}, TypeError, "real numbers"),
+        ({"waveform": [0.0, np.nan], "sample_rate": RATE}, ValueError, "NaN or infinity"),
+        ({"waveform": [0.0, np.inf], "sample_rate": RATE}, ValueError, "NaN or infinity"),
+        ({"seconds_per_frame": 0}, ValueError, "`seconds_per_frame` is 0"),
+        ({"seconds_per_frame": np.nan}, ValueError, "`seconds_per_frame` is nan"),
+        ({"seconds_per_frame": "1"}, ValueError, "`seconds_per_frame` is '1'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_before_a_figure_is_made(selector, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        draw(selector, **kwargs)
+    assert not plt.get_fignums()
+
+
+def test_without_matplotlib_the_cure_is_named(selector, monkeypatch):
+    display = draw(selector)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    for attempt in (display.plot, lambda: draw(selector)):
+        with pytest.raises(ImportError, match=r"pip install skcca\[plot\]"):
+            attempt()
