@@ -21,7 +21,7 @@ from torch.nn import functional
 from skcca import SupervisedDCCA
 from skcca.nn import MLP
 
-HIDDEN = {"x": (128, 128, 64, 64), "y": (512, 512, 256, 256)}  # those of the paper
+HIDDEN = {"x": (128, 128, 64, 64), "y": (512, 512, 256, 256)}  # as in SupervisedDCCA
 
 
 class Posteriors:
@@ -66,15 +66,15 @@ class CrossEntropy(Posteriors):
 
 
 class NetworkClassifier:
-    """A network of the paper's kind with a softmax, trained as `SupervisedDCCA` trains its own."""
+    """A network of `SupervisedDCCA` with a softmax, trained as it trains its own."""
 
     def __init__(
         self,
         hidden: tuple[int, ...],
         *,
         max_epochs: int = 50,
-        average_epochs: int = 1,
-        input_noise: float = 0.0,
+        average_epochs: int = 10,
+        input_noise: float = 0.5,
         random_state: int = 0,
     ):
         self.hidden, self.max_epochs, self.average_epochs = hidden, max_epochs, average_epochs
@@ -88,7 +88,12 @@ class NetworkClassifier:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
             network = MLP(
-                V.shape[1], self.hidden, len(classes), output_activation="identity", dropout=0.2
+                V.shape[1],
+                self.hidden,
+                len(classes),
+                activation="relu",
+                output_activation="identity",
+                dropout=0.2,
             )
             average = torch.optim.swa_utils.AveragedModel(network)
             optimizer = torch.optim.RMSprop(network.parameters(), lr=1e-3)

@@ -20,7 +20,7 @@ from benchmarks._rivals import Contrastive, CrossEntropy, SemanticMatching
 from benchmarks._tasks import TASKS, best_settings, retrieval
 from skcca import ClusterCCA, SupervisedDCCA
 
-BUDGET = {"max_epochs": 100, "average_epochs": 10}
+BUDGET = {"max_epochs": 100}
 NOISE = [0.0, 0.5, 1.0]
 
 

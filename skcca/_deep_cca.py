@@ -42,11 +42,13 @@ _PAPER: dict[str, Any] = {
     "activation": "tanh",
     "output_activation": "sigmoid",
     "dropout": 0.2,
+    "input_noise": 0.0,
     "loss": "trace",
     "optimizer": "rmsprop",
     "learning_rate": 1e-3,
     "batch_size": 512,
     "max_epochs": 50,
+    "average_epochs": 1,
 }
 
 

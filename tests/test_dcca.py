@@ -24,27 +24,31 @@ def halves():
     return data[:, :32], data[:, 32:], digits
 
 
-def test_defaults_are_the_networks_of_the_paper():
-    model = SupervisedDCCA(n_components=2, max_epochs=1, random_state=0).fit(X, Y, y)
+@pytest.mark.parametrize("build", [SupervisedDCCA, SupervisedDCCA.paper, DCCA, DCCA.paper])
+def test_networks_are_those_of_the_paper(build):
+    hidden = nn.ReLU if build == SupervisedDCCA else nn.Tanh
+    model = build(n_components=2, max_epochs=1, random_state=0).fit(X, Y, y)
     for network, sizes in (
         (model.x_network_, (5, 128, 128, 64, 64, 2)),
         (model.y_network_, (4, 512, 512, 256, 256, 2)),
     ):
         linear = [m for m in network.layers if isinstance(m, nn.Linear)]
         assert tuple([m.in_features for m in linear] + [linear[-1].out_features]) == sizes
-        assert [type(m) for m in network.layers[1:3]] == [nn.Tanh, nn.Dropout]
+        assert [type(m) for m in network.layers[1:3]] == [hidden, nn.Dropout]
         assert network.layers[2].p == 0.2
         assert isinstance(network.layers[-1], nn.Sigmoid)
-    defaults = SupervisedDCCA().get_params()
-    paper = {"optimizer": "rmsprop", "learning_rate": 1e-3, "batch_size": 512, "max_epochs": 50}
-    assert {k: defaults[k] for k in paper} == paper
-    assert defaults["n_components"] == 30
+    expected = {"optimizer": "rmsprop", "learning_rate": 1e-3, "batch_size": 512, "max_epochs": 50}
+    params = build().get_params()
+    assert {k: params[k] for k in expected} == expected
+    assert params["n_components"] == 30
 
 
 def test_the_paper_is_one_call_away():
     model = SupervisedDCCA.paper(max_epochs=1, random_state=0)
     params = model.get_params()
     assert (params["max_epochs"], params["batch_size"], params["dropout"]) == (1, 512, 0.2)
+    assert (params["activation"], params["output_activation"]) == ("tanh", "sigmoid")
+    assert (params["input_noise"], params["average_epochs"]) == (0.0, 1)  # it knows neither
     assert params["y_hidden_layer_sizes"] == (512, 512, 256, 256)
     assert isinstance(model, SupervisedDCCA)
 
@@ -56,6 +60,7 @@ def test_linear_tower_approaches_cca():
         x_hidden_layer_sizes=(),
         y_hidden_layer_sizes=(),
         output_activation="identity",
+        input_noise=0,
         reg=1e-6,
         optimizer="adam",
         learning_rate=0.02,
@@ -174,8 +179,9 @@ def test_early_stopping_holds_out_every_class_of_unpaired_sets():
 
 
 def test_warm_start_continues_from_the_last_weights():
-    once = DCCA(2, **SMALL | {"max_epochs": 20, "dropout": 0, "batch_size": None}).fit(X, Y)
-    model = DCCA(2, warm_start=True, **SMALL | {"max_epochs": 10, "dropout": 0, "batch_size": None})
+    options = SMALL | {"dropout": 0, "input_noise": 0, "batch_size": None}
+    once = DCCA(2, **options | {"max_epochs": 20}).fit(X, Y)
+    model = DCCA(2, warm_start=True, **options | {"max_epochs": 10})
     first = model.fit(X, Y).loss_curve_
     second = model.fit(X, Y).loss_curve_
     np.testing.assert_allclose(first + second, once.loss_curve_, atol=1e-8)

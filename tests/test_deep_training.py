@@ -24,7 +24,7 @@ def weights_of(model):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_small_pieces_train_like_the_whole_batch(loss):
-    options = SMALL | {"dropout": 0, "batch_size": None, "loss": loss}
+    options = SMALL | {"dropout": 0, "input_noise": 0, "batch_size": None, "loss": loss}
     whole = SupervisedDCCA(2, **options).fit(X, Y, y)
     pieces = SupervisedDCCA(2, micro_batch_size=7, **options).fit(X, Y, y)
     np.testing.assert_allclose(pieces.loss_curve_, whole.loss_curve_, atol=1e-9)
@@ -42,7 +42,7 @@ def test_every_objective_finds_the_shared_directions(loss):
 
 def test_lbfgs_reaches_linear_cca_in_a_few_steps():
     linear = {"x_hidden_layer_sizes": (), "y_hidden_layer_sizes": (), "max_epochs": 10}
-    options = SMALL | linear | {"output_activation": "identity", "reg": 1e-6}
+    options = SMALL | linear | {"output_activation": "identity", "reg": 1e-6, "input_noise": 0}
     model = DCCA(3, optimizer="lbfgs", learning_rate=1, batch_size=None, **options).fit(X, Y)
     np.testing.assert_allclose(model.correlations_, CCA(3).fit(X, Y).correlations_, atol=1e-3)
 

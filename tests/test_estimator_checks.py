@@ -25,7 +25,9 @@ def named(estimator):
 
 # Dropout draws a mask for each row, so that a row of weight two differs from two rows; scikit-learn
 # expects the same failure of its own stochastic estimators. Without dropout nothing is excepted.
-STOCHASTIC = {"check_sample_weight_equivalence_on_dense_data": "dropout draws a mask per row"}
+STOCHASTIC = {
+    "check_sample_weight_equivalence_on_dense_data": "dropout and noise are drawn per row"
+}
 
 
 @pytest.mark.parametrize(
@@ -35,8 +37,8 @@ STOCHASTIC = {"check_sample_weight_equivalence_on_dense_data": "dropout draws a 
         *named(KCCA()),
         *named(ClusterCCA()),
         *named(ClusterKCCA()),
-        *named(DCCA(2, dropout=0.0, **QUICK)),
-        *named(SupervisedDCCA(2, dropout=0.0, **QUICK)),
+        *named(DCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
+        *named(SupervisedDCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::scipy.linalg.LinAlgWarning")
