@@ -75,13 +75,15 @@ class NetworkClassifier:
         max_epochs: int = 50,
         average_epochs: int = 10,
         input_noise: float = 0.5,
+        batch_size: int | None = 512,
         random_state: int = 0,
     ):
         self.hidden, self.max_epochs, self.average_epochs = hidden, max_epochs, average_epochs
-        self.input_noise, self.random_state = input_noise, random_state
+        self.input_noise, self.batch_size = input_noise, batch_size
+        self.random_state = random_state
 
     def fit(self, V: np.ndarray, labels: np.ndarray) -> Self:
-        """Train by RMSprop in batches of 512, with dropout .2."""
+        """Train by RMSprop with dropout .2."""
         self.scaler_ = StandardScaler().fit(V)
         classes, codes = np.unique(labels, return_inverse=True)
         rows, codes = self._tensor(V), torch.as_tensor(codes)
@@ -98,7 +100,7 @@ class NetworkClassifier:
             average = torch.optim.swa_utils.AveragedModel(network)
             optimizer = torch.optim.RMSprop(network.parameters(), lr=1e-3)
             for epoch in range(self.max_epochs):
-                for batch in torch.randperm(len(rows)).split(512):
+                for batch in torch.randperm(len(rows)).split(self.batch_size or len(rows)):
                     noise = self.input_noise * torch.randn_like(rows[batch])
                     optimizer.zero_grad()
                     functional.cross_entropy(network(rows[batch] + noise), codes[batch]).backward()

@@ -21,7 +21,7 @@ from benchmarks._tasks import TASKS, best_settings, retrieval
 from skcca import ClusterCCA, SupervisedDCCA
 
 BUDGET = {"max_epochs": 100}
-NOISE = [0.0, 0.5, 1.0]
+GRID = {"input_noise": [0.0, 0.5, 1.0], "batch_size": [512, None]}
 
 
 class Method(NamedTuple):
@@ -35,16 +35,13 @@ METHODS = {
     "logistic posteriors": Method(
         lambda seed, **s: SemanticMatching(**s), {"C": [1e-3, 1e-2, 0.1, 1.0]}
     ),
-    "cross-entropy": Method(
-        lambda seed, **s: CrossEntropy(**BUDGET | s, random_state=seed), {"input_noise": NOISE}
-    ),
-    "contrastive": Method(
-        lambda seed, **s: Contrastive(**BUDGET | s, random_state=seed), {"input_noise": NOISE}
-    ),
+    "cross-entropy": Method(lambda seed, **s: CrossEntropy(**BUDGET | s, random_state=seed), GRID),
+    "contrastive": Method(lambda seed, **s: Contrastive(**BUDGET | s, random_state=seed), GRID),
     "ClusterCCA": Method(lambda seed, **s: ClusterCCA(**s), {"reg": [0.0, 0.01, 0.1, 1.0]}),
+    # Its outputs may be bounded or not; those of the others are not.
     "SupervisedDCCA": Method(
         lambda seed, **s: SupervisedDCCA(**BUDGET | s, random_state=seed),
-        {"input_noise": NOISE, "output_activation": ["sigmoid", "identity"]},
+        GRID | {"output_activation": ["sigmoid", "identity"]},
     ),
 }
 

@@ -15,9 +15,9 @@ from benchmarks._record import Record, arguments, mean_and_deviation
 from benchmarks._tasks import best_settings, retrieval, wikipedia
 from skcca import CCA, DCCA, ClusterCCA, SupervisedDCCA
 
-# Beside twice the epochs and a fifth of the weight on the rows' own pairs.
-TUNED = {"max_epochs": 100, "instance_weight": 0.2}
-GRID = {"input_noise": [0.5, 1.0], "n_components": [9, 30], "activation": ["relu", "tanh"]}
+# All rows in a batch: its moments are exact, and so is the gradient.
+TUNED = {"n_components": 9, "batch_size": None, "max_epochs": 200}
+GRID = {"input_noise": [0.5, 1.0], "instance_weight": [0.0, 0.2]}
 
 
 def main() -> None:
