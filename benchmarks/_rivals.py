@@ -74,7 +74,7 @@ class NetworkClassifier:
         *,
         max_epochs: int = 50,
         average_epochs: int = 10,
-        input_noise: float = 0.5,
+        input_noise: float = 0.0,
         batch_size: int | None = 512,
         random_state: int = 0,
     ):

@@ -16,6 +16,7 @@ from skcca.datasets import (
     load_nutrimouse,
     load_spoken_digits,
     load_wikipedia,
+    make_music_videos,
 )
 from skcca.metrics import chance_map, mean_average_precision_score
 
@@ -128,6 +129,15 @@ def mice(data_home: str | None, seed: int = 0) -> Task:
     """Return genes and lipids of mice on five diets; half of the 40, by the seed, are held out."""
     data = load_nutrimouse(data_home=data_home)
     return _halved(data.x, data.y, data.labels, seed)
+
+
+def simulated_songs(data_home: str | None, seed: int = 0) -> Task:
+    """Return music videos, of their sound the mean of the seconds in which the emotion is heard."""
+    data = make_music_videos(random_state=seed)
+    heard = [
+        song[where].mean(axis=0) for song, where in zip(data.audio, data.stretches, strict=True)
+    ]
+    return _halved(np.stack(heard), data.visual, data.emotion, seed)
 
 
 TASKS: dict[str, Callable[..., Task]] = {

@@ -21,6 +21,7 @@ from benchmarks._tasks import (
     digit_halves,
     held_out,
     retrieval,
+    simulated_songs,
     wikipedia,
     written_digits,
 )
@@ -29,12 +30,13 @@ from skcca import DCCA, SupervisedDCCA
 Settings = dict[str, Any]
 
 RELU: Settings = {"activation": "relu"}
+AVERAGE: Settings = {"average_epochs": 10}
 CHANGES: list[Settings] = [
     {},
     {"input_noise": 0.25},
     {"input_noise": 0.5},
     {"input_noise": 1.0},
-    {"average_epochs": 10},
+    AVERAGE,
     {"max_epochs": 100},
     {"output_activation": "identity"},
     RELU,
@@ -46,10 +48,10 @@ CHANGES: list[Settings] = [
     {"batch_size": None},
     {"loss": "frobenius"},
     {"scale": False},
-    RELU | {"input_noise": 0.5},
-    RELU | {"input_noise": 0.5, "average_epochs": 10},
-    RELU | {"input_noise": 0.5, "average_epochs": 10, "output_activation": "identity"},
-    RELU | {"input_noise": 0.5, "average_epochs": 10, "max_epochs": 100},
+    RELU | AVERAGE,
+    RELU | AVERAGE | {"reg": 1e-1},
+    RELU | AVERAGE | {"reg": 1e-1, "input_noise": 0.5},
+    RELU | AVERAGE | {"input_noise": 0.5},
 ]
 SUPERVISED: list[Settings] = [{"component_scaling": "unit"}, {"instance_weight": 0.2}]
 
@@ -63,7 +65,10 @@ def main() -> None:
 
 def supervised(data_home: str | None, seeds: range) -> None:
     """Measure SupervisedDCCA on every task."""
-    loaders = TASKS | {"Wikipedia": partial(wikipedia, roots=False)}
+    loaders = TASKS | {
+        "Wikipedia": partial(wikipedia, roots=False),
+        "simulated songs": simulated_songs,
+    }
     tasks = {name: _held_out(load, data_home, seeds) for name, load in loaders.items()}
     record = Record(
         "defaults",

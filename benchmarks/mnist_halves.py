@@ -57,7 +57,7 @@ def main() -> None:
     record.add("KCCA", (None, None, 33.0, None), kind="published")
     record.add("DCCA", (None, None, 39.7, None), kind="published")
     before = _results_so_far()
-    settings = before["settings"]
+    settings = {part: before["settings"].get(part) for part in PARTS}
     for part in PARTS:
         label = part.upper()
         if part in options.only:

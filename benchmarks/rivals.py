@@ -38,10 +38,8 @@ METHODS = {
     "cross-entropy": Method(lambda seed, **s: CrossEntropy(**BUDGET | s, random_state=seed), GRID),
     "contrastive": Method(lambda seed, **s: Contrastive(**BUDGET | s, random_state=seed), GRID),
     "ClusterCCA": Method(lambda seed, **s: ClusterCCA(**s), {"reg": [0.0, 0.01, 0.1, 1.0]}),
-    # Its outputs may be bounded or not; those of the others are not.
     "SupervisedDCCA": Method(
-        lambda seed, **s: SupervisedDCCA(**BUDGET | s, random_state=seed),
-        GRID | {"output_activation": ["sigmoid", "identity"]},
+        lambda seed, **s: SupervisedDCCA(**BUDGET | s, random_state=seed), GRID
     ),
 }
 

@@ -17,6 +17,7 @@ from skcca._base import TwoViewTransformer
 from skcca._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
 from skcca._deep_training import DeepTraining, held_out_rows, solve
 from skcca._features import Standardisation, project
+from skcca._labels import check_labels
 from skcca._lazy import LazyRows, RaggedRows, is_ragged, stays_on_disk
 from skcca._pairing import Pairs, Weights, instance_pairs
 from skcca._saved import (
@@ -31,6 +32,7 @@ from skcca._saved import (
 )
 from skcca._sequences import check_sequences
 from skcca._validation import TrainingData, check_validation_set
+from skcca._views import Views
 
 _ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}
 
@@ -44,6 +46,7 @@ _PAPER: dict[str, Any] = {
     "dropout": 0.2,
     "input_noise": 0.0,
     "loss": "trace",
+    "reg": 1e-3,
     "optimizer": "rmsprop",
     "learning_rate": 1e-3,
     "batch_size": 512,
@@ -170,6 +173,7 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         ConvergenceWarning
             If training diverges later, or Ctrl-C ends it: the best weights so far are kept.
         """
+        shape_of(y, "y", type(self).__name__)
         self._given = (X, y)
         try:
             learn = partial(self._train, validation=(X_val, y_val))
@@ -204,6 +208,7 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         self : object
             The fitted estimator.
         """
+        shape_of(y, "y", type(self).__name__)
         classes = vars(self).get("classes_")
         learn = partial(self._train, one_pass=True)
         self._fit(X, y, labels, sample_weight, learn, reset=not hasattr(self, "x_network_"))
@@ -303,14 +308,29 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
                 )
                 dtype = built_for["dtypes"][i]
                 setattr(model, f"{side}_network_", restored(network, weights[side], dtype))
+                model._check_shapes(side, built_for["features"][i])
             return model
+
+    def _check_shapes(self, side: str, n_features: int) -> None:
+        """Refuse arrays of a file that cannot belong to one estimator."""
+        weights = getattr(self, f"{side}_weights_")
+        for name, shape in (
+            (f"{side}_mean_", (n_features,)),
+            (f"{side}_scale_", (n_features,)),
+            (f"_{side}_output_mean", (len(weights),)),
+            (f"{side}_weights_", (len(weights), self.n_components_)),
+        ):
+            found = np.shape(getattr(self, name))
+            if found != shape:
+                raise ValueError(f"`{name}` has shape {found} in place of {shape}")
 
     def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> Any:
         """Validate one view; rows of more than one dimension are flattened for all but networks.
 
         Memory maps, HDF5 and Zarr arrays stay where they are, sequences as long as they are.
         """
-        shape, name = tuple(getattr(V, "shape", ()))[1:], "X" if side == "x" else "y"
+        name = "X" if side == "x" else "y"
+        shape = shape_of(V, name, type(self).__name__)[1:]
         ragged = is_ragged(V)
         if not reset and ragged != getattr(self, f"_{side}_ragged"):
             wanted = "rows" if ragged else "a list of sequences (T_i, n_features)"
@@ -409,6 +429,13 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
     def _check_settings(self) -> None:
         """Refuse what each parameter allows, but not beside another."""
         name = type(self).__name__
+        for parameter in ("x_hidden_layer_sizes", "y_hidden_layer_sizes"):
+            sizes = np.asarray(getattr(self, parameter), dtype=object)
+            if sizes.ndim != 1 or not all(is_width(size) for size in sizes):
+                raise ValueError(
+                    f"{name}: `{parameter}`={getattr(self, parameter)!r} must hold integers of 1 "
+                    "or more; () is a network without hidden layers."
+                )
         if self.optimizer == "lbfgs" and self.batch_size is not None:
             raise ValueError(
                 f"{name}: optimizer='lbfgs' needs the gradient of all rows, but "
@@ -419,6 +446,11 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
             raise ValueError(
                 f"{name}: optimizer='lbfgs' searches along the gradient, which "
                 f"`max_grad_norm`={self.max_grad_norm} would cut; set it to None."
+            )
+        if self.optimizer == "lbfgs" and self.weight_decay > 0:
+            raise ValueError(
+                f"{name}: optimizer='lbfgs' knows no `weight_decay`={self.weight_decay}; set it to "
+                "0, or choose optimizer='adamw'."
             )
         pairing = self._pairing()
         sampled = pairing.pair_fraction < 1 or pairing.pairs_per_sample is not None
@@ -439,10 +471,36 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
             if y_val is not None:
                 raise ValueError(f"{type(self).__name__}: `y_val` was given without `X_val`.")
             return None
-        held_out = check_validation_set(self, X_val, y_val, class_paired=self._class_paired)
+        held_out = self._checked_validation_set(X_val, y_val)
         if held_out.labels is None:
             return held_out, instance_pairs(held_out.weights.x)
         return held_out, self._pairs(held_out.labels, held_out.weights, rng)
+
+    def _checked_validation_set(self, X_val: Any, y_val: Any) -> TrainingData:
+        """Validate the rows that the caller holds out; messages name `X_val` and `y_val`."""
+        name = type(self).__name__
+        if isinstance(y_val, Views):
+            raise ValueError(f"{name}: `y_val` holds labels, and `X_val`=Views(X, Y) both views.")
+        if y_val is not None and isinstance(X_val, Views):
+            if self._class_paired:
+                check_labels(y_val, len(X_val), "y_val", "X_val", name)
+            else:  # not looked at, but one of another length is a mistake
+                n = len(y_val) if isinstance(y_val, (list, tuple)) else (*np.shape(y_val), 0)[0]
+                if n != len(X_val):
+                    raise ValueError(
+                        f"{name}: `y_val` has {n} entries but `X_val` has {len(X_val)} rows."
+                    )
+        try:
+            held_out = check_validation_set(self, X_val, y_val, class_paired=self._class_paired)
+        except (TypeError, ValueError) as error:
+            if "_val`" in str(error):
+                raise
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}: `X_val` cannot be used: {error}") from error
+        for V in held_out[:2]:
+            if isinstance(V, LazyRows):
+                V.name = "X_val"  # whose values are checked as they are read
+        return held_out
 
     def _hold_out(
         self, data: TrainingData, rng: np.random.Generator
@@ -490,3 +548,18 @@ class DeepCCA(CallbackSupportMixin, TwoViewTransformer):
         if side == "x":
             return Standardisation(self.x_mean_, self.x_scale_)
         return Standardisation(self.y_mean_, self.y_scale_)
+
+
+def is_width(size: Any) -> bool:
+    """Whether a layer can have so many units."""
+    return isinstance(size, (int, np.integer)) and type(size) is not bool and int(size) >= 1
+
+
+def shape_of(V: Any, name: str, caller: str) -> tuple[int, ...]:
+    """Return the shape of an array, () of what has none; a closed file is told by name."""
+    try:
+        return tuple(getattr(V, "shape", ()))
+    except (OSError, RuntimeError, ValueError) as error:  # of HDF5
+        raise ValueError(
+            f"{caller}: `{name}` cannot be read; is its file closed? ({error})"
+        ) from error

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Rows = tuple[Source, Source]
 
+_ONE_ROW = "Expected more than 1 value per channel"  # torch of BatchNorm in training
+
 
 class Epoch(NamedTuple):
     """What a `callback` is told after each epoch."""
@@ -117,6 +119,18 @@ class DeepTraining:
             )
             hooks = Hooks(self, n_epochs)
 
+            def gradients(batch: Any) -> Any:
+                try:
+                    return step(batch)
+                except ValueError as error:
+                    if model.micro_batch_size is None or _ONE_ROW not in str(error):
+                        raise
+                    raise ValueError(
+                        f"{type(model).__name__}: `micro_batch_size`={model.micro_batch_size} "
+                        "gives a BatchNorm layer one row at a time, which has no variance; set 3 "
+                        f"or more. ({error})"
+                    ) from error
+
             def batches(epoch: int) -> Iterator[Any]:
                 hooks.before_epoch()
                 return sampler(epoch)
@@ -124,7 +138,7 @@ class DeepTraining:
             result = train(
                 trained,
                 batches,
-                step,
+                gradients,
                 optimizer=model.optimizer,
                 learning_rate=model.learning_rate,
                 learning_rate_schedule=model.learning_rate_schedule,
@@ -257,8 +271,9 @@ class DeepTraining:
             found = solve(model, self.rows, self.pairs)
         except ValueError:
             return float("-inf")  # collapsed for now; later epochs may recover
-        zx = project(self._outputs(data.X, "x"), found.x_mean, found.x_weights)
-        zy = project(self._outputs(data.Y, "y"), found.y_mean, found.y_weights)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
+            zx = project(self._outputs(data.X, "x"), found.x_mean, found.x_weights)
+            zy = project(self._outputs(data.Y, "y"), found.y_mean, found.y_weights)
         if not (np.isfinite(zx).all() and np.isfinite(zy).all()):
             return float("-inf")
         return float(pair_correlations(zx, zy, pairs).sum())
@@ -298,7 +313,13 @@ class Hooks:
         if self.model.callback is not None:
             score = run.scores[-1] if run.scores else None
             epoch = Epoch(run.epoch, self.n_epochs, run.losses[-1], score)
-            stop = bool(self.model.callback(epoch))
+            answer = self.model.callback(epoch)
+            if answer is not None and not isinstance(answer, (bool, np.bool_)):
+                raise TypeError(
+                    f"{type(self.model).__name__}: `callback` must return True to stop, or False "
+                    f"or None to go on; got {type(answer).__name__}."
+                )
+            stop = bool(answer)
         if self._task is not None:
             X, y = self.model._given
             stop |= self._task.call_on_fit_task_end(

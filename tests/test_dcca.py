@@ -49,6 +49,7 @@ def test_the_paper_is_one_call_away():
     assert (params["max_epochs"], params["batch_size"], params["dropout"]) == (1, 512, 0.2)
     assert (params["activation"], params["output_activation"]) == ("tanh", "sigmoid")
     assert (params["input_noise"], params["average_epochs"]) == (0.0, 1)  # it knows neither
+    assert params["reg"] == 1e-3
     assert params["y_hidden_layer_sizes"] == (512, 512, 256, 256)
     assert isinstance(model, SupervisedDCCA)
 
