@@ -98,3 +98,13 @@ def stays_on_disk(V: Any) -> bool:
         return True
     chunked = hasattr(V, "chunks") and hasattr(V, "shape") and hasattr(V, "dtype")
     return chunked and not hasattr(V, "dask")
+
+
+def shape_of(V: Any, name: str, caller: str) -> tuple[int, ...]:
+    """Return the shape of an array, () of what has none; a closed file is told by name."""
+    try:
+        return tuple(getattr(V, "shape", ()))
+    except (OSError, RuntimeError, ValueError) as error:  # of HDF5
+        raise ValueError(
+            f"{caller}: `{name}` cannot be read; is its file closed? ({error})"
+        ) from error
