@@ -2,11 +2,11 @@
 
     python -m benchmarks.overfitting --data-home DIR
 
-A network of enough units correlates any rows: shuffled pairs, which have nothing in common, tell how
-much. Each model is fitted to three quarters of the training rows; a figure is looked at on those,
-on the other quarter and on the test rows. Then all of it again with the partners, or the labels, of
-the training rows shuffled. Shuffled classes still hold each row's own pair, so that they find a
-little more than chance, which is .1.
+A network of enough units correlates any rows: shuffled pairs, which have nothing in common, tell
+how much. Each model is fitted to three quarters of the training rows; a figure is looked at on
+those, on the other quarter and on the test rows. Then all of it again with the partners, or the
+labels, of the training rows shuffled. Shuffled classes still hold each row's own pair, so that they
+find a little more than chance, which is .1.
 """
 
 from __future__ import annotations
