@@ -50,6 +50,7 @@ CHANGES: list[Settings] = [
     {"scale": False},
     RELU | AVERAGE,
     RELU | AVERAGE | {"reg": 1e-1},
+    RELU | AVERAGE | {"reg": 1e-1, "input_noise": 0.25},
     RELU | AVERAGE | {"reg": 1e-1, "input_noise": 0.5},
     RELU | AVERAGE | {"input_noise": 0.5},
 ]

@@ -168,14 +168,17 @@ def test_machine_is_described_without_its_name_or_paths():
     [
         ["benchmarks.linear", "--quick", "--plot"],
         ["benchmarks.out_of_core", "--rows", "4000", "--dask", "--folder"],
+        ["benchmarks.song_stream", "--songs", "2000", "--folder"],
+        ["benchmarks.attention", "--quick"],
+        ["benchmarks.deep", "--quick"],
     ],
-    ids=["linear", "out_of_core"],
+    ids=["linear", "out_of_core", "song_stream", "attention", "deep"],
 )
 def test_a_small_run_ends_and_keeps_no_results(command, tmp_path):
     before = {path: path.read_bytes() for path in RESULTS}
-    place = tmp_path / "growth.png" if "--plot" in command else tmp_path
+    places = {"--plot": [tmp_path / "growth.png"], "--folder": [tmp_path]}.get(command[-1], [])
     done = subprocess.run(
-        [sys.executable, "-m", *command, str(place)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", *command, *places], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "kept in" not in done.stdout

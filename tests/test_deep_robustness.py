@@ -332,7 +332,10 @@ def test_fewer_epochs_than_are_averaged_are_averaged_all():
 
 @pytest.mark.parametrize(
     ("estimator", "others"),
-    [(DCCA, {"input_noise"}), (SupervisedDCCA, {"activation", "reg", "average_epochs"})],
+    [
+        (DCCA, {"input_noise"}),
+        (SupervisedDCCA, {"activation", "input_noise", "reg", "average_epochs"}),
+    ],
 )
 def test_the_paper_differs_where_the_docstring_says_so(estimator, others):
     default, paper = estimator().get_params(), estimator.paper().get_params()
