@@ -42,6 +42,13 @@ class Task(NamedTuple):
         return chance_map(self.x_test[1], self.y_test[1])
 
 
+class Choice(NamedTuple):
+    """Settings, and the mean MAP for which they were chosen."""
+
+    settings: dict[str, Any]
+    held_out_map: float
+
+
 def retrieval(model: Any, task: Task) -> tuple[float, float]:
     """Return MAP of queries from the first view and from the second, by cosine, over full lists."""
     (X, x_labels), (Y, y_labels) = task.x_train, task.y_train
@@ -65,7 +72,7 @@ def held_out(task: Task, fraction: float = 0.25, seed: int = 0) -> Task:
 
 def best_settings(
     build: Callable[..., Any], grid: dict[str, list], tasks: Sequence[Task]
-) -> dict[str, Any]:
+) -> Choice:
     """Return the settings of the grid that find most on rows held out of the training sets.
 
     ``build(seed, **settings)`` returns an estimator; the mean of both directions over the tasks
@@ -73,12 +80,12 @@ def best_settings(
     """
     splits = [held_out(task, seed=seed) for seed, task in enumerate(tasks)]
 
-    def value(settings: dict[str, Any]) -> float:
+    choices = []
+    for settings in ParameterGrid(grid):
         runs = [retrieval(build(i, **settings), task) for i, task in enumerate(splits)]
-        print(f"    {np.mean(runs):.4f} on held-out rows  {settings}", flush=True)
-        return float(np.mean(runs))
-
-    return max(ParameterGrid(grid), key=value)
+        choices.append(Choice(settings, float(np.mean(runs))))
+        print(f"    {choices[-1].held_out_map:.4f} on held-out rows  {settings}", flush=True)
+    return max(choices, key=lambda choice: choice.held_out_map)
 
 
 def wikipedia(data_home: str | None, seed: int = 0, *, roots: bool = True) -> Task:

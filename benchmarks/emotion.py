@@ -25,7 +25,7 @@ from skcca.datasets import load_emotify, load_spoken_digits, make_music_videos
 STRATEGIES = ("attention", "middle", "random", "energy")
 CHUNKS = ((3, 1), (6, 2), (9, 3))
 DIGITS: dict[str, Any] = {
-    "frames_per_step": 2,
+    "frames_per_step": 3,
     "learning_rate": 2e-3,
     "batch_size": 32,
     "max_epochs": 30,

@@ -39,7 +39,7 @@ def main() -> None:
         runs = [retrieval(build(random_state=seed), task) for seed in seeds]
         record.add(name, *mean_and_deviation(runs))
     record.add("SupervisedDCCA() must reach", (0.93, 0.93), kind="bar")
-    settings = best_settings(tuned, GRID, [task])
+    settings, _ = best_settings(tuned, GRID, [task])
     more = digits(options.data_home, n_images=2 * options.images)
     label = f"{2 * options.images:,} images, chosen on training rows: SupervisedDCCA"
     record.add(
