@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .chunk_selector import ChunkSelector
     from .dcca import DCCA, SupervisedDCCA
     from .kcca import KCCA, ClusterKCCA
-    from .metrics import retrieval_map
+    from .metrics import make_retrieval_scorer, retrieval_map
+    from .model_selection import cross_val_embed
     from .views import Views, ViewTransformer, make_view_transformer
 
 __version__ = "0.1.0"
@@ -31,8 +32,10 @@ __all__ = [
     "ViewTransformer",
     "Views",
     "cluster",
+    "cross_val_embed",
     "datasets",
     "inspection",
+    "make_retrieval_scorer",
     "make_view_transformer",
     "metrics",
     "nn",
@@ -51,6 +54,8 @@ _MODULE_OF = {
     "Views": "views",
     "ViewTransformer": "views",
     "make_view_transformer": "views",
+    "cross_val_embed": "model_selection",
+    "make_retrieval_scorer": "metrics",
     "retrieval_map": "metrics",
 }
 

@@ -139,6 +139,14 @@ def check_labels(labels: Any, n_rows: int, name: str, view: str, caller: str) ->
     return array.astype(np.int64) if kind == "f" else array
 
 
+def count_labels(labels: Any, name: str, caller: str) -> int:
+    """Return the number of labels, of which there must be one."""
+    n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
+    if n_labels == 0:
+        raise ValueError(f"{caller}: `{name}` must hold at least one label; got {labels!r:.60}.")
+    return n_labels
+
+
 def _from_objects(array: np.ndarray, name: str, caller: str) -> np.ndarray:
     """Return an object array as strings or numbers, whichever it holds."""
     missing = [_is_missing(value) for value in array.flat]

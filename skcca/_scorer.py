@@ -1,45 +1,49 @@
-"""The scorer behind `retrieval_map`: from a fitted estimator and two views to one figure.
-
-What it must guarantee: an estimator scores the same alone, frozen, at the end of a pipeline or as
-the best of a search, and nothing is scored that is not two views in one space.
-"""
+"""Scorers for model selection: from a fitted estimator and two views to one figure."""
 
 from __future__ import annotations
 
 import copy
-import inspect
 from typing import Any
 
 import numpy as np
 from sklearn import get_config
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
-from sklearn.utils.validation import check_is_fitted
 
-from skcca._ranking import ArgumentNames, mean_average_precision, prepare
-from skcca._validation import check_same_rows_and_index
-from skcca._views import Views
-from skcca.views import ViewTransformer
+from skcca._measures import Measure, find_measure, score_of
+from skcca._ranking import ArgumentNames, Rules, check_rules, prepare
+from skcca._scored import final_model, labelled_sides, unit_variates
+from skcca._similarity import METRICS
 
-_NO_BEST_ESTIMATOR = (
-    "retrieval_map: this %(name)s has no best_estimator_; fit it, with refit=True, before scoring."
-)
+_DIRECTIONS = {"x_to_y": (True,), "y_to_x": (False,), "mean": (True, False)}
+_MAKER = "make_retrieval_scorer"
 
 
-class RetrievalMAPScorer:
-    """Score a fitted two-view transformer by the mean average precision of cross-modal retrieval.
+class RetrievalScorer:
+    """Score a fitted two-view transformer by how well one view retrieves the other.
 
-    Rows of the first view are the queries, rows of the second view the gallery, both projected by
-    the estimator; relevant = same class, or a tag in common. The figure is that of
-    `skcca.metrics.mean_average_precision_score`: cosine similarity, full-list average precision,
-    expectation over ties. Use the ready instance, `skcca.retrieval_map`, as ``scoring=`` of any
-    search or cross-validation, or call it.
+    Both views are projected by the estimator; relevant = same class, or a tag in common. The
+    figures are those of `skcca.metrics.retrieval_score`. Make one by `make_retrieval_scorer`, or
+    use the ready `skcca.retrieval_map`, as ``scoring=`` of any search or cross-validation; or call
+    it.
+
+    Parameters
+    ----------
+    measure : str, default="map"
+        Name of a measure; "neg_mean_rank" and "neg_median_rank" are ranks with their sign turned,
+        so that more is better.
+    direction : {"x_to_y", "y_to_x", "mean"}, default="x_to_y"
+        Which view the queries are of; "mean" is the mean of both.
+    metric : str, default="cosine"
+        What orders the gallery.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is.
 
     See Also
     --------
-    skcca.metrics.mean_average_precision_score : The measure, on embeddings.
-    skcca.metrics.chance_map : What a random ranking scores.
+    skcca.metrics.retrieval_score : The measures, on embeddings.
+    skcca.metrics.chance_score : What a random ranking scores.
 
     Notes
     -----
@@ -64,18 +68,37 @@ class RetrievalMAPScorer:
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        measure: str = "map",
+        *,
+        direction: str = "x_to_y",
+        metric: str = "cosine",
+        exclude_self: bool = False,
+        no_relevant: str = "omit",
+    ) -> None:
+        self._name = measure
+        self._direction = direction
+        self._rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+        self._sign, self._measure = _signed_measure(measure)
+        check_rules(self._rules, _MAKER)
+        if metric not in METRICS:
+            raise ValueError(f"{_MAKER}: `metric` is {metric!r}; expected one of {METRICS}.")
+        if direction not in _DIRECTIONS:
+            raise ValueError(
+                f"{_MAKER}: `direction` is {direction!r}; expected one of {tuple(_DIRECTIONS)}."
+            )
         self._labels_alias: str | bool | None = True
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, labels: Any = None) -> float:
-        """Return the mean average precision of retrieving the second view by the first.
+        """Return how well one view retrieves the other.
 
         Parameters
         ----------
         estimator : fitted two-view transformer
             Alone, or at the end of a pipeline, in a search or frozen.
         X : Views or array-like of shape (n_samples, n_features)
-            Both views, or the queries alone.
+            Both views, or the first alone.
         y : array-like, default=None
             Beside a `Views` the labels, else the second view, which may have rows of its own.
         labels : array-like or tuple of two array-likes, default=None
@@ -85,7 +108,7 @@ class RetrievalMAPScorer:
         Returns
         -------
         score : float
-            Between 0 and 1; nan, with a warning, where there is nothing to measure (a gallery of
+            More is better; nan, with a warning, where there is nothing to measure (a gallery of
             one class).
 
         Raises
@@ -95,21 +118,33 @@ class RetrievalMAPScorer:
         TypeError
             If the estimator does not project two views.
         """
-        labels = _find_labels(X, y, labels)
-        queries, gallery = _project(estimator, X, None if isinstance(X, Views) else y)
-        if isinstance(labels, tuple):
-            names = ArgumentNames(repr(self), "X", "y", "labels[0]", "labels[1]")
-            retrieval = prepare(queries, gallery, labels[0], labels[1], names)
-        else:
-            if not isinstance(X, Views):
-                check_same_rows_and_index(repr(self), X, y, queries, gallery)
-            name = "y" if isinstance(X, Views) and y is not None else "labels"
-            names = ArgumentNames(repr(self), "X", "y", name)
-            retrieval = prepare(queries, gallery, labels, None, names)
-        return mean_average_precision(retrieval)
+        caller = repr(self)
+        sides = labelled_sides(estimator, X, y, labels, caller)
+        rules = self._rules
+        if rules.metric == "log_likelihood_ratio":
+            sides, rho = unit_variates(final_model(estimator, caller), sides, caller)
+            rules = rules._replace(correlations=rho)
+        found = []
+        for from_x in _DIRECTIONS[self._direction]:
+            query, gallery = sides if from_x else sides[::-1]
+            names = ArgumentNames(caller, query.name, gallery.name, query.labels_name)
+            if gallery.labels_name != query.labels_name:
+                names = names._replace(gallery_labels=gallery.labels_name)
+            own = None if sides[0].labels is sides[1].labels else gallery.labels
+            arguments = query.rows, gallery.rows, query.labels, own
+            retrieval = prepare(*arguments, names, rules)
+            found.append(score_of(retrieval, self._measure, caller))
+        return self._sign * float(np.mean(found))
 
     def __repr__(self) -> str:
-        return "retrieval_map"
+        given = [repr(self._name)]
+        given += [f"direction={self._direction!r}"] * (self._direction != "x_to_y")
+        given += [
+            f"{name}={value!r}"
+            for name, value in self._rules._asdict().items()
+            if value != Rules._field_defaults[name]
+        ]
+        return "retrieval_map" if given == ["'map'"] else f"{_MAKER}({', '.join(given)})"
 
     def get_metadata_routing(self) -> MetadataRequest:
         """Return what the scorer requests under metadata routing: ``labels``, by default.
@@ -123,7 +158,7 @@ class RetrievalMAPScorer:
         request.score.add_request(param="labels", alias=self._labels_alias)
         return request
 
-    def set_score_request(self, *, labels: str | bool | None = UNCHANGED) -> RetrievalMAPScorer:
+    def set_score_request(self, *, labels: str | bool | None = UNCHANGED) -> RetrievalScorer:
         """Return a scorer that asks for the labels under another name, or not at all.
 
         Parameters
@@ -135,7 +170,7 @@ class RetrievalMAPScorer:
         Returns
         -------
         scorer : RetrievalMAPScorer
-            A copy: `skcca.retrieval_map` itself is shared by all and never changes.
+            A copy: a scorer that others share never changes.
 
         Raises
         ------
@@ -158,109 +193,79 @@ class RetrievalMAPScorer:
         return False
 
 
-def _find_labels(X: Any, y: Any, labels: Any) -> Any:
-    """Return the labels, after checking that both views and one set of labels are there."""
-    if isinstance(X, Views):
-        if y is not None and labels is not None:
-            raise ValueError(
-                "retrieval_map: labels were given twice, as `y` and as `labels`; beside a Views "
-                "give one: retrieval_map(model, Views(A, V), y)."
-            )
-        labels = y if labels is None else labels
-        members = dict(zip(X.names, X, strict=True))
-        missing = [name for name, member in members.items() if member is None]
-        if missing:
-            raise ValueError(
-                f"retrieval_map: view {missing[0]!r} of X is None, but retrieval needs both views, "
-                "queries and gallery: Views(A, V)."
-            )
-        if len(members) != 2:
-            raise ValueError(
-                f"retrieval_map: X must hold two views, queries and gallery; got {len(members)}: "
-                f"{list(members)}. Choose two: Views(X[{X.names[0]!r}], ...)."
-            )
-        if isinstance(labels, tuple) and _is_pair(labels):
-            raise ValueError(
-                "retrieval_map: the rows of a Views are paired and have one set of labels; "
-                "unpaired views are arrays: retrieval_map(model, A, V, labels=(labels_x, "
-                "labels_y))."
-            )
-        if labels is None:
-            raise ValueError(
-                "retrieval_map: relevance needs class labels; beside a Views pass them as `y`: "
-                "retrieval_map(model, Views(A, V), y), search.fit(Views(A, V), y)."
-            )
-        return labels
-    if labels is None:
+def _signed_measure(name: Any) -> tuple[int, Measure]:
+    """Return 1, or -1 for a rank, and the measure."""
+    negative = isinstance(name, str) and name.startswith("neg_")
+    measure = find_measure(name.removeprefix("neg_") if negative else name, _MAKER)
+    if negative == measure.kind.greater_is_better:
+        cure = measure.name if negative else f"neg_{name}"
         raise ValueError(
-            "retrieval_map: relevance needs class labels, and `y` beside an array is the second "
-            "view. Put both views into one container, search.fit(Views(A, V), labels); or enable "
-            "metadata routing and call search.fit(A, V, labels=labels)."
+            f"{_MAKER}: `measure` is {name!r}, but scikit-learn takes more for better; expected "
+            f"{cure!r}."
         )
-    if y is None or isinstance(y, Views):
-        raise ValueError(
-            "retrieval_map: the second view is missing; call retrieval_map(model, Views(A, V), "
-            "labels) or retrieval_map(model, A, V, labels=labels)."
-        )
-    if isinstance(labels, tuple) and not _is_pair(labels):
-        return list(labels)
-    return labels
+    return (-1 if negative else 1), measure
 
 
-def _is_pair(labels: tuple) -> bool:
-    """Tell (labels_x, labels_y) from a tuple of two labels."""
-    return len(labels) == 2 and all(np.ndim(part) > 0 for part in labels)
+def make_retrieval_scorer(
+    measure: str = "map",
+    *,
+    direction: str = "x_to_y",
+    metric: str = "cosine",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
+) -> RetrievalScorer:
+    """Return a scorer of how well one view retrieves the other, for any search.
 
+    Parameters
+    ----------
+    measure : str, default="map"
+        Name of a measure, such as "recall@10" or "ndcg"; see `skcca.metrics.retrieval_scores`. Of
+        ranks less is better: "neg_mean_rank", "neg_median_rank".
+    direction : {"x_to_y", "y_to_x", "mean"}, default="x_to_y"
+        Which view the queries are of, and which the gallery; "mean" is the mean of both.
+    metric : str, default="cosine"
+        What orders the gallery: "cosine", "correlation", "inner_product", "euclidean", or
+        "log_likelihood_ratio", which takes the canonical correlations of the model.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
 
-def _project(estimator: Any, X: Any, second: Any) -> tuple[Any, Any]:
-    """Return the projections of both views, through whatever the model is wrapped in.
+    Returns
+    -------
+    scorer : RetrievalScorer
+        To be called as ``scorer(estimator, Views(A, V), y)`` or given as ``scoring=``.
 
-    ``second`` is the second view beside an array, None beside a Views.
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter has none of the values above.
+
+    See Also
+    --------
+    skcca.retrieval_map : The default one.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skcca import ClusterCCA, Views, make_retrieval_scorer
+    >>> from skcca.datasets import load_digit_halves
+    >>> data = load_digit_halves()
+    >>> scoring = {
+    ...     name: make_retrieval_scorer(name, direction="mean") for name in ("map", "precision@10")
+    ... }
+    >>> X, model = Views(data.x, data.y), ClusterCCA(9, reg=0.1)
+    >>> scores = cross_validate(model, X, data.labels, scoring=scoring)
+    >>> {name: round(float(scores[f"test_{name}"].mean()), 2) for name in scoring}
+    {'map': 0.54, 'precision@10': 0.62}
     """
-    if isinstance(estimator, FrozenEstimator):
-        return _project(estimator.estimator, X, second)
-    if hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):  # any search
-        check_is_fitted(estimator, "best_estimator_", msg=_NO_BEST_ESTIMATOR)
-        return _project(estimator.best_estimator_, X, second)
-    if isinstance(estimator, Pipeline) and len(estimator):
-        earlier, last = estimator[:-1], estimator.steps[-1][1]
-        if last is None or isinstance(last, str):  # "passthrough": the step before it is the last
-            return _project(earlier, X, second)
-        return _project(last, earlier.transform(X) if len(earlier) else X, second)
-    return _project_by_model(estimator, X, second)
-
-
-def _project_by_model(model: Any, X: Any, second: Any) -> tuple[Any, Any]:
-    two_views = isinstance(X, Views)
-    if two_views and (hasattr(model, "transform_y") or isinstance(model, ViewTransformer)):
-        return _pair(model, model.transform(X))
-    if two_views:
-        X, second = X
-    if second is not None and hasattr(model, "transform_y"):  # row counts may differ
-        return model.transform(X), model.transform_y(second)
-    if second is not None and _takes_second_view(model):
-        return _pair(model, model.transform(X, second))
-    raise _not_two_view(model, "it has no such method")
-
-
-def _takes_second_view(model: Any) -> bool:
-    transform = getattr(model, "transform", None)
-    return transform is not None and "y" in inspect.signature(transform).parameters
-
-
-def _pair(model: Any, projected: Any) -> tuple[Any, Any]:
-    if isinstance(projected, (tuple, list, Views)):
-        members = tuple(projected)
-        if len(members) == 2:
-            return members
-    raise _not_two_view(model, f"`transform` returned a {type(projected).__name__}")
-
-
-def _not_two_view(model: Any, found: str) -> TypeError:
-    return TypeError(
-        "retrieval_map scores a two-view transformer, whose `transform(X, y)` returns both "
-        f"projected views or which has `transform_y`; got {type(model).__name__}, and {found}."
+    return RetrievalScorer(
+        measure,
+        direction=direction,
+        metric=metric,
+        exclude_self=exclude_self,
+        no_relevant=no_relevant,
     )
 
 
-retrieval_map = RetrievalMAPScorer()
+retrieval_map = RetrievalScorer()

@@ -15,10 +15,10 @@ from skcca import _compat
 from skcca._base import TwoViewTransformer
 from skcca._compat import StrOptions, rng_from, validate_parameter_constraints
 from skcca._progress import ProgressBar
+from skcca._refit import quiet_fit
 from skcca._views import Views
 from skcca._warnings import warn
 from skcca.inspection._exchange import group_codes
-from skcca.inspection._refit import quiet_fit
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]
 

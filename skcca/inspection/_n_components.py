@@ -8,11 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
-from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcca._base import TwoViewTransformer
 from skcca._compat import (
     HasMethods,
     Interval,
@@ -20,14 +17,13 @@ from skcca._compat import (
     rng_from,
     validate_parameter_constraints,
 )
+from skcca._fold_rows import PairedRows
 from skcca._labels import encode_labels
 from skcca._linalg import pair_correlations
 from skcca._pairing import Pairs, Weights, instance_pairs
 from skcca._progress import ProgressBar
-from skcca._validation import check_fit
-from skcca._views import Views
+from skcca._refit import quiet_fit
 from skcca.cca import CCA, ClusterCCA
-from skcca.inspection._refit import quiet_fit
 from skcca.kcca import KCCA, ClusterKCCA
 
 __all__ = ["NComponentsResult", "select_n_components"]
@@ -168,15 +164,8 @@ def select_n_components(
         caller_name=_NAME,
     )
     candidates = _candidates(n_components)
-    if isinstance(labels, tuple):
-        raise ValueError(
-            f"{_NAME}: labels=(labels_x, labels_y) describes unpaired views, whose rows cannot be "
-            "split together; cross-validation takes paired rows."
-        )
-    rows = _Rows.of(estimator, X, y, labels)
-    stratified = rows.class_paired and rows.labels is not None and rows.labels.ndim == 1
-    splitter = check_cv(5 if cv is None else cv, rows.labels, classifier=stratified)
-    folds = list(splitter.split(np.empty((rows.n, 0)), rows.labels, groups))
+    rows = PairedRows.of(estimator, X, y, labels, _NAME)
+    folds = rows.folds(cv, groups)
     if len(folds) < 2:
         raise ValueError(f"{_NAME}: `cv` makes {len(folds)} fold; a standard error needs 2.")
     smallest = min(len(test) for _, test in folds)
@@ -223,55 +212,7 @@ def _candidates(n_components: Any) -> Array:
     return candidates
 
 
-class _Rows(NamedTuple):
-    """The caller's rows, to be taken in the form in which they were given."""
-
-    views: Views
-    labels: Array | None
-    joined: bool  # given as Views
-    pairwise: bool  # both views are square kernels
-    class_paired: bool
-
-    @classmethod
-    def of(cls, estimator: Any, X: Any, y: Any, labels: Any) -> _Rows:
-        two_view = isinstance(estimator, TwoViewTransformer)
-        class_paired = two_view and estimator._class_paired
-        if two_view:  # an estimator of this library says itself what is wrong with the input
-            check_fit(clone(estimator), X, y, labels, None, class_paired=class_paired)
-        joined = isinstance(X, Views)
-        if joined and labels is None:
-            y, labels = None, y
-        if joined and y is not None:
-            raise ValueError(f"{_NAME}: labels were given twice, as `y` and as `labels`.")
-        if not joined and y is None:
-            raise ValueError(f"{_NAME}: `y`, the second view, is None; or pass Views(X, Y).")
-        if not joined and np.ndim(y) == 1:
-            y = np.asarray(y)[:, None]
-        views = X if joined else Views(X, y)
-        if labels is not None:
-            labels = labels if hasattr(labels, "shape") else np.asarray(labels, dtype=object)
-            labels = labels.toarray() if hasattr(labels, "toarray") else np.asarray(labels)
-            if len(labels) != len(views):
-                raise ValueError(
-                    f"{_NAME}: `labels` has {len(labels)} entries but `X` has {len(views)} rows."
-                )
-        pairwise = len(views.shape) == 2 and get_tags(estimator).input_tags.pairwise
-        return cls(views, labels, joined, pairwise, class_paired)
-
-    @property
-    def n(self) -> int:
-        return len(self.views)
-
-    def take(self, rows: Array, columns: Array) -> tuple[tuple, dict]:
-        """Return the arguments of `fit` or `score` for some rows; kernels take columns too."""
-        part = self.views[np.ix_(rows, columns) if self.pairwise else rows]
-        labels = None if self.labels is None else self.labels[rows]
-        if self.joined:
-            return (part,) if labels is None else (part, labels), {}
-        return tuple(part), {} if labels is None else {"labels": labels}
-
-
-def _total(estimator: Any, rows: _Rows, train: Array, test: Array) -> float:
+def _total(estimator: Any, rows: PairedRows, train: Array, test: Array) -> float:
     """Return the score of the held-out rows."""
     args, kwargs = rows.take(train, train)
     model = quiet_fit(estimator, *args, **kwargs)
@@ -280,7 +221,7 @@ def _total(estimator: Any, rows: _Rows, train: Array, test: Array) -> float:
 
 
 def _nested_totals(
-    estimator: Any, rows: _Rows, train: Array, test: Array, candidates: Array
+    estimator: Any, rows: PairedRows, train: Array, test: Array, candidates: Array
 ) -> Array:
     """Return the score of the held-out rows for each number of components, from one fit."""
     args, kwargs = rows.take(train, train)

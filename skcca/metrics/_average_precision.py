@@ -1,47 +1,28 @@
-"""Measures of cross-modal retrieval, and the scorer that hands them to scikit-learn's searches.
-
-Every measure ranks the whole gallery by cosine similarity to each query. Equal similarities are
-ties, and the figure is the expectation over random orders of the tied items.
-"""
+"""Average precision, and its limit for a random ranking."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
-from skcca._labels import check_labels
-from skcca._ranking import (
-    ArgumentNames,
-    average_precisions,
-    expected_hits,
-    mean_average_precision,
-    prepare,
-    ranked_lists,
-    relevance,
-)
-from skcca._scorer import retrieval_map
-
-__all__ = [
-    "RetrievalCurve",
-    "average_precision_scores",
-    "chance_map",
-    "mean_average_precision_score",
-    "retrieval_map",
-    "retrieval_precision_recall",
-]
-
-
-class RetrievalCurve(NamedTuple):
-    """Mean precision and recall after the first ``n_shown`` items of the ranked lists."""
-
-    precision: np.ndarray
-    recall: np.ndarray
-    n_shown: np.ndarray
+from skcca._labels import check_labels, count_labels
+from skcca._measures import KINDS, Measure, score_of, scores_of_queries
+from skcca._ranking import ArgumentNames, Rules, prepare
+from skcca._relevance import relevance
 
 
 def mean_average_precision_score(
-    queries: Any, gallery: Any, query_labels: Any, gallery_labels: Any = None
+    queries: Any,
+    gallery: Any,
+    query_labels: Any = None,
+    gallery_labels: Any = None,
+    *,
+    k: int | None = None,
+    metric: str = "cosine",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
 ) -> float:
     """Return the mean average precision (MAP) of ranking a gallery by cosine similarity.
 
@@ -60,11 +41,21 @@ def mean_average_precision_score(
         Embedded queries.
     gallery : array-like of shape (n_gallery, n_components)
         Embedded items to rank. A zero row has cosine 0 with everything.
-    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags)
+    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
         Classes (integers, strings or bools): relevant = same class. Or a binary indicator matrix:
-        relevant = at least one tag in common.
+        relevant = at least one tag in common. None means instance pairs: item i alone is relevant
+        to query i.
     gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
         Labels of the gallery; None means that item i has the label of query i.
+    k : int, default=None
+        Number of items of each list that are looked at; the sum is then over min(R, k). None means
+        all of them.
+    metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
 
     Returns
     -------
@@ -107,12 +98,21 @@ def mean_average_precision_score(
     0.8333
     """
     names = ArgumentNames("mean_average_precision_score")
-    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names)
-    return mean_average_precision(retrieval)
+    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
+    return score_of(retrieval, _measure(k, names.caller), names.caller)
 
 
 def average_precision_scores(
-    queries: Any, gallery: Any, query_labels: Any, gallery_labels: Any = None
+    queries: Any,
+    gallery: Any,
+    query_labels: Any = None,
+    gallery_labels: Any = None,
+    *,
+    k: int | None = None,
+    metric: str = "cosine",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
 ) -> np.ndarray:
     """Return the average precision of every query.
 
@@ -124,10 +124,19 @@ def average_precision_scores(
         Embedded queries.
     gallery : array-like of shape (n_gallery, n_components)
         Embedded items to rank.
-    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags)
-        Classes, or a binary indicator matrix.
+    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
+        Classes, or a binary indicator matrix; None means instance pairs.
     gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
         Labels of the gallery; None means that item i has the label of query i.
+    k : int, default=None
+        Number of items of each list that are looked at; the sum is then over min(R, k). None means
+        all of them.
+    metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
 
     Returns
     -------
@@ -153,85 +162,9 @@ def average_precision_scores(
     array([0.8333, 0.5   ])
     """
     names = ArgumentNames("average_precision_scores")
-    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names)
-    scores = np.full(len(retrieval.queries), np.nan)
-    scores[retrieval.counted] = average_precisions(retrieval)
-    return scores
-
-
-def retrieval_precision_recall(
-    queries: Any,
-    gallery: Any,
-    query_labels: Any,
-    gallery_labels: Any = None,
-    *,
-    n_points: int | None = None,
-) -> RetrievalCurve:
-    """Return mean precision and recall against the number of items shown.
-
-    Tied items share their relevant ones evenly over the ranks they take, which is the expectation
-    over their orders.
-
-    Parameters
-    ----------
-    queries : array-like of shape (n_queries, n_components)
-        Embedded queries.
-    gallery : array-like of shape (n_gallery, n_components)
-        Embedded items to rank.
-    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags)
-        Classes, or a binary indicator matrix.
-    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-        Labels of the gallery; None means that item i has the label of query i.
-    n_points : int, default=None
-        Number of points of the curve, evenly spaced from 1 item to the whole gallery; None gives
-        every one.
-
-    Returns
-    -------
-    precision : ndarray of shape (n_points,)
-        Mean over the queries of the share of relevant items among those shown; nan where there is
-        nothing to measure.
-    recall : ndarray of shape (n_points,)
-        Mean over the queries of the share of all relevant items that are shown.
-    n_shown : ndarray of shape (n_points,)
-        The number of items shown, ascending.
-
-    Raises
-    ------
-    ValueError
-        As for `mean_average_precision_score`, and if ``n_points`` is less than 1.
-
-    Warns
-    -----
-    UserWarning
-        If queries without a relevant item were left out (with their number).
-
-    Examples
-    --------
-    >>> from skcca.metrics import retrieval_precision_recall
-    >>> songs, videos = [[1, 0]], [[2, 0], [1, 1], [0, 1]]
-    >>> precision, recall, n_shown = retrieval_precision_recall(songs, videos, [1], [1, 0, 1])
-    >>> precision.round(3), recall
-    (array([1.   , 0.5  , 0.667]), array([0.5, 0.5, 1. ]))
-    """
-    if n_points is not None and n_points < 1:
-        raise ValueError(
-            f"`n_points` must be at least 1, or None for all points; got {n_points!r}."
-        )
-    names = ArgumentNames("retrieval_precision_recall")
-    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names)
-    n_gallery = len(retrieval.gallery)
-    hits, recall = np.zeros((2, n_gallery))
-    for ranked in ranked_lists(retrieval):
-        expected = expected_hits(ranked)
-        hits += expected
-        recall += expected / expected[-1]
-    n_shown = np.arange(1, n_gallery + 1)
-    if n_points is not None:
-        n_shown = np.unique(np.linspace(1, n_gallery, n_points).round().astype(int))
-    n_counted = len(retrieval.counted) or np.nan
-    at = n_shown - 1
-    return RetrievalCurve(hits[at] / n_shown / n_counted, recall[at] / n_counted, n_shown)
+    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
+    return scores_of_queries(retrieval, [_measure(k, names.caller)], names.caller)[:, 0]
 
 
 def chance_map(labels: Any, gallery_labels: Any = None) -> float:
@@ -275,11 +208,13 @@ def chance_map(labels: Any, gallery_labels: Any = None) -> float:
     0.625
     """
     caller = "chance_map"
-    query_labels = check_labels(labels, _count(labels, "labels"), "labels", "labels", caller)
+    query_labels = check_labels(
+        labels, count_labels(labels, "labels", caller), "labels", "labels", caller
+    )
     if gallery_labels is None:
         gallery_labels = query_labels
     else:
-        n_gallery = _count(gallery_labels, "gallery_labels")
+        n_gallery = count_labels(gallery_labels, "gallery_labels", caller)
         gallery_labels = check_labels(
             gallery_labels, n_gallery, "gallery_labels", "gallery_labels", caller
         )
@@ -287,8 +222,7 @@ def chance_map(labels: Any, gallery_labels: Any = None) -> float:
     return float(counts.mean() / len(gallery_labels))
 
 
-def _count(labels: Any, name: str) -> int:
-    n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
-    if n_labels == 0:
-        raise ValueError(f"chance_map: `{name}` must hold at least one label; got {labels!r:.60}.")
-    return n_labels
+def _measure(k: Any, caller: str) -> Measure:
+    if k is not None and (isinstance(k, bool) or not isinstance(k, Integral) or k < 1):
+        raise ValueError(f"{caller}: `k` is {k!r}; expected a number of items, or None for all.")
+    return Measure("map" if k is None else f"map@{k}", KINDS["map"], k)

@@ -1,0 +1,37 @@
+"""Measures of cross-modal retrieval, and the scorers that hand them to scikit-learn's searches.
+
+Every measure ranks the whole gallery for each query, by cosine similarity if not told otherwise.
+Equal similarities are ties, and a figure is the expectation over random orders of the tied items.
+"""
+
+from __future__ import annotations
+
+from skcca._scorer import make_retrieval_scorer, retrieval_map
+from skcca.metrics._average_precision import (
+    average_precision_scores,
+    chance_map,
+    mean_average_precision_score,
+)
+from skcca.metrics._curves import (
+    RetrievalCurve,
+    interpolated_precision,
+    retrieval_precision_recall,
+)
+from skcca.metrics._report import RetrievalReport, retrieval_report
+from skcca.metrics._scores import chance_score, retrieval_score, retrieval_scores
+
+__all__ = [
+    "RetrievalCurve",
+    "RetrievalReport",
+    "average_precision_scores",
+    "chance_map",
+    "chance_score",
+    "interpolated_precision",
+    "make_retrieval_scorer",
+    "mean_average_precision_score",
+    "retrieval_map",
+    "retrieval_precision_recall",
+    "retrieval_report",
+    "retrieval_score",
+    "retrieval_scores",
+]

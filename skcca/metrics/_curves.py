@@ -1,0 +1,195 @@
+"""Precision against recall, averaged over the queries."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skcca._ranked_list import expected_hits, interpolated_precisions
+from skcca._ranking import ArgumentNames, Rules, figures, prepare
+
+
+class RetrievalCurve(NamedTuple):
+    """Mean precision and recall after the first ``n_shown`` items of the ranked lists."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    n_shown: np.ndarray
+
+
+def retrieval_precision_recall(
+    queries: Any,
+    gallery: Any,
+    query_labels: Any = None,
+    gallery_labels: Any = None,
+    *,
+    n_points: int | None = None,
+    metric: str = "cosine",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
+) -> RetrievalCurve:
+    """Return mean precision and recall against the number of items shown.
+
+    Tied items share their relevant ones evenly over the ranks they take, which is the expectation
+    over their orders.
+
+    Parameters
+    ----------
+    queries : array-like of shape (n_queries, n_components)
+        Embedded queries.
+    gallery : array-like of shape (n_gallery, n_components)
+        Embedded items to rank.
+    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
+        Classes, or a binary indicator matrix; None means instance pairs.
+    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
+        Labels of the gallery; None means that item i has the label of query i.
+    n_points : int, default=None
+        Number of points of the curve, evenly spaced from 1 item to the whole gallery; None gives
+        every one.
+    metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+
+    Returns
+    -------
+    precision : ndarray of shape (n_points,)
+        Mean over the queries of the share of relevant items among those shown; nan where there is
+        nothing to measure.
+    recall : ndarray of shape (n_points,)
+        Mean over the queries of the share of all relevant items that are shown.
+    n_shown : ndarray of shape (n_points,)
+        The number of items shown, ascending.
+
+    Raises
+    ------
+    ValueError
+        As for `mean_average_precision_score`, and if ``n_points`` is less than 1.
+
+    Warns
+    -----
+    UserWarning
+        If queries without a relevant item were left out (with their number).
+
+    Examples
+    --------
+    >>> from skcca.metrics import retrieval_precision_recall
+    >>> songs, videos = [[1, 0]], [[2, 0], [1, 1], [0, 1]]
+    >>> precision, recall, n_shown = retrieval_precision_recall(songs, videos, [1], [1, 0, 1])
+    >>> precision.round(3), recall
+    (array([1.   , 0.5  , 0.667]), array([0.5, 0.5, 1. ]))
+    """
+    if n_points is not None and n_points < 1:
+        raise ValueError(
+            f"`n_points` must be at least 1, or None for all points; got {n_points!r}."
+        )
+    names = ArgumentNames("retrieval_precision_recall")
+    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
+    hits, recall = np.zeros((2, retrieval.n_shown))
+    for expected in figures(retrieval, expected_hits):
+        hits += expected
+        recall += expected / expected[-1]
+    n_shown = np.arange(1, retrieval.n_shown + 1)
+    if n_points is not None:
+        n_shown = np.unique(np.linspace(1, retrieval.n_shown, n_points).round().astype(int))
+    n_counted = len(retrieval.counted) + len(retrieval.zero) or np.nan
+    at = n_shown - 1
+    return RetrievalCurve(hits[at] / n_shown / n_counted, recall[at] / n_counted, n_shown)
+
+
+def interpolated_precision(
+    queries: Any,
+    gallery: Any,
+    query_labels: Any = None,
+    gallery_labels: Any = None,
+    *,
+    recall_levels: Any = 11,
+    metric: str = "cosine",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
+) -> np.ndarray:
+    """Return mean interpolated precision at levels of recall; their mean is 11-point precision.
+
+    The interpolated precision of a list at recall r is the highest precision at any rank whose
+    recall is r at least [1]_.
+
+    Parameters
+    ----------
+    queries : array-like of shape (n_queries, n_components)
+        Embedded queries.
+    gallery : array-like of shape (n_gallery, n_components)
+        Embedded items to rank.
+    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
+        Classes, or a binary indicator matrix; None means instance pairs.
+    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
+        Labels of the gallery; None means that item i has the label of query i.
+    recall_levels : int or array-like of shape (n_levels,), default=11
+        Levels from 0 to 1, or the number of evenly spaced ones: 0, .1, ..., 1.
+    metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+
+    Returns
+    -------
+    precision : ndarray of shape (n_levels,)
+        Mean over the queries; nan where there is nothing to measure.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `mean_average_precision_score`, and for levels that are none.
+
+    Warns
+    -----
+    UserWarning
+        If queries without a relevant item were left out (with their number).
+
+    Notes
+    -----
+    The maximum is taken of the expected precisions of a list with ties, at its expected recalls.
+
+    References
+    ----------
+    .. [1] C. D. Manning, P. Raghavan, H. Schuetze, "Introduction to information retrieval",
+       Cambridge University Press 2008, section 8.4.
+
+    Examples
+    --------
+    >>> from skcca.metrics import interpolated_precision
+    >>> songs, videos = [[1, 0]], [[2, 0], [1, 1], [0, 1]]
+    >>> interpolated_precision(songs, videos, [1], [1, 0, 1], recall_levels=3).round(3)
+    array([1.   , 1.   , 0.667])
+    """
+    names = ArgumentNames("interpolated_precision")
+    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    levels = _check_levels(recall_levels, names.caller)
+    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
+    total = np.zeros(len(levels))
+    for precisions in figures(retrieval, partial(interpolated_precisions, recall_levels=levels)):
+        total += precisions
+    return total / (len(retrieval.counted) + len(retrieval.zero) or np.nan)
+
+
+def _check_levels(levels: Any, caller: str) -> np.ndarray:
+    if isinstance(levels, Integral) and not isinstance(levels, bool) and levels > 1:
+        return np.linspace(0, 1, int(levels))
+    checked = np.asarray(levels)
+    if (
+        checked.dtype.kind != "f"
+        or checked.ndim != 1
+        or not ((checked >= 0) & (checked <= 1)).all()
+    ):
+        raise ValueError(
+            f"{caller}: `recall_levels` is {levels!r:.60}; expected numbers from 0 to 1, or how "
+            "many evenly spaced ones, 2 at least."
+        )
+    return checked
