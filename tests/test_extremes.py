@@ -243,7 +243,7 @@ def test_networks_that_do_not_fit_the_view_are_named():
 
 @pytest.mark.parametrize("sizes", [(0,), (-1,), (4.5,), ("a",)])
 def test_hidden_layers_must_have_a_size(sizes):
-    with pytest.raises(ValueError, match=re.escape(f"`hidden_layer_sizes`={sizes}")):
+    with pytest.raises(ValueError, match=re.escape(f"_hidden_layer_sizes`={sizes}")):
         DCCA(2, **SMALL | {"x_hidden_layer_sizes": sizes}).fit(X, Y)
 
 

@@ -17,12 +17,11 @@ from skcca.metrics._curves import (
     interpolated_precision,
     retrieval_precision_recall,
 )
-from skcca.metrics._report import RetrievalReport, retrieval_report
+from skcca.metrics._report import retrieval_report
 from skcca.metrics._scores import chance_score, retrieval_score, retrieval_scores
 
 __all__ = [
     "RetrievalCurve",
-    "RetrievalReport",
     "average_precision_scores",
     "chance_map",
     "chance_score",

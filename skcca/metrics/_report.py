@@ -52,12 +52,21 @@ def retrieval_report(
     measures : sequence of str, default=None
         Names as in `retrieval_scores`; None means "map", "precision@1", "recall@10", "ndcg@10",
         "mrr" and "median_rank", as far as the galleries have items enough.
-    metric, correlations, relevance, exclude_self, no_relevant
-        See `retrieval_scores`; gains that are given are those of Y for X.
+    metric : str, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    correlations : array-like of shape (n_components,), default=None
+        Canonical correlations, for "log_likelihood_ratio".
+    relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
+        Gain of an item in "ndcg"; see `retrieval_scores`. Gains that are given are those of Y
+        for X.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
 
     Returns
     -------
-    report : RetrievalReport
+    report : dict
         A dict of dicts, ``report["x_to_y"]["map"]``, with the rows "x_to_y", "y_to_x",
         "chance x_to_y" and "chance y_to_x"; it prints as a table.
 

@@ -40,8 +40,16 @@ def retrieval_score(
     measure : str, default="map"
         Name of the measure; see `retrieval_scores`. The ranks of "median_rank" are averaged by
         their median, everything else by its mean.
-    metric, correlations, relevance, exclude_self, no_relevant
-        See `retrieval_scores`.
+    metric : str, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    correlations : array-like of shape (n_components,), default=None
+        Canonical correlations, for "log_likelihood_ratio".
+    relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
+        Gain of an item in "ndcg"; see `retrieval_scores`.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
 
     Returns
     -------
