@@ -30,19 +30,12 @@ demo: $(DEV)  ## the main job: audio of any length finds music videos
 	$(BIN)/python examples/music_video_retrieval.py
 
 # The data sets lie in the folder that SKCCA_DATA names, or in ~/skcca_data.
-bench: $(DEV)  ## measure quality on real data and rewrite the table of the README
-	$(BIN)/python -m benchmarks.wikipedia
-	$(BIN)/python -m benchmarks.spoken_digits
-	$(BIN)/python -m benchmarks.mnist_halves
-	$(BIN)/python -m benchmarks.permutation_level
-	$(BIN)/python -m benchmarks.report
+bench: $(BENCH)  ## measure quality on real data and rewrite the tables of the README
+	$(BIN)/python -m benchmarks quality
 
-# On a machine that does nothing else; the memory map takes 4.3 GiB in the temporary folder.
+# On a machine that does nothing else; the memory maps take 4.3 GiB in the temporary folder.
 bench-speed: $(BENCH)  ## measure speed and memory beside other libraries
-	$(BIN)/python -m benchmarks.linear
-	$(BIN)/python -m benchmarks.kernels
-	$(BIN)/python -m benchmarks.out_of_core --dask
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks speed
 
 test: $(DEV)  ## the tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"

@@ -17,11 +17,11 @@ README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- results:start -->", "<!-- results:end -->"
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Rewrite or check the block."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only compare")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     text = README.read_text()
     wanted = with_results(text)
     if options.check:

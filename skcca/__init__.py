@@ -10,13 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import cluster, datasets, inspection, metrics, nn, views
+    from . import (
+        cluster,
+        datasets,
+        inspection,
+        metrics,
+        model_selection,
+        nn,
+        plotting,
+        retrieval,
+        views,
+    )
     from .cca import CCA, ClusterCCA
     from .chunk_selector import ChunkSelector
     from .dcca import DCCA, SupervisedDCCA
     from .kcca import KCCA, ClusterKCCA
     from .metrics import make_retrieval_scorer, retrieval_map
     from .model_selection import cross_val_embed
+    from .retrieval import CrossModalRetriever
     from .views import Views, ViewTransformer, make_view_transformer
 
 __version__ = "0.1.0"
@@ -28,6 +39,7 @@ __all__ = [
     "ChunkSelector",
     "ClusterCCA",
     "ClusterKCCA",
+    "CrossModalRetriever",
     "SupervisedDCCA",
     "ViewTransformer",
     "Views",
@@ -38,7 +50,10 @@ __all__ = [
     "make_retrieval_scorer",
     "make_view_transformer",
     "metrics",
+    "model_selection",
     "nn",
+    "plotting",
+    "retrieval",
     "retrieval_map",
     "views",
 ]
@@ -51,6 +66,7 @@ _MODULE_OF = {
     "DCCA": "dcca",
     "SupervisedDCCA": "dcca",
     "ChunkSelector": "chunk_selector",
+    "CrossModalRetriever": "retrieval",
     "Views": "views",
     "ViewTransformer": "views",
     "make_view_transformer": "views",

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import check_array
 
+from skcca._compat import to_numpy
 from skcca._ranked_list import RankedList
 from skcca._relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
 from skcca._similarity import METRICS, gallery_side, query_side
@@ -58,6 +59,7 @@ class Retrieval(NamedTuple):
     counted: np.ndarray  # the numbers of the queries that can be measured
     zero: np.ndarray  # those of queries without a relevant item, if they count as 0
     exclude_self: bool
+    device: str | None = None  # where torch ranks; None is here, with NumPy
 
     @property
     def n_shown(self) -> int:
@@ -83,6 +85,7 @@ def prepare(
     """
     rules = rules or Rules()
     caller = names.caller
+    device = _gpu_of(queries) or _gpu_of(gallery)
     queries = check_embedding(queries, names.queries, caller)
     gallery = check_embedding(gallery, names.gallery, caller)
     if queries.shape[1] != gallery.shape[1]:
@@ -107,7 +110,7 @@ def prepare(
     n_shown = len(gallery) - rules.exclude_self
     counted, zero = _measurable(counts, n_shown, rules.no_relevant, caller)
     sides = _bounded(queries, gallery, rules.metric, correlations)
-    return Retrieval(*sides, relevant, counted, zero, bool(rules.exclude_self))
+    return Retrieval(*sides, relevant, counted, zero, bool(rules.exclude_self), device)
 
 
 def at_chance(retrieval: Retrieval) -> Retrieval:
@@ -185,10 +188,16 @@ def check_metric(
     return rho
 
 
+def _gpu_of(embedding: Any) -> str | None:
+    """Return the device of a tensor on a GPU that has float64, else None."""
+    device = getattr(embedding, "device", None)
+    return str(device) if getattr(device, "type", None) == "cuda" else None
+
+
 def check_embedding(embedding: Any, name: str, caller: str) -> np.ndarray:
     """Return an embedding as float64 (n_rows, n_components)."""
     X = check_array(
-        embedding,
+        to_numpy(embedding) if hasattr(embedding, "detach") else embedding,
         dtype=np.float64,
         ensure_2d=False,
         allow_nd=True,
@@ -272,29 +281,63 @@ def figures(retrieval: Retrieval, figure: Callable[[RankedList], Figure]) -> Ite
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
     except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
     """
-    queries, gallery, relevant, counted, _, exclude_self = retrieval
-    rank = _ranked_with_gains if relevant.graded else _ranked
-    n_gallery = len(gallery)
+    relevant, counted, exclude_self = retrieval.relevant, retrieval.counted, retrieval.exclude_self
+    n_gallery = len(retrieval.gallery)
     affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery))
     n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery), len(counted)))
-    products = np.empty((n_rows, n_gallery))
+    blocks = [counted[start : start + n_rows] for start in range(0, len(counted), n_rows)]
     n_workers = n_threads() if n_rows * n_gallery > FEW_SCORES else 1
+    rank: Callable[..., RankedList] = _ranked_with_gains if relevant.graded else _ranked
+    if retrieval.device and not relevant.graded:
+        rank, rows_of_blocks = _ranked_already, _ranked_on_gpu(retrieval, blocks)
+    else:
+        rows_of_blocks = _scores(retrieval, blocks)
 
-    def of_rows(block: np.ndarray, product: np.ndarray) -> list[Figure]:
+    def of_rows(block: np.ndarray, rows: np.ndarray) -> list[Figure]:
         found = []
-        for query, scores in zip(block, product, strict=True):  # row by row stays in the cache
+        for query, row in zip(block, rows, strict=True):  # row by row stays in the cache
             excluded = int(query) if exclude_self else None
-            found.append(figure(rank(scores, relevant, int(query), excluded)))
+            found.append(figure(rank(row, relevant, int(query), excluded)))
         return found
 
     with ThreadPoolExecutor(n_workers) as pool:
-        for start in range(0, len(counted), n_rows):
-            block = counted[start : start + n_rows]
-            product = np.matmul(queries[block], gallery.T, out=products[: len(block)])
-            shares = [np.array_split(part, n_workers) for part in (block, product)]
-            run = pool.map if n_workers > 1 else map
-            for found in run(of_rows, *shares):
+        run = pool.map if n_workers > 1 else map
+        for block, rows in zip(blocks, rows_of_blocks, strict=True):
+            for found in run(of_rows, *(np.array_split(part, n_workers) for part in (block, rows))):
                 yield from found
+
+
+def _scores(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the scores (n_rows, n_gallery) of each block, in one array that is used again."""
+    products = np.empty((max(map(len, blocks), default=0), len(retrieval.gallery)))
+    for block in blocks:
+        out = products[: len(block)]
+        yield np.matmul(retrieval.queries[block], retrieval.gallery.T, out=out)
+
+
+def _ranked_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the ranked lists of each block."""
+    from skcca.nn.ranking import ranked_blocks
+
+    assert retrieval.device is not None
+    assert isinstance(retrieval.relevant, Relevance)
+    return ranked_blocks(
+        retrieval.queries,
+        retrieval.gallery,
+        retrieval.relevant.labels,
+        blocks,
+        retrieval.device,
+        exclude_self=retrieval.exclude_self,
+        snap=SNAP,
+        last=float(LAST),
+    )
+
+
+def _ranked_already(
+    ranked: np.ndarray, relevant: Relevance | Gains, query: int, excluded: int | None
+) -> RankedList:
+    """Take a list that was ranked elsewhere."""
+    return RankedList((ranked if excluded is None else ranked[:-1]).view(np.uint32))
 
 
 def _ranked(

@@ -31,8 +31,9 @@ class Relevance:
     def __init__(self, queries: np.ndarray, gallery: np.ndarray, grade: str = "shared"):
         self._by_tag = queries.ndim == 2
         # Numbers of shared tags are exact in float32, and only floats have a fast product.
-        dtype = np.float32 if self._by_tag else np.intp
-        self._queries, self._gallery = queries.astype(dtype), gallery.astype(dtype)
+        dtype: type = np.float32 if self._by_tag else np.intp
+        self._queries: np.ndarray = queries.astype(dtype)
+        self._gallery: np.ndarray = gallery.astype(dtype)
         self.grade = grade
 
     @property
@@ -41,9 +42,9 @@ class Relevance:
         return self.grade != "shared"
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of queries and of items."""
-        return len(self._queries), len(self._gallery)
+    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Class numbers or tags of queries and items."""
+        return self._queries, self._gallery
 
     def __getitem__(self, query: int) -> np.ndarray:
         """Return whether each gallery item is relevant to the query."""
@@ -90,7 +91,6 @@ class Gains:
 
     def __init__(self, gains: np.ndarray):
         self._gains = gains
-        self.shape = gains.shape
 
     def __getitem__(self, query: int) -> np.ndarray:
         """Return whether each gallery item is relevant to the query."""
@@ -139,7 +139,7 @@ def relevance(
             "classes of both alike."
         )
     codes = np.unique(np.concatenate([query_labels, gallery_labels]), return_inverse=True)[1]
-    return Relevance(*np.split(codes, [len(query_labels)]))
+    return Relevance(codes[: len(query_labels)], codes[len(query_labels) :])
 
 
 def given_gains(gains: Any, shape: tuple[int, int], caller: str) -> Gains:

@@ -80,7 +80,7 @@ def _find_labels(X: Any, y: Any, labels: Any, caller: str) -> Any:
         if y is not None and labels is not None:
             raise ValueError(
                 f"{caller}: labels were given twice, as `y` and as `labels`; beside a Views "
-                "give one: {caller}(model, Views(A, V), y)."
+                f"give one: {caller}(model, Views(A, V), y)."
             )
         labels = y if labels is None else labels
         members = dict(zip(X.names, X, strict=True))

@@ -129,7 +129,7 @@ def _embedded(estimator: Any, rows: PairedRows, train: np.ndarray, _: np.ndarray
     """Fit on some rows and embed all of them: (2 views, n_samples, n_components)."""
     args, kwargs = rows.take(train, train)
     model = quiet_fit(estimator, *args, **kwargs)
-    args, _ = rows.take(np.arange(rows.n), train)
+    args, kwargs = rows.take(np.arange(rows.n), train)
     return np.stack(project(model, args[0], None if rows.joined else args[1], _NAME))
 
 

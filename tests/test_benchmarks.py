@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import _agreement, _timing, linear
+from benchmarks.__main__ import GROUPS
 from benchmarks._memory import MIB, ON_LINUX, peak_above, sampled_run
 from benchmarks._peers import PEERS, Peer, present, versions
 from benchmarks._record import Record, machine
@@ -57,6 +58,26 @@ def ceilings_of(record):
     for row in record["rows"]:
         if row["values"][place] is not None:
             yield row["method"], row["values"][place - 1], row["values"][place]
+
+
+def test_every_benchmark_is_listed():
+    modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    packages = {path.parent.name for path in (ROOT / "benchmarks").glob("*/__main__.py")}
+    public = {name for name in modules | packages if not name.startswith("_")}
+    assert set(GROUPS["all"]) == public - {"report"}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in GROUPS["all"])
+
+
+def test_an_unknown_benchmark_is_an_error():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "wikipedai"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "no benchmark is named wikipedai" in done.stderr
 
 
 def test_works_take_turns_after_a_warm_up():

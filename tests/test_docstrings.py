@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-PUBLIC_MODULES = ("skcca", "skcca.cluster", "skcca.datasets", "skcca.inspection", "skcca.metrics")
+PUBLIC_MODULES = (
+    "skcca",
+    "skcca.audio",
+    "skcca.cluster",
+    "skcca.datasets",
+    "skcca.inspection",
+    "skcca.metrics",
+    "skcca.model_selection",
+    "skcca.plotting",
+    "skcca.retrieval",
+)
 
 
 def public_objects() -> dict[str, object]:

@@ -21,6 +21,7 @@ from torchmetrics.functional.retrieval import (
     retrieval_reciprocal_rank,
 )
 
+from skcca._ranking import ArgumentNames, Rules, figures, prepare
 from skcca.metrics import (
     average_precision_scores,
     chance_map,
@@ -32,6 +33,8 @@ from skcca.metrics import (
     retrieval_score,
     retrieval_scores,
 )
+
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 MEASURES = (
     "map", "map@3", "precision@2", "recall@3", "hit_rate@2", "ndcg", "ndcg@3", "mrr", "mrr@2",
@@ -334,6 +337,32 @@ def test_threads_and_memory_change_nothing():
             small = retrieval_scores(queries, gallery, *labels, measure="ndcg")
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_allclose(small, alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("tags", [False, True])
+@pytest.mark.parametrize("exclude_self", [False, True])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=on_gpu)])
+def test_torch_ranks_as_numpy_does(tags, exclude_self, device):
+    rng = np.random.default_rng(9)
+    Z = rng.integers(-2, 3, size=(200, 3))  # many ties, and rows of zeros
+    labels = rng.random((200, 6)) < 0.3 if tags else rng.integers(0, 4, 200)
+    rules = Rules(exclude_self=exclude_self, no_relevant="zero")
+    here = prepare(Z, Z, labels, None, ArgumentNames("test"), rules)
+    there = here._replace(device=device)
+    with config_context(working_memory=0.1):
+        for own, other in zip(figures(here, _bits), figures(there, _bits), strict=True):
+            np.testing.assert_array_equal(other, own)
+
+
+def _bits(listed):
+    return listed.ranked.copy()
+
+
+def test_tensors_are_taken(task):
+    queries, gallery, *labels = task
+    expected = retrieval_scores(*task)
+    found = retrieval_scores(torch.tensor(queries), torch.tensor(gallery), *labels)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_map_at_k_has_a_shorter_way(task):

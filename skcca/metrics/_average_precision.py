@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -223,6 +222,8 @@ def chance_map(labels: Any, gallery_labels: Any = None) -> float:
 
 
 def _measure(k: Any, caller: str) -> Measure:
-    if k is not None and (isinstance(k, bool) or not isinstance(k, Integral) or k < 1):
+    if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
         raise ValueError(f"{caller}: `k` is {k!r}; expected a number of items, or None for all.")
-    return Measure("map" if k is None else f"map@{k}", KINDS["map"], k)
+    if k is None:
+        return Measure("map", KINDS["map"], None)
+    return Measure(f"map@{k}", KINDS["map"], int(k))

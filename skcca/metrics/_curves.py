@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -180,7 +179,7 @@ def interpolated_precision(
 
 
 def _check_levels(levels: Any, caller: str) -> np.ndarray:
-    if isinstance(levels, Integral) and not isinstance(levels, bool) and levels > 1:
+    if isinstance(levels, (int, np.integer)) and not isinstance(levels, bool) and levels > 1:
         return np.linspace(0, 1, int(levels))
     checked = np.asarray(levels)
     if (

@@ -1,7 +1,4 @@
-"""Pictures of what estimators found.
-
-matplotlib is imported where something is drawn, and nowhere else.
-"""
+"""Where in a song a selector looks."""
 
 from __future__ import annotations
 
@@ -15,12 +12,10 @@ from skcca._chunks import Selection
 from skcca._sequences import check_sequences
 from skcca._views import Views
 from skcca.chunk_selector import ChunkSelector
+from skcca.plotting._canvas import check_matplotlib, ink_of, legend_above
+from skcca.plotting._colours import LINE, ORANGE
 
 __all__ = ["AttentionDisplay"]
-
-# Of Okabe and Ito: told apart with every kind of colour vision, on paper (first) and in the dark.
-_LINE = {"black": "#0072B2", "white": "#56B4E9"}
-_CHOSEN = "#E69F00"
 
 _MOST_STRETCHES = 1_000  # of a waveform: more than a picture has columns
 
@@ -161,7 +156,7 @@ class AttentionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        _check_matplotlib()
+        check_matplotlib("AttentionDisplay")
         selector = _check_selector(selector)
         seconds = selector.frame_duration if seconds_per_frame is None else seconds_per_frame
         _check_positive("seconds_per_frame", seconds)
@@ -198,7 +193,7 @@ class AttentionDisplay:
         TypeError, ValueError, ImportError
             As `from_estimator`, for `waveform`, `sample_rate` and matplotlib.
         """
-        _check_matplotlib()
+        check_matplotlib("AttentionDisplay")
         stretches = None
         if self.waveform is not None:
             stretches = _envelope(self.waveform, self.sample_rate)
@@ -207,7 +202,7 @@ class AttentionDisplay:
 
             _, ax = plt.subplots(figsize=(8, 3), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        ink = _ink(ax)
+        ink = ink_of(ax)
         of_height = ax.get_xaxis_transform()  # x in seconds, y in heights of the axes
         end = self.times[-1]
 
@@ -225,7 +220,7 @@ class AttentionDisplay:
         starts, stops = self.borders[self.selected], self.borders[self.selected + 1]
         self.selection_ = ax.broken_barh(
             np.column_stack([starts, stops - starts]), (0, 1), transform=of_height, zorder=0.8,
-            color=_CHOSEN, alpha=0.35, linewidth=0,
+            color=ORANGE, alpha=0.35, linewidth=0,
             label="Chosen chunk" if len(starts) == 1 else "Chosen chunks",
         )  # fmt: skip
         self.borders_ = ax.vlines(
@@ -240,33 +235,17 @@ class AttentionDisplay:
         else:
             width = 1.5 if len(self.attention) < 500 else 1.0
             self.line_ = ax.stairs(
-                self.attention, self.times, baseline=None, color=_LINE[ink], linewidth=width
+                self.attention, self.times, baseline=None, color=LINE[ink], linewidth=width
             )
             top = np.max(self.attention)
             ax.set_ylim(-0.03 * top, 1.1 * top)  # the line at 0 is not half hidden
             ax.set_ylabel("Attention")
         ax.set_xlim(0, end)
         ax.set_xlabel("Time (s)")
-        self._label()
-        return self
-
-    def _label(self) -> None:
-        """Set legend and title one above the other, in as many columns as the axes are wide."""
-        ax = self.ax_
         handles = [self.selection_, self.borders_]
         handles += [] if self.waveform_ is None else [self.waveform_]
-        for n_columns in range(len(handles), 0, -1):
-            self.legend_ = ax.legend(
-                handles=handles, ncols=n_columns, loc="lower right", bbox_to_anchor=(1, 1),
-                facecolor=ax.get_facecolor(), labelcolor=_ink(ax), framealpha=1, edgecolor="none",
-                fontsize="small", borderaxespad=0.2, borderpad=0.2, handlelength=1.3,
-                columnspacing=1.0,
-            )  # fmt: skip
-            box, below = self.legend_.get_window_extent(), ax.get_window_extent()
-            if box.width <= below.width:
-                break
-        if self.title is not None:
-            ax.set_title(self.title, pad=(box.y1 - below.y1) * 72 / ax.figure.dpi + 5)  # points
+        self.legend_ = legend_above(ax, handles, self.title)
+        return self
 
 
 def _ask(
@@ -346,21 +325,3 @@ def _envelope(waveform: Any, rate: float | None) -> tuple[np.ndarray, np.ndarray
             "np.nan_to_num(samples)."
         )
     return edges / rate, low, high
-
-
-def _ink(ax: Any) -> str:
-    """Return the colour, black or white, that shows on the background of the axes."""
-    from matplotlib.colors import to_rgb
-
-    luminance = np.dot(to_rgb(ax.get_facecolor()), [0.2126, 0.7152, 0.0722])
-    return "black" if luminance > 0.5 else "white"
-
-
-def _check_matplotlib() -> None:
-    try:
-        import matplotlib.pyplot  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"AttentionDisplay draws with matplotlib, which cannot be imported ({error}): "
-            "pip install skcca[plot]."
-        ) from error

@@ -1,0 +1,133 @@
+"""Where queries meet the items of a gallery: a fitted model, a metric, and the items."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from skcca._faiss_index import FaissIndex
+from skcca._gallery import Gallery
+from skcca._one_side import project
+from skcca._scored import final_model
+from skcca._similarity import gallery_side, query_side
+from skcca._views import Views
+
+CALLER = "CrossModalRetriever"
+LARGEST = 1e75  # fourth powers of larger numbers leave float64
+LARGEST_SINGLE = 1e30  # larger ones are kept in float64
+
+Array = np.ndarray
+
+
+class Space(NamedTuple):
+    """A fitted model with its gallery; replaced as a whole, so that the two always belong together.
+
+    What is prepared and how stays as it was when the gallery was begun.
+    """
+
+    estimator: Any  # None: the rows are embeddings
+    direction: str
+    metric: str
+    in_views: bool  # whether the model was fitted on a Views
+    gallery: Gallery
+    faiss: FaissIndex
+
+    def check(self) -> None:
+        """Refuse an estimator that is not fitted, or that lacks what the metric needs."""
+        if self.estimator is not None:
+            check_is_fitted(self._model)
+        self.correlations()
+
+    @property
+    def query_view(self) -> str:
+        """Which view asks: "x" or "y"."""
+        return self.direction[0]
+
+    @property
+    def gallery_view(self) -> str:
+        """Which view is found."""
+        return self.direction[-1]
+
+    def correlations(self) -> Array | None:
+        """Return the canonical correlations that the metric needs."""
+        if self.metric != "log_likelihood_ratio":
+            return None
+        found = getattr(self._model, "correlations_", None)
+        if found is None:
+            raise TypeError(
+                f"{CALLER}: metric='log_likelihood_ratio' needs an estimator with `correlations_`, "
+                f"as those of skcca; got {self._model!r:.80}. Use metric='cosine'."
+            )
+        return np.asarray(found, dtype=float)
+
+    @property
+    def _model(self) -> Any:
+        """The model that makes the embeddings, out of what it is wrapped in."""
+        return None if self.estimator is None else final_model(self.estimator, CALLER)
+
+    def _unit_variates(self, Z: Array) -> Array:
+        """Return float64 variates as the metric wants them: of unit variance, if it asks."""
+        Z = Z.astype(float)
+        rho = self.correlations()
+        if rho is None or getattr(self._model, "component_scaling", "unit") == "unit":
+            return Z
+        return Z * np.divide(1.0, rho, out=np.zeros_like(rho), where=rho > 0)
+
+    def gallery_rows(self, V: Any, name: str, caller: str) -> Array:
+        """Return rows to keep: float32 where the model works in float32 and that is enough."""
+        Z = self.embedding(V, self.gallery_view, name, caller)
+        rows = gallery_side(self._unit_variates(Z), self.metric, self.correlations())
+        single = Z.dtype.itemsize < 8 and self.metric not in ("euclidean", "log_likelihood_ratio")
+        # The other two subtract squares, for which float32 has too few digits.
+        if single and np.abs(rows).max(initial=0.0) < LARGEST_SINGLE:
+            return rows.astype(np.float32)
+        return rows
+
+    def query_rows(self, Z: Array) -> Array:
+        """Return prepared rows of embedded queries."""
+        return query_side(self._unit_variates(Z), self.metric, self.correlations())
+
+    def embedding(self, V: Any, view: str, name: str, caller: str) -> Array:
+        """Return the checked embedding of one view, or of that member of a Views."""
+        if isinstance(V, Views):
+            V = _one_of(V, view, name, caller)
+        if self.estimator is None:
+            Z = check_array(V, dtype="numeric", input_name=name, ensure_min_samples=0)
+        else:
+            Z = project(self.estimator, V, view, self.in_views)
+        if Z.ndim != 2 or Z.dtype.kind not in "fiub" or not Z.shape[1]:
+            raise ValueError(
+                f"{caller}: the embedding of `{name}` must be numbers (n_rows, n_components); got "
+                f"shape {Z.shape}, {Z.dtype}."
+            )
+        Z = Z if Z.dtype.kind == "f" else Z.astype(float)
+        bad = ~np.isfinite(Z).all(axis=1)
+        if bad.any():
+            raise ValueError(
+                f"{caller}: the embedding of `{name}` holds NaN or infinity in {bad.sum()} of "
+                f"{len(Z)} rows, the first of them row {int(np.flatnonzero(bad)[0])}."
+            )
+        largest = float(np.abs(Z).max(initial=0.0))
+        if self.metric not in ("cosine", "correlation") and largest > LARGEST:
+            raise ValueError(
+                f"{caller}: the embedding of `{name}` holds numbers beyond {LARGEST:g}, whose "
+                "powers leave the range of float64; rescale the data, or use metric='cosine'."
+            )
+        if self.metric == "correlation" and Z.shape[1] < 2:
+            raise ValueError(
+                f"{caller}: metric='correlation' compares the profiles of rows, and those of one "
+                "component are all alike; use 'cosine'."
+            )
+        return Z
+
+
+def _one_of(V: Views, view: str, name: str, caller: str) -> Any:
+    if len(V.names) != 2:
+        raise ValueError(f"{caller}: `{name}` must hold two views; got {V!r}.")
+    member = list(V)["xy".index(view)]
+    if member is None:
+        which = "first" if view == "x" else "second"
+        raise ValueError(f"{caller}: the {which} view of `{name}` is asked for, but it is None.")
+    return member

@@ -1,0 +1,22 @@
+"""Pictures of what estimators found.
+
+matplotlib is imported where something is drawn, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from skcca.plotting._attention import AttentionDisplay
+from skcca.plotting._correlation import CorrelationDisplay
+from skcca.plotting._embedding import EmbeddingDisplay
+from skcca.plotting._loadings import LoadingsDisplay
+from skcca.plotting._precision_recall import PrecisionRecallDisplay
+from skcca.plotting._ranking import RankingDisplay
+
+__all__ = [
+    "AttentionDisplay",
+    "CorrelationDisplay",
+    "EmbeddingDisplay",
+    "LoadingsDisplay",
+    "PrecisionRecallDisplay",
+    "RankingDisplay",
+]

@@ -1,0 +1,344 @@
+"""Canonical correlations of the training rows, of rows left out, and of unrelated rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from skcca._compat import rng_from, to_numpy
+from skcca._fold_rows import PairedRows
+from skcca._labels import encode_labels
+from skcca._linalg import pair_correlations
+from skcca._members import is_pandas
+from skcca._pairing import Pairs, Weights, instance_pairs
+from skcca._progress import ProgressBar
+from skcca._refit import quiet_fit
+from skcca._scored import final_model, project
+from skcca._views import Views
+from skcca.cca import CCA
+from skcca.inspection import permutation_test_correlations
+from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above
+from skcca.plotting._checks import check_count
+from skcca.plotting._colours import ORANGE, SKY
+from skcca.plotting._sides import name_of
+
+__all__ = ["CorrelationDisplay"]
+
+_NAME = "CorrelationDisplay"
+
+
+class CorrelationDisplay:
+    """Show which canonical correlations hold beyond the rows that they were found in.
+
+    Use `from_estimator`, which computes what the constructor takes.
+
+    Parameters
+    ----------
+    correlations : ndarray of shape (n_components,)
+        Correlations of the training variates.
+    held_out : ndarray of shape (n_folds, n_components), default=None
+        Correlations of the variates of rows that were left out.
+    null : ndarray of shape (n_permutations, n_components), default=None
+        Correlations of views whose rows do not belong together.
+    level : float, default=0.95
+        Quantile of `null` that is drawn.
+    name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the picture. This and what follows is defined once it is drawn.
+    figure_ : matplotlib Figure
+        Figure of the picture.
+    bars_ : matplotlib BarContainer
+        A bar for each training correlation.
+    held_out_ : matplotlib ErrorbarContainer or None
+        Means over the folds, and one standard error to either side.
+    null_ : matplotlib StepPatch or None
+        The quantile of `null`, over each bar.
+    legend_ : matplotlib Legend
+        Legend, above the axes.
+
+    See Also
+    --------
+    skcca.inspection.permutation_test_correlations : P-values of the components.
+    skcca.inspection.select_n_components : The number of components that hold.
+
+    Notes
+    -----
+    The null of component k is the largest correlation that unrelated rows show once the components
+    before it are removed, by `skcca.inspection.permutation_test_correlations`, for a `CCA` without
+    a ridge. Other models are fitted anew on rows of the second view in random order, and the null
+    of all components is that of the largest correlation, which is too strict for later ones and
+    never too lenient.
+
+    Components are counted in the order of `correlations_`, in every fold anew: where two
+    correlations are close they may change places between folds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca import CCA
+    >>> from skcca.plotting import CorrelationDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(2, 200, 5))
+    >>> Y[:, :2] += X[:, :2]
+    >>> display = CorrelationDisplay.from_estimator(
+    ...     CCA(), X, Y, n_permutations=100, random_state=0
+    ... )
+    >>> display.correlations.round(1)
+    array([0.7, 0.7, 0.2, 0.1, 0. ])
+    >>> display.held_out.mean(axis=0).round(1)
+    array([ 0.6,  0.7,  0. , -0. , -0. ])
+    >>> np.quantile(display.null, 0.95, axis=0).round(1)
+    array([0.3, 0.3, 0.2, 0.2, 0.1])
+    >>> display.figure_.savefig("correlations.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        correlations: np.ndarray,
+        *,
+        held_out: np.ndarray | None = None,
+        null: np.ndarray | None = None,
+        level: float = 0.95,
+        name: str | None = None,
+    ):
+        self.correlations = correlations
+        self.held_out = held_out
+        self.null = null
+        self.level = level
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        labels: Any = None,
+        cv: Any = 5,
+        n_permutations: int = 0,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> CorrelationDisplay:
+        """Fit a model on all rows, on folds and on shuffled rows, and draw its correlations.
+
+        Parameters
+        ----------
+        estimator : two-view estimator with `correlations_`, or a pipeline that ends in one
+            It is cloned, not fitted; whether it is fitted does not matter.
+        X : array-like of shape (n_samples, n_features) or Views
+            First view, or both views.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            Second view; labels beside a `Views`.
+        labels : array-like, default=None
+            Class or tag labels. Class-paired estimators correlate over the pairs of a class.
+        cv : int, splitter or iterable, default=5
+            Folds, as for `skcca.inspection.select_n_components`.
+        n_permutations : int, default=0
+            Number of random orders of the second view; 0 draws no null.
+        n_jobs : int, default=None
+            Number of parallel fits; None is 1, -1 all processors.
+        random_state : int, RandomState, Generator or None, default=None
+            Draws the random orders.
+        verbose : int, default=0
+            1 shows a progress bar.
+        name : str, default=None
+            Title of the picture; None is the class of the model.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Look of the bars, for matplotlib's ``Axes.bar``.
+
+        Returns
+        -------
+        display : CorrelationDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the model has no `correlations_`, or `ax` is no Axes.
+        ValueError
+            If rows do not match, a fold holds out fewer than 3 rows, or `n_permutations` is no
+            number of them.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_canvas(ax, _NAME)
+        meaning = "a number of random orders of the rows"
+        check_count(n_permutations, "n_permutations", meaning, _NAME, 0)
+        model = final_model(estimator, _NAME)
+        rows = PairedRows.of(estimator, X, y, labels, _NAME)
+        folds = rows.folds(cv)
+        smallest = min(len(test) for _, test in folds)
+        if smallest < 3:
+            raise ValueError(
+                f"{_NAME}: `cv` holds out {smallest} row{'s' * (smallest > 1)} at a time, and a "
+                "correlation needs 3 at least; use fewer folds."
+            )
+        args, kw = rows.take(np.arange(rows.n), np.arange(rows.n))
+        correlations = _correlations_of(clone(estimator).fit(*args, **kw))
+        K = len(correlations)
+        by_test = type(model) is CCA and model is estimator and not np.any(_ridges(model))
+        orders = []
+        if not by_test:
+            rng = rng_from(random_state)
+            orders = [rng.permutation(rows.n) for _ in range(n_permutations)]
+        tasks = [delayed(_held_out)(estimator, rows, *fold, K) for fold in folds]
+        tasks += [delayed(_largest_of_shuffled)(estimator, rows, order) for order in orders]
+        found = []
+        with ProgressBar(len(tasks), _NAME, enabled=bool(verbose)) as bar:
+            for part in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
+                found.append(part)
+                bar.step()
+        null = None
+        if orders:
+            null = np.repeat(np.array(found[len(folds) :])[:, None], K, axis=1)
+        elif n_permutations:
+            result = permutation_test_correlations(
+                estimator, *rows.views, n_permutations=int(n_permutations), statistic="roy",
+                n_jobs=n_jobs, random_state=random_state, verbose=verbose,
+            )  # fmt: skip
+            null = np.sqrt(result.null_distribution[:, :K])
+        display = cls(
+            correlations,
+            held_out=np.array(found[: len(folds)]),
+            null=null,
+            name=name_of(estimator, _NAME) if name is None else name,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> CorrelationDisplay:
+        """Draw on the given axes, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        name : str, default=None
+            Title of the picture; None is the `name` of the display.
+        **kwargs : dict
+            Look of the bars, for matplotlib's ``Axes.bar``.
+
+        Returns
+        -------
+        display : CorrelationDisplay
+            This object, whose `ax_` and `figure_` may be adjusted further.
+
+        Raises
+        ------
+        TypeError
+            If `ax` is no Axes.
+        ValueError
+            If arrays disagree about the number of components, or `level` is no quantile.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_canvas(ax, _NAME)
+        self._check()
+        from matplotlib.ticker import MaxNLocator
+
+        self.ax_ = ax = axes_for(ax, (6.5, 4))
+        self.figure_ = ax.figure
+        ink = ink_of(ax)
+        numbers = np.arange(len(self.correlations))
+        borders = np.arange(len(self.correlations) + 1) - 0.5
+        look = {"width": 0.7, "color": SKY, "alpha": 0.7, "label": "Training"}
+        self.bars_ = ax.bar(numbers, self.correlations, **(look | kwargs))
+        self.null_ = self.held_out_ = None
+        if self.null is not None:
+            self.null_ = ax.stairs(
+                np.quantile(self.null, self.level, axis=0), borders,
+                baseline=None, color=ink, linestyle="--", linewidth=1.2, zorder=2.5,
+                label=f"Unrelated rows, {100 * self.level:g} %",
+            )  # fmt: skip
+        if self.held_out is not None:
+            mean = self.held_out.mean(axis=0)
+            n_folds = len(self.held_out)
+            error = self.held_out.std(axis=0, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else None
+            self.held_out_ = ax.errorbar(
+                numbers, mean, error, fmt="o", color=ORANGE, ecolor=ink, elinewidth=1,
+                markeredgecolor=ink, markeredgewidth=0.6, zorder=3,
+                markersize=5 if len(numbers) <= 40 else 3,
+                label="Left out" + (" (± standard error)" if n_folds > 1 else ""),
+            )  # fmt: skip
+        ax.axhline(0, color=ink, linewidth=0.8)
+        low = min(ax.get_ylim()[0], 0.0)
+        ax.set(xlabel="Component", ylabel="Correlation", ylim=(low, 1.02))
+        ax.set_xlim(-0.6, len(numbers) - 0.4)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
+        handles = [part for part in (self.bars_, self.held_out_, self.null_) if part is not None]
+        self.legend_ = legend_above(ax, handles, self.name if name is None else name)
+        return self
+
+    def _check(self) -> None:
+        K = len(self.correlations)
+        for name in ("held_out", "null"):
+            value = getattr(self, name)
+            if value is not None and (np.ndim(value) != 2 or np.shape(value)[1] != K):
+                raise ValueError(
+                    f"{_NAME}: `{name}` has shape {np.shape(value)}; expected (n, {K}), a column "
+                    "for each of `correlations`."
+                )
+        if not 0 < self.level < 1:
+            raise ValueError(f"{_NAME}: `level` is {self.level!r}; expected a number in (0, 1).")
+
+
+def _correlations_of(fitted: Any) -> np.ndarray:
+    model = final_model(fitted, _NAME)
+    if not hasattr(model, "correlations_"):
+        raise TypeError(
+            f"{_NAME}: a fitted {type(model).__name__} has no `correlations_`; expected a model of "
+            "skcca, such as CCA, alone or at the end of a pipeline."
+        )
+    return np.asarray(model.correlations_)
+
+
+def _ridges(model: CCA) -> list[bool]:
+    reg = model.reg
+    pair = reg if isinstance(reg, (tuple, list)) else [reg]
+    return [one != 0 for one in pair]
+
+
+def _held_out(
+    estimator: Any, rows: PairedRows, train: np.ndarray, test: np.ndarray, n_components: int
+) -> np.ndarray:
+    """Return the correlation of each component over rows left out; 0 for one that is not found."""
+    args, kwargs = rows.take(train, train)
+    fitted = quiet_fit(clone(estimator), *args, **kwargs)
+    part = rows.views[np.ix_(test, train) if rows.pairwise else test]
+    first, second = (part, None) if rows.joined else part
+    projected = project(fitted, first, second, _NAME)
+    U, V = (np.asarray(to_numpy(Z), dtype=float) for Z in projected)
+    weights = np.ones(len(test))
+    pairs: Pairs = instance_pairs(weights)
+    model = final_model(fitted, _NAME)
+    if getattr(model, "_class_paired", False) and rows.labels is not None:
+        labels = encode_labels(rows.labels[test], len(test), len(test), type(model).__name__)
+        rng = rng_from(getattr(model, "random_state", None))
+        pairs = model._pairs(labels, Weights(weights, weights), rng)
+    found = pair_correlations(U, V, pairs)[:n_components]
+    return np.pad(found, (0, n_components - len(found)))
+
+
+def _largest_of_shuffled(estimator: Any, rows: PairedRows, order: np.ndarray) -> float:
+    """Return the largest correlation where rows of the second view are in another order."""
+    X, Y = rows.views
+    (shuffled,) = Views(Y)[np.ix_(order, order) if rows.pairwise else order]
+    if is_pandas(Y):  # rows of other names would be refused
+        shuffled = shuffled.set_axis(Y.index, axis=0)
+    everything = np.arange(rows.n)
+    views = rows.views._replace([X, shuffled])
+    args, kwargs = rows._replace(views=views).take(everything, everything)
+    return float(_correlations_of(quiet_fit(clone(estimator), *args, **kwargs)).max())

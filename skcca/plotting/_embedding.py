@@ -1,0 +1,398 @@
+"""Both views in the plane of two components."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skcca._labels import check_labels
+from skcca._ranking import check_embedding
+from skcca._scored import project
+from skcca._views import Views
+from skcca.plotting._canvas import (
+    axes_for,
+    check_canvas,
+    ink_of,
+    legend_above,
+    legend_beside,
+    settle,
+)
+from skcca.plotting._checks import two_components
+from skcca.plotting._colours import class_colours, colour_bar
+from skcca.plotting._sides import name_of, view_names
+from skcca.plotting._texts import place_texts, shorten
+
+__all__ = ["EmbeddingDisplay"]
+
+_NAME = "EmbeddingDisplay"
+_MOST_LINKED = 200  # more lines than this hide the points
+_MOST_IN_LEGEND = 20  # classes
+_TOLD_BY_COLOUR = 10
+_MARKERS = ("o", "^")
+
+
+class EmbeddingDisplay:
+    """Show both views in two components: where classes lie, and whether pairs meet.
+
+    Use `from_estimator` or `from_predictions`. Circles are rows of the first view, triangles those
+    of the second; colours are classes.
+
+    Parameters
+    ----------
+    Zx : ndarray of shape (n_samples, n_components)
+        Embedded rows of the first view.
+    Zy : ndarray of shape (n_samples_y, n_components)
+        Embedded rows of the second view.
+    labels : ndarray or tuple of two ndarrays, default=None
+        Class of each row; a tuple has those of both views.
+    components : tuple of two ints, default=(0, 1)
+        Components that span the picture.
+    link : bool, default=None
+        Whether a line joins the two rows of each pair; None joins up to 200 pairs.
+    view_names : tuple of two str, default=("First view", "Second view")
+        What the legend calls the views.
+    name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the picture. This and what follows is defined once it is drawn.
+    figure_ : matplotlib Figure
+        Figure of the picture.
+    points_ : tuple of two matplotlib PathCollections
+        Rows of the first and of the second view.
+    links_ : matplotlib LineCollection or None
+        Lines between the rows of a pair.
+    legend_ : matplotlib Legend
+        Legend of views, and of up to 20 classes.
+    class_names_ : list of matplotlib Annotation
+        Names of 11 to 20 classes at their centres, as many as there is room for; else empty.
+    colorbar_ : matplotlib Colorbar or None
+        Names of more than 20 classes.
+
+    See Also
+    --------
+    LoadingsDisplay : Which features the components are made of.
+
+    Notes
+    -----
+    Up to 8 classes have the colours of Okabe and Ito, up to 10 those of Tol, which are told apart
+    with every kind of colour vision; more have those of a map from dark to light, and their names.
+
+    Examples
+    --------
+    >>> from skcca import ClusterCCA
+    >>> from skcca.datasets import load_digit_halves
+    >>> from skcca.plotting import EmbeddingDisplay
+    >>> digits = load_digit_halves()
+    >>> few = digits.labels < 4
+    >>> X, Y, labels = digits.x[few], digits.y[few], digits.labels[few]
+    >>> model = ClusterCCA(2, reg=0.1).fit(X[:600], Y[:600], labels[:600])
+    >>> display = EmbeddingDisplay.from_estimator(model, X[600:], Y[600:], labels=labels[600:])
+    >>> [text.get_text() for text in display.legend_.get_texts()]
+    ['First view', 'Second view', '0', '1', '2', '3']
+    >>> display.figure_.savefig("embedding.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        Zx: np.ndarray,
+        Zy: np.ndarray,
+        labels: Any = None,
+        *,
+        components: tuple[int, int] = (0, 1),
+        link: bool | None = None,
+        view_names: tuple[str, str] = ("First view", "Second view"),
+        name: str | None = None,
+    ):
+        self.Zx = Zx
+        self.Zy = Zy
+        self.labels = labels
+        self.components = components
+        self.link = link
+        self.view_names = view_names
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        labels: Any = None,
+        components: tuple[int, int] = (0, 1),
+        link: bool | None = None,
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> EmbeddingDisplay:
+        """Draw rows as a fitted model embeds them.
+
+        Parameters
+        ----------
+        estimator : fitted two-view transformer
+            Alone, at the end of a pipeline, in a search or frozen.
+        X : Views or array-like of shape (n_samples, n_features)
+            Both views, or the first alone.
+        y : array-like, default=None
+            Beside a `Views` the labels, else the second view.
+        labels : array-like or tuple of two array-likes, default=None
+            Class of each row; a tuple labels the rows of two arrays that are not paired.
+        components : tuple of two ints, default=(0, 1)
+            Components that span the picture.
+        link : bool, default=None
+            Whether a line joins the two rows of each pair; None joins up to 200 pairs.
+        name : str, default=None
+            Title of the picture; None is the class of the model.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Look of the points, for matplotlib's ``Axes.scatter``.
+
+        Returns
+        -------
+        display : EmbeddingDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator does not project two views, or `ax` is no Axes.
+        ValueError
+            If a view is missing, labels do not fit the rows, or there are no such components.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_canvas(ax, _NAME)
+        if isinstance(X, Views):
+            if y is not None and labels is not None:
+                raise ValueError(
+                    f"{_NAME}: labels were given twice, as `y` and as `labels`; give one."
+                )
+            labels, y = (y if labels is None else labels), None
+            if len(X.names) != 2 or any(member is None for member in X):
+                raise ValueError(f"{_NAME}: X must hold two views; got {X!r}.")
+        elif y is None:
+            raise ValueError(
+                f"{_NAME}: `y`, the second view, is None; or pass Views(X, Y), labels."
+            )
+        Zx, Zy = project(estimator, X, y, _NAME)
+        return cls.from_predictions(
+            Zx,
+            Zy,
+            labels,
+            components=components,
+            link=link,
+            view_names=view_names(X),
+            name=name_of(estimator, _NAME) if name is None else name,
+            ax=ax,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        Zx: Any,
+        Zy: Any,
+        labels: Any = None,
+        *,
+        components: tuple[int, int] = (0, 1),
+        link: bool | None = None,
+        view_names: tuple[str, str] = ("First view", "Second view"),
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> EmbeddingDisplay:
+        """Draw embedded rows.
+
+        Parameters
+        ----------
+        Zx : array-like of shape (n_samples, n_components)
+            Embedded rows of the first view.
+        Zy : array-like of shape (n_samples_y, n_components)
+            Embedded rows of the second view.
+        labels : array-like or tuple of two array-likes, default=None
+            Class of each row; a tuple labels rows that are not paired.
+        components : tuple of two ints, default=(0, 1)
+            Components that span the picture.
+        link : bool, default=None
+            Whether a line joins the two rows of each pair; None joins up to 200 pairs.
+        view_names : tuple of two str, default=("First view", "Second view")
+            What the legend calls the views.
+        name : str, default=None
+            Title of the picture.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Look of the points, for matplotlib's ``Axes.scatter``.
+
+        Returns
+        -------
+        display : EmbeddingDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If `ax` is no Axes.
+        ValueError
+            If labels do not fit the rows, rows that shall be linked are not paired, or there are no
+            such components.
+        ImportError
+            If matplotlib is not installed.
+        """
+        display = cls(
+            Zx, Zy, labels, components=components, link=link, view_names=view_names, name=name
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> EmbeddingDisplay:
+        """Draw on the given axes, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        name : str, default=None
+            Title of the picture; None is the `name` of the display.
+        **kwargs : dict
+            Look of the points, for matplotlib's ``Axes.scatter``.
+
+        Returns
+        -------
+        display : EmbeddingDisplay
+            This object, whose `ax_` and `figure_` may be adjusted further.
+
+        Raises
+        ------
+        TypeError, ValueError, ImportError
+            As `from_predictions`.
+        """
+        check_canvas(ax, _NAME)
+        points = self._points()
+        classes, codes = self._classes(points)
+        paired = len(points[0]) == len(points[1]) and not _is_pair(self.labels)
+        if self.link and not paired:
+            raise ValueError(
+                f"{_NAME}: link=True joins row i of one view with row i of the other, but there "
+                f"are {len(points[0])} and {len(points[1])} rows, or labels of their own for each; "
+                "leave `link` out."
+            )
+        self.ax_ = ax = axes_for(ax, (7, 5))
+        self.figure_ = ax.figure
+        ink = ink_of(ax)
+        palette = class_colours(max(len(classes), 1), ink)
+
+        self.links_ = None
+        if paired and (len(points[0]) <= _MOST_LINKED if self.link is None else self.link):
+            from matplotlib.collections import LineCollection
+
+            self.links_ = ax.add_collection(
+                LineCollection(
+                    list(np.stack(points, axis=1)), colors=ink, linewidths=0.5, alpha=0.35, zorder=1
+                )
+            )
+        n_rows = max(map(len, points))
+        look = {
+            "s": float(np.clip(6_000 / n_rows, 8, 40)),
+            "edgecolors": ink,
+            "linewidths": 0.3 if n_rows <= 1_000 else 0,
+            "alpha": 0.85,
+        }
+        self.points_ = tuple(
+            ax.scatter(*view.T, c=palette[code], marker=marker, **(look | kwargs))
+            for view, code, marker in zip(points, codes, _MARKERS, strict=True)
+        )
+        x, y = self.components
+        ax.set(xlabel=f"Component {x}", ylabel=f"Component {y}")
+        title = self.name if name is None else name
+        if title is not None:
+            ax.set_title(title)
+        self._label(classes, palette, points, codes, title)
+        return self
+
+    def _points(self) -> tuple[np.ndarray, np.ndarray]:
+        Zx, Zy = (check_embedding(getattr(self, Z), Z, _NAME) for Z in ("Zx", "Zy"))
+        if Zx.shape[1] != Zy.shape[1]:
+            raise ValueError(
+                f"{_NAME}: `Zx` has {Zx.shape[1]} components but `Zy` has {Zy.shape[1]}; project "
+                "both into one space first."
+            )
+        pair = list(two_components(self.components, Zx.shape[1], _NAME))
+        return Zx[:, pair], Zy[:, pair]
+
+    def _classes(self, points: tuple[np.ndarray, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the names of the classes, and the number of its class for each row of a view."""
+        sizes = [len(view) for view in points]
+        if self.labels is None:
+            return np.array([]), [np.zeros(n, dtype=int) for n in sizes]
+        if _is_pair(self.labels):
+            names = ("labels[0]", "labels[1]")
+            given = list(zip(self.labels, names, strict=True))
+        else:
+            if sizes[0] != sizes[1]:
+                raise ValueError(
+                    f"{_NAME}: `Zx` has {sizes[0]} rows but `Zy` has {sizes[1]}; rows that are not "
+                    "paired have labels of their own: labels=(labels_x, labels_y)."
+                )
+            given = [(self.labels, "labels")] * 2
+        checked = [
+            check_labels(labels, n, name, Z, _NAME)
+            for (labels, name), n, Z in zip(given, sizes, ("Zx", "Zy"), strict=True)
+        ]
+        if any(labels.ndim == 2 for labels in checked):
+            raise ValueError(
+                f"{_NAME}: `labels` has shape {checked[0].shape}, but a point has one colour; give "
+                "one class for each row, such as labels[:, tag]."
+            )
+        classes, codes = np.unique(np.concatenate(checked), return_inverse=True)
+        return classes, np.split(codes, sizes[:1])
+
+    def _label(
+        self,
+        classes: np.ndarray,
+        palette: np.ndarray,
+        points: tuple[np.ndarray, ...],
+        codes: list[np.ndarray],
+        title: str | None,
+    ) -> None:
+        """Tell what markers and colours mean."""
+        from matplotlib.lines import Line2D
+
+        ax, n_classes = self.ax_, len(classes)
+        ink = ink_of(ax)
+        self.colorbar_ = None
+        self.class_names_: list[Any] = []
+        colour = palette[0] if n_classes == 0 else "none"
+        handles = [
+            Line2D(
+                [], [], linestyle="", marker=marker, color=colour, markeredgecolor=ink, label=name
+            )
+            for marker, name in zip(_MARKERS, self.view_names, strict=True)
+        ]
+        if n_classes > _MOST_IN_LEGEND:
+            self.colorbar_ = colour_bar(ax, [shorten(name) for name in classes], palette)
+            self.legend_ = legend_above(ax, handles, title)
+        else:
+            handles += [
+                Line2D([], [], linestyle="", marker="s", color=colour, label=shorten(name))
+                for colour, name in zip(palette, classes, strict=False)
+            ]
+            self.legend_ = legend_beside(ax, handles)
+        if _TOLD_BY_COLOUR < n_classes <= _MOST_IN_LEGEND:
+            both, code = np.concatenate(points), np.concatenate(codes)
+            centres = np.array([both[code == c].mean(axis=0) for c in range(n_classes)])
+            settle(ax)
+            self.class_names_, _ = place_texts(
+                ax, centres, [str(name) for name in classes], [ink] * n_classes,
+                centres - both.mean(axis=0), over=True, fontweight="bold", fontsize="small",
+                bbox={"facecolor": ax.get_facecolor(), "alpha": 0.7, "edgecolor": "none", "pad": 1},
+            )  # fmt: skip
+
+
+def _is_pair(labels: Any) -> bool:
+    """Tell (labels_x, labels_y) from a tuple of labels."""
+    return isinstance(labels, tuple) and len(labels) == 2 and all(np.ndim(one) for one in labels)

@@ -1,0 +1,312 @@
+"""Loadings of the features on two components, in the circle of correlations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skcca._base import TwoViewTransformer
+from skcca._scored import final_model
+from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above, settle
+from skcca.plotting._checks import check_count, two_components
+from skcca.plotting._colours import LINE, ORANGE, VERMILLION
+from skcca.plotting._texts import place_texts
+
+__all__ = ["LoadingsDisplay"]
+
+_NAME = "LoadingsDisplay"
+_VIEWS = {"both": "xy", "x": "x", "y": "y"}
+_MARKERS = {"x": "o", "y": "^"}
+
+
+class LoadingsDisplay:
+    """Show which features of both views two components are made of.
+
+    Use `from_estimator`, which reads what the constructor takes. A feature stands at its
+    correlations with the two variates of its view, so that it lies within the unit circle, and
+    nearer to the circle the more of it the two components explain. Features of the two views that
+    lie in the same direction go together.
+
+    Parameters
+    ----------
+    x_loadings : ndarray of shape (n_features, n_components) or None
+        Loadings of the first view; None leaves it out.
+    y_loadings : ndarray of shape (n_features_y, n_components) or None
+        Loadings of the second view; None leaves it out.
+    components : tuple of two ints, default=(0, 1)
+        Components that span the picture.
+    n_features : int, default=15
+        Number of features, of both views together, that get an arrow and a name: those whose
+        loadings on the two components have the largest sum of squares.
+    feature_names : tuple of two sequences of str, default=None
+        Names of the features of both views; None names them x0, x1, ... and y0, y1, ...
+    view_names : tuple of two str, default=("First view", "Second view")
+        What the legend calls the views.
+    name : str, default=None
+        Title of the picture.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the picture. This and what follows is defined once it is drawn.
+    figure_ : matplotlib Figure
+        Figure of the picture.
+    points_ : dict of matplotlib PathCollection
+        The features of the view "x", and of the view "y".
+    arrows_ : matplotlib LineCollection
+        Lines from the centre to the features that should have a name, the largest first.
+    texts_ : list of matplotlib Annotation
+        The names.
+    n_left_out_ : int
+        Number of names for which there was no room; the picture tells it.
+    legend_ : matplotlib Legend
+        Legend of the views.
+
+    See Also
+    --------
+    skcca.inspection.bootstrap_loadings : How far loadings vary from sample to sample.
+    EmbeddingDisplay : The rows in the same plane.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_linnerud
+    >>> from skcca import CCA
+    >>> from skcca.plotting import LoadingsDisplay
+    >>> data = load_linnerud(as_frame=True)
+    >>> model = CCA(2).fit(data.data, data.target)
+    >>> display = LoadingsDisplay.from_estimator(model)
+    >>> sorted(text.get_text() for text in display.texts_)
+    ['Chins', 'Jumps', 'Pulse', 'Situps', 'Waist', 'Weight']
+    >>> display.figure_.savefig("loadings.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        x_loadings: np.ndarray | None,
+        y_loadings: np.ndarray | None,
+        *,
+        components: tuple[int, int] = (0, 1),
+        n_features: int = 15,
+        feature_names: Any = None,
+        view_names: tuple[str, str] = ("First view", "Second view"),
+        name: str | None = None,
+    ):
+        self.x_loadings = x_loadings
+        self.y_loadings = y_loadings
+        self.components = components
+        self.n_features = n_features
+        self.feature_names = feature_names
+        self.view_names = view_names
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        components: tuple[int, int] = (0, 1),
+        *,
+        view: str = "both",
+        n_features: int = 15,
+        feature_names: Any = None,
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> LoadingsDisplay:
+        """Draw the loadings of a fitted model.
+
+        Parameters
+        ----------
+        estimator : fitted model of skcca
+            Alone, at the end of a pipeline, in a search or frozen.
+        components : tuple of two ints, default=(0, 1)
+            Components that span the picture.
+        view : {"both", "x", "y"}, default="both"
+            Whose features to draw: of both views, the first or the second.
+        n_features : int, default=15
+            Number of features that get an arrow and a name.
+        feature_names : tuple of two sequences of str, default=None
+            Names of the features of both views, one of them may be None; None takes those that the
+            model saw in `fit`, else x0, x1, ... and y0, y1, ...
+        name : str, default=None
+            Title of the picture; None is the class of the model.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        **kwargs : dict
+            Look of the points, for matplotlib's ``Axes.scatter``.
+
+        Returns
+        -------
+        display : LoadingsDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If it has no loadings, or `ax` is no Axes.
+        ValueError
+            If there are no such components, names do not fit the features, or an option is none of
+            those above.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_canvas(ax, _NAME)
+        if view not in _VIEWS:
+            raise ValueError(f"{_NAME}: `view` is {view!r}; expected one of {tuple(_VIEWS)}.")
+        model = final_model(estimator, _NAME)
+        check_is_fitted(model)
+        given = (None, None) if feature_names is None else _pair_of_names(feature_names)
+        loadings, names = [], []
+        for side, own, fitted in zip(
+            "xy", given, ("feature_names_in_", "feature_names_y_in_"), strict=True
+        ):
+            loadings.append(_loadings_of(model, side) if side in _VIEWS[view] else None)
+            names.append(getattr(model, fitted, None) if own is None else own)
+        display = cls(
+            *loadings,
+            components=components,
+            n_features=n_features,
+            feature_names=tuple(names),
+            view_names=getattr(model, "view_names_in_", ("First view", "Second view")),
+            name=type(model).__name__ if name is None else name,
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> LoadingsDisplay:
+        """Draw on the given axes, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        name : str, default=None
+            Title of the picture; None is the `name` of the display.
+        **kwargs : dict
+            Look of the points, for matplotlib's ``Axes.scatter``.
+
+        Returns
+        -------
+        display : LoadingsDisplay
+            This object, whose `ax_` and `figure_` may be adjusted further.
+
+        Raises
+        ------
+        TypeError, ValueError, ImportError
+            As `from_estimator`.
+        """
+        check_canvas(ax, _NAME)
+        check_count(self.n_features, "n_features", "how many features to name", _NAME, 0)
+        points, names, of_view = self._points()
+        self.ax_ = ax = axes_for(ax, (6, 6))
+        self.figure_ = ax.figure
+        ink = ink_of(ax)
+        colours = {"x": LINE[ink], "y": VERMILLION if ink == "black" else ORANGE}
+        _draw_circle(ax, ink)
+        view_names = dict(zip("xy", self.view_names, strict=True))
+        self.points_ = {}
+        for side in np.unique(of_view):
+            at = points[of_view == side]
+            look: dict = {
+                "s": 16 if len(at) <= 100 else 6,
+                "alpha": 0.8,
+                "linewidths": 0,
+                "zorder": 2,
+            }
+            look |= {"c": colours[side], "marker": _MARKERS[side], "label": view_names[side]}
+            self.points_[str(side)] = ax.scatter(*at.T, **(look | kwargs))
+        x, y = self.components
+        ax.set(xlabel=f"Loading on component {x}", ylabel=f"Loading on component {y}")
+        handles = list(self.points_.values())
+        self.legend_ = legend_above(ax, handles, self.name if name is None else name)
+        largest = np.argsort(-np.linalg.norm(points, axis=1), kind="stable")[: self.n_features]
+        self._name_features(ax, points, largest, names, [colours[side] for side in of_view])
+        return self
+
+    def _name_features(
+        self, ax: Any, points: np.ndarray, largest: np.ndarray, names: list[str], colours: list[str]
+    ) -> None:
+        """Draw arrows to the largest features, and write their names where there is room."""
+        from matplotlib.collections import LineCollection
+
+        ends, of_ends = points[largest], [colours[i] for i in largest]
+        self.arrows_ = ax.add_collection(
+            LineCollection(
+                list(np.stack([np.zeros_like(ends), ends], axis=1)), colors=of_ends or "none",
+                linewidths=0.8, alpha=0.7, zorder=1.5,
+            ),
+            autolim=False,
+        )  # fmt: skip
+        settle(ax)
+        self.texts_, placed = place_texts(
+            ax, ends, [names[i] for i in largest], of_ends, ends, others=points,
+            fontsize="small",
+        )  # fmt: skip
+        self.n_left_out_ = int(np.count_nonzero(~placed))
+        if self.n_left_out_:
+            s = "s" * (self.n_left_out_ > 1)
+            ax.text(
+                0.01, 0.01, f"no room for {self.n_left_out_} name{s}", transform=ax.transAxes,
+                fontsize="x-small", color=ink_of(ax), alpha=0.8,
+            )  # fmt: skip
+
+    def _points(self) -> tuple[np.ndarray, list[str], np.ndarray]:
+        """Return the features (n, 2), their names, and whether each is of "x" or of "y"."""
+        points, names, of_view = [], [], []
+        given = (None, None) if self.feature_names is None else _pair_of_names(self.feature_names)
+        for side, loadings, own in zip(
+            "xy", (self.x_loadings, self.y_loadings), given, strict=True
+        ):
+            if loadings is None:
+                continue
+            loadings = np.asarray(loadings, dtype=float)
+            if loadings.ndim != 2:
+                raise ValueError(
+                    f"{_NAME}: `{side}_loadings` has shape {loadings.shape}; expected (n_features, "
+                    "n_components)."
+                )
+            pair = two_components(self.components, loadings.shape[1], _NAME)
+            if own is not None and len(own) != len(loadings):
+                raise ValueError(
+                    f"{_NAME}: `feature_names` has {len(own)} names for the {len(loadings)} "
+                    f"features of the {'first' if side == 'x' else 'second'} view."
+                )
+            own = [f"{side}{i}" for i in range(len(loadings))] if own is None else own
+            points.append(loadings[:, list(pair)])
+            names += [str(name) for name in own]
+            of_view += [side] * len(loadings)
+        if not points:
+            raise ValueError(f"{_NAME}: `x_loadings` and `y_loadings` are both None; give one.")
+        return np.concatenate(points), names, np.array(of_view)
+
+
+def _draw_circle(ax: Any, ink: str) -> None:
+    angle = np.linspace(0, 2 * np.pi, 361)
+    ax.plot(np.cos(angle), np.sin(angle), color=ink, linewidth=0.8, zorder=1)
+    for line in (ax.axhline, ax.axvline):
+        line(0, color=ink, linewidth=0.5, alpha=0.5, zorder=1)
+    ax.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")
+    ax.set_xticks([-1, -0.5, 0, 0.5, 1])
+    ax.set_yticks([-1, -0.5, 0, 0.5, 1])
+
+
+def _pair_of_names(names: Any) -> tuple[Any, Any]:
+    if not isinstance(names, (tuple, list)) or len(names) != 2 or isinstance(names[0], str):
+        raise ValueError(
+            f"{_NAME}: `feature_names` must be a pair, names of the features of the first and of "
+            f"the second view; got {names!r:.80}."
+        )
+    return names[0], names[1]
+
+
+def _loadings_of(model: Any, side: str) -> np.ndarray:
+    # Others, as PLSCanonical, call by this name what is no correlation.
+    loadings = getattr(model, f"{side}_loadings_", None)
+    if not isinstance(model, TwoViewTransformer) or loadings is None:
+        raise TypeError(
+            f"{_NAME}: this {type(model).__name__} has no loadings, correlations of features with "
+            "variates; expected a fitted model of skcca, such as CCA."
+        )
+    return np.asarray(loadings)

@@ -1,0 +1,302 @@
+"""Precision of cross-modal retrieval against recall."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from skcca.metrics import mean_average_precision_score, retrieval_precision_recall
+from skcca.plotting._canvas import add_legend, axes_for, check_canvas, ink_of
+from skcca.plotting._sides import name_of, search_of
+
+__all__ = ["PrecisionRecallDisplay"]
+
+_NAME = "PrecisionRecallDisplay"
+
+
+class PrecisionRecallDisplay:
+    """Show the precision of cross-modal retrieval against recall.
+
+    Use `from_estimator` or `from_predictions`, which compute what the constructor takes. Several
+    models on one axes are compared by giving each the `ax_` of the one before.
+
+    Parameters
+    ----------
+    precision : ndarray of shape (n_points,)
+        Mean share of relevant items among those shown.
+    recall : ndarray of shape (n_points,)
+        Mean share of all relevant items that are shown.
+    mean_average_precision : float, default=None
+        MAP, for the legend.
+    chance_level : float, default=None
+        Precision of a random ranking.
+    name : str, default=None
+        What the legend calls the curve.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the picture. This and what follows is defined once it is drawn.
+    figure_ : matplotlib Figure
+        Figure of the picture.
+    line_ : matplotlib Line2D
+        The curve.
+    chance_level_ : matplotlib Line2D or None
+        The line at the chance level, which models that share it share; None where it was not asked
+        for.
+    legend_ : matplotlib Legend or None
+        Legend of all curves of the axes.
+
+    See Also
+    --------
+    skcca.metrics.retrieval_precision_recall : The numbers.
+    RankingDisplay : What single queries find.
+
+    Notes
+    -----
+    Precision and recall are means over the queries after 1, 2, ... items. The chance level is the
+    precision of the whole gallery, which is `skcca.metrics.chance_map` where every query has a
+    relevant item.
+
+    Examples
+    --------
+    >>> from skcca import CCA, ClusterCCA
+    >>> from skcca.datasets import load_digit_halves
+    >>> from skcca.plotting import PrecisionRecallDisplay
+    >>> digits = load_digit_halves()
+    >>> train, test = slice(0, 1000), slice(1000, 1300)
+    >>> X, Y, labels = digits.x, digits.y, digits.labels
+    >>> ax = None
+    >>> for model in (ClusterCCA(reg=0.1), CCA(5, reg=0.1)):
+    ...     _ = model.fit(X[train], Y[train], labels[train])
+    ...     display = PrecisionRecallDisplay.from_estimator(
+    ...         model, X[test], Y[test], labels=labels[test], ax=ax
+    ...     )
+    ...     ax = display.ax_
+    >>> for text in display.legend_.get_texts():
+    ...     print(text.get_text())
+    ClusterCCA (MAP = 0.57)
+    CCA (MAP = 0.41)
+    Chance (0.10)
+    >>> display.figure_.savefig("precision_recall.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        precision: np.ndarray,
+        recall: np.ndarray,
+        *,
+        mean_average_precision: float | None = None,
+        chance_level: float | None = None,
+        name: str | None = None,
+    ):
+        self.precision = precision
+        self.recall = recall
+        self.mean_average_precision = mean_average_precision
+        self.chance_level = chance_level
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        labels: Any = None,
+        direction: str = "x_to_y",
+        metric: str = "cosine",
+        name: str | None = None,
+        ax: Any = None,
+        plot_chance_level: bool = True,
+        **kwargs: Any,
+    ) -> PrecisionRecallDisplay:
+        """Draw the curve of a fitted model.
+
+        Parameters
+        ----------
+        estimator : fitted two-view transformer
+            Alone, at the end of a pipeline, in a search or frozen.
+        X : Views or array-like of shape (n_samples, n_features)
+            Both views, or the first alone.
+        y : array-like, default=None
+            Beside a `Views` the labels, else the second view.
+        labels : array-like or tuple of two array-likes, default=None
+            Classes or an indicator matrix, as for `skcca.retrieval_map`; a tuple labels the rows of
+            two arrays that are not paired.
+        direction : {"x_to_y", "y_to_x"}, default="x_to_y"
+            Which view the queries are of: the first, or the second.
+        metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+            What orders the gallery.
+        name : str, default=None
+            What the legend calls the curve; None is the class of the model.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        plot_chance_level : bool, default=True
+            Whether to draw the precision of a random ranking.
+        **kwargs : dict
+            Look of the line, for matplotlib's ``Axes.plot``.
+
+        Returns
+        -------
+        display : PrecisionRecallDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator does not project two views, or `ax` is no Axes.
+        ValueError
+            If labels or a view are missing, or an option is none of those above.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_canvas(ax, _NAME)
+        search = search_of(estimator, X, y, labels, direction, _NAME)
+        return cls.from_predictions(
+            *search,
+            metric=metric,
+            name=name_of(estimator, _NAME) if name is None else name,
+            ax=ax,
+            plot_chance_level=plot_chance_level,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        queries: Any,
+        gallery: Any,
+        query_labels: Any = None,
+        gallery_labels: Any = None,
+        *,
+        metric: str = "cosine",
+        exclude_self: bool = False,
+        name: str | None = None,
+        ax: Any = None,
+        plot_chance_level: bool = True,
+        **kwargs: Any,
+    ) -> PrecisionRecallDisplay:
+        """Draw the curve of embedded queries and items.
+
+        Parameters
+        ----------
+        queries : array-like of shape (n_queries, n_components)
+            Embedded queries.
+        gallery : array-like of shape (n_gallery, n_components)
+            Embedded items to rank.
+        query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
+            Classes, or a binary indicator matrix; None means instance pairs.
+        gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
+            Labels of the gallery; None means that item i has the label of query i.
+        metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+            What orders the gallery.
+        exclude_self : bool, default=False
+            Whether item i is left out of the list of query i.
+        name : str, default=None
+            What the legend calls the curve.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a new figure.
+        plot_chance_level : bool, default=True
+            Whether to draw the precision of a random ranking.
+        **kwargs : dict
+            Look of the line, for matplotlib's ``Axes.plot``.
+
+        Returns
+        -------
+        display : PrecisionRecallDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `skcca.metrics.retrieval_precision_recall`, and if `ax` is no Axes.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_canvas(ax, _NAME)
+        data = queries, gallery, query_labels, gallery_labels
+        curve = retrieval_precision_recall(*data, metric=metric, exclude_self=exclude_self)
+        with warnings.catch_warnings():  # of queries left out, which the curve has told
+            warnings.filterwarnings("ignore", "mean_average_precision_score: ", UserWarning)
+            score = mean_average_precision_score(*data, metric=metric, exclude_self=exclude_self)
+        display = cls(
+            curve.precision,
+            curve.recall,
+            mean_average_precision=score,
+            chance_level=float(curve.precision[-1]),
+            name=name,
+        )
+        return display.plot(ax=ax, plot_chance_level=plot_chance_level, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        name: str | None = None,
+        plot_chance_level: bool = True,
+        **kwargs: Any,
+    ) -> PrecisionRecallDisplay:
+        """Draw on the given axes, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; they may hold other curves. None makes a new figure.
+        name : str, default=None
+            What the legend calls the curve; None is the `name` of the display.
+        plot_chance_level : bool, default=True
+            Whether to draw the precision of a random ranking, where it is known and no line of the
+            axes shows it.
+        **kwargs : dict
+            Look of the line, for matplotlib's ``Axes.plot``.
+
+        Returns
+        -------
+        display : PrecisionRecallDisplay
+            This object, whose `ax_` and `figure_` may be adjusted further.
+
+        Raises
+        ------
+        TypeError
+            If `ax` is no Axes.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_canvas(ax, _NAME)
+        self.ax_ = ax = axes_for(ax, (6, 4.5))
+        self.figure_ = ax.figure
+        label = self._label(self.name if name is None else name)
+        (self.line_,) = ax.plot(self.recall, self.precision, **({"label": label} | kwargs))
+        self.chance_level_ = None
+        if plot_chance_level and self.chance_level is not None and np.isfinite(self.chance_level):
+            self.chance_level_ = _line_at(ax, self.chance_level) or ax.axhline(
+                self.chance_level,
+                color=ink_of(ax),
+                linestyle="--",
+                linewidth=1,
+                label=f"Chance ({self.chance_level:.2f})",
+            )
+        ax.set(xlabel="Recall", ylabel="Precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        handles = ax.get_legend_handles_labels()[0]
+        handles.sort(key=lambda handle: handle is self.chance_level_)  # chance stands last
+        self.legend_ = add_legend(ax, handles=handles) if handles else None
+        return self
+
+    def _label(self, name: str | None) -> str | None:
+        if self.mean_average_precision is None:
+            return name
+        score = f"MAP = {self.mean_average_precision:.2f}"
+        return score if name is None else f"{name} ({score})"
+
+
+def _line_at(ax: Any, level: float) -> Any:
+    """Return the line across the axes at this height, if there is one."""
+    for line in ax.lines:
+        heights = np.asarray(line.get_ydata())
+        across = heights.shape == (2,) and line.get_transform() == ax.get_yaxis_transform()
+        if across and np.allclose(heights, level, rtol=0, atol=1e-9):
+            return line
+    return None

@@ -1,0 +1,329 @@
+"""The retriever as its users meet it: what it finds, what it keeps, what it refuses."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from estimators import ALL, labelled_views
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.cross_decomposition import CCA as SklearnCCA
+from sklearn.cross_decomposition import PLSSVD
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcca import CCA, ClusterCCA, Views, make_view_transformer
+from skcca.retrieval import CrossModalRetriever
+
+X, Y, y = labelled_views(60)
+X_NEW, Y_NEW, _ = labelled_views(20, seed=1)
+METRICS = ("cosine", "correlation", "inner_product", "euclidean", "log_likelihood_ratio")
+VIDEOS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 3.0]])
+
+
+def similarities(U, V, metric, rho):
+    """Return similarities by their definitions, pair by pair."""
+    centred = (U - U.mean(axis=1, keepdims=True), V - V.mean(axis=1, keepdims=True))
+    if metric == "euclidean":
+        return np.array([[-np.linalg.norm(u - v) for v in V] for u in U])
+    if metric == "log_likelihood_ratio":
+        return np.array(
+            [
+                [((rho * u * v - rho**2 * (u**2 + v**2) / 2) / (1 - rho**2)).sum() for v in V]
+                for u in U
+            ]
+        )
+    A, B = centred if metric == "correlation" else (U, V)
+    products = A @ B.T
+    if metric == "inner_product":
+        return products
+    return products / np.outer(np.linalg.norm(A, axis=1), np.linalg.norm(B, axis=1))
+
+
+@pytest.mark.parametrize("direction", ["x_to_y", "y_to_x"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_query_ranks_by_the_definition_of_the_metric(metric, direction):
+    retriever = CrossModalRetriever(CCA(3), metric=metric, direction=direction).fit(X, Y)
+    model = CCA(3).fit(X, Y)
+    sides = (model.transform(X_NEW), model.transform_y(Y))
+    asked = X_NEW
+    if direction == "y_to_x":
+        sides, asked = (model.transform_y(Y_NEW), model.transform(X)), Y_NEW
+    expected = similarities(*sides, metric, model.correlations_)
+    ids, scores = retriever.query(asked, k=7)
+    np.testing.assert_array_equal(ids, np.argsort(-expected, axis=1, kind="stable")[:, :7])
+    np.testing.assert_allclose(scores, -np.sort(-expected, axis=1)[:, :7], rtol=1e-9, atol=1e-9)
+
+
+def test_likelihood_ratio_is_of_unit_variates_however_they_are_scaled():
+    unit, scaled = (
+        CrossModalRetriever(CCA(3, component_scaling=scaling), metric="log_likelihood_ratio").fit(
+            X, Y
+        )
+        for scaling in ("unit", "correlation")
+    )
+    np.testing.assert_allclose(scaled.query(X_NEW, 60).scores, unit.query(X_NEW, 60).scores)
+
+
+# Estimators
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_estimator_puts_its_training_rows_into_the_gallery(name):
+    retriever = CrossModalRetriever(ALL[name]).fit(X, Y, y)
+    np.testing.assert_array_equal(retriever.ids_, np.arange(60))
+    fitted = clone(ALL[name]).fit(X, Y, y)
+    expected = CrossModalRetriever(fitted, prefit=True).add(Y).query(X_NEW, 5)
+    np.testing.assert_array_equal(retriever.query(X_NEW, 5).ids, expected.ids)
+
+
+@pytest.mark.parametrize("direction", ["x_to_y", "y_to_x"])
+@pytest.mark.parametrize("model", [PLSSVD(2), SklearnCCA(2)])
+def test_models_of_sklearn_are_searched(model, direction):
+    retriever = CrossModalRetriever(model, direction=direction).fit(X, Y)
+    sides = clone(model).fit(X, Y).transform(X, Y)
+    queries, gallery = sides if direction == "x_to_y" else sides[::-1]
+    expected = np.argsort(-similarities(queries, gallery, "cosine", None), axis=1)[:, :5]
+    found = retriever.query(X if direction == "x_to_y" else Y, 5).ids
+    np.testing.assert_array_equal(found, expected)
+
+
+def wrapped_models():
+    grid = {"reg": [1e-3]}
+    two = make_view_transformer(StandardScaler(), StandardScaler())
+    return {
+        "pipeline of the first view": (make_pipeline(StandardScaler(), CCA(2)), False),
+        "pipeline of Views": (make_pipeline(two, CCA(2)), True),
+        "passthrough last": (make_pipeline(two, CCA(2), "passthrough"), True),
+        "search": (GridSearchCV(CCA(2), grid, cv=2), True),
+        "search in a pipeline": (make_pipeline(two, GridSearchCV(CCA(2), grid, cv=2)), True),
+        "one encoder for each view": (make_view_transformer(PCA(2), PCA(2)), True),
+        "frozen": (FrozenEstimator(CCA(2).fit(X, Y)), False),
+        "frozen pipeline": (FrozenEstimator(make_pipeline(two, CCA(2)).fit(Views(X, Y))), True),
+    }
+
+
+@pytest.mark.parametrize("what", wrapped_models())
+def test_wrapped_models_project_as_they_do_alone(what):
+    estimator, in_views = wrapped_models()[what]
+    names = {"song": X, "video": Y}
+    data = (Views(**names),) if in_views and "frozen" not in what else (X, Y)
+    retriever = CrossModalRetriever(estimator).fit(*data)
+    fitted = retriever.estimator_
+    if in_views:
+        A, V = fitted.transform(Views(X, Y))
+    else:
+        inside = fitted.estimator if what == "frozen" else fitted
+        A = inside.transform(X)
+        V = (inside if what == "frozen" else inside[-1]).transform_y(Y)
+    expected = CrossModalRetriever().add(V).query(A, 5)
+    for queries in (X, Views(X, None), Views(song=X, video=Y)):
+        np.testing.assert_array_equal(retriever.query(queries, 5).ids, expected.ids)
+        assert np.allclose(retriever.query(queries, 5).scores, expected.scores)
+
+
+def test_views_with_labels_reach_the_estimator():
+    by_views = CrossModalRetriever(ClusterCCA()).fit(Views(X, Y), y).query(X_NEW)
+    by_arrays = CrossModalRetriever(ClusterCCA()).fit(X, Y, y).query(X_NEW)
+    np.testing.assert_array_equal(by_views.ids, by_arrays.ids)
+
+
+def test_fit_leaves_the_given_estimator_unfitted():
+    model = CCA(2)
+    CrossModalRetriever(model).fit(X, Y)
+    assert not hasattr(model, "x_weights_")
+
+
+def test_prefit_estimator_is_used_as_it_is():
+    model = CCA(2).fit(X, Y)
+    retriever = CrossModalRetriever(model, prefit=True).add(Y_NEW, ids=list("abcdefghijklmnopqrst"))
+    assert retriever.estimator_ is model
+    assert retriever.query(X_NEW, 3).ids.dtype.kind == "U"
+    assert retriever.fit(X, Y).estimator_ is model
+    assert len(retriever) == 60
+
+
+def test_gallery_of_fit_may_start_empty():
+    retriever = CrossModalRetriever(CCA(2), add_training=False).fit(X, Y)
+    assert len(retriever) == 0
+    assert retriever.add(Y_NEW).query(X, 2).ids.max() < 20
+
+
+def test_frames_and_sparse_rows_pass_through_the_estimator():
+    expected = CrossModalRetriever(CCA(2)).fit(X, Y).query(X_NEW, 5).ids
+    columns = [f"f{i}" for i in range(5)]
+    framed = CrossModalRetriever(CCA(2).set_output(transform="pandas"))
+    framed.fit(pd.DataFrame(X, columns=columns), pd.DataFrame(Y, columns=columns[:4]))
+    found = framed.query(pd.DataFrame(X_NEW, columns=columns), 5)
+    np.testing.assert_array_equal(found.ids, expected)
+    thin = CrossModalRetriever(CCA(2)).fit(sparse.csr_array(X), sparse.csr_array(Y))
+    np.testing.assert_array_equal(thin.query(sparse.csr_array(X_NEW), 5).ids, expected)
+
+
+def test_float32_embeddings_are_kept_in_float32():
+    retriever = CrossModalRetriever().add(Y.astype(np.float32))
+    assert retriever._space.gallery.snapshot.parts[0].values.dtype == np.float32
+    retriever.add(Y[:1].astype(np.float32)).add(Y[:30])  # there is room, but of float32
+    assert [p.values.dtype for p in retriever._space.gallery.snapshot.parts] == ["f4", "f4", "f8"]
+    assert CrossModalRetriever(metric="euclidean").add(Y.astype(np.float32)).query(
+        Y.astype(np.float32), 1
+    ).scores == pytest.approx(0, abs=1e-6)
+
+
+# What is refused
+
+
+def test_more_than_the_gallery_holds_is_all_of_it_with_a_warning():
+    retriever = CrossModalRetriever().add(VIDEOS)
+    with pytest.warns(UserWarning, match="`k` is 9, but the gallery has 4 items"):
+        ids, scores = retriever.query(VIDEOS, 9)
+    assert ids.shape == scores.shape == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("k", "error"), [(0, ValueError), (-1, ValueError), (1.0, TypeError), (True, TypeError)]
+)
+def test_k_is_a_positive_integer(k, error):
+    with pytest.raises(error, match=r"`k` is .*; expected an integer of at least 1"):
+        CrossModalRetriever().add(VIDEOS).query(VIDEOS, k)
+
+
+def test_an_empty_gallery_finds_nothing_and_says_so():
+    for retriever in (CrossModalRetriever(), CrossModalRetriever().add(VIDEOS).remove(range(4))):
+        with pytest.raises(ValueError, match="the gallery is empty; `add` items first"):
+            retriever.query(VIDEOS)
+
+
+def test_zero_rows_are_unlike_everything():
+    retriever = CrossModalRetriever().add(np.vstack([np.zeros(2), VIDEOS]))
+    ids, scores = retriever.query([[0.0, 0.0], [1.0, 0.0]], 5)
+    assert scores.tolist() == [[0.0] * 5, [1.0, 0.0, 0.0, 0.0, -1.0]]
+    assert ids.tolist() == [[0, 1, 2, 3, 4], [1, 0, 2, 4, 3]]
+
+
+class Broken(BaseEstimator):
+    """A model whose second view becomes NaN, and whose first infinite."""
+
+    def fit(self, X, y):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return np.asarray(X) * np.where(np.arange(len(X)) == 1, np.inf, 1)[:, None]
+
+    def transform_y(self, y):
+        return np.full((len(y), 2), np.nan)
+
+
+def test_embeddings_that_are_not_finite_are_named():
+    with pytest.raises(ValueError, match=r"fit: the embedding of `y` holds NaN .* 60 of 60 rows"):
+        CrossModalRetriever(Broken()).fit(X, Y)
+    with np.errstate(invalid="ignore"):
+        retriever = CrossModalRetriever(Broken(), direction="y_to_x", add_training=False).fit(X, Y)
+        with pytest.raises(
+            ValueError, match=r"add: the embedding of `V_new` .* first of them row 1"
+        ):
+            retriever.add(X + 1)
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="Input A contains"):
+            CrossModalRetriever().add(VIDEOS).query([[1.0, bad]], 1)
+
+
+def test_a_failed_fit_leaves_the_gallery_as_it_was():
+    retriever = CrossModalRetriever(CCA(2)).fit(X, Y)
+    with pytest.raises(ValueError, match="more than once"):
+        retriever.fit(X, Y, ids=np.zeros(60, int))
+    assert len(retriever) == 60
+
+
+def test_numbers_whose_powers_leave_float64_are_refused():
+    assert CrossModalRetriever().add(VIDEOS * 1e200).query(VIDEOS, 1).scores.max() == 1.0
+    with pytest.raises(ValueError, match=r"`V_new` holds numbers beyond 1e\+75"):
+        CrossModalRetriever(metric="euclidean").add(VIDEOS * 1e200)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_wide_and_narrow_rows_are_refused(metric):
+    model = CCA(2).fit(X, Y)
+    retriever = CrossModalRetriever(model, prefit=True, metric=metric).add(Y)
+    with pytest.raises(ValueError, match="features"):
+        retriever.query(X[:, :3])
+    if metric != "log_likelihood_ratio":
+        retriever = CrossModalRetriever(metric=metric).add(VIDEOS)
+        with pytest.raises(ValueError, match="has 3 components, but the items have another number"):
+            retriever.query(np.ones((1, 3)), 1)
+        with pytest.raises(ValueError, match="another width"):
+            retriever.add(np.ones((1, 3)))
+
+
+def test_what_is_not_fitted_is_refused():
+    for retriever in (CrossModalRetriever(CCA(2)), CrossModalRetriever(CCA(2), prefit=True)):
+        for call in (retriever.query, retriever.add, retriever.remove):
+            with pytest.raises(NotFittedError):
+                call(Y)
+    assert len(CrossModalRetriever(CCA(2))) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"estimator": PCA(2)}, "needs a two-view transformer"),
+        ({"estimator": None, "metric": "log_likelihood_ratio"}, "needs an estimator with"),
+        ({"estimator": CCA(1), "metric": "correlation"}, "one component are all alike"),
+        ({"metric": "manhattan"}, "metric"),
+        ({"direction": "x"}, "direction"),
+        ({"index_params": {"kind": "ivf"}}, "`index_params` are those of index='faiss'"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(given, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        CrossModalRetriever(**given).fit(X, Y)
+
+
+def test_missing_views_and_labels_given_twice_are_refused():
+    retriever = CrossModalRetriever(CCA(2))
+    with pytest.raises(ValueError, match="the second view is missing"):
+        retriever.fit(X)
+    with pytest.raises(ValueError, match="labels were given twice"):
+        retriever.fit(Views(X, Y), y, labels=y)
+    retriever.fit(X, Y)
+    with pytest.raises(ValueError, match="the first view of `A` is asked for, but it is None"):
+        retriever.query(Views(None, Y))
+    with pytest.raises(ValueError, match="must hold two views"):
+        retriever.query(Views(X, Y, Y))
+    with pytest.raises(ValueError, match="add_training=False"):
+        CrossModalRetriever(CCA(2), add_training=False).fit(X, Y, ids=range(60))
+
+
+# Copies
+
+
+@pytest.mark.parametrize("copied", [lambda r: pickle.loads(pickle.dumps(r)), copy.deepcopy])
+def test_copies_find_the_same_and_live_on_their_own(copied):
+    retriever = CrossModalRetriever(CCA(2)).fit(X, Y)
+    other = copied(retriever)
+    np.testing.assert_array_equal(other.query(X_NEW).scores, retriever.query(X_NEW).scores)
+    other.add(Y_NEW).remove([0])
+    assert (len(retriever), len(other)) == (60, 79)
+
+
+def test_clone_has_the_parameters_and_no_items():
+    retriever = CrossModalRetriever(CCA(2), metric="euclidean").fit(X, Y)
+    other = clone(retriever)
+    assert len(other) == 0
+    assert str(other) == str(retriever)
+    with pytest.raises(NotFittedError):
+        other.query(X)
+
+
+def test_no_query_warns():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CrossModalRetriever(CCA(2)).fit(X, Y).query(X_NEW)
