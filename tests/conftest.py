@@ -1,6 +1,7 @@
 """Settings that must precede the first import of NumPy, and the fixtures that all tests share."""
 
 import os
+import sys
 
 # Workers share the cores: with a thread pool each they would wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -36,3 +37,16 @@ def data_home() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is no folder (SKCCA_DATA names another one)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    _close_figures()  # those that examples in docstrings have left
+    yield
+    _close_figures()
+
+
+def _close_figures():
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot:
+        pyplot.close("all")

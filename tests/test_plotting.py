@@ -30,12 +30,6 @@ def selector(fitted):
     return pickle.loads(pickle.dumps(fitted))
 
 
-@pytest.fixture(autouse=True)
-def _figures_are_closed():
-    yield
-    plt.close("all")
-
-
 def draw(selector, song=SONG, **kwargs):
     return AttentionDisplay.from_estimator(selector, song, **kwargs)
 

@@ -15,12 +15,6 @@ from skcca.inspection import permutation_test_correlations, select_n_components
 from skcca.plotting import CorrelationDisplay
 
 
-@pytest.fixture(autouse=True)
-def _figures_are_closed():
-    yield
-    plt.close("all")
-
-
 def draw(model, *data, **kwargs):
     return CorrelationDisplay.from_estimator(model, *(data or (X, Y)), **kwargs)
 

@@ -13,12 +13,6 @@ rng = np.random.default_rng(0)
 U, V = rng.normal(size=(2, 60, 3))
 
 
-@pytest.fixture(autouse=True)
-def _figures_are_closed():
-    yield
-    plt.close("all")
-
-
 draw = EmbeddingDisplay.from_predictions
 
 

@@ -16,12 +16,6 @@ from skcca import ClusterCCA, Views, plotting, retrieval_map
 EVERY = pytest.mark.parametrize("kind", DRAW)
 
 
-@pytest.fixture(autouse=True)
-def _figures_are_closed():
-    yield
-    plt.close("all")
-
-
 def texts(figure):
     """Return the texts of a figure that are drawn and not empty."""
     hidden = set()

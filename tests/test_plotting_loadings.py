@@ -15,12 +15,6 @@ from skcca.plotting import LoadingsDisplay
 draw = LoadingsDisplay.from_estimator
 
 
-@pytest.fixture(autouse=True)
-def _figures_are_closed():
-    yield
-    plt.close("all")
-
-
 def names(display):
     return sorted(text.get_text() for text in display.texts_)
 

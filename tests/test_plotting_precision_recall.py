@@ -9,12 +9,6 @@ from skcca.metrics import chance_map, mean_average_precision_score, retrieval_pr
 from skcca.plotting import PrecisionRecallDisplay
 
 
-@pytest.fixture(autouse=True)
-def _figures_are_closed():
-    yield
-    plt.close("all")
-
-
 def draw(model=CLASSES, **kwargs):
     return PrecisionRecallDisplay.from_estimator(model, X, Y, **({"labels": LABELS} | kwargs))
 

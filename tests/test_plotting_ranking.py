@@ -13,12 +13,6 @@ rng = np.random.default_rng(0)
 draw = RankingDisplay.from_predictions
 
 
-@pytest.fixture(autouse=True)
-def _figures_are_closed():
-    yield
-    plt.close("all")
-
-
 SIMILARITY = {
     "cosine": lambda u, v: u @ v / np.linalg.norm(u) / np.linalg.norm(v),
     "inner_product": lambda u, v: u @ v,
