@@ -26,7 +26,7 @@ QUALITY = (
     "overfitting", "emotion", "end_to_end", "permutation_level",
 )  # fmt: skip
 SPEED = ("linear", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
-         "search")  # fmt: skip
+         "search", "youtube8m")  # fmt: skip
 GROUPS = {"quality": QUALITY, "speed": SPEED, "all": QUALITY + SPEED}
 OPTIONS = {"out_of_core": ["--dask"]}
 

@@ -24,7 +24,6 @@ def measure(
         "largest difference of a canonical correlation; moments in units of the standard "
         "deviations",
         ("difference", "at most"),
-        in_readme=False,
     )
     X, Y, _ = simulated_views(*peer_shape)
     ours = CCA(30).fit(X, Y).correlations_

@@ -46,7 +46,6 @@ def measure(
         "Growth of a linear fit",
         "CCA with 30 components, float64, in seconds; exponents of a power law through all sizes",
         ("floor", "CCA", "CCA / floor", "at most"),
-        in_readme=False,
     )
     along_rows = [(n, *sizes.widths) for n in sizes.rows]
     along_width = [(sizes.fixed_rows, d // 8, d) for d in sizes.second_widths]

@@ -32,8 +32,6 @@ class Record:
         What is measured, and on what terms.
     columns : sequence of str
         Names of the figures of a row; the one before "at most" must stay below what stands there.
-    in_readme : bool, default=True
-        Whether the README shows the table.
     """
 
     def __init__(
@@ -42,12 +40,9 @@ class Record:
         title: str,
         protocol: str,
         columns: Sequence[str],
-        *,
-        in_readme: bool = True,
     ):
         self.name, self.title, self.protocol = name, title, protocol
         self.columns, self.rows = list(columns), []
-        self.in_readme = in_readme
         self._start = time.monotonic()
         print(f"\n{title}\n{protocol}\n")
         print(f"{'':{_LABEL}}" + "".join(f"{column:>18}" for column in columns))
@@ -80,7 +75,6 @@ class Record:
             "command": command,
             "columns": self.columns,
             "rows": self.rows,
-            "in_readme": self.in_readme,
             "settings": settings,
             "seconds": round(time.monotonic() - self._start),
             "versions": {"skcca": skcca.__version__} | {name: version(name) for name in _PACKAGES},

@@ -51,6 +51,7 @@ CHANGES: list[Settings] = [
     RELU | AVERAGE,
     RELU | AVERAGE | {"reg": 1e-1},
     RELU | AVERAGE | {"reg": 1e-1, "input_noise": 0.25},
+    RELU | AVERAGE | {"reg": 1e-1, "input_noise": 0.25, "output_activation": "identity"},
     RELU | AVERAGE | {"reg": 1e-1, "input_noise": 0.5},
     RELU | AVERAGE | {"input_noise": 0.5},
 ]
@@ -77,7 +78,6 @@ def supervised(data_home: str | None, seeds: range) -> None:
         f"MAP on rows held out of the training sets, mean of both directions and {len(seeds)} "
         "seeds, with the deviation over seeds",
         list(tasks),
-        in_readme=False,
     )
     for change in CHANGES + SUPERVISED:
         build = partial(SupervisedDCCA.paper, **change)
@@ -99,7 +99,6 @@ def own_pairs(data_home: str | None, seeds: range) -> None:
         f"total correlation of nine components on rows held out of the training sets, {len(seeds)} "
         "seeds, with the deviation over seeds",
         list(tasks),
-        in_readme=False,
     )
     for change in CHANGES:
         build = partial(DCCA.paper, n_components=9, **change)

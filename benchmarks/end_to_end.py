@@ -28,7 +28,7 @@ Settings = dict[str, Any]
 
 TOWER: Settings = {"hidden_size": 64, "dropout": 0.3}
 SELECTOR: Settings = TOWER | {"max_epochs": 30}
-SONGS: Settings = {"max_epochs": 50, "batch_size": 256}
+SONGS: Settings = {"max_epochs": 50, "batch_size": 256, "output_activation": "sigmoid"}
 DIGITS: Settings = {
     "n_components": 9,
     "optimizer": "adam",

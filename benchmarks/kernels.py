@@ -118,7 +118,6 @@ def growth(plan: Plan) -> Record:
         f"KCCA with {N_COMPONENTS} components, two views of {plan.width:,} features, in seconds; "
         "exponents of a power law through all sizes",
         ("floor", "KCCA", "KCCA / floor", "at most"),
-        in_readme=False,
     )
     found = []
     for n_rows in plan.growth:
@@ -144,7 +143,6 @@ def memory(plan: Plan) -> Record:
         "resident MiB above the inputs, each fit in a fresh process; at most two kernel matrices, "
         "three scaled views and 64 MiB",
         ("inputs", "above them", "at most"),
-        in_readme=False,
     )
     for n_rows in plan.memory:
         for estimator in ("KCCA", "ClusterKCCA"):

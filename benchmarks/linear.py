@@ -193,7 +193,6 @@ def memory(plan: Plan) -> Record:
         "resident MiB above the inputs, each fit in a fresh process; 3 (d_x + d_y)^2 doubles and "
         "64 MiB are the most at any number of rows",
         ("inputs", "above them", "at most"),
-        in_readme=False,
     )
     for shape in plan.memory:
         for estimator in ("CCA", "ClusterCCA"):

@@ -1,7 +1,7 @@
-"""Make the README's table of results from the files in ``benchmarks/results``.
+"""Make the tables of README.md and benchmarks/RESULTS.md from the files in ``benchmarks/results``.
 
-python -m benchmarks.report           # rewrite the block in README.md
-python -m benchmarks.report --check   # exit 1 where README.md does not agree with the files
+python -m benchmarks.report           # rewrite both
+python -m benchmarks.report --check   # exit 1 where one of them does not agree with the files
 """
 
 from __future__ import annotations
@@ -13,32 +13,44 @@ from pathlib import Path
 
 from benchmarks._record import RESULTS, formatted
 
-README = Path(__file__).parents[1] / "README.md"
+README, ALL = Path(__file__).parents[1] / "README.md", Path(__file__).parent / "RESULTS.md"
 START, END = "<!-- results:start -->", "<!-- results:end -->"
+IN_README = ("wikipedia", "linear")
+INTRODUCTION = """\
+# Results
+
+What `python -m benchmarks` measured, one table a file of `benchmarks/results`; the command below
+each table makes it anew. Rows of a bar are left out here: the tests hold the figures against them.
+Chance stands beside every figure of retrieval. Ratios were taken in one run, in turns.
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rewrite or check the block."""
+    """Rewrite or check both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only compare")
-    options = parser.parse_args(arguments)
-    text = README.read_text()
-    wanted = with_results(text)
-    if options.check:
-        if text != wanted:
-            print("README.md does not show benchmarks/results: run python -m benchmarks.report")
-        return int(text != wanted)
-    README.write_text(wanted)
-    return 0
+    check = parser.parse_args(arguments).check
+    stale = [path for path, text in wanted().items() if _text(path) != text]
+    for path in stale:
+        if check:
+            print(f"{path.name} does not show benchmarks/results: run python -m benchmarks.report")
+        else:
+            path.write_text(wanted()[path])
+    return int(check and bool(stale))
 
 
-def with_results(text: str) -> str:
-    """Return the README with its block made anew."""
+def wanted() -> dict[Path, str]:
+    """Return what the files should hold."""
+    records = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    few = "\n\n".join(table(records[name]) for name in IN_README)
+    everything = "\n".join(f"\n{table(record)}\n" for record in records.values())
+    return {README: with_block(README.read_text(), few), ALL: INTRODUCTION + everything}
+
+
+def with_block(text: str, block: str) -> str:
+    """Return a text with what stands between the marks replaced."""
     before, rest = text.split(START)
-    after = rest.split(END)[1]
-    records = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    tables = [table(record) for record in records if record.get("in_readme", True)]
-    return before + START + "\n" + "\n\n".join(tables) + "\n" + END + after
+    return f"{before}{START}\n{block}\n{END}{rest.split(END)[1]}"
 
 
 def table(record: dict) -> str:
@@ -53,6 +65,10 @@ def table(record: dict) -> str:
         name += ", published" if row["kind"] == "published" else ""
         lines.append("| " + " | ".join([name, *formatted(row)]) + " |")
     return "\n".join([*lines, "", f"`{record['command']}`"])
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 if __name__ == "__main__":

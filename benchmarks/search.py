@@ -126,7 +126,6 @@ def approximate(plan: Plan) -> Record:
         f"{plan.queries:,} queries of {n_items:,} items of {WIDTH} components; seconds to build "
         f"and to search, medians of {plan.rounds} rounds; recall is the share of the exact {K}",
         ("build", "search", "recall"),
-        in_readme=False,
     )
     queries, items = embeddings(n_items, plan.queries)
     retriever = CrossModalRetriever().add(items)

@@ -12,22 +12,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import _agreement, _timing, linear
+from benchmarks import _agreement, _timing, linear, report
 from benchmarks.__main__ import GROUPS
 from benchmarks._memory import MIB, ON_LINUX, peak_above, sampled_run
 from benchmarks._peers import PEERS, Peer, present, versions
 from benchmarks._record import Record, machine
 from benchmarks._simulated import fill, simulated_views
-from benchmarks.report import README, table, with_results
+from benchmarks.report import table, wanted
 
 ROOT = Path(__file__).parents[1]
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 on_linux = pytest.mark.skipif(not ON_LINUX, reason="memory is read from Linux's /proc")
 
 
-def test_readme_shows_the_results_as_they_were_written():
-    text = README.read_text()
-    assert with_results(text) == text, "run python -m benchmarks.report"
+def test_tables_show_the_results_as_they_were_written():
+    for path, text in wanted().items():
+        assert path.read_text() == text, "run python -m benchmarks.report"
+
+
+def test_a_figure_typed_by_hand_is_noticed(monkeypatch, tmp_path, capsys):
+    for name in ("README", "ALL"):
+        path = getattr(report, name)
+        (tmp_path / path.name).write_text(path.read_text().replace("| 0.1", "| 0.9"))
+        monkeypatch.setattr(report, name, tmp_path / path.name)
+    assert report.main(["--check"]) == 1
+    assert "RESULTS.md does not show" in capsys.readouterr().out
+    assert report.main([]) == report.main(["--check"]) == 0
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
@@ -190,10 +200,22 @@ def test_machine_is_described_without_its_name_or_paths():
         ["benchmarks.linear", "--quick", "--plot"],
         ["benchmarks.out_of_core", "--rows", "4000", "--dask", "--folder"],
         ["benchmarks.song_stream", "--songs", "2000", "--folder"],
+        ["benchmarks.youtube8m", "--videos", "400", "--folder"],
         ["benchmarks.attention", "--quick"],
+        ["benchmarks.retrieval", "--quick"],
+        ["benchmarks.search", "--quick"],
         ["benchmarks.deep", "--quick"],
     ],
-    ids=["linear", "out_of_core", "song_stream", "attention", "deep"],
+    ids=[
+        "linear",
+        "out_of_core",
+        "song_stream",
+        "youtube8m",
+        "attention",
+        "retrieval",
+        "search",
+        "deep",
+    ],
 )
 def test_a_small_run_ends_and_keeps_no_results(command, tmp_path):
     before = {path: path.read_bytes() for path in RESULTS}

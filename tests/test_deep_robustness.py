@@ -334,7 +334,10 @@ def test_fewer_epochs_than_are_averaged_are_averaged_all():
     ("estimator", "others"),
     [
         (DCCA, {"input_noise"}),
-        (SupervisedDCCA, {"activation", "input_noise", "reg", "average_epochs"}),
+        (
+            SupervisedDCCA,
+            {"activation", "output_activation", "input_noise", "reg", "average_epochs"},
+        ),
     ],
 )
 def test_the_paper_differs_where_the_docstring_says_so(estimator, others):

@@ -80,7 +80,16 @@ def test_only_nn_loads_torch():
 
 
 def test_every_module_loads_without_optional_libraries():
-    optional = {"dask", "faiss", "matplotlib", "pandas", "polars", "tfrecord"}
+    optional = {
+        "dask",
+        "faiss",
+        "google",
+        "google_crc32c",
+        "matplotlib",
+        "pandas",
+        "polars",
+        "tfrecord",
+    }
     run(HIDE.format(names=optional) + "\n".join(f"import {name}" for name in MODULES))
 
 

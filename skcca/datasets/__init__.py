@@ -9,14 +9,19 @@ from ._digits import load_digit_halves, load_mnist, load_mnist_halves
 from ._emotify import load_emotify
 from ._multiple_features import load_multiple_features
 from ._music_videos import make_music_videos
+from ._mv10k import build_mv10k
 from ._noisy_mnist import load_noisy_mnist
 from ._nutrimouse import load_nutrimouse
 from ._quantization import dequantize_features
 from ._spoken_digits import load_spoken_digits
 from ._wikipedia import load_wikipedia
+from ._youtube8m import iter_youtube8m, load_youtube8m
+from ._youtube8m_writing import write_youtube8m
 
 __all__ = [
+    "build_mv10k",
     "dequantize_features",
+    "iter_youtube8m",
     "load_digit_halves",
     "load_emotify",
     "load_mnist",
@@ -26,5 +31,7 @@ __all__ = [
     "load_nutrimouse",
     "load_spoken_digits",
     "load_wikipedia",
+    "load_youtube8m",
     "make_music_videos",
+    "write_youtube8m",
 ]

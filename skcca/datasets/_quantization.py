@@ -51,7 +51,7 @@ def dequantize_features(features: Any, *, low: float = -2.0, high: float = 2.0) 
         raise TypeError(
             f"`features` has dtype {quantised.dtype}; expected uint8, as the records store them."
         )
-    return _levels(low, high)[quantised]
+    return _levels(low, high).take(quantised)  # indexing would hold the interpreter's lock
 
 
 def quantize_features(features: np.ndarray, low: float = -2.0, high: float = 2.0) -> np.ndarray:

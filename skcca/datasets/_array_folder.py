@@ -1,0 +1,181 @@
+"""A folder of arrays that are too large for memory: written whole or not at all, and checked.
+
+Arrays are ``.npy`` files that are mapped into memory; a description says what they must hold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._tfrecord import crc32c
+
+_BLOCK = 8 << 20  # bytes that are summed at a time
+
+
+class GrowingArray:
+    """An array on a disk that rows are appended to.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.npy`` file, which is made.
+    width : int
+        Length of a row.
+    dtype : str
+        Of the numbers.
+    """
+
+    def __init__(self, path: Path, width: int, dtype: str):
+        self._width, self._dtype = width, np.dtype(dtype)
+        self._n_rows = 0
+        self._file = path.open("wb")
+        self._start = self._write_header()
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows (T, width) at the end."""
+        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
+        self._n_rows += len(rows)
+
+    def close(self) -> None:
+        """Write the number of rows into the header, in which NumPy leaves room for it."""
+        self._file.seek(0)
+        grown = self._write_header()
+        self._file.close()
+        if grown != self._start:
+            raise RuntimeError(f"the header has grown from {self._start} to {grown} bytes")
+
+    def _write_header(self) -> int:
+        shape = (self._n_rows, self._width)
+        content = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, content)
+        return self._file.tell()
+
+
+class ArrayFolder:
+    """A folder with arrays and their description.
+
+    Parameters
+    ----------
+    path : path
+        The folder.
+    arrays : sequence of str
+        Names of the arrays.
+    caller : str
+        Speaks in the messages, and names the file of the description.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], arrays: tuple[str, ...], caller: str):
+        self.path, self.arrays, self.caller = Path(path).expanduser(), arrays, caller
+        self.description = self.path / f"{caller}.json"
+
+    def is_there(self) -> bool:
+        """Whether the folder has content; raise if that is of another kind."""
+        if not self.path.exists():
+            return False
+        if not self.path.is_dir():
+            raise NotADirectoryError(f"{self.caller}: {self.path} is no folder.")
+        found = {entry.name for entry in self.path.iterdir()}
+        foreign = sorted(found - {self.description.name} - set(map(self._file_name, self.arrays)))
+        if foreign or (found and self.description.name not in found):
+            raise ValueError(
+                f"{self.caller}: {self.path} holds something else ({', '.join(foreign or found)}); "
+                "name a folder that is empty or not there yet."
+            )
+        return bool(found)
+
+    @contextmanager
+    def written(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Give a folder for the arrays and a dictionary for the description.
+
+        They take the place of the folder at the end; after an error they are gone.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        content: dict[str, Any] = {}
+        with tempfile.TemporaryDirectory(
+            dir=self.path.parent, prefix=f"{self.path.name}.", ignore_cleanup_errors=True
+        ) as partial:
+            new = Path(partial) / "new"
+            new.mkdir()
+            yield new, content
+            content["arrays"] = {
+                name: _summary(new / self._file_name(name)) for name in self.arrays
+            }
+            text = json.dumps({"crc32c": _json_checksum(content), "content": content}, indent=1)
+            (new / self.description.name).write_text(text + "\n", encoding="utf-8")
+            if self.path.exists():
+                self.path.rename(Path(partial) / "old")
+            new.rename(self.path)
+
+    def read_description(self) -> dict[str, Any]:
+        """Return the description; raise if it is damaged."""
+        try:
+            stored = json.loads(self.description.read_text(encoding="utf-8"))
+            content = stored["content"]
+            if stored["crc32c"] != _json_checksum(content):
+                raise ValueError("its checksum is another")
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._damaged(f"{self.description.name} cannot be used ({error})") from error
+        return content
+
+    def read_arrays(self, content: dict[str, Any], *, verify: bool) -> dict[str, np.ndarray]:
+        """Map the arrays into memory; raise if they are not what the description says.
+
+        Parameters
+        ----------
+        content : dict
+            The description.
+        verify : bool
+            Whether large arrays are read for their checksums too.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        for name in self.arrays:
+            path, stated = self.path / self._file_name(name), content["arrays"][name]
+            size = path.stat().st_size if path.is_file() else 0
+            if size != stated["size"]:
+                text = f"{path.name} has {size:,} bytes; expected {stated['size']:,}"
+                raise self._damaged(text)
+            if (verify or size <= _BLOCK) and _file_checksum(path) != stated["crc32c"]:
+                raise self._damaged(f"{path.name} does not match its checksum")
+            arrays[name] = np.memmap(
+                path, stated["dtype"], "r", stated["offset"], tuple(stated["shape"])
+            )
+        return arrays
+
+    def _damaged(self, text: str) -> ValueError:
+        return ValueError(
+            f"{self.caller}: {self.path} is damaged: {text}. Build it anew with overwrite=True."
+        )
+
+    def _file_name(self, name: str) -> str:
+        return f"{name}.npy"
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    array = np.load(path, mmap_mode="r")
+    return {
+        "shape": list(array.shape),
+        "dtype": array.dtype.str,
+        "offset": array.offset,
+        "size": path.stat().st_size,
+        "crc32c": _file_checksum(path),
+    }
+
+
+def _file_checksum(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            crc = crc32c().extend(crc, block)
+    return crc
+
+
+def _json_checksum(content: dict[str, Any]) -> int:
+    return crc32c().value(json.dumps(content, sort_keys=True).encode())
