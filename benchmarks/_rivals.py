@@ -1,5 +1,6 @@
 """What one would otherwise train for the same networks, epochs and optimizer.
 
+PLS                singular vectors of the cross-covariance of paired rows, without labels
 SemanticMatching   class posteriors of a logistic regression a view (Rasiwasia et al., 2010)
 CrossEntropy       class posteriors of a network a view
 Contrastive        outputs of two networks under the supervised contrastive loss between the views
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.cross_decomposition import PLSSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,6 +24,27 @@ from skcca import SupervisedDCCA
 from skcca.nn import MLP
 
 HIDDEN = {"x": (128, 128, 64, 64), "y": (512, 512, 256, 256)}  # as in SupervisedDCCA
+
+
+class PLS:
+    """Singular vectors of the cross-covariance of standardised features."""
+
+    def __init__(self, n_components: int = 9):
+        self.model = PLSSVD(n_components)
+
+    def fit(self, X: Any, Y: Any, labels: Any) -> Self:
+        """Fit to the rows' own pairs."""
+        self.model.fit(X, Y)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return scores of the first view."""
+        return self.model.transform(X)
+
+    def transform_y(self, Y: Any) -> np.ndarray:
+        """Return scores of the second view."""
+        no_rows_matter = np.zeros((len(Y), self.model.n_features_in_))
+        return self.model.transform(no_rows_matter, Y)[1]
 
 
 class Posteriors:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks._record import Record, arguments, mean_and_deviation
-from benchmarks._rivals import Contrastive, CrossEntropy, SemanticMatching
+from benchmarks._rivals import PLS, Contrastive, CrossEntropy, SemanticMatching
 from benchmarks._tasks import TASKS, best_settings, retrieval
 from skcca import ClusterCCA, SupervisedDCCA
 
@@ -32,6 +32,7 @@ class Method(NamedTuple):
 
 
 METHODS = {
+    "PLS": Method(lambda seed, **s: PLS(**s), {"n_components": [3, 6, 9]}),
     "logistic posteriors": Method(
         lambda seed, **s: SemanticMatching(**s), {"C": [1e-3, 1e-2, 0.1, 1.0]}
     ),
@@ -60,6 +61,8 @@ def main() -> None:
         record.add(f"{name}: chance", [tasks[0].chance] * 2 + [None], kind="chance")
         best = np.zeros(2)
         for label, method in METHODS.items():
+            if label == "PLS" and not tasks[0].paired:
+                continue
             settings, held_out_map = best_settings(*method, tasks[:2])
             chosen[f"{name}: {label}"] = settings
             runs = [retrieval(method.build(i, **settings), task) for i, task in enumerate(tasks)]
