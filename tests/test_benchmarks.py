@@ -40,11 +40,15 @@ def test_a_figure_typed_by_hand_is_noticed(monkeypatch, tmp_path, capsys):
     assert report.main([]) == report.main(["--check"]) == 0
 
 
+# These describe, and have nothing to reach.
+DESCRIPTIONS = {"attention_emotify", "defaults", "defaults_dcca", "overfitting"}
+
+
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_measured_rows_reach_their_bar(path):
     record = json.loads(path.read_text())
     checks = [*floors_of(record["rows"]), *ceilings_of(record)]
-    assert checks
+    assert checks or path.stem in DESCRIPTIONS
     for label, low, high in checks:
         assert low <= high, label
 
