@@ -18,6 +18,7 @@ from benchmarks._memory import MIB, ON_LINUX, peak_above, sampled_run
 from benchmarks._peers import PEERS, Peer, present, versions
 from benchmarks._record import Record, machine
 from benchmarks._simulated import fill, simulated_views
+from benchmarks.regressions import families
 from benchmarks.report import table, wanted
 
 ROOT = Path(__file__).parents[1]
@@ -231,3 +232,22 @@ def test_a_small_run_ends_and_keeps_no_results(command, tmp_path):
     assert "kept in" not in done.stdout
     assert {path: path.read_bytes() for path in RESULTS} == before
     assert [path.name for path in tmp_path.iterdir()] == ["growth.png"] * ("--plot" in command)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", [families.Linear, families.Kernel, families.Deep])
+def test_what_is_compared_between_commits_runs(suite):
+    for parameter in suite.params:
+        one = suite()
+        one.setup(parameter)
+        for name in [name for name in vars(suite) if name.startswith(("time_", "peakmem_"))]:
+            getattr(one, name)(parameter)
+
+
+@pytest.mark.slow
+def test_retrieval_is_compared_between_commits_too():
+    one = families.Retrieval()
+    one.setup()
+    one.time_map()
+    one.peakmem_map()
+    one.time_query()
