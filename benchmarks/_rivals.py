@@ -146,7 +146,7 @@ class Contrastive:
     """Outputs of the networks, without directions, under the supervised contrastive loss."""
 
     def __init__(self, **settings: Any):
-        self.model = SupervisedDCCA(loss="contrastive", output_activation="identity", **settings)
+        self.model = SupervisedDCCA(loss="contrastive", **settings)
 
     def fit(self, X: Any, Y: Any, labels: Any) -> Self:
         """Train both networks."""

@@ -22,6 +22,7 @@ from skcca import ClusterCCA, SupervisedDCCA
 
 BUDGET = {"max_epochs": 100}
 GRID = {"input_noise": [0.0, 0.5, 1.0]}
+OUTPUTS = {"output_activation": ["identity", "sigmoid"]}  # those of a classifier are a softmax
 
 
 class Method(NamedTuple):
@@ -37,10 +38,12 @@ METHODS = {
         lambda seed, **s: SemanticMatching(**s), {"C": [1e-3, 1e-2, 0.1, 1.0]}
     ),
     "cross-entropy": Method(lambda seed, **s: CrossEntropy(**BUDGET | s, random_state=seed), GRID),
-    "contrastive": Method(lambda seed, **s: Contrastive(**BUDGET | s, random_state=seed), GRID),
+    "contrastive": Method(
+        lambda seed, **s: Contrastive(**BUDGET | s, random_state=seed), GRID | OUTPUTS
+    ),
     "ClusterCCA": Method(lambda seed, **s: ClusterCCA(**s), {"reg": [0.0, 0.01, 0.1, 1.0]}),
     "SupervisedDCCA": Method(
-        lambda seed, **s: SupervisedDCCA(**BUDGET | s, random_state=seed), GRID
+        lambda seed, **s: SupervisedDCCA(**BUDGET | s, random_state=seed), GRID | OUTPUTS
     ),
 }
 
