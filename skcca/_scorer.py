@@ -9,10 +9,10 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from skcca._measures import Measure, find_measure, score_of
-from skcca._ranking import ArgumentNames, Rules, check_rules, prepare
+from skcca._ranking.measures import Measure, find_measure, score_of
+from skcca._ranking.ranking import ArgumentNames, Rules, check_rules, prepare
+from skcca._ranking.similarity import METRICS
 from skcca._scored import final_model, labelled_sides, unit_variates
-from skcca._similarity import METRICS
 
 _DIRECTIONS = {"x_to_y": (True,), "y_to_x": (False,), "mean": (True, False)}
 _MAKER = "make_retrieval_scorer"

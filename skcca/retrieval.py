@@ -1,7 +1,8 @@
 """Search across views: items of one view that belong to a query of the other.
 
-The model and the metric stand in `_retrieval_space`, the items in `_gallery`, what is asked in
-`_question`, the search in `_search` and `_faiss_index`, the file in `_saved_retriever`.
+All that stands behind it is in `skcca._gallery`: the model and the metric in `space`, the items
+in `gallery`, what is asked in `question`, the search in `search` and `faiss_index`, the file in
+`saved`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from skcca._compat import StrOptions, _fit_context
-from skcca._faiss_index import FaissIndex, check_index
-from skcca._gallery import Gallery, check_ids
-from skcca._question import Question
-from skcca._retrieval_space import Space
-from skcca._saved_retriever import SavedRetriever
-from skcca._search import Best
-from skcca._similarity import METRICS, reported
+from skcca._gallery.faiss_index import FaissIndex, check_index
+from skcca._gallery.gallery import Gallery, check_ids
+from skcca._gallery.question import Question
+from skcca._gallery.saved import SavedRetriever
+from skcca._gallery.search import Best
+from skcca._gallery.space import Space
+from skcca._ranking.similarity import METRICS, reported
 from skcca._views import Views
 
 __all__ = ["CrossModalRetriever", "QueryResult"]

@@ -21,7 +21,7 @@ from torchmetrics.functional.retrieval import (
     retrieval_reciprocal_rank,
 )
 
-from skcca._ranking import ArgumentNames, Rules, figures, prepare
+from skcca._ranking.ranking import ArgumentNames, Rules, figures, prepare
 from skcca.metrics import (
     average_precision_scores,
     chance_map,

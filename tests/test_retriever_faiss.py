@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from skcca import CCA
-from skcca._faiss_index import FaissIndex
-from skcca._similarity import METRICS
+from skcca._gallery.faiss_index import FaissIndex
+from skcca._ranking.similarity import METRICS
 from skcca.retrieval import CrossModalRetriever
 
 faiss = pytest.importorskip("faiss")

@@ -18,7 +18,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcca import CCA, SupervisedDCCA, _gallery_file
+from skcca import CCA, SupervisedDCCA
+from skcca._gallery import file as gallery_file
 from skcca.retrieval import CrossModalRetriever
 
 X, Y, y = labelled_views(60)
@@ -105,9 +106,9 @@ def test_items_of_several_precisions_are_kept_in_the_widest(path):
 def test_a_gallery_of_float16_is_searched(path):
     retriever = CrossModalRetriever().add(V)
     retriever.save(path)
-    values, arrays = _gallery_file.read(path)
+    values, arrays = gallery_file.read(path)
     rows = arrays["rows"][0].astype(np.float16)
-    _gallery_file.write(path, _gallery_file.Contents(values, arrays | {"rows": [rows]}))
+    gallery_file.write(path, gallery_file.Contents(values, arrays | {"rows": [rows]}))
     loaded = CrossModalRetriever.load(path)
     assert loaded._space.gallery.snapshot.parts[0].values.dtype == np.float16
     wide = CrossModalRetriever(metric="inner_product").add(rows.astype(float))
@@ -254,7 +255,7 @@ def test_other_files_of_the_format_are_refused(path):
 
 
 def test_later_versions_are_refused(path, monkeypatch):
-    monkeypatch.setattr(_gallery_file, "FORMAT", 2)
+    monkeypatch.setattr(gallery_file, "FORMAT", 2)
     CrossModalRetriever().add(V).save(path)
     monkeypatch.undo()
     with pytest.raises(ValueError, match="version 2 of the format and this skcca reads version 1"):
@@ -300,9 +301,9 @@ def forged():
 def test_forged_contents_are_refused(path, case):
     message, arrays, values = case
     CrossModalRetriever().add(V).save(path)
-    found = _gallery_file.read(path)
+    found = gallery_file.read(path)
     arrays = found.arrays | {name: [array] for name, array in arrays.items()}
-    _gallery_file.write(path, _gallery_file.Contents(found.values | values, arrays))
+    gallery_file.write(path, gallery_file.Contents(found.values | values, arrays))
     with pytest.raises(ValueError, match=message):
         CrossModalRetriever.load(path)
 
@@ -313,9 +314,9 @@ def test_forged_contents_are_refused(path, case):
 )
 def test_forged_settings_are_refused(path, change):
     CrossModalRetriever().add(V).save(path)
-    values, arrays = _gallery_file.read(path)
+    values, arrays = gallery_file.read(path)
     values["params"] |= change
-    _gallery_file.write(path, _gallery_file.Contents(values, arrays))
+    gallery_file.write(path, gallery_file.Contents(values, arrays))
     with pytest.raises(ValueError):  # noqa: PT011 - of parameters, each with words of its own
         CrossModalRetriever.load(path).query(V)
 
@@ -336,7 +337,7 @@ def test_a_shape_whose_product_wraps_around_is_refused(path):
     header = json.loads(content[8 : 8 + length])
     metadata = header.pop("__metadata__")
     header["rows"]["shape"] = [2**32, 2**32]
-    metadata[_gallery_file.SUM] = _gallery_file._sum_of_header(header, metadata[_gallery_file.KEY])
+    metadata[gallery_file.SUM] = gallery_file._sum_of_header(header, metadata[gallery_file.KEY])
     encoded = json.dumps({"__metadata__": metadata, **header}).encode()
     path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + length :])
     with pytest.raises(ValueError, match="do not follow one another"):
@@ -363,14 +364,14 @@ def test_an_error_while_writing_leaves_the_old_file(path, monkeypatch):
 KILLED = """
 import os, sys
 import numpy as np
-from skcca import _gallery_file
+from skcca._gallery import file as gallery_file
 from skcca.retrieval import CrossModalRetriever
 
 path = sys.argv[1]
 retriever = CrossModalRetriever().add(np.eye(2000, 50))
 retriever.save(path)
-_gallery_file.BLOCK = 4000
-bytes_of, count = _gallery_file._bytes_of, 0
+gallery_file.BLOCK = 4000
+bytes_of, count = gallery_file._bytes_of, 0
 
 def killed(parts, dtype):
     global count
@@ -380,7 +381,7 @@ def killed(parts, dtype):
             os._exit(9)
         yield block
 
-_gallery_file._bytes_of = killed
+gallery_file._bytes_of = killed
 retriever.add(np.eye(300, 50) + 1).save(path)
 """
 

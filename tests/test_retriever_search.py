@@ -6,9 +6,9 @@ import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skcca import _search
-from skcca._search import Rows, pair_scores, search
-from skcca._similarity import METRICS, gallery_side, query_side
+from skcca._gallery import search as _search
+from skcca._gallery.search import Rows, pair_scores, search
+from skcca._ranking.similarity import METRICS, gallery_side, query_side
 
 
 def score(query, row):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from skcca._labels import check_labels, count_labels
-from skcca._measures import KINDS, Measure, score_of, scores_of_queries
-from skcca._ranking import ArgumentNames, Rules, prepare
-from skcca._relevance import relevance
+from skcca._ranking.measures import KINDS, Measure, score_of, scores_of_queries
+from skcca._ranking.ranking import ArgumentNames, Rules, prepare
+from skcca._ranking.relevance import relevance
 
 
 def mean_average_precision_score(

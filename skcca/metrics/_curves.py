@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._ranked_list import expected_hits, interpolated_precisions
-from skcca._ranking import ArgumentNames, Rules, figures, prepare
+from skcca._ranking.ranked_list import expected_hits, interpolated_precisions
+from skcca._ranking.ranking import ArgumentNames, Rules, figures, prepare
 
 
 class RetrievalCurve(NamedTuple):

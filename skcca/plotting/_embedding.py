@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcca._labels import check_labels
-from skcca._ranking import check_embedding
+from skcca._ranking.ranking import check_embedding
 from skcca._scored import project
 from skcca._views import Views
 from skcca.plotting._canvas import (

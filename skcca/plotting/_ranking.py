@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from skcca._labels import check_labels
-from skcca._ranking import ArgumentNames, check_embedding, check_metric, find_relevance
-from skcca._similarity import gallery_side, query_side, reported
+from skcca._ranking.ranking import ArgumentNames, check_embedding, check_metric, find_relevance
+from skcca._ranking.similarity import gallery_side, query_side, reported
 from skcca.plotting._canvas import axes_for, check_canvas, ink_of
 from skcca.plotting._cells import Cells
 from skcca.plotting._checks import check_count

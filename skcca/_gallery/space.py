@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skcca._faiss_index import FaissIndex
-from skcca._gallery import Gallery
-from skcca._one_side import project
+from skcca._gallery.faiss_index import FaissIndex
+from skcca._gallery.gallery import Gallery
+from skcca._gallery.one_side import project
+from skcca._ranking.similarity import gallery_side, query_side
 from skcca._scored import final_model
-from skcca._similarity import gallery_side, query_side
 from skcca._views import Views
 
 CALLER = "CrossModalRetriever"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn import get_config
 
-from skcca._similarity import unit_rows
+from skcca._ranking.similarity import unit_rows
 
 BLOCK_SCORES = 2**21  # in one matrix product: 8 MiB of float32
 BLOCK_QUERIES = 256

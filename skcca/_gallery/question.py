@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._faiss_index import Built
-from skcca._gallery import Snapshot
-from skcca._groups import Groups, best_of_groups
-from skcca._retrieval_space import Space
-from skcca._search import Best, search
+from skcca._gallery.faiss_index import Built
+from skcca._gallery.gallery import Snapshot
+from skcca._gallery.groups import Groups, best_of_groups
+from skcca._gallery.search import Best, search
+from skcca._gallery.space import Space
 from skcca._warnings import warn
 
 

@@ -15,9 +15,9 @@ from sklearn import get_config
 from sklearn.utils.validation import check_array
 
 from skcca._compat import to_numpy
-from skcca._ranked_list import RankedList
-from skcca._relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
-from skcca._similarity import METRICS, gallery_side, query_side
+from skcca._ranking.ranked_list import RankedList
+from skcca._ranking.relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
+from skcca._ranking.similarity import METRICS, gallery_side, query_side
 from skcca._threads import n_threads
 from skcca._warnings import warn
 

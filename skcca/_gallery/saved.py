@@ -12,13 +12,13 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skcca._fingerprint import fingerprint
-from skcca._gallery import EMPTY, Gallery, Snapshot
-from skcca._gallery_file import Contents, read, write
-from skcca._one_side import unwrapped
-from skcca._retrieval_space import Space
+from skcca._gallery.file import Contents, read, write
+from skcca._gallery.fingerprint import fingerprint
+from skcca._gallery.gallery import EMPTY, Gallery, Snapshot
+from skcca._gallery.one_side import unwrapped
+from skcca._gallery.search import Rows
+from skcca._gallery.space import Space
 from skcca._saved import check_writable
-from skcca._search import Rows
 
 PathLike = str | os.PathLike[str]
 Array = np.ndarray

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skcca._compat import to_numpy
-from skcca._one_side import unwrapped
+from skcca._gallery.one_side import unwrapped
 from skcca._scored import final_model
 
 

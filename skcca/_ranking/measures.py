@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._ranked_list import (
+from skcca._ranking.ranked_list import (
     RankedList,
     average_precision,
     first_rank,
@@ -27,7 +27,7 @@ from skcca._ranked_list import (
     recall,
     reciprocal_rank,
 )
-from skcca._ranking import Retrieval, figures
+from skcca._ranking.ranking import Retrieval, figures
 
 
 class Kind(NamedTuple):

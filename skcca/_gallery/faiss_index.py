@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._gallery import Snapshot
-from skcca._search import Best, empty, merge, pair_scores, search
-from skcca._similarity import gallery_side, unit_rows
+from skcca._gallery.gallery import Snapshot
+from skcca._gallery.search import Best, empty, merge, pair_scores, search
+from skcca._ranking.similarity import gallery_side, unit_rows
 
 # Names of index_params by kind, with defaults; None depends on the number of rows.
 KINDS: dict[str, dict[str, int | None]] = {

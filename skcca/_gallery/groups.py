@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skcca._gallery.search import Best, empty, merge
 from skcca._labels import check_labels
-from skcca._search import Best, empty, merge
 
 Array = np.ndarray
 

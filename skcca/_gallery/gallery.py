@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skcca._search import Rows
+from skcca._gallery.search import Rows
 
 Array = np.ndarray
 Id = int | str

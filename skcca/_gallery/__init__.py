@@ -1,0 +1,1 @@
+"""The gallery behind `CrossModalRetriever`: items, their search, and the file they are kept in."""
