@@ -1,0 +1,1 @@
+"""The experiments of Zeng, Yu and Oyama (ISM 2018): ``python -m benchmarks.paper``."""
