@@ -13,7 +13,8 @@
 6. A clip of 41 seconds finds five videos.
 
 The default data are simulated. Spoken digits that find handwritten ones, and texts that find
-images, are real; they run the same steps as far as they apply.
+images, are real; they run the same steps as far as they apply. For records of YouTube-8M, and for
+the tables and figures of the paper, see ``python -m benchmarks.paper --help``.
 """
 
 from __future__ import annotations
@@ -267,7 +268,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data-home", type=Path, help="folder of real data (default: SKCCA_DATA or ~/skcca_data)"
     )
-    parser.add_argument("--youtube8m", type=Path, metavar="DIR", help="waits for a later release")
     parser.add_argument(
         "--output", type=Path, default=Path("results"), help="folder of the picture"
     )
@@ -276,8 +276,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--n-songs", type=int, help="songs to simulate, or real rows to fit on (1200; all)"
     )
     options = parser.parse_args(arguments)
-    if options.youtube8m:
-        parser.error("--youtube8m waits for the release that reads YouTube-8M's records")
     if options.n_songs is not None and options.n_songs < 100:
         parser.error(f"--n-songs is {options.n_songs}; ten classes need 100 at least")
     options.output /= f"{options.data}-precision-recall.png"

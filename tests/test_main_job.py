@@ -110,12 +110,6 @@ def test_missing_data_are_named(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_youtube8m_says_that_it_waits(tmp_path):
-    result = run("--youtube8m", tmp_path)
-    assert result.returncode != 0
-    assert "waits for the release that reads YouTube-8M's records" in result.stderr
-
-
 def test_too_few_songs_are_refused():
     result = run("--n-songs", 20)
     assert result.returncode != 0
