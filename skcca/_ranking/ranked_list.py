@@ -46,9 +46,11 @@ class RankedList:
     @cached_property
     def ties(self) -> TieGroups:
         """The groups of equal scores."""
-        ranked = self.ranked
-        equals_previous = np.zeros(len(ranked) + 1, dtype=bool)
-        np.less(ranked[1:] ^ ranked[:-1], 2, out=equals_previous[1:-1])
+        difference = self.ranked[1:] ^ self.ranked[:-1]
+        if difference.min(initial=2) >= 2:  # as it mostly is
+            return no_ties(len(self))
+        equals_previous = np.zeros(len(self) + 1, dtype=bool)
+        np.less(difference, 2, out=equals_previous[1:-1])
         edges = np.flatnonzero(equals_previous[1:] != equals_previous[:-1])
         start, stop = edges[::2], edges[1::2] + 1
         relevant_above = self.relevant_at.searchsorted(start)
@@ -97,7 +99,8 @@ def average_precision(listed: RankedList, k: int | None = None) -> float:
     n_shown = len(listed) if k is None else k
     if len(s):
         precisions[tied[relevant_at]] = 0.0
-    total = precisions[: relevant_at.searchsorted(n_shown)].sum()
+    last = listed.n_relevant if k is None else relevant_at.searchsorted(k)
+    total = precisions[:last].sum()
     if len(s):
         m = np.clip(n_shown - s, 0, t)
         harmonic = harmonic_numbers(len(listed))
@@ -180,6 +183,14 @@ def interpolated_precisions(listed: RankedList, recall_levels: np.ndarray) -> np
     highest = np.maximum.accumulate(precisions[::-1])[::-1]
     reached = hits.searchsorted(recall_levels * hits[-1] - 1e-9)  # 0.3 * 10 is more than 3
     return highest[reached]
+
+
+@lru_cache(maxsize=4)
+def no_ties(n: int) -> TieGroups:
+    """Return no groups among n items."""
+    none, tied = np.empty(0, dtype=np.intp), np.zeros(n, dtype=bool)
+    tied.flags.writeable = False  # the callers share it
+    return TieGroups(none, none, none, none, tied)
 
 
 @lru_cache(maxsize=4)

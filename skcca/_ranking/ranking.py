@@ -23,6 +23,7 @@ from skcca._warnings import warn
 
 BLOCK_SCORES = 2**22  # in one matrix product, 32 MiB; many small ones would wait for BLAS threads
 FEW_SCORES = 2**17  # less than this is done before a thread has started
+CACHED_SCORES = 2**16  # ranked at once: half a MiB, which stays in the cache
 SNAP = 2.0**10  # adding and subtracting it rounds a float64 score to a multiple of 2**-42
 LAST = np.float32(1.5)  # where scores end at 1; below 2, so that its bits may be shifted
 MAGNITUDE = np.int32(0x7FFFFFFF)  # the bits of a float32 without its sign
@@ -281,24 +282,23 @@ def figures(retrieval: Retrieval, figure: Callable[[RankedList], Figure]) -> Ite
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
     except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
     """
-    relevant, counted, exclude_self = retrieval.relevant, retrieval.counted, retrieval.exclude_self
-    n_gallery = len(retrieval.gallery)
+    counted, n_gallery = retrieval.counted, len(retrieval.gallery)
     affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery))
     n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery), len(counted)))
     blocks = [counted[start : start + n_rows] for start in range(0, len(counted), n_rows)]
     n_workers = n_threads() if n_rows * n_gallery > FEW_SCORES else 1
-    rank: Callable[..., RankedList] = _ranked_with_gains if relevant.graded else _ranked
-    if retrieval.device and not relevant.graded:
+    at_once = max(1, CACHED_SCORES // n_gallery)
+    rank: Callable[..., Iterator[RankedList]]
+    rank = _ranked_with_gains if retrieval.relevant.graded else _ranked
+    if retrieval.device and not retrieval.relevant.graded:
         rank, rows_of_blocks = _ranked_already, _ranked_on_gpu(retrieval, blocks)
     else:
         rows_of_blocks = _scores(retrieval, blocks)
 
-    def of_rows(block: np.ndarray, rows: np.ndarray) -> list[Figure]:
-        found = []
-        for query, row in zip(block, rows, strict=True):  # row by row stays in the cache
-            excluded = int(query) if exclude_self else None
-            found.append(figure(rank(row, relevant, int(query), excluded)))
-        return found
+    def of_rows(queries: np.ndarray, rows: np.ndarray) -> list[Figure]:
+        parts = [slice(start, start + at_once) for start in range(0, len(queries), at_once)]
+        lists = (listed for part in parts for listed in rank(rows[part], retrieval, queries[part]))
+        return [figure(listed) for listed in lists]
 
     with ThreadPoolExecutor(n_workers) as pool:
         run = pool.map if n_workers > 1 else map
@@ -334,47 +334,43 @@ def _ranked_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[n
 
 
 def _ranked_already(
-    ranked: np.ndarray, relevant: Relevance | Gains, query: int, excluded: int | None
-) -> RankedList:
-    """Take a list that was ranked elsewhere."""
-    return RankedList((ranked if excluded is None else ranked[:-1]).view(np.uint32))
+    ranked: np.ndarray, retrieval: Retrieval, queries: np.ndarray
+) -> Iterator[RankedList]:
+    """Take lists that were ranked elsewhere."""
+    for row in ranked[:, : retrieval.n_shown].view(np.uint32):
+        yield RankedList(row)
 
 
-def _ranked(
-    scores: np.ndarray, relevant: Relevance | Gains, query: int, excluded: int | None
-) -> RankedList:
+def _ranked(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> Iterator[RankedList]:
     """Rank items and their relevance by one sort of integers, as fast as one of floats."""
-    ranked = _best_first(scores, excluded)
+    ranked = _best_first(scores, retrieval, queries)
     ranked <<= 1  # a score in [-2, 2] uses 31 of the 32 bits
-    ranked |= relevant[query]
-    ranked.sort()
-    if excluded is not None:
-        ranked = ranked[:-1]
-    return RankedList(ranked.view(np.uint32))
+    ranked |= retrieval.relevant[queries]
+    ranked.sort(axis=1)
+    return _ranked_already(ranked, retrieval, queries)
 
 
 def _ranked_with_gains(
-    scores: np.ndarray, relevant: Relevance | Gains, query: int, excluded: int | None
-) -> RankedList:
+    scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray
+) -> Iterator[RankedList]:
     """Rank items and their gains, by one sort of scores with the number of the item below them."""
-    keys = _best_first(scores, excluded).astype(np.int64)
+    keys = _best_first(scores, retrieval, queries).astype(np.int64)
     keys <<= 32
-    keys |= np.arange(len(scores))
-    keys.sort()
-    if excluded is not None:
-        keys = keys[:-1]
-    gains = relevant.gains(query)[keys & 0xFFFFFFFF]
-    ranked = (keys >> 32).astype(np.int32) << 1
-    ranked |= gains > 0
-    return RankedList(ranked.view(np.uint32), gains)
+    keys |= np.arange(scores.shape[1])
+    keys.sort(axis=1)
+    for query, row in zip(queries, keys[:, : retrieval.n_shown], strict=True):
+        gains = retrieval.relevant.gains(query)[row & 0xFFFFFFFF]
+        ranked = (row >> 32).astype(np.int32) << 1
+        ranked |= gains > 0
+        yield RankedList(ranked.view(np.uint32), gains)
 
 
-def _best_first(scores: np.ndarray, excluded: int | None) -> np.ndarray:
+def _best_first(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
     """Return int32 that are smaller the higher the score is, and equal where float32 is."""
     scores += SNAP
     negative = np.subtract(SNAP, scores).astype(np.float32)
-    if excluded is not None:
-        negative[excluded] = LAST
+    if retrieval.exclude_self:
+        negative[np.arange(len(queries)), queries] = LAST
     bits = negative.view(np.int32)
     bits ^= (bits >> 31) & MAGNITUDE  # a negative float orders backwards; no zero is negative here
     return bits

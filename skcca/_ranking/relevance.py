@@ -46,16 +46,14 @@ class Relevance:
         """Class numbers or tags of queries and items."""
         return self._queries, self._gallery
 
-    def __getitem__(self, query: int) -> np.ndarray:
-        """Return whether each gallery item is relevant to the query."""
+    def __getitem__(self, queries: np.ndarray) -> np.ndarray:
+        """Return whether each gallery item is relevant to each of some queries."""
         if self._by_tag:
-            return self._gallery @ self._queries[query] > 0
-        return self._gallery == self._queries[query]
+            return self._queries[queries] @ self._gallery.T > 0
+        return self._queries[queries, np.newaxis] == self._gallery
 
     def gains(self, query: int) -> np.ndarray:
         """Return the gain of each gallery item."""
-        if not self.graded:
-            return self[query].astype(float)
         shared = (self._gallery @ self._queries[query]).astype(float)
         if self.grade == "count":
             return shared
@@ -92,9 +90,9 @@ class Gains:
     def __init__(self, gains: np.ndarray):
         self._gains = gains
 
-    def __getitem__(self, query: int) -> np.ndarray:
-        """Return whether each gallery item is relevant to the query."""
-        return self._gains[query] > 0
+    def __getitem__(self, queries: np.ndarray) -> np.ndarray:
+        """Return whether each gallery item is relevant to each of some queries."""
+        return self._gains[queries] > 0
 
     def gains(self, query: int) -> np.ndarray:
         """Return the gain of each gallery item."""
