@@ -60,7 +60,7 @@ def emotion_targets(y: Any, labels: Any, n_songs: int, caller: str) -> EmotionTa
             "emotion labels. Call fit(X, y), or choose strategy='middle', 'random' or 'energy', "
             "which need none."
         )
-    given = given.toarray() if hasattr(given, "toarray") else np.asarray(given)
+    given = given.toarray() if hasattr(given, "toarray") else _as_array(given)
     if _is_continuous(given):
         targets = _distributions(given, n_songs, caller, named=labels is not None)
     else:
@@ -77,6 +77,14 @@ def emotion_targets(y: Any, labels: Any, n_songs: int, caller: str) -> EmotionTa
             "tells 2 classes or more apart."
         )
     return targets
+
+
+def _as_array(given: Any) -> np.ndarray:
+    """Return labels as an array; of a list NumPy would make strings of missing ones."""
+    array = np.asarray(given)
+    if isinstance(given, list) and array.dtype.kind in "US" and array.ndim == 1:
+        return np.array(given, dtype=object)
+    return array
 
 
 def class_weights(given: Any, targets: EmotionTargets, caller: str) -> np.ndarray | None:

@@ -10,6 +10,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags
 
 from skcca._base import TwoViewTransformer
+from skcca._scored import final_model
 from skcca._validation import check_fit
 from skcca._views import Views
 
@@ -40,7 +41,8 @@ class PairedRows(NamedTuple):
                 "cannot be split together; cross-validation takes paired rows."
             )
         two_view = isinstance(estimator, TwoViewTransformer)
-        class_paired = two_view and estimator._class_paired
+        model = final_model(estimator, caller)
+        class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
         if two_view:  # an estimator of this library says itself what is wrong with the input
             check_fit(clone(estimator), X, y, labels, None, class_paired=class_paired)
         joined = isinstance(X, Views)

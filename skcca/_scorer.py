@@ -82,12 +82,8 @@ class RetrievalScorer:
         self._rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
         self._sign, self._measure = _signed_measure(measure)
         check_rules(self._rules, _MAKER)
-        if metric not in METRICS:
-            raise ValueError(f"{_MAKER}: `metric` is {metric!r}; expected one of {METRICS}.")
-        if direction not in _DIRECTIONS:
-            raise ValueError(
-                f"{_MAKER}: `direction` is {direction!r}; expected one of {tuple(_DIRECTIONS)}."
-            )
+        _check_choice("metric", metric, METRICS)
+        _check_choice("direction", direction, tuple(_DIRECTIONS))
         self._labels_alias: str | bool | None = True
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, labels: Any = None) -> float:
@@ -191,6 +187,11 @@ class RetrievalScorer:
     def _accept_sample_weight(self) -> bool:
         # scikit-learn asks every scorer; average precision has no weighted form here.
         return False
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{_MAKER}: `{name}` is {value!r:.60}; expected one of {choices}.")
 
 
 def _signed_measure(name: Any) -> tuple[int, Measure]:

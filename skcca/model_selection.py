@@ -97,7 +97,11 @@ def cross_val_embed(
     0.52
     """
     rows = PairedRows.of(estimator, X, y, labels, _NAME)
+    if not isinstance(align, (bool, np.bool_)):
+        raise TypeError(f"{_NAME}: `align` is {align!r}; expected a bool.")
     folds = rows.folds(cv, groups)
+    if not folds:
+        raise ValueError(f"{_NAME}: `cv` makes no fold; expected 2 at least.")
     held_out = np.concatenate([test for _, test in folds])
     if not np.array_equal(np.sort(held_out), np.arange(rows.n)):
         raise ValueError(

@@ -4,6 +4,7 @@ import itertools
 from math import log2
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -459,3 +460,104 @@ def test_more_refusals():
             retrieval_report(X3, X3, [0, 1, 1], measures=measures)
     with pytest.raises(ValueError, match="at least one label"):
         chance_score([])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+@pytest.mark.parametrize("shift", [1e3, 1e6, 1e9])
+def test_a_common_offset_changes_no_rank(metric, shift):
+    rng = np.random.default_rng(1)
+    gallery = rng.normal(size=(200, 4))
+    queries = gallery + 0.3 * rng.normal(size=gallery.shape)
+    expected = retrieval_scores(queries, gallery, measure="mean_rank", metric=metric)
+    moved = queries + shift if metric == "euclidean" else queries
+    found = retrieval_scores(moved, gallery + shift, measure="mean_rank", metric=metric)
+    if shift < 1e9:
+        np.testing.assert_array_equal(found, expected)
+    assert np.mean(found) == pytest.approx(np.mean(expected), rel=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
+@pytest.mark.parametrize("size", [1e5, 1e8, 1e12])
+def test_one_distant_item_changes_no_rank_of_the_others(metric, size):
+    rng = np.random.default_rng(1)
+    gallery = rng.normal(size=(200, 4))
+    queries = gallery + 0.3 * rng.normal(size=gallery.shape)
+    expected = retrieval_scores(queries, gallery, measure="mean_rank", metric=metric)
+    far = np.vstack([gallery, np.full((1, 4), size)])
+    labels = np.arange(201)
+    found = retrieval_scores(queries, far, labels[:200], labels, measure="mean_rank", metric=metric)
+    before = (queries.sum(axis=1) > 0) if metric == "inner_product" else 0
+    np.testing.assert_allclose(found, expected + before, atol=0.5 if size > 1e8 else 1e-9)
+
+
+def test_unsigned_and_signed_labels_do_not_meet_as_floats():
+    big = np.array([2**53, 2**53 + 1])
+    for measure in (chance_map, chance_score):
+        with pytest.raises(ValueError, match="no integer type holds both"):
+            measure(big, big.astype(np.uint64))
+
+
+def test_masked_entries_and_dates_are_no_numbers():
+    masked = np.ma.array(np.eye(2), mask=[[0, 0], [0, 1]])
+    for embedding in (masked, np.zeros((2, 2), "M8[s]")):
+        with pytest.raises(ValueError, match=r"masked entries|a view holds numbers"):
+            retrieval_scores(embedding, np.eye(2), [0, 1])
+    with pytest.raises(ValueError, match="masked"):
+        retrieval_scores(np.eye(2), np.eye(2), relevance=masked)
+
+
+def test_rows_of_frames_in_another_order_are_refused():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(20, 3)))
+    shuffled = X.sample(frac=1, random_state=0)
+    with pytest.raises(ValueError, match="indices of `queries` and `gallery` differ"):
+        retrieval_score(X, shuffled, measure="recall@1")
+    labels = pd.Series(np.arange(20) % 3)
+    with pytest.raises(ValueError, match="indices of `queries` and `query_labels` differ"):
+        retrieval_score(shuffled, X, labels, labels)
+    with pytest.raises(ValueError, match="indices of `gallery` and `gallery_labels` differ"):
+        retrieval_score(X, shuffled, labels, labels)
+    assert 0 < retrieval_score(X, shuffled, labels, labels.loc[shuffled.index]) < 1
+
+
+@pytest.mark.parametrize("factor", [1.7e308, 1e-300, 5e-324])
+def test_only_proportions_of_gains_matter(factor):
+    rng = np.random.default_rng(0)
+    queries, gallery = rng.normal(size=(4, 3)), rng.normal(size=(9, 3))
+    gains = np.where(rng.random((4, 9)) < 0.5, 1.0, 0.0)
+    found, expected = (
+        retrieval_scores(queries, gallery, relevance=gains * f, measure="ndcg")
+        for f in (factor, 1.0)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_zero_counts_where_the_other_queries_cannot_fail():
+    args = [[1.0, 0], [0, 1]], [[1.0, 0], [0, 1]], ["a", "b"], ["a", "a"]
+    np.testing.assert_array_equal(retrieval_scores(*args, no_relevant="zero"), [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: retrieval_scores(X3, X3, None, [0, 1, 1]), "`gallery_labels` are given without"),
+        (lambda: retrieval_scores(None, X3), "`queries` is None"),
+        (lambda: retrieval_scores(X3, X3, relevance=None), "`relevance` is None"),
+        (lambda: retrieval_scores(X3, X3, metric=np.array(["cosine"])), "`metric` is"),
+        (lambda: interpolated_precision(X3, X3, [0, 1, 1], recall_levels=[]), "`recall_levels`"),
+        (lambda: retrieval_report(X3, X3, [0, 1, 1], measures=5), "`measures` is 5"),
+        (
+            lambda: retrieval_scores(X3, X3, metric="log_likelihood_ratio", correlations="abc"),
+            "`correlations` must be",
+        ),
+    ],
+)
+def test_messages_name_what_is_wrong(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_whole_recall_levels_and_tensors_of_gains_are_taken():
+    assert len(interpolated_precision(X3, X3, [0, 1, 1], recall_levels=[0, 1])) == 2
+    report = retrieval_report(X3, X3, relevance=torch.eye(3), measures=["map"])
+    assert report["x_to_y"]["map"] == 1.0

@@ -259,7 +259,7 @@ def test_wide_and_narrow_rows_are_refused(metric):
         retriever = CrossModalRetriever(metric=metric).add(VIDEOS)
         with pytest.raises(ValueError, match="has 3 components, but the items have another number"):
             retriever.query(np.ones((1, 3)), 1)
-        with pytest.raises(ValueError, match="another width"):
+        with pytest.raises(ValueError, match="columns, but those of the gallery"):
             retriever.add(np.ones((1, 3)))
 
 

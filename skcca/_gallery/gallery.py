@@ -16,6 +16,7 @@ from skcca._gallery.search import Rows
 
 Array = np.ndarray
 Id = int | str
+LARGEST_ID = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,8 @@ class Gallery:
             self._check_ids(ids, caller)
             if now.width not in (None, rows.shape[1]):
                 raise ValueError(
-                    f"{caller}: the embedding has another width than that of the gallery."
+                    f"{caller}: prepared for the metric, the items have {rows.shape[1]} columns, "
+                    f"but those of the gallery have {now.width}; embed all by the same model."
                 )
             if not len(rows):
                 return
@@ -132,6 +134,11 @@ class Gallery:
             raise ValueError(
                 f"{caller}: the ids of the gallery are strings, such as {now.ids[0]!s:.40}; give "
                 "`ids` for the new items."
+            )
+        if now.next_id + n - 1 > LARGEST_ID:
+            raise ValueError(
+                f"{caller}: the integers behind {now.next_id - 1}, the largest id, are used up; "
+                "give `ids` for the new items."
             )
         return np.arange(now.next_id, now.next_id + n)
 
@@ -204,7 +211,7 @@ def check_ids(ids: Any, n: int | None, caller: str) -> Array:
         if any(value.endswith("\0") for value in values):
             raise ValueError(f"{caller}: an id ends with a zero character, which NumPy drops.")
         return np.array(values, dtype=str)
-    if min(values) < -(2**62) or max(values) > 2**62:
+    if min(values) < -LARGEST_ID or max(values) > LARGEST_ID:
         raise ValueError(f"{caller}: an integer id lies beyond 2**62; give it as a string.")
     return np.array(values, dtype=np.int64)
 

@@ -7,15 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from skcca._compat import to_numpy
 from skcca._gallery.faiss_index import FaissIndex
 from skcca._gallery.gallery import Gallery
 from skcca._gallery.one_side import project
 from skcca._ranking.similarity import gallery_side, query_side
 from skcca._scored import final_model
+from skcca._validation import refuse_masked
 from skcca._views import Views
+from skcca._warnings import warn
 
 CALLER = "CrossModalRetriever"
 LARGEST = 1e75  # fourth powers of larger numbers leave float64
+FAR = 1e5  # times the spread: of a distance to an item nearby, six digits are left
 LARGEST_SINGLE = 1e30  # larger ones are kept in float64
 
 Array = np.ndarray
@@ -94,6 +98,8 @@ class Space(NamedTuple):
         if isinstance(V, Views):
             V = _one_of(V, view, name, caller)
         if self.estimator is None:
+            V = to_numpy(V) if hasattr(V, "detach") else V
+            refuse_masked(V, name)
             Z = check_array(V, dtype="numeric", input_name=name, ensure_min_samples=0)
         else:
             Z = project(self.estimator, V, view, self.in_views)
@@ -102,7 +108,8 @@ class Space(NamedTuple):
                 f"{caller}: the embedding of `{name}` must be numbers (n_rows, n_components); got "
                 f"shape {Z.shape}, {Z.dtype}."
             )
-        Z = Z if Z.dtype.kind == "f" else Z.astype(float)
+        with np.errstate(over="ignore"):  # what leaves float64 is refused below
+            Z = Z if Z.dtype.kind == "f" and Z.dtype.itemsize <= 8 else Z.astype(float)
         bad = ~np.isfinite(Z).all(axis=1)
         if bad.any():
             raise ValueError(
@@ -114,6 +121,11 @@ class Space(NamedTuple):
             raise ValueError(
                 f"{caller}: the embedding of `{name}` holds numbers beyond {LARGEST:g}, whose "
                 "powers leave the range of float64; rescale the data, or use metric='cosine'."
+            )
+        if self.metric == "euclidean" and len(Z) > 1 and largest > FAR * Z.std(axis=0).max() > 0:
+            warn(
+                f"{caller}: the embedding of `{name}` lies so far from 0, beside its spread, that "
+                "distances lose digits; subtract a common mean from items and queries."
             )
         if self.metric == "correlation" and Z.shape[1] < 2:
             raise ValueError(

@@ -17,14 +17,17 @@ from sklearn.utils.validation import check_array
 from skcca._compat import to_numpy
 from skcca._ranking.ranked_list import RankedList
 from skcca._ranking.relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
-from skcca._ranking.similarity import METRICS, gallery_side, query_side
+from skcca._ranking.similarity import METRICS, gallery_side, query_side, unit_rows
 from skcca._threads import n_threads
+from skcca._validation import refuse_masked
 from skcca._warnings import warn
 
 BLOCK_SCORES = 2**22  # in one matrix product, 32 MiB; many small ones would wait for BLAS threads
 FEW_SCORES = 2**17  # less than this is done before a thread has started
 CACHED_SCORES = 2**16  # ranked at once: half a MiB, which stays in the cache
 SNAP = 2.0**10  # adding and subtracting it rounds a float64 score to a multiple of 2**-42
+RULES = ("omit", "zero", "raise")
+FAR = 1e3  # an item so many times longer than most would take all of that grid
 LAST = np.float32(1.5)  # where scores end at 1; below 2, so that its bits may be shifted
 MAGNITUDE = np.int32(0x7FFFFFFF)  # the bits of a float32 without its sign
 
@@ -48,18 +51,19 @@ class Rules(NamedTuple):
     correlations: Any = None
     relevance: Any = "shared"
     exclude_self: bool = False
-    no_relevant: str = "omit"
+    no_relevant: Any = "omit"
 
 
 class Retrieval(NamedTuple):
     """Checked queries and gallery, ready to be ranked."""
 
-    queries: np.ndarray  # float64 rows, whose products with those of the gallery lie in [-1, 1]
+    queries: np.ndarray  # float64 rows, to be multiplied by those of the gallery
     gallery: np.ndarray
     relevant: Relevance | Gains
     counted: np.ndarray  # the numbers of the queries that can be measured
     zero: np.ndarray  # those of queries without a relevant item, if they count as 0
     exclude_self: bool
+    beyond: float = 1.0  # products lie in [-beyond, beyond]
     device: str | None = None  # where torch ranks; None is here, with NumPy
 
     @property
@@ -86,6 +90,7 @@ def prepare(
     """
     rules = rules or Rules()
     caller = names.caller
+    _check_indices(queries, gallery, query_labels, gallery_labels, names)
     device = _gpu_of(queries) or _gpu_of(gallery)
     queries = check_embedding(queries, names.queries, caller)
     gallery = check_embedding(gallery, names.gallery, caller)
@@ -110,8 +115,29 @@ def prepare(
         counts = counts - relevant.diagonal()
     n_shown = len(gallery) - rules.exclude_self
     counted, zero = _measurable(counts, n_shown, rules.no_relevant, caller)
-    sides = _bounded(queries, gallery, rules.metric, correlations)
-    return Retrieval(*sides, relevant, counted, zero, bool(rules.exclude_self), device)
+    Q, G, beyond = _bounded(queries, gallery, rules.metric, correlations)
+    own = bool(rules.exclude_self)
+    return Retrieval(Q, G, relevant, counted, zero, own, beyond, device)
+
+
+def _check_indices(
+    queries: Any, gallery: Any, query_labels: Any, gallery_labels: Any, names: ArgumentNames
+) -> None:
+    """Refuse pandas rows that belong together and stand in different orders."""
+    pairs = [(queries, query_labels, names.queries, names.query_labels)]
+    if gallery_labels is None:
+        pairs.append((queries, gallery, names.queries, names.gallery))
+    else:
+        pairs.append((gallery, gallery_labels, names.gallery, names.gallery_labels))
+    for one, other, name, other_name in pairs:
+        if not (hasattr(one, "iloc") and hasattr(other, "iloc")) or len(one) != len(other):
+            continue
+        if not one.index.equals(other.index):
+            raise ValueError(
+                f"{names.caller}: the pandas indices of `{name}` and `{other_name}` differ, so "
+                f"their rows may not belong together. Align them, {other_name}.loc[{name}.index]; "
+                "or drop both with reset_index(drop=True)."
+            )
 
 
 def at_chance(retrieval: Retrieval) -> Retrieval:
@@ -129,6 +155,10 @@ def find_relevance(
 ) -> Relevance | Gains:
     """Return the relevance that labels, or a matrix of gains, describe."""
     shape = n_queries, n_gallery
+    if rule is None:
+        raise ValueError(
+            f"{names.caller}: `relevance` is None; expected one of {GRADES}, or gains."
+        )
     if not isinstance(rule, str):
         if query_labels is not None or gallery_labels is not None:
             raise ValueError(
@@ -148,7 +178,7 @@ def find_relevance(
 
 def check_rules(rules: Rules, caller: str) -> None:
     """Refuse what is no rule."""
-    if rules.no_relevant not in ("omit", "zero", "raise"):
+    if not isinstance(rules.no_relevant, str) or rules.no_relevant not in RULES:
         raise ValueError(
             f"{caller}: `no_relevant` is {rules.no_relevant!r}; expected 'omit', 'zero' or 'raise'."
         )
@@ -157,10 +187,10 @@ def check_rules(rules: Rules, caller: str) -> None:
 
 
 def check_metric(
-    metric: str, correlations: Any, n_components: int, caller: str
+    metric: Any, correlations: Any, n_components: int, caller: str
 ) -> np.ndarray | None:
     """Return the correlations that a metric needs, as an array."""
-    if metric not in METRICS:
+    if not isinstance(metric, str) or metric not in METRICS:
         raise ValueError(f"{caller}: `metric` is {metric!r}; expected one of {METRICS}.")
     if metric == "correlation" and n_components < 2:
         raise ValueError(
@@ -180,7 +210,8 @@ def check_metric(
             "components: correlations=model.correlations_, with variates of unit variance "
             "(component_scaling='unit')."
         )
-    rho = np.asarray(correlations, dtype=float)
+    rho = np.asarray(correlations)
+    rho = rho.astype(float) if rho.dtype.kind in "iuf" else np.array([np.nan])
     if rho.shape != (n_components,) or not ((rho >= 0) & (rho <= 1 + 1e-9)).all():
         raise ValueError(
             f"{caller}: `correlations` must be {n_components} numbers from 0 to 1, one for each "
@@ -197,6 +228,9 @@ def _gpu_of(embedding: Any) -> str | None:
 
 def check_embedding(embedding: Any, name: str, caller: str) -> np.ndarray:
     """Return an embedding as float64 (n_rows, n_components)."""
+    if embedding is None:
+        raise ValueError(f"{caller}: `{name}` is None; expected an embedding, (n, n_components).")
+    refuse_masked(embedding, name)
     X = check_array(
         to_numpy(embedding) if hasattr(embedding, "detach") else embedding,
         dtype=np.float64,
@@ -216,17 +250,36 @@ def check_embedding(embedding: Any, name: str, caller: str) -> np.ndarray:
 
 def _bounded(
     queries: np.ndarray, gallery: np.ndarray, metric: str, correlations: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return both sides, scaled by factors that change no order, so that products end at 1."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return both sides, changed in ways that change no order, so that most products end at 1.
+
+    The last value is how far beyond 1 they may be, or 1 if none is.
+    """
     if metric in ("cosine", "correlation"):
-        return query_side(queries, metric), gallery_side(gallery, metric)
+        return query_side(queries, metric), gallery_side(gallery, metric), 1.0
     largest = max(np.abs(queries).max(), np.abs(gallery).max())  # its square may be infinite
     largest = largest if largest > 0 else 1.0
-    Q = query_side(queries / largest, metric, correlations)
-    G = gallery_side(gallery / largest, metric, correlations)
-    of_query = np.linalg.norm(Q, axis=1, keepdims=True)
-    of_gallery = np.linalg.norm(G, axis=1).max()
-    return Q / np.where(of_query > 0, of_query, 1.0), G / (of_gallery if of_gallery > 0 else 1.0)
+    queries, gallery = queries / largest, gallery / largest
+    if metric != "log_likelihood_ratio":
+        # What all items share moves every score alike; unlike the mean, no single one moves it.
+        shared = np.median(gallery, axis=0)
+        gallery = gallery - shared
+        size = _typical(np.linalg.norm(gallery, axis=1))
+        gallery = gallery / size
+        queries = (queries - shared) / size if metric == "euclidean" else queries
+    Q = unit_rows(query_side(queries, metric, correlations))
+    G = gallery_side(gallery, metric, correlations)
+    lengths = np.linalg.norm(G, axis=1)
+    longest, typical = lengths.max(), _typical(lengths)
+    if longest > FAR * typical:  # on its scale the others would all be ties
+        return Q, G / typical, float(longest / typical)
+    return Q, G / (longest if longest > 0 else 1.0), 1.0
+
+
+def _typical(lengths: np.ndarray) -> float:
+    """Return the median of lengths that are not 0, but never so small that squares overflow."""
+    positive = lengths[lengths > 0]
+    return max(float(np.median(positive)), 1e-70 * float(positive.max())) if len(positive) else 1.0
 
 
 def _measurable(
@@ -241,7 +294,11 @@ def _measurable(
             f"gallery, the first of them query {without[0]}; "
             "no_relevant='omit' leaves them out, 'zero' counts them as 0."
         )
-    if len(counted) and (n_relevant[counted] == n_gallery).all():
+    if (
+        len(counted)
+        and (n_relevant[counted] == n_gallery).all()
+        and not (n_without and rule == "zero")
+    ):
         problem = (
             "every gallery item is relevant to every query (a gallery of one class), so that any "
             "ranking is perfect; there is nothing to measure: nan. Folds of sorted labels do this: "
@@ -290,7 +347,7 @@ def figures(retrieval: Retrieval, figure: Callable[[RankedList], Figure]) -> Ite
     at_once = max(1, CACHED_SCORES // n_gallery)
     rank: Callable[..., Iterator[RankedList]]
     rank = _ranked_with_gains if retrieval.relevant.graded else _ranked
-    if retrieval.device and not retrieval.relevant.graded:
+    if retrieval.device and not retrieval.relevant.graded and retrieval.beyond == 1:
         rank, rows_of_blocks = _ranked_already, _ranked_on_gpu(retrieval, blocks)
     else:
         rows_of_blocks = _scores(retrieval, blocks)
@@ -312,7 +369,11 @@ def _scores(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarr
     products = np.empty((max(map(len, blocks), default=0), len(retrieval.gallery)))
     for block in blocks:
         out = products[: len(block)]
-        yield np.matmul(retrieval.queries[block], retrieval.gallery.T, out=out)
+        np.matmul(retrieval.queries[block], retrieval.gallery.T, out=out)
+        if retrieval.beyond > 1:  # a logarithm beyond 1, and as fine as before around 0
+            np.arcsinh(out, out=out)
+            out /= np.arcsinh(retrieval.beyond)
+        yield out
 
 
 def _ranked_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:

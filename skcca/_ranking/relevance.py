@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from skcca._labels import check_labels
+from skcca._validation import refuse_masked
 
 GRADES = ("shared", "count", "jaccard")
 
@@ -136,12 +137,20 @@ def relevance(
             f"the gallery of dtype {gallery_labels.dtype}; no string equals a number. Name the "
             "classes of both alike."
         )
-    codes = np.unique(np.concatenate([query_labels, gallery_labels]), return_inverse=True)[1]
+    both = np.concatenate([query_labels, gallery_labels])
+    if both.dtype.kind == "f":
+        raise ValueError(
+            f"{caller}: the labels of the queries are of dtype {query_labels.dtype} and those of "
+            f"the gallery of dtype {gallery_labels.dtype}, and no integer type holds both; give "
+            "both the same dtype."
+        )
+    codes = np.unique(both, return_inverse=True)[1]
     return Relevance(codes[: len(query_labels)], codes[len(query_labels) :])
 
 
 def given_gains(gains: Any, shape: tuple[int, int], caller: str) -> Gains:
     """Check gains that the caller gives."""
+    refuse_masked(gains, "relevance")
     checked = check_array(gains, dtype=np.float64, ensure_2d=False, input_name="relevance")
     if checked.shape != shape:
         raise ValueError(
@@ -153,7 +162,9 @@ def given_gains(gains: Any, shape: tuple[int, int], caller: str) -> Gains:
             f"{caller}: `relevance` holds the gain {checked.min():g}; gains are at least 0, which "
             "is the gain of an item that is not relevant."
         )
-    return Gains(checked)
+    # Of a row of gains only the proportions matter, and their sums must stay in range.
+    largest = checked.max(axis=1, keepdims=True)
+    return Gains(checked / np.where(largest > 0, largest, 1.0))
 
 
 def own_pairs(n_queries: int, n_gallery: int, caller: str) -> Relevance:
@@ -182,6 +193,11 @@ def of_labels(
     ValueError
         If labels are missing, continuous, or not as many as rows.
     """
+    if query_labels is None:
+        raise ValueError(
+            f"{names.caller}: `{names.gallery_labels}` are given without `{names.query_labels}`; "
+            "give both, or neither where row i belongs to row i."
+        )
     query_labels = check_labels(
         query_labels, n_queries, names.query_labels, names.queries, names.caller
     )

@@ -83,9 +83,11 @@ def retrieval_precision_recall(
     >>> precision.round(3), recall
     (array([1.   , 0.5  , 0.667]), array([0.5, 0.5, 1. ]))
     """
-    if n_points is not None and n_points < 1:
+    whole = isinstance(n_points, (int, np.integer)) and not isinstance(n_points, bool)
+    if n_points is not None and not (whole and n_points >= 1):
         raise ValueError(
-            f"`n_points` must be at least 1, or None for all points; got {n_points!r}."
+            "retrieval_precision_recall: `n_points` must be an integer of at least 1, or None for "
+            f"all points; got {n_points!r:.60}."
         )
     names = ArgumentNames("retrieval_precision_recall")
     rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
@@ -182,11 +184,8 @@ def _check_levels(levels: Any, caller: str) -> np.ndarray:
     if isinstance(levels, (int, np.integer)) and not isinstance(levels, bool) and levels > 1:
         return np.linspace(0, 1, int(levels))
     checked = np.asarray(levels)
-    if (
-        checked.dtype.kind != "f"
-        or checked.ndim != 1
-        or not ((checked >= 0) & (checked <= 1)).all()
-    ):
+    numbers = checked.dtype.kind in "iuf" and checked.ndim == 1 and len(checked) > 0
+    if not (numbers and ((checked >= 0) & (checked <= 1)).all()):
         raise ValueError(
             f"{caller}: `recall_levels` is {levels!r:.60}; expected numbers from 0 to 1, or how "
             "many evenly spaced ones, 2 at least."

@@ -100,7 +100,7 @@ def retrieval_report(
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
     turned = rules
     if not isinstance(relevance, str):
-        turned = rules._replace(relevance=np.transpose(relevance))
+        turned = rules._replace(relevance=np.transpose(np.asarray(relevance)))
     of_y = labels if y_labels is None else y_labels
     found = {
         "x_to_y": prepare(X, Y, labels, y_labels, x_names, rules),
@@ -123,9 +123,10 @@ def _chosen(measures: Sequence[str] | None, n_shown: int, caller: str) -> list[M
     if measures is None:
         found = [find_measure(name, caller) for name in MEASURES]
         return [measure for measure in found if (measure.k or 0) <= n_shown]
-    if isinstance(measures, str) or not len(measures):
+    given, measures = measures, list(measures) if hasattr(measures, "__iter__") else []
+    if isinstance(given, str) or not measures:
         raise ValueError(
-            f"{caller}: `measures` is {measures!r}; expected a list of names, such as "
+            f"{caller}: `measures` is {given!r:.60}; expected a list of names, such as "
             "['map', 'recall@10']."
         )
     return [find_measure(name, caller) for name in measures]
