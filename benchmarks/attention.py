@@ -76,7 +76,7 @@ def inference(
             bare(steps)
 
     works = {"nn.LSTM": states, "infer": lambda: infer(network, songs, device)}
-    add(record, f"infer{kind} / nn.LSTM", works, 1.25, rounds, device)
+    add(record, f"infer{kind} / nn.LSTM", works, None if kind else 1.25, rounds, device)
 
 
 def recurrences(
