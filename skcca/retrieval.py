@@ -17,6 +17,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcca._compat import StrOptions, _fit_context
 from skcca._gallery.faiss_index import FaissIndex, check_index
+from skcca._gallery.fingerprint import fingerprint
 from skcca._gallery.gallery import Gallery, check_ids
 from skcca._gallery.question import Question
 from skcca._gallery.saved import SavedRetriever
@@ -352,7 +353,7 @@ default="cosine"
             estimator, self.direction, self.metric, in_views, gallery or Gallery(), FaissIndex()
         )
         space.check()
-        return space
+        return space if estimator is None else space._replace(signature=fingerprint(estimator))
 
     def _current(self) -> Space:
         """Return the space of the last `fit`, or of the first use of a fitted estimator."""

@@ -401,3 +401,12 @@ def test_names_under_which_nothing_can_be_written_are_refused(tmp_path):
         retriever.save(tmp_path)
     with pytest.raises(ValueError, match="a folder that is not there"):
         retriever.save(tmp_path / "no" / "gallery")
+
+
+def test_a_model_that_was_fitted_again_does_not_sign_the_old_items(tmp_path):
+    model = CCA(2).fit(X, Y)
+    retriever = CrossModalRetriever(model, prefit=True).add(Y)
+    model.fit(X[::-1], Y)
+    with pytest.raises(ValueError, match="fitted again after the gallery was begun"):
+        retriever.save(tmp_path / "gallery.safetensors")
+    assert not list(tmp_path.iterdir())

@@ -59,6 +59,8 @@ class SavedRetriever(BaseEstimator):
         ------
         TypeError
             If a deep estimator cannot be kept in a file without code.
+        ValueError
+            If the estimator was fitted again after the gallery was begun.
 
         Examples
         --------
@@ -118,6 +120,11 @@ def _write(retriever: Any, space: Space, path: PathLike) -> None:
     }
     if space.estimator is not None:
         values["estimator"] = fingerprint(space.estimator)
+        if space.signature not in (None, values["estimator"]):
+            raise ValueError(
+                "CrossModalRetriever.save: the estimator was fitted again after the gallery was "
+                "begun, so that the items are not where it puts queries; begin a new gallery."
+            )
         model = unwrapped(space.estimator)
         values["inside"] = type(model).__name__ in LOADABLE and hasattr(model, "save")
         if values["inside"]:

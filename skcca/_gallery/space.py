@@ -37,6 +37,7 @@ class Space(NamedTuple):
     in_views: bool  # whether the model was fitted on a Views
     gallery: Gallery
     faiss: FaissIndex
+    signature: dict[str, Any] | None = None  # of the estimator, when the gallery was begun
 
     def check(self) -> None:
         """Refuse an estimator that is not fitted, or that lacks what the metric needs."""

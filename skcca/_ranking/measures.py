@@ -19,6 +19,7 @@ import numpy as np
 from skcca._ranking.ranked_list import (
     RankedList,
     average_precision,
+    average_precisions,
     first_rank,
     hit_rate,
     ndcg,
@@ -122,7 +123,7 @@ def scores_of_queries(retrieval: Retrieval, measures: Sequence[Measure], caller:
             )
     scores = np.full((len(retrieval.queries), len(measures)), np.nan)
     scores[retrieval.zero] = 0.0
-    found = list(figures(retrieval, partial(_all_of, measures)))
+    found = list(figures(retrieval, partial(_all_of, measures), _of_many(measures)))
     if found:
         scores[retrieval.counted] = found
     return scores
@@ -130,6 +131,13 @@ def scores_of_queries(retrieval: Retrieval, measures: Sequence[Measure], caller:
 
 def _all_of(measures: Sequence[Measure], listed: RankedList) -> list[float]:
     return [measure(listed) for measure in measures]
+
+
+def _of_many(measures: Sequence[Measure]) -> Callable[[np.ndarray], list] | None:
+    """Return what measures several lists at once, where the measures allow."""
+    if [measure.kind for measure in measures] != [KINDS["map"]]:
+        return None
+    return lambda ranked: average_precisions(ranked, measures[0].k)[:, np.newaxis].tolist()
 
 
 def score_of(retrieval: Retrieval, measure: Measure, caller: str) -> float:

@@ -14,13 +14,38 @@ import numpy as np
 
 
 class TieGroups(NamedTuple):
-    """Groups of two or more equal scores in one ranked list, best first."""
+    """Groups of two or more equal scores, best first."""
 
-    n_above: np.ndarray  # items ranked above the group
+    n_above: np.ndarray  # items ranked above the group, in its list
     n_items: np.ndarray
     n_relevant_above: np.ndarray
     n_relevant: np.ndarray
-    tied: np.ndarray  # (n_gallery,) bool: whether the item at this rank is in a group
+    tied: np.ndarray  # (n_lists * n_gallery,) bool: whether the item at this place is in a group
+    of_list: np.ndarray  # number of the list
+
+
+def tie_groups(ranked: np.ndarray, relevant_at: np.ndarray) -> TieGroups:
+    """Return the groups of equal scores of several lists.
+
+    Parameters
+    ----------
+    ranked : ndarray of shape (n_lists, n_gallery), uint32
+        As in `RankedList`.
+    relevant_at : ndarray
+        The places of relevant items, counted through all lists.
+    """
+    n, flat = ranked.shape[1], ranked.ravel()
+    equals_previous = np.zeros(len(flat) + 1, dtype=bool)
+    np.less(flat[1:] ^ flat[:-1], 2, out=equals_previous[1:-1])
+    equals_previous[::n] = False  # another list begins
+    edges = np.flatnonzero(equals_previous[1:] != equals_previous[:-1])
+    start, stop = edges[::2], edges[1::2] + 1
+    of_list = start // n
+    above = relevant_at.searchsorted(start)
+    n_relevant = relevant_at.searchsorted(stop) - above
+    above -= relevant_at.searchsorted(of_list * n)
+    tied = equals_previous[1:] | equals_previous[:-1]
+    return TieGroups(start - of_list * n, stop - start, above, n_relevant, tied, of_list)
 
 
 class RankedList:
@@ -46,22 +71,12 @@ class RankedList:
     @cached_property
     def ties(self) -> TieGroups:
         """The groups of equal scores."""
-        difference = self.ranked[1:] ^ self.ranked[:-1]
-        if difference.min(initial=2) >= 2:  # as it mostly is
-            return no_ties(len(self))
-        equals_previous = np.zeros(len(self) + 1, dtype=bool)
-        np.less(difference, 2, out=equals_previous[1:-1])
-        edges = np.flatnonzero(equals_previous[1:] != equals_previous[:-1])
-        start, stop = edges[::2], edges[1::2] + 1
-        relevant_above = self.relevant_at.searchsorted(start)
-        n_relevant = self.relevant_at.searchsorted(stop) - relevant_above
-        tied = equals_previous[1:] | equals_previous[:-1]
-        return TieGroups(start, stop - start, relevant_above, n_relevant, tied)
+        return tie_groups(self.ranked[np.newaxis], self.relevant_at)
 
     def first_group(self) -> tuple[int, int, int]:
         """Return s, t and r of the group that holds the first relevant item; t may be 1."""
         first = int(self.relevant_at[0])
-        s, t, _, r, tied = self.ties
+        s, t, _, r, tied, _ = self.ties
         if not tied[first]:
             return first, 1, 1
         i = int(s.searchsorted(first, side="right")) - 1
@@ -71,14 +86,14 @@ class RankedList:
 def expected_hits(listed: RankedList) -> np.ndarray:
     """Return the expected number of relevant items among the first 1, ..., n_gallery."""
     hits = (listed.ranked & 1).astype(float)
-    _, t, _, r, tied = listed.ties
+    _, t, _, r, tied, _ = listed.ties
     hits[tied] = np.repeat(r / t, t)
     return hits.cumsum()
 
 
 def hits_at(listed: RankedList, k: int) -> float:
     """Return the expected number of relevant items among the first k."""
-    s, t, R, r, _ = listed.ties
+    s, t, R, r, _, _ = listed.ties
     i = int(s.searchsorted(k)) - 1
     if i >= 0 and s[i] + t[i] > k:  # k cuts a group
         return float(R[i] + (k - s[i]) * r[i] / t[i])
@@ -86,27 +101,45 @@ def hits_at(listed: RankedList, k: int) -> float:
 
 
 def average_precision(listed: RankedList, k: int | None = None) -> float:
-    """Return the sum of the precisions at relevant items over the number that k could hold.
+    """Return the average precision of one list."""
+    return float(average_precisions(listed.ranked[np.newaxis], k)[0])
+
+
+def average_precisions(ranked: np.ndarray, k: int | None = None) -> np.ndarray:
+    """Return the sums of the precisions at relevant items over the numbers that k could hold.
 
     A group adds with probability r/t at its rank s+j the precision
     (R + 1 + (j-1)(r-1)/(t-1)) / (s+j); over its first m ranks, with dH = H(s+m) - H(s)::
 
         (r/t) [ (R+1) dH + (r-1)/(t-1) (m - (s+1) dH) ]
+
+    Parameters
+    ----------
+    ranked : ndarray of shape (n_lists, n_gallery), uint32
+        As in `RankedList`; an item of each is relevant at least.
+    k : int, default=None
+        Items that are looked at; None is all of them.
     """
-    relevant_at = listed.relevant_at
-    precisions = np.arange(1, len(relevant_at) + 1) / (relevant_at + 1)
-    s, t, R, r, tied = listed.ties
-    n_shown = len(listed) if k is None else k
-    if len(s):
-        precisions[tied[relevant_at]] = 0.0
-    last = listed.n_relevant if k is None else relevant_at.searchsorted(k)
-    total = precisions[:last].sum()
+    n_lists, n = ranked.shape
+    relevant_at = np.flatnonzero((ranked & 1) != 0)  # counted through all lists
+    first = relevant_at.searchsorted(n * np.arange(n_lists + 1))
+    counts = np.diff(first)
+    hits = np.arange(1, len(relevant_at) + 1) - np.repeat(first[:-1], counts)
+    ranks = relevant_at + 1 - np.repeat(n * np.arange(n_lists), counts)
+    precisions = hits / ranks
+    s, t, R, r, tied, of_list = tie_groups(ranked, relevant_at)
+    precisions[tied[relevant_at]] = 0.0
+    n_shown = n if k is None else k
+    if n_shown < n:
+        precisions[ranks > n_shown] = 0.0
+    totals = np.add.reduceat(precisions, first[:-1])
     if len(s):
         m = np.clip(n_shown - s, 0, t)
-        harmonic = harmonic_numbers(len(listed))
+        harmonic = harmonic_numbers(n)
         dH = harmonic[s + m] - harmonic[s]
-        total += ((r / t) * ((R + 1) * dH + (r - 1) / (t - 1) * (m - (s + 1) * dH))).sum()
-    return float(total / min(listed.n_relevant, n_shown))
+        of_groups = (r / t) * ((R + 1) * dH + (r - 1) / (t - 1) * (m - (s + 1) * dH))
+        totals += np.bincount(of_list, of_groups, minlength=n_lists)
+    return totals / np.minimum(counts, n_shown)
 
 
 def precision(listed: RankedList, k: int) -> float:
@@ -159,7 +192,7 @@ def ndcg(listed: RankedList, k: int | None = None) -> float:
     """Return the sum of gain_i / log2(i + 1) over that of the best order."""
     n_shown = len(listed) if k is None else k
     sums = discount_sums(len(listed))
-    s, t, _, r, tied = listed.ties
+    s, t, _, r, tied, _ = listed.ties
     until = np.minimum(s + t, n_shown)
     of_groups = np.maximum(sums[until] - sums[np.minimum(s, n_shown)], 0.0)
     if listed.gains is None:
@@ -183,14 +216,6 @@ def interpolated_precisions(listed: RankedList, recall_levels: np.ndarray) -> np
     highest = np.maximum.accumulate(precisions[::-1])[::-1]
     reached = hits.searchsorted(recall_levels * hits[-1] - 1e-9)  # 0.3 * 10 is more than 3
     return highest[reached]
-
-
-@lru_cache(maxsize=4)
-def no_ties(n: int) -> TieGroups:
-    """Return no groups among n items."""
-    none, tied = np.empty(0, dtype=np.intp), np.zeros(n, dtype=bool)
-    tied.flags.writeable = False  # the callers share it
-    return TieGroups(none, none, none, none, tied)
 
 
 @lru_cache(maxsize=4)

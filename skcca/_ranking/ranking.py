@@ -6,7 +6,7 @@ on the number of threads. Scores that are equal in float32 are ties.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -318,7 +318,11 @@ def _measurable(
     return counted, none
 
 
-def figures(retrieval: Retrieval, figure: Callable[[RankedList], Figure]) -> Iterator[Figure]:
+def figures(
+    retrieval: Retrieval,
+    figure: Callable[[RankedList], Figure],
+    of_many: Callable[[np.ndarray], Sequence[Figure]] | None = None,
+) -> Iterator[Figure]:
     """Yield a figure of the ranked list of each counted query, in their order.
 
     Parameters
@@ -327,6 +331,9 @@ def figures(retrieval: Retrieval, figure: Callable[[RankedList], Figure]) -> Ite
         What `prepare` returns.
     figure : callable
         Is called with a `RankedList`, from several threads at once.
+    of_many : callable, default=None
+        Returns the figures of several lists (n_lists, n_gallery) at once, if they are not graded:
+        threads wait for one another at every call of a function as short as those of one list.
 
     Yields
     ------
@@ -345,17 +352,24 @@ def figures(retrieval: Retrieval, figure: Callable[[RankedList], Figure]) -> Ite
     blocks = [counted[start : start + n_rows] for start in range(0, len(counted), n_rows)]
     n_workers = n_threads() if n_rows * n_gallery > FEW_SCORES else 1
     at_once = max(1, CACHED_SCORES // n_gallery)
-    rank: Callable[..., Iterator[RankedList]]
-    rank = _ranked_with_gains if retrieval.relevant.graded else _ranked
-    if retrieval.device and not retrieval.relevant.graded and retrieval.beyond == 1:
+    rank: Callable[..., np.ndarray] = _ranked
+    rows_of_blocks = _scores(retrieval, blocks)
+    if retrieval.relevant.graded:
+        of_many = None
+    elif retrieval.device and retrieval.beyond == 1:
         rank, rows_of_blocks = _ranked_already, _ranked_on_gpu(retrieval, blocks)
-    else:
-        rows_of_blocks = _scores(retrieval, blocks)
 
     def of_rows(queries: np.ndarray, rows: np.ndarray) -> list[Figure]:
-        parts = [slice(start, start + at_once) for start in range(0, len(queries), at_once)]
-        lists = (listed for part in parts for listed in rank(rows[part], retrieval, queries[part]))
-        return [figure(listed) for listed in lists]
+        found: list[Figure] = []
+        for start in range(0, len(queries), at_once):
+            part = slice(start, start + at_once)
+            if retrieval.relevant.graded:
+                lists = _ranked_with_gains(rows[part], retrieval, queries[part])
+                found += map(figure, lists)
+                continue
+            ranked = rank(rows[part], retrieval, queries[part])
+            found += of_many(ranked) if of_many else map(figure, map(RankedList, ranked))
+        return found
 
     with ThreadPoolExecutor(n_workers) as pool:
         run = pool.map if n_workers > 1 else map
@@ -394,15 +408,12 @@ def _ranked_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[n
     )
 
 
-def _ranked_already(
-    ranked: np.ndarray, retrieval: Retrieval, queries: np.ndarray
-) -> Iterator[RankedList]:
+def _ranked_already(ranked: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
     """Take lists that were ranked elsewhere."""
-    for row in ranked[:, : retrieval.n_shown].view(np.uint32):
-        yield RankedList(row)
+    return ranked[:, : retrieval.n_shown].view(np.uint32)
 
 
-def _ranked(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> Iterator[RankedList]:
+def _ranked(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
     """Rank items and their relevance by one sort of integers, as fast as one of floats."""
     ranked = _best_first(scores, retrieval, queries)
     ranked <<= 1  # a score in [-2, 2] uses 31 of the 32 bits
