@@ -6,8 +6,9 @@ on the number of threads. Scores that are equal in float32 are ties.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,11 +19,11 @@ from skcca._compat import to_numpy
 from skcca._ranking.ranked_list import RankedList
 from skcca._ranking.relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
 from skcca._ranking.similarity import METRICS, gallery_side, query_side, unit_rows
-from skcca._threads import n_threads
+from skcca._threads import own_threads
 from skcca._validation import refuse_masked
 from skcca._warnings import warn
 
-BLOCK_SCORES = 2**22  # in one matrix product, 32 MiB; many small ones would wait for BLAS threads
+BLOCK_SCORES = 2**19  # in one matrix product: 4 MiB
 FEW_SCORES = 2**17  # less than this is done before a thread has started
 CACHED_SCORES = 2**16  # ranked at once: half a MiB, which stays in the cache
 SNAP = 2.0**10  # adding and subtracting it rounds a float64 score to a multiple of 2**-42
@@ -346,48 +347,61 @@ def figures(
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
     except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
     """
+    if retrieval.device or len(retrieval.counted) * len(retrieval.gallery) <= FEW_SCORES:
+        yield from _figures(retrieval, figure, of_many, 1)
+        return
+    with own_threads() as n_workers:
+        yield from _figures(retrieval, figure, of_many, n_workers)
+
+
+def _figures(
+    retrieval: Retrieval,
+    figure: Callable[[RankedList], Figure],
+    of_many: Callable[[np.ndarray], Sequence[Figure]] | None,
+    n_workers: int,
+) -> Iterator[Figure]:
     counted, n_gallery = retrieval.counted, len(retrieval.gallery)
-    affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery))
-    n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery), len(counted)))
+    affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery * n_workers))
+    n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery)))
     blocks = [counted[start : start + n_rows] for start in range(0, len(counted), n_rows)]
-    n_workers = n_threads() if n_rows * n_gallery > FEW_SCORES else 1
     at_once = max(1, CACHED_SCORES // n_gallery)
     rank: Callable[..., np.ndarray] = _ranked
-    rows_of_blocks = _scores(retrieval, blocks)
+    rows_of_blocks: Iterable[np.ndarray | None] = [None] * len(blocks)
     if retrieval.relevant.graded:
         of_many = None
     elif retrieval.device and retrieval.beyond == 1:
         rank, rows_of_blocks = _ranked_already, _ranked_on_gpu(retrieval, blocks)
 
-    def of_rows(queries: np.ndarray, rows: np.ndarray) -> list[Figure]:
+    def of_block(queries: np.ndarray, rows: np.ndarray | None) -> list[Figure]:
+        rows = _scores(retrieval, queries) if rows is None else rows
         found: list[Figure] = []
         for start in range(0, len(queries), at_once):
             part = slice(start, start + at_once)
             if retrieval.relevant.graded:
-                lists = _ranked_with_gains(rows[part], retrieval, queries[part])
-                found += map(figure, lists)
+                found += map(figure, _ranked_with_gains(rows[part], retrieval, queries[part]))
                 continue
             ranked = rank(rows[part], retrieval, queries[part])
             found += of_many(ranked) if of_many else map(figure, map(RankedList, ranked))
         return found
 
+    tasks = zip(blocks, rows_of_blocks, strict=True)
+    if n_workers == 1:
+        for task in tasks:
+            yield from of_block(*task)
+        return
     with ThreadPoolExecutor(n_workers) as pool:
-        run = pool.map if n_workers > 1 else map
-        for block, rows in zip(blocks, rows_of_blocks, strict=True):
-            for found in run(of_rows, *(np.array_split(part, n_workers) for part in (block, rows))):
+        while some := list(islice(tasks, n_workers)):
+            for found in pool.map(of_block, *zip(*some, strict=True)):
                 yield from found
 
 
-def _scores(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield the scores (n_rows, n_gallery) of each block, in one array that is used again."""
-    products = np.empty((max(map(len, blocks), default=0), len(retrieval.gallery)))
-    for block in blocks:
-        out = products[: len(block)]
-        np.matmul(retrieval.queries[block], retrieval.gallery.T, out=out)
-        if retrieval.beyond > 1:  # a logarithm beyond 1, and as fine as before around 0
-            np.arcsinh(out, out=out)
-            out /= np.arcsinh(retrieval.beyond)
-        yield out
+def _scores(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
+    """Return the scores (n_queries, n_gallery) of some queries."""
+    scores = retrieval.queries[queries] @ retrieval.gallery.T
+    if retrieval.beyond > 1:  # a logarithm beyond 1, and as fine as before around 0
+        np.arcsinh(scores, out=scores)
+        scores /= np.arcsinh(retrieval.beyond)
+    return scores
 
 
 def _ranked_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
