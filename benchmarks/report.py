@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+from benchmarks._bars import SHORT
 from benchmarks._record import RESULTS, formatted
 
 README, ALL = Path(__file__).parents[1] / "README.md", Path(__file__).parent / "RESULTS.md"
@@ -20,7 +21,8 @@ INTRODUCTION = """\
 # Results
 
 What `python -m benchmarks` measured, one table a file of `benchmarks/results`; the command below
-each table makes it anew. Rows of a bar are left out here: the tests hold the figures against them.
+each table makes it anew. Rows of a bar are left out here: the tests hold the figures against them,
+and where one is missed, the reason stands below the table.
 Chance stands beside every figure of retrieval. Ratios were taken in one run, in turns.
 """
 
@@ -42,8 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 def wanted() -> dict[Path, str]:
     """Return what the files should hold."""
     records = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
-    few = "\n\n".join(table(records[name]) for name in IN_README)
-    everything = "\n".join(f"\n{table(record)}\n" for record in records.values())
+    tables = {name: table(record, SHORT.get(name)) for name, record in records.items()}
+    few = "\n\n".join(tables[name] for name in IN_README)
+    everything = "\n".join(f"\n{text}\n" for text in tables.values())
     return {README: with_block(README.read_text(), few), ALL: INTRODUCTION + everything}
 
 
@@ -53,8 +56,11 @@ def with_block(text: str, block: str) -> str:
     return f"{before}{START}\n{block}\n{END}{rest.split(END)[1]}"
 
 
-def table(record: dict) -> str:
-    """Return one record as Markdown: measured rows in code, published ones beside them."""
+def table(record: dict, short: dict[str, str] | None = None) -> str:
+    """Return one record as Markdown: measured rows in code, published ones beside them.
+
+    `short` holds the rows that miss their bar, with the reason.
+    """
     head = ["", *record["columns"]]
     lines = [f"**{record['title']}** ({record['protocol']})", ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -64,7 +70,8 @@ def table(record: dict) -> str:
         name = f"`{row['method']}`" if row["kind"] == "measured" else row["method"]
         name += ", published" if row["kind"] == "published" else ""
         lines.append("| " + " | ".join([name, *formatted(row)]) + " |")
-    return "\n".join([*lines, "", f"`{record['command']}`"])
+    reasons = [f"\n`{row}` misses its bar: {why}" for row, why in (short or {}).items()]
+    return "\n".join([*lines, "", f"`{record['command']}`", *reasons])
 
 
 def _text(path: Path) -> str:

@@ -128,7 +128,8 @@ def average_precisions(ranked: np.ndarray, k: int | None = None) -> np.ndarray:
     ranks = relevant_at + 1 - np.repeat(n * np.arange(n_lists), counts)
     precisions = hits / ranks
     s, t, R, r, tied, of_list = tie_groups(ranked, relevant_at)
-    precisions[tied[relevant_at]] = 0.0
+    if len(s):
+        precisions[tied[relevant_at]] = 0.0
     n_shown = n if k is None else k
     if n_shown < n:
         precisions[ranks > n_shown] = 0.0

@@ -25,7 +25,7 @@ from skcca._warnings import warn
 
 BLOCK_SCORES = 2**19  # in one matrix product: 4 MiB
 FEW_SCORES = 2**17  # less than this is done before a thread has started
-CACHED_SCORES = 2**16  # ranked at once: half a MiB, which stays in the cache
+CACHED_SCORES = 2**18  # ranked at once: 2 MiB, in the cache, and long enough a work for threads
 SNAP = 2.0**10  # adding and subtracting it rounds a float64 score to a multiple of 2**-42
 RULES = ("omit", "zero", "raise")
 FAR = 1e3  # an item so many times longer than most would take all of that grid
@@ -454,7 +454,7 @@ def _ranked_with_gains(
 def _best_first(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
     """Return int32 that are smaller the higher the score is, and equal where float32 is."""
     scores += SNAP
-    negative = np.subtract(SNAP, scores).astype(np.float32)
+    negative = np.subtract(SNAP, scores, out=scores).astype(np.float32)
     if retrieval.exclude_self:
         negative[np.arange(len(queries)), queries] = LAST
     bits = negative.view(np.int32)

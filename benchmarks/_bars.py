@@ -1,0 +1,46 @@
+"""What a measured figure must reach, and where it does not: why.
+
+A row of kind "bar" holds the least values of the last measured row whose name it begins with; an
+entry below "at most" holds the largest value of the column before it. A bar that is missed stands
+in `SHORT` with the reason, which the report prints below the table. A reason whose bar has been
+reached since is an error, and so is a bar that is missed without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+SHORT = {
+    "retrieval": {
+        "10,000 queries: argsort in NumPy / skcca": "since NumPy 2.0 argsort uses AVX-512 where "
+        "the processor has it, as here. A full list costs skcca less than the floor of one product "
+        "and one sort, so there is little left to gain from an exact ranking.",
+        "100 queries: torchmetrics / skcca": "torchmetrics 1.9 ranks all queries in one sort; the "
+        "factor of 100 was that of versions with a loop in Python over queries.",
+    },
+}
+
+
+def bars(record: dict[str, Any]) -> Iterator[tuple[str, float, float]]:
+    """Yield for every bar the row's name, what must be the smaller number, and the larger."""
+    rows, columns = record["rows"], record["columns"]
+    for bar in (row for row in rows if row["kind"] == "bar"):
+        name = bar["method"].removesuffix(" must reach")
+        prefix = name.rstrip("()")
+        measured = [r for r in rows if r["kind"] == "measured" and r["method"].startswith(prefix)]
+        if not measured:
+            raise ValueError(f"no row is measured for the bar {bar['method']!r}")
+        for value, least in zip(measured[-1]["values"], bar["values"], strict=True):
+            if least is not None:
+                yield name, least, value
+    if "at most" in columns:
+        place = columns.index("at most")
+        for row in rows:
+            if row["values"][place] is not None:
+                yield row["method"], row["values"][place - 1], row["values"][place]
+
+
+def missed(record: dict[str, Any]) -> set[str]:
+    """Return the names of the rows that miss a bar."""
+    return {name for name, smaller, larger in bars(record) if smaller > larger}
