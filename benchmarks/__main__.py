@@ -23,7 +23,7 @@ from benchmarks._record import RESULTS
 HERE = Path(__file__).parent
 QUALITY = (
     "wikipedia", "spoken_digits", "mnist_halves", "noisy_mnist", "rivals", "defaults",
-    "overfitting", "emotion", "end_to_end", "permutation_level", "paper",
+    "overfitting", "emotion", "end_to_end", "permutation_level", "paper", "order",
 )  # fmt: skip
 SPEED = ("linear", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
          "search", "youtube8m")  # fmt: skip

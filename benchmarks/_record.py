@@ -67,8 +67,8 @@ class Record:
         label = method if kind in ("measured", "chance") else f"{method} ({kind})"
         print(f"{label:{_LABEL}}" + "".join(cells), flush=True)
 
-    def save(self, command: str, **settings: object) -> None:
-        """Write the table as JSON."""
+    def save(self, command: str, seconds: float | None = None, **settings: object) -> None:
+        """Write the table as JSON; ``seconds`` are those since it was begun, unless given."""
         content = {
             "title": self.title,
             "protocol": self.protocol,
@@ -76,7 +76,7 @@ class Record:
             "columns": self.columns,
             "rows": self.rows,
             "settings": settings,
-            "seconds": round(time.monotonic() - self._start),
+            "seconds": round(time.monotonic() - self._start if seconds is None else seconds),
             "versions": {"skcca": skcca.__version__} | {name: version(name) for name in _PACKAGES},
             "python": platform.python_version(),
             "machine": machine(),

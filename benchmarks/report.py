@@ -71,7 +71,9 @@ def table(record: dict, short: dict[str, str] | None = None) -> str:
         name += ", published" if row["kind"] == "published" else ""
         lines.append("| " + " | ".join([name, *formatted(row)]) + " |")
     reasons = [f"\n`{row}` misses its bar: {why}" for row, why in (short or {}).items()]
-    return "\n".join([*lines, "", f"`{record['command']}`", *reasons])
+    claims = [f"- {line}" for line in record.get("settings", {}).get("claims", [])]
+    said = ["", "Does the order of the paper appear?", "", *claims] if claims else []
+    return "\n".join([*lines, "", f"`{record['command']}`", *reasons, *said])
 
 
 def _text(path: Path) -> str:

@@ -120,7 +120,7 @@ def test_published_digits_are_those_of_the_paper():
 
 def test_table_holds_mean_and_deviation_over_the_folds(tmp_path):
     found = [fold(0.2), fold(0.3), fold(0.4)]
-    tables.write(found, {3: 7, 6: 8, 9: 9, 12: 10}, tmp_path, "footer")
+    tables.write(found, {3: 7, 6: 8, 9: 9, 12: 10}, ["A < B: yes"], tmp_path, "footer")
     with (tmp_path / "table2.csv").open(newline="") as file:
         rows = {(row["method"], row["k/c"]): row for row in csv.DictReader(file)}
     assert rows["CCA", "1/3"]["map"] == "31.00"
@@ -131,6 +131,7 @@ def test_table_holds_mean_and_deviation_over_the_folds(tmp_path):
     assert "31.00 ± 10.00 (18.34)" in page
     assert "| 216 ± 3 | 7 | 10,000 |" in page
     assert "cannot be recovered" in page
+    assert "- A < B: yes" in page
 
 
 def test_a_claim_counts_beyond_two_standard_errors():
@@ -143,6 +144,15 @@ def test_a_claim_counts_beyond_two_standard_errors():
             one["results"][selection]["CCA"]["map"] += 0.3 * (-1) ** i
     said = {line.split(":")[0]: line for line in tables.claims(steady)}
     assert "no difference" in said["Multi-views < CCA"]
+
+
+def test_what_does_not_appear_on_simulated_songs_is_explained():
+    lines = ["CCA < DCCA: no, less (-3 ± 0.1)", "DCCA < C-CCA: yes (+3 ± 0.1)"]
+    lines += ["C-CCA < S-DCCA: yes (+1 ± 0.1)", "k and c matter little, DCCA: selections differ"]
+    explained = tables.explained(lines)
+    assert explained[0].startswith(lines[0] + "; what sound and picture share")
+    assert explained[1:3] == lines[1:3]
+    assert "a song shows its emotion" in explained[3]
 
 
 def test_records_become_videos_of_the_protocol(tmp_path):

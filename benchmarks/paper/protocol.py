@@ -29,9 +29,9 @@ ONE, HALF = {"pairs_per_sample": 1}, {"pair_fraction": 0.5}
 OURS = "SupervisedDCCA() of skcca"
 
 
-def methods(seed: int) -> dict[str, Any]:
+def methods(seed: int, n: int = N_COMPONENTS) -> dict[str, Any]:
     """Return the estimators by the names of the paper; ours comes last."""
-    n, random = N_COMPONENTS, {"random_state": seed}
+    random = {"random_state": seed}
     return {
         "Multi-views": PLSSVD(n),
         "CCA": CCA(n, reg="auto"),

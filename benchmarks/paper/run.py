@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ def run(
 
 def _keep(path: Path, settings: dict[str, Any], videos: Videos, *fold: Any) -> None:
     """Write a fold at once: a run that is killed leaves none of it, or all."""
+    start = time.monotonic()
     found = {"settings": settings} | run_fold(videos, *fold)
+    found["seconds"] = round(time.monotonic() - start)
     half = path.with_suffix(f".{os.getpid()}.part")
     half.write_text(json.dumps(found))
     half.replace(path)

@@ -1,0 +1,74 @@
+"""Does the order of the paper's Table II appear on real data?
+
+    python -m benchmarks.order --data-home DIR
+
+The methods are those of `benchmarks.paper`, with the paper's settings wherever it states them. If
+the rows of two views do not belong together, methods that pair rows have nothing to pair.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks._record import Record, arguments
+from benchmarks._rivals import PLS
+from benchmarks._tasks import TASKS, Task, retrieval
+from benchmarks.paper.protocol import N_COMPONENTS, methods
+from benchmarks.paper.tables import ORDER, verdict
+from skcca import ClusterCCA, SupervisedDCCA
+
+
+def main() -> None:
+    """Measure, compare, print and keep."""
+    options = arguments(__doc__, seeds=5)
+    record = Record(
+        "order",
+        "The methods of the paper on real data",
+        "cosine, full-list MAP in per cent, mean of both directions; mean of "
+        f"{options.seeds} seeds of networks, pairs and, where there is no official split, rows",
+        tuple(TASKS),
+    )
+    loaded = {
+        name: [load(options.data_home, seed) for seed in range(options.seeds)]
+        for name, load in TASKS.items()
+    }
+    record.add("chance", [100 * tasks[0].chance for tasks in loaded.values()], kind="chance")
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in TASKS}
+    for method in methods(0):
+        for name, tasks in loaded.items():
+            runs = [measured(method, task, seed) for seed, task in enumerate(tasks)]
+            if None not in runs:
+                found[name][method] = 100 * np.array(runs)
+        columns = [found[name].get(method) for name in TASKS]
+        means = ["no pairs" if c is None else c.mean() for c in columns]
+        spread = [None if c is None or np.ptp(c) == 0 else c.std(ddof=1) for c in columns]
+        record.add(method, means, spread)
+    claims = [line for name in TASKS for line in said(name, found[name])]
+    print("\n".join(["", *claims]))
+    record.save("python -m benchmarks.order", seeds=options.seeds, claims=claims)
+
+
+def measured(method: str, task: Task, seed: int) -> float | None:
+    """Return the mean of both directions, or None where the method has nothing to pair."""
+    widths = [rows[0].shape[1] for rows in (task.x_train, task.y_train)]
+    n_components = min(N_COMPONENTS, *widths, len(task.x_train[1]))
+    model: Any = methods(seed, n_components)[method]
+    if not (task.paired or isinstance(model, (ClusterCCA, SupervisedDCCA))):
+        return None
+    if method == "Multi-views":
+        model = PLS(n_components)
+    return float(np.mean(retrieval(model, task)))
+
+
+def said(name: str, found: dict[str, np.ndarray]) -> list[str]:
+    """Return what one data set says of each claim."""
+    pairs = [(less, more) for less, more in ORDER if less in found and more in found]
+    return [
+        f"{name}: {less} < {more}: {verdict(found[more] - found[less])}" for less, more in pairs
+    ]
+
+
+if __name__ == "__main__":
+    main()
