@@ -67,9 +67,9 @@ def mean_and_variance(V: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarr
         return mean, sum(weights[rows] @ block**2 for rows, block in row_blocks(V, mean))
 
 
-def check_spread(V: Any, std: np.ndarray, name: str) -> None:
+def check_spread(V: Any, std: np.ndarray, name: str, weights: np.ndarray) -> None:
     """Refuse features whose squares leave the range of float64: they would vanish unseen."""
-    small = _varying(V, np.flatnonzero(std < 1e-150))
+    small = _varying(V, np.flatnonzero(std < 1e-150), weights)
     large = np.flatnonzero(~(std < 1e150))
     if hasattr(V, "dask") and not np.isfinite(std).all():  # the others were looked through
         raise ValueError(f"`{name}` contains NaN or infinity; drop or fill those rows.")
@@ -82,12 +82,14 @@ def check_spread(V: Any, std: np.ndarray, name: str) -> None:
         )
 
 
-def _varying(V: Any, columns: np.ndarray) -> np.ndarray:
-    """Return those of some columns that are not constant."""
+def _varying(V: Any, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return those of some columns that are not constant over the rows that weigh anything."""
     changes = np.zeros(len(columns), dtype=bool)
     if columns.size and not hasattr(V, "dask"):  # a cluster's rows are not fetched for this
-        for _, block in row_blocks(V, dense_rows(V, slice(1))[0]):
-            changes |= block[:, columns].any(axis=0)
+        counted = np.asarray(weights) > 0  # a sample of pairs may leave out rows
+        first = int(counted.argmax())
+        for rows, block in row_blocks(V, dense_rows(V, slice(first, first + 1))[0]):
+            changes |= block[counted[rows]][:, columns].any(axis=0)
     return columns[changes]
 
 
@@ -112,7 +114,7 @@ class Standardisation(NamedTuple):
         """Return the standardisation of rows whose weights sum to one."""
         mean, variance = mean_and_variance(V, weights)
         std = np.sqrt(variance)
-        check_spread(V, std, name)
+        check_spread(V, std, name, weights)
         return cls(mean, np.where(varies(mean, std, working_eps(V.dtype)), std, np.inf))
 
     @classmethod

@@ -160,8 +160,9 @@ def canonical_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> Canon
             except NotWellConditioned:
                 pass
         moments = pair_moments(X, Y, pairs)
-    for V, cov, name in ((X, moments.cov_x, "X"), (Y, moments.cov_y, "y")):
-        check_spread(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name)
+    sides = ((X, moments.cov_x, pairs.row_sums), (Y, moments.cov_y, pairs.column_sums))
+    for name, (V, cov, sums) in zip("Xy", sides, strict=True):
+        check_spread(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name, sums)
     # The rows of a cluster are not fetched for a second look.
     forced = options.solver == "covariance" or hasattr(X, "dask")
     try:
@@ -236,7 +237,7 @@ def _svd_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> CanonicalF
     for side, (V, sums) in enumerate(((X, pairs.row_sums), (Y, pairs.column_sums))):
         w = sums / pairs.total
         mean, variance = mean_and_variance(V, w)
-        check_spread(V, np.sqrt(variance), "Xy"[side])
+        check_spread(V, np.sqrt(variance), "Xy"[side], w)
         view = ViewUnits.of(side, mean, variance, options)
         whitener = data_whitener(V, w, view)
         views.append(view)

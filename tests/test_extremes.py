@@ -257,3 +257,16 @@ def test_membership_in_views_is_by_name():
 def test_number_of_partners_beyond_any_class_means_all():
     a = ClusterCCA(pairs_per_sample=10**30).fit(X, Y, y)
     np.testing.assert_allclose(a.correlations_[:2], ClusterCCA().fit(X, Y, y).correlations_)
+
+
+@pytest.mark.parametrize("solver", ["covariance", "svd"])
+def test_a_feature_that_varies_only_in_rows_without_a_pair_is_constant(solver):
+    rng = np.random.default_rng(0)
+    A, V = rng.normal(size=(30, 3)), np.hstack([rng.normal(size=(60, 3)), np.eye(60)])
+    labels = np.arange(30) % 3, np.arange(60) % 3
+    model = ClusterCCA(1, pairs_per_sample=1, reg=0.1, solver=solver, random_state=0)
+    model.fit(A, V, labels)  # of V, a feature for each row, but half of the rows have no partner
+    alone = ~model.y_weights_[3:].any(axis=1)
+    assert 0 < alone.sum() < 60
+    without = clone(model).fit(A, np.delete(V, 3 + np.flatnonzero(alone), axis=1), labels)
+    np.testing.assert_allclose(model.correlations_, without.correlations_, atol=1e-10)

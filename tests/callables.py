@@ -1,0 +1,429 @@
+"""Every public callable as a function of a `Problem`, in few words and at a size of a moment.
+
+A function of `CALLS` takes a problem and the options drawn for it, and returns whatever came out.
+"""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from dressing import N, Problem, clean
+from sklearn.base import clone
+from sklearn.preprocessing import FunctionTransformer
+
+import skcca
+from skcca import (
+    CCA,
+    DCCA,
+    KCCA,
+    ChunkSelector,
+    ClusterCCA,
+    ClusterKCCA,
+    CrossModalRetriever,
+    SupervisedDCCA,
+    Views,
+    ViewTransformer,
+    cross_val_embed,
+    datasets,
+    inspection,
+    make_retrieval_scorer,
+    make_view_transformer,
+    metrics,
+    nn,
+    plotting,
+    retrieval_map,
+)
+from skcca.cluster import SeededKMeans
+
+DEEP = {
+    "x_hidden_layer_sizes": (4,),
+    "y_hidden_layer_sizes": (4,),
+    "max_epochs": 1,
+    "random_state": 0,
+    "device": "cpu",
+}
+ESTIMATORS = {
+    "CCA": CCA(2),
+    "KCCA": KCCA(2, reg=1e-2),
+    "DCCA": DCCA(2, **DEEP),
+    "ClusterCCA": ClusterCCA(2),
+    "ClusterKCCA": ClusterKCCA(2, reg=1e-2),
+    "SupervisedDCCA": SupervisedDCCA(2, **DEEP),
+}
+SELECTOR = ChunkSelector(
+    frames_per_step=1, hidden_size=3, max_epochs=1, batch_size=8, random_state=0, device="cpu"
+)
+X, Y, y = clean()
+SONGS = [np.repeat(X[i : i + 1], 6 + i % 3, axis=0) + np.arange(6 + i % 3)[:, None] for i in y]
+
+
+class Fitted:
+    """A model on clean data, fitted when it is first asked for."""
+
+    def __init__(self):
+        self.models = {}
+
+    def __call__(self, name):
+        if name not in self.models:
+            model = clone(SELECTOR if name == "ChunkSelector" else ESTIMATORS[name])
+            arguments = (SONGS, y) if name == "ChunkSelector" else (X, Y, y)
+            self.models[name] = model.fit(*arguments)
+        return self.models[name]
+
+
+fitted = Fitted()
+
+
+def learned(model):
+    return {k: v for k, v in vars(model).items() if k.endswith("_") and not k.startswith("_")}
+
+
+def fit(name, p, **options):
+    model = clone(ESTIMATORS[name]).set_params(**options)
+    model.fit(p.X, p.Y, p.labels, sample_weight=p.weights)
+    found = [learned(model), model.transform(p.X, p.Y), model.score(p.X, p.Y)]
+    if hasattr(model, "predict"):
+        found += [model.predict(p.X), model.predict_x(p.Y)]
+    return found
+
+
+def partial_fit(name, p, **options):
+    model = clone(ESTIMATORS[name]).set_params(**options)
+    model.partial_fit(X, Y, y)
+    model.partial_fit(p.X, p.Y, p.labels)
+    return [learned(model), model.transform(X, Y)]
+
+
+def apply(name, p):
+    model = fitted(name)
+    found = [model.transform(p.X, p.Y), model.score(p.X, p.Y, labels=p.labels)]
+    if hasattr(model, "predict"):
+        found += [model.predict(p.X), model.predict_x(p.Y)]
+    return found
+
+
+def invert(name, p):
+    """Take the first two columns of a plain view for scores, or whatever else the view is."""
+    plain = type(p.X) is np.ndarray and p.X.ndim == 2
+    return fitted(name).inverse_transform(p.X[:, :2] if plain else p.X)
+
+
+def transform_y(name, p):
+    return fitted(name).transform_y(p.Y)
+
+
+def songs(p):
+    """Songs of which one is the view of the problem, or the view itself."""
+    return [p.X, *SONGS[1:]] if p.made[0] % 2 == 0 else p.X
+
+
+def select(p, **options):
+    model = clone(SELECTOR).set_params(**options).fit(songs(p), p.labels)
+    return [model.transform(SONGS), model.predict_proba(SONGS)]
+
+
+def selected(p):
+    model = fitted("ChunkSelector")
+    return [
+        model.transform(songs(p)),
+        model.predict_proba(songs(p)),
+        model.attention(songs(p)),
+        model.emotion_features(songs(p)),
+        [s.frames if hasattr(s, "frames") else 0 for s in model.select(songs(p))],
+    ]
+
+
+def retrieve(p, **options):
+    retriever = CrossModalRetriever(CCA(2)).set_params(**options).fit(p.X, p.Y, p.labels)
+    return [retriever.query(p.X, 3), len(retriever.add(p.Y))]
+
+
+def search(p):
+    retriever = CrossModalRetriever().add(Y).add(p.Y)
+    found = [retriever.query(Y, 3), retriever.query(p.Y, 3), retriever.recall_against_exact(p.Y, 2)]
+    return [found, len(retriever.remove([0, 1]))]
+
+
+def group(p):
+    retriever = CrossModalRetriever().add(Y)
+    return retriever.query(p.Y, 3, groups=p.labels)
+
+
+def named(p):
+    retriever = CrossModalRetriever().add(Y, ids=p.labels)
+    return [len(retriever), len(retriever.remove(p.labels))]
+
+
+def cluster(p, **options):
+    model = SeededKMeans(random_state=0).set_params(**options)
+    model.fit(p.X, p.labels, sample_weight=p.weights)
+    return [learned(model), model.predict(p.X), model.transform(p.X), model.score(p.X)]
+
+
+def clustered(p):
+    model = SeededKMeans(random_state=0).fit(X, y)
+    return [model.predict(p.X), model.transform(p.X), model.score(p.X)]
+
+
+def views(p):
+    both = Views(audio=p.X, visual=p.Y)
+    return [both.shape, len(both), both["audio"] is p.X, both[: len(both) // 2], repr(both)]
+
+
+def frames(p):
+    return Views.from_frame(p.X)
+
+
+def passed_on(p):
+    transformer = ViewTransformer([("audio", FunctionTransformer()), ("visual", "passthrough")])
+    both = Views(audio=p.X, visual=p.Y)
+    return transformer.fit(both).transform(both)
+
+
+def passed_on_both(p):
+    return make_view_transformer(FunctionTransformer(), FunctionTransformer()).fit_transform(
+        Views(p.X, p.Y), p.labels
+    )
+
+
+def embed(p, **options):
+    return cross_val_embed(CCA(2), p.X, p.Y, 3, labels=p.labels, **options)
+
+
+def scorer(p, **options):
+    return make_retrieval_scorer(**options)(fitted("ClusterCCA"), Views(p.X, p.Y), p.labels)
+
+
+def mean_precision(p):
+    return retrieval_map(fitted("ClusterCCA"), p.X, p.Y, p.labels)
+
+
+def ranked(function, p, **options):
+    """Rank the rows of one width, once by row and once by class."""
+    return [
+        function(p.X, p.X, **options),
+        function(p.X, X, p.labels, y, **options),
+        function(p.X, p.X, p.labels, p.labels, **options),
+    ]
+
+
+def chance(function, p, **options):
+    return [function(p.labels, **options), function(p.labels, y, **options)]
+
+
+def numbers(p):
+    """Return a few numbers between -1 and 1, or whatever else the first view is."""
+    plain = type(p.X) is np.ndarray and p.X.dtype == float and p.X.ndim == 2 and p.X.shape[1]
+    return np.tanh(p.X[:3, 0]) if plain else p.X
+
+
+def wilks(p, **options):
+    return inspection.wilks_test(numbers(p), **{"n_samples": 60, "n_features": 4} | options)
+
+
+def written(p):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "some.tfrecord"
+        datasets.write_youtube8m(path, [p.X], [p.Y], labels=[[1]])
+        found = datasets.load_youtube8m(path)
+        return [found.x, found.y]
+
+
+def simulated(p, **options):
+    settings = {"n_samples": 12, "lengths": (4, 7), "random_state": 0} | options
+    found = datasets.make_music_videos(**settings)
+    return [found.x[:3], found.y[:3]]
+
+
+def tensors(p):
+    return [
+        V.detach() if isinstance(V, torch.Tensor) else torch.as_tensor(np.asarray(V))
+        for V in (p.X, p.Y)
+    ]
+
+
+def loss(function, p, **options):
+    """Return the loss and its gradient; NaN may come from what is no number already."""
+    zx, zy = tensors(p)
+    if zx.is_floating_point() and zy.is_floating_point():
+        zx, zy = zx.clone().requires_grad_(), zy.clone().requires_grad_()
+    value = function(zx, zy, **options)
+    if value.requires_grad and value.ndim == 0:
+        value.backward()
+        if all(bool((z.abs() < 1e30).all()) for z in (zx, zy)):
+            return [value.detach(), zx.grad, zy.grad]
+    return []
+
+
+def tower(p, **options):
+    settings = {"n_features": 4, "hidden_layer_sizes": (3,), "n_outputs": 2} | options
+    return nn.MLP(**settings).eval()(torch.zeros(2, settings["n_features"])).detach()
+
+
+def attention(kind, p, **options):
+    settings = {"n_features": 4, "n_outputs": 2, "hidden_size": 3} | options
+    network = kind(**settings).eval()
+    out = network(torch.zeros(2, 5, settings["n_features"]), torch.tensor([5, 2]))
+    return (out if isinstance(out, torch.Tensor) else out.logits).detach()
+
+
+def picture(display, p, **options):
+    found = display.from_predictions(p.X, p.X, p.labels, **options)
+    return {k: v for k, v in vars(found).items() if not k.endswith("_")}
+
+
+def points(p, **options):
+    found = plotting.EmbeddingDisplay.from_predictions(p.X, p.X, p.labels, **options)
+    return [found.Zx, found.Zy]
+
+
+def fit_picture(display, p, **options):
+    return [] if display.from_estimator(CCA(2).fit(X, Y), p.X, p.Y, **options) else []
+
+
+def bars(p, **options):
+    display = plotting.CorrelationDisplay(numbers(p), **options)
+    return [] if display.plot() else []
+
+
+def arrows(p, **options):
+    display = plotting.LoadingsDisplay(p.X, p.Y, **options)
+    return [] if display.plot() else []
+
+
+def curve(p, **options):
+    display = plotting.PrecisionRecallDisplay(numbers(p), numbers(p), **options)
+    return [] if display.plot() else []
+
+
+def heat(p, **options):
+    song = p.X
+    display = plotting.AttentionDisplay.from_estimator(fitted("ChunkSelector"), song, **options)
+    return [] if display else []
+
+
+def permuted(p, **options):
+    settings = {"n_permutations": 5, "random_state": 0} | options
+    return inspection.permutation_test_correlations(CCA(2), p.X, p.Y, **settings)
+
+
+def resampled(p, **options):
+    settings = {"n_bootstraps": 8, "random_state": 0} | options
+    found = inspection.bootstrap_loadings(ClusterCCA(2), p.X, p.Y, p.labels, **settings)
+    return [getattr(part, "estimate", part) for part in found]
+
+
+def chosen(p, **options):
+    settings = {"n_components": [1, 2], "cv": 3} | options
+    return inspection.select_n_components(CCA(), p.X, p.Y, p.labels, **settings)
+
+
+CALLS = {
+    **{name: partial(fit, name) for name in ESTIMATORS},
+    **{f"{name}.transform": partial(apply, name) for name in ESTIMATORS},
+    **{f"{name}.transform_y": partial(transform_y, name) for name in ESTIMATORS},
+    **{
+        f"{name}.partial_fit": partial(partial_fit, name)
+        for name in ("CCA", "ClusterCCA", "DCCA", "SupervisedDCCA")
+    },
+    **{f"{name}.inverse_transform": partial(invert, name) for name in ("CCA", "ClusterCCA")},
+    "ChunkSelector": select,
+    "ChunkSelector.transform": selected,
+    "CrossModalRetriever": retrieve,
+    "CrossModalRetriever.query": search,
+    "CrossModalRetriever.groups": group,
+    "CrossModalRetriever.ids": named,
+    "SeededKMeans": cluster,
+    "SeededKMeans.predict": clustered,
+    "Views": views,
+    "Views.from_frame": frames,
+    "ViewTransformer": passed_on,
+    "make_view_transformer": passed_on_both,
+    "cross_val_embed": embed,
+    "make_retrieval_scorer": scorer,
+    "retrieval_map": mean_precision,
+    **{
+        name: partial(ranked, getattr(metrics, name))
+        for name in (
+            "average_precision_scores",
+            "interpolated_precision",
+            "mean_average_precision_score",
+            "retrieval_precision_recall",
+            "retrieval_report",
+            "retrieval_score",
+            "retrieval_scores",
+        )
+    },
+    "chance_map": partial(chance, metrics.chance_map),
+    "chance_score": partial(chance, metrics.chance_score),
+    "permutation_test_correlations": permuted,
+    "bootstrap_loadings": resampled,
+    "select_n_components": chosen,
+    "wilks_test": wilks,
+    "dequantize_features": lambda p, **options: datasets.dequantize_features(p.X, **options),
+    "make_music_videos": simulated,
+    "write_youtube8m": written,
+    **{
+        name: partial(loss, getattr(nn, name))
+        for name in (
+            "cca_loss",
+            "contrastive_loss",
+            "ey_loss",
+            "ranking_loss",
+            "singular_values",
+            "soft_hgr_loss",
+        )
+    },
+    "MLP": tower,
+    "AttentionBiLSTM": partial(attention, nn.AttentionBiLSTM),
+    "AttentionTower": partial(attention, nn.AttentionTower),
+    "EmbeddingDisplay": points,
+    "PrecisionRecallDisplay": partial(picture, plotting.PrecisionRecallDisplay),
+    "PrecisionRecallDisplay.plot": curve,
+    "RankingDisplay": partial(picture, plotting.RankingDisplay),
+    "CorrelationDisplay": bars,
+    "CorrelationDisplay.from_estimator": partial(fit_picture, plotting.CorrelationDisplay),
+    "LoadingsDisplay": arrows,
+    "AttentionDisplay": heat,
+}
+
+EXEMPT = {
+    "QueryResult": "holds what a query found",
+    "RetrievalCurve": "holds what a measure found",
+    "BootstrapResult": "holds what an inspection found",
+    "Interval": "holds what an inspection found",
+    "NComponentsResult": "holds what an inspection found",
+    "PermutationTestResult": "holds what an inspection found",
+    "WilksTestResult": "holds what an inspection found",
+    "Batch": "holds what a step takes",
+    "Reconstruction": "holds what a step takes",
+    "TwoViewStep": "takes networks, and is run by every deep fit here",
+    "as_torch_pairs": "takes pairs that skcca made, in every deep fit here",
+    "by_backward": "takes a function",
+    "train": "takes networks, and is run by every deep fit here",
+    "seeded": "takes a seed",
+    "resolve_device": "takes a name",
+    "build_mv10k": "reads files, which the tests of MV-10K break",
+    "iter_youtube8m": "reads files, which the tests of YouTube-8M break",
+    "load_youtube8m": "reads files, which the tests of YouTube-8M break",
+    "audio_frames": "reads files, which the tests of audio break",
+    "load_digit_halves": "takes nothing",
+    **{
+        f"load_{name}": "reads one folder of files"
+        for name in (
+            "emotify",
+            "mnist",
+            "mnist_halves",
+            "multiple_features",
+            "noisy_mnist",
+            "nutrimouse",
+            "spoken_digits",
+            "wikipedia",
+        )
+    },
+}
+
+PLAIN = Problem(X, Y, y, None, (N,))
+_ = skcca
