@@ -63,11 +63,11 @@ imports: $(DEV)  ## the layers: no import points up
 
 check: lint types imports test  ## all that continuous integration runs
 
-docs: $(DOCS)  ## the web site, into docs/_build/html
+docs: $(DOCS)  ## the web site, into docs/_build/html; runs the examples
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:  ## remove environments and everything built
-	rm -rf $(VENV) $(VENV_OLDEST) build dist docs/_build docs/generated
+	rm -rf $(VENV) $(VENV_OLDEST) build dist docs/_build docs/generated docs/auto_examples
 
 $(BIN)/python:
 	@$(PYTHON) -c '$(CHECK_PYTHON)'
@@ -83,7 +83,7 @@ $(BENCH): pyproject.toml constraints.txt | $(DEV)
 	@touch $@
 
 $(DOCS): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e ".[docs,plot]"
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e ".[docs]"
 	@touch $@
 
 $(OLDEST): pyproject.toml constraints-oldest.txt

@@ -34,10 +34,6 @@ class SavedNetworks(TwoViewTransformer):
         path : str or path-like
             Name of the file, in the safetensors format.
 
-        Returns
-        -------
-        None
-
         Raises
         ------
         TypeError

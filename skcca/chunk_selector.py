@@ -379,10 +379,6 @@ class ChunkSelector(
         path : str or path-like
             Name of the file, in the safetensors format.
 
-        Returns
-        -------
-        None
-
         Raises
         ------
         TypeError

@@ -44,7 +44,8 @@ def test_a_figure_typed_by_hand_is_noticed(monkeypatch, tmp_path, capsys):
 
 # These describe, and have nothing to reach.
 DESCRIPTIONS = {
-    "attention_emotify", "defaults", "defaults_dcca", "order", "overfitting", "paper",
+    "attention_emotify", "defaults", "defaults_dcca", "noisy_mnist", "order", "overfitting",
+    "paper",
 }  # fmt: skip
 
 

@@ -93,7 +93,8 @@ def test_every_public_object_shows_an_example(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_public_function_documents_what_it_returns(name):
-    assert {"Returns", "Yields"} & sections(FUNCTIONS[name]).keys()
+    if inspect.signature(FUNCTIONS[name]).return_annotation not in (None, "None"):
+        assert {"Returns", "Yields"} & sections(FUNCTIONS[name]).keys()
 
 
 @pytest.mark.parametrize("name", OBJECTS)

@@ -51,10 +51,6 @@ class SavedRetriever(BaseEstimator):
         path : str or path-like
             Name of the file, in the safetensors format.
 
-        Returns
-        -------
-        None
-
         Raises
         ------
         TypeError

@@ -185,10 +185,10 @@ def iter_youtube8m(
     verbose : int, default=0
         1 shows a progress bar over the files.
 
-    Yields
-    ------
-    video : :class:`~sklearn.utils.Bunch`
-        With the fields
+    Returns
+    -------
+    videos : iterator of :class:`~sklearn.utils.Bunch`
+        One a video, with the fields
 
         audio : ndarray of shape (T, 128), or (128,) for ``level="video"``
             Sound.

@@ -59,6 +59,8 @@ class AttentionBiLSTM(nn.Module):
         Units of each direction, and of the hidden layer of Eq. 6.
     cell : {"lstm", "peephole"}, default="lstm"
         The usual LSTM, or the paper's, whose gates also see the memory (Eqs. 1 to 5).
+    dropout : float, default=0.0
+        Share of what the classifier sees that is dropped while training.
     peepholes : {"diagonal", "full"}, default="diagonal"
         With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all.
     head : {"pooled", "per_step"}, default="pooled"
@@ -69,8 +71,6 @@ class AttentionBiLSTM(nn.Module):
         classes (softmax).
     position : bool, default=False
         Whether `position_code` is added to the steps.
-    dropout : float, default=0.0
-        Share of what the classifier sees that is dropped while training.
 
     Examples
     --------
@@ -118,6 +118,11 @@ class AttentionBiLSTM(nn.Module):
             Padded songs; the padding may hold any finite value.
         lengths : Tensor of shape (B,)
             Number of real steps of each song, at least 1.
+
+        Returns
+        -------
+        emotion : Emotion
+            Scores and attention (B, S), pooled states (B, 2 hidden_size), logits (B, n_outputs).
         """
         if self.position:
             steps = steps + position_code(steps.shape[1], self.n_features).to(steps)
@@ -143,7 +148,20 @@ class AttentionBiLSTM(nn.Module):
     def states(
         self, steps: torch.Tensor, lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return h^f and h^b of padded sequences, (B, S, hidden_size) each, in time order."""
+        """Return the states h^f and h^b, in time order.
+
+        Parameters
+        ----------
+        steps : Tensor of shape (B, S, n_features)
+            Padded songs; the padding may hold any finite value.
+        lengths : Tensor of shape (B,)
+            Number of real steps of each song, at least 1.
+
+        Returns
+        -------
+        ahead, behind : Tensors of shape (B, S, hidden_size)
+            States that have seen the steps before, and those after.
+        """
         n_songs, n_steps, n_features = steps.shape
         time = torch.arange(n_steps, device=steps.device)[:, None]
         song = torch.arange(n_songs, device=steps.device)

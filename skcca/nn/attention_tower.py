@@ -96,6 +96,7 @@ class AttentionTower(nn.Module):
         Returns
         -------
         z : Tensor of shape (B, n_outputs)
+            Features of each song.
         """
         z: Tensor = self.attention(*max_pooled(frames, lengths, self.frames_per_step)).logits
         return z

@@ -133,13 +133,41 @@ def ey_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 
 def singular_values(
     zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 1e-3
 ) -> Tensor:
-    """Return the singular values of T, descending; the arguments are those of `cca_loss`."""
+    """Return the singular values of T = S_x^(-1/2) S_xy S_y^(-1/2).
+
+    Parameters
+    ----------
+    zx, zy : Tensor of shape (n_x, n_outputs_x) and (n_y, n_outputs_y)
+        Outputs of both networks.
+    pairs : object, default=None
+        Pair weights, as from `as_torch_pairs`; None pairs row i with row i.
+    reg : float, default=1e-3
+        Ridge on S_x and S_y, relative to their mean variance.
+
+    Returns
+    -------
+    singular_values : Tensor of shape (min(n_outputs_x, n_outputs_y),)
+        Descending; of `cca_loss` they are the sum with the sign changed.
+    """
     _, _, moments, _ = _moments(zx, zy, pairs)
     return _singular_values(*moments, reg=reg)
 
 
 def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
-    """Return pairs whose arrays are tensors on ``device``, for `cca_loss`."""
+    """Return pairs whose arrays are tensors on a device, for `cca_loss`.
+
+    Parameters
+    ----------
+    pairs : object
+        Pair weights of the rows of a batch, with NumPy arrays.
+    device : torch.device or str, default="cpu"
+        Where the outputs of the networks lie.
+
+    Returns
+    -------
+    pairs : object
+        The same pairs, in float64 (float32 on MPS, which has no other).
+    """
     dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
 
     def convert(array: Any) -> Tensor:
@@ -205,6 +233,7 @@ def _moments(
             f"`zx` and `zy` must be batches (n, width) of equally many rows; got {tuple(zx.shape)} "
             f"and {tuple(zy.shape)}. Batches of unequal rows need `pairs`."
         )
+    check_outputs(zx, zy)
     dtype = torch.float32 if zx.device.type == "mps" else torch.float64
     X, Y = zx.to(dtype), zy.to(dtype)
     if pairs is None:
@@ -213,6 +242,16 @@ def _moments(
     X, Y = X - a @ X, Y - b @ Y
     cov_x, cov_y = X.T @ (a[:, None] * X), Y.T @ (b[:, None] * Y)
     return X, Y, (cov_x, cov_y, pairs.cross(X, Y) / pairs.total), pairs
+
+
+def check_outputs(*outputs: Tensor) -> None:
+    """Refuse what holds no output, or none that are real numbers."""
+    for z in outputs:
+        if not z.numel() or z.is_complex():
+            raise ValueError(
+                "A loss needs batches of real numbers with at least one row and one column; got "
+                f"shape {tuple(z.shape)} and {z.dtype}."
+            )
 
 
 def _moment_loss(

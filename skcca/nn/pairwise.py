@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from skcca._pairing import Pairs
+from skcca.nn.losses import check_outputs
 
 __all__ = ["contrastive_loss", "ranking_loss"]
 
@@ -43,6 +44,7 @@ def contrastive_loss(
     Returns
     -------
     loss : tensor of shape ()
+        Mean over the pairs, by weight, and over both directions.
 
     References
     ----------
@@ -116,7 +118,9 @@ def _cosines(zx: Tensor, zy: Tensor, pairs: Pairs | None) -> tuple[Tensor, Tenso
             f"Batches of {len(zx)} and {len(zy)} rows need `pairs`, which tell what belongs "
             "together."
         )
+    check_outputs(zx, zy)
     dtype = torch.promote_types(zx.dtype, zy.dtype)
+    dtype = dtype if dtype.is_floating_point else torch.float64
     cosines = _unit(zx.to(dtype)) @ _unit(zy.to(dtype)).T
     eye = torch.eye(len(zy), dtype=dtype, device=zx.device)
     return cosines, eye if pairs is None else pairs.dot(eye.to(pairs.row_sums.dtype)).to(dtype)

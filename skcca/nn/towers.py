@@ -76,5 +76,16 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the features (n, n_outputs) of rows (n, n_features)."""
+        """Return the features of a batch.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n, n_features)
+            One view of the batch.
+
+        Returns
+        -------
+        features : Tensor of shape (n, n_outputs)
+            Outputs of the network.
+        """
         return self.layers(rows)

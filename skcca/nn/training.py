@@ -42,6 +42,21 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """Return the torch device: ``"auto"`` is CUDA where there is one, else the CPU.
 
     Apple's MPS is never chosen by itself: it has no float64, in which the moments are computed.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto", or what torch calls it.
+
+    Returns
+    -------
+    device : torch.device
+        A device that can compute.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here.
     """
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -60,6 +75,13 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch inside the block, one thread at a time, and restore the global random state.
 
     Gradients are recorded inside, whatever the caller has switched off.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of torch.
+    device : torch.device
+        Where torch computes: a GPU has a random state of its own.
     """
     forked = [device] if device.type == "cuda" else []
     with (
@@ -73,7 +95,18 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def by_backward(loss: Callable[[Any], torch.Tensor]) -> Step:
-    """Return the step of a loss that torch differentiates."""
+    """Return the step of a loss that torch differentiates.
+
+    Parameters
+    ----------
+    loss : callable
+        Returns a scalar tensor of a batch.
+
+    Returns
+    -------
+    step : callable
+        Adds the gradient of the loss of a batch to that of the parameters, and returns the loss.
+    """
 
     def step(batch: Any) -> torch.Tensor:
         value = loss(batch)
@@ -115,11 +148,13 @@ def train(
         ``step(batch)`` adds the gradients of a batch to those of the parameters and returns its
         loss, a scalar without a graph; ``by_backward(loss)`` makes one of a differentiable loss.
     optimizer : {"rmsprop", "adam", "adamw", "sgd", "lbfgs"}, default="adam"
-        Optimizer, with torch's own settings but for the two below.
-    learning_rate, weight_decay : float
+        Optimizer, with torch's own settings but for those below.
+    learning_rate : float, default=1e-3
         Passed to the optimizer.
     learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
         How the learning rate falls to 0 over `max_epochs`, if it does.
+    weight_decay : float, default=0.0
+        Passed to the optimizer.
     max_grad_norm : float, default=None
         Longer gradients are cut to this norm.
     max_epochs : int
@@ -145,7 +180,8 @@ def train(
 
     Returns
     -------
-    TrainingResult
+    result : TrainingResult
+        Losses and scores of the epochs.
 
     Raises
     ------
