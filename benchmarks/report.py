@@ -44,9 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
 def wanted() -> dict[Path, str]:
     """Return what the files should hold."""
     records = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
-    tables = {name: table(record, SHORT.get(name)) for name, record in records.items()}
-    few = "\n\n".join(tables[name] for name in IN_README)
-    everything = "\n".join(f"\n{text}\n" for text in tables.values())
+    few = "\n\n".join(f"{titled(records[name])}\n\n{table(records[name])}" for name in IN_README)
+    everything = "\n".join(
+        f"\n## {record['title']}\n\n{sentence(record['protocol'])}\n\n"
+        f"{table(record, SHORT.get(name))}\n"
+        for name, record in records.items()
+    )
     return {README: with_block(README.read_text(), few), ALL: INTRODUCTION + everything}
 
 
@@ -56,14 +59,23 @@ def with_block(text: str, block: str) -> str:
     return f"{before}{START}\n{block}\n{END}{rest.split(END)[1]}"
 
 
+def titled(record: dict) -> str:
+    """Return title and protocol as one paragraph."""
+    return f"**{record['title']}** ({record['protocol']})"
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def table(record: dict, short: dict[str, str] | None = None) -> str:
     """Return one record as Markdown: measured rows in code, published ones beside them.
 
     `short` holds the rows that miss their bar, with the reason.
     """
     head = ["", *record["columns"]]
-    lines = [f"**{record['title']}** ({record['protocol']})", ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in record["rows"]:
         if row["kind"] == "bar":
             continue

@@ -32,6 +32,7 @@ default_role = "code"
 html_theme = "pydata_sphinx_theme"
 html_title = "skcca"
 html_show_sourcelink = False
+html_sidebars = {name: [] for name in ("results", "changes", "contributing")}
 html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
 
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
