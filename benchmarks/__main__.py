@@ -25,8 +25,10 @@ QUALITY = (
     "wikipedia", "spoken_digits", "mnist_halves", "noisy_mnist", "rivals", "defaults",
     "overfitting", "emotion", "end_to_end", "permutation_level", "paper", "order",
 )  # fmt: skip
-SPEED = ("linear", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
-         "search", "youtube8m")  # fmt: skip
+SPEED = (
+    "linear", "pairs", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
+    "search", "youtube8m",
+)  # fmt: skip
 GROUPS = {"quality": QUALITY, "speed": SPEED, "all": QUALITY + SPEED}
 OPTIONS = {"out_of_core": ["--dask"]}
 
