@@ -6,7 +6,7 @@
 
 The least work, whatever the method, is a forward and a backward pass of both networks over the same
 batches. Times are those between two epochs of one fit; the floor and the fits take turns, and the
-figures are medians over rounds. A naive loop in torch (whitening by eigh, all gradients by autograd)
+figures are medians over rounds. A naive loop in torch (whitening by eigh, gradients by autograd)
 and, where Lightning is installed, cca-zoo's DCCA train the same networks for as many epochs.
 """
 
