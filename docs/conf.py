@@ -27,6 +27,7 @@ extensions = [
 exclude_patterns = ["_build", "sg_execution_times.rst", "auto_examples/sg_execution_times.rst"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 default_role = "code"
 
 html_theme = "pydata_sphinx_theme"
@@ -37,6 +38,7 @@ html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
 
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 
+toc_object_entries_show_parents = "hide"  # "fit()", not "ClusterCCA.fit()"
 autosummary_generate = True
 autodoc_default_options = {"members": True, "inherited-members": True}
 autodoc_typehints = "none"  # the docstrings say more

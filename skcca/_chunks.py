@@ -77,7 +77,7 @@ def best_chunks(
     """
     chosen = np.sort(np.argsort(-scores, kind="stable")[:k])
     starts, stops = borders[chosen], borders[chosen + 1]
-    seconds = frame_duration * np.column_stack([starts, stops])
+    seconds = float(frame_duration) * np.column_stack([starts, stops])
     return Selection(chosen, starts, stops, scores[chosen], seconds)
 
 

@@ -7,10 +7,11 @@ one to mend.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from sklearn.base import _fit_context
 from sklearn.pipeline import _name_estimators
 from sklearn.utils._array_api import _convert_to_numpy, get_namespace
 from sklearn.utils._chunking import get_chunk_n_rows
@@ -23,7 +24,19 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _get_container_adapter, _safe_set_output
 from sklearn.utils.metadata_routing import _MetadataRequester, _raise_for_params, _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import check_array as _check_array
+from sklearn.utils.validation import validate_data as _validate_data
+
+if TYPE_CHECKING:
+    _Method = TypeVar("_Method", bound=Callable[..., Any])
+
+    def _fit_context(
+        *, prefer_skip_nested_validation: bool
+    ) -> Callable[[_Method], _Method]:  # scikit-learn has no types: `fit` would return anything
+        """Validate parameters around `fit`."""
+else:
+    from sklearn.base import _fit_context
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -54,6 +67,7 @@ __all__ = [
     "_routing_enabled",
     "_safe_set_output",
     "array_namespace",
+    "check_array",
     "get_chunk_n_rows",
     "rng_from",
     "to_numpy",
@@ -71,6 +85,28 @@ def rng_from(
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(0, 2**31 - 1, size=4))
     return np.random.default_rng(random_state)
+
+
+@contextmanager
+def _values_refused() -> Iterator[None]:
+    """End in a ValueError where scikit-learn's validation lets something else through."""
+    try:
+        with np.errstate(invalid="ignore"):  # the sum of infinities, which are then refused
+            yield
+    except OverflowError as error:
+        raise ValueError(f"Values must lie within the range of float64: {error}.") from error
+
+
+def check_array(array: Any, **kwargs: Any) -> Any:
+    """Validate an array as scikit-learn does; a tensor leaves its graph of gradients behind."""
+    with _values_refused():
+        return _check_array(array.detach() if hasattr(array, "detach") else array, **kwargs)
+
+
+def validate_data(estimator: Any, X: Any, **kwargs: Any) -> Any:
+    """Validate an array and its names as scikit-learn does, in the way of `check_array`."""
+    with _values_refused():
+        return _validate_data(estimator, X.detach() if hasattr(X, "detach") else X, **kwargs)
 
 
 def array_namespace(array: Any) -> Any:

@@ -373,7 +373,8 @@ class LinearCCA(TwoViewTransformer):
         slopes = slopes * to_numpy(getattr(self, f"{target}_std_"))[:, None]
         coefficients = np.linalg.solve(covariance, slopes.T) / scale[:, None]
         mean = to_numpy(getattr(self, f"{target}_mean_"))
-        found = project(Z, np.zeros(len(scale)), coefficients, mean)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused in the next line
+            found = project(Z, np.zeros(len(scale)), coefficients, mean)
         if not hasattr(found, "dask") and not np.isfinite(to_numpy(found)).all():
             raise ValueError(
                 f"{type(self).__name__}: the prediction leaves the range of {found.dtype}; give "

@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from skcca._lazy import shape_of
+
 
 def as_member(member: Any, name: str) -> Any:
     """Return the member as Views keeps it, or raise an error that names the view and the cure."""
     if isinstance(member, (list, tuple)):
         return _from_list(member if isinstance(member, list) else list(member), name)
+    shape_of(member, name, "Views")  # a closed file is told before it is asked for anything else
     if hasattr(member, "tocsr"):
         member = member.tocsr()  # COO, DIA and BSR have no row indexing; CSR is returned as it is
     kind = type(member).__name__

@@ -220,7 +220,7 @@ def instance_pairs(weights: Array) -> InstancePairs:
     return InstancePairs(weights, weights, float(weights.sum()))
 
 
-def class_pairs(labels: Labels, weights: Weights, pair_weight: str = "pair") -> FactoredPairs:
+def class_pairs(labels: Labels, weights: Weights, pair_weight: str = "pair") -> Pairs:
     """Pair every row with every row of its class; the weight is the number of shared tags.
 
     ``pair_weight="row"`` divides by sqrt(n^x_c n^y_c): a class weighs as its rows, not its pairs.
@@ -233,8 +233,15 @@ def class_pairs(labels: Labels, weights: Weights, pair_weight: str = "pair") -> 
         x = sparse.csr_array(x.multiply(inverse(np.sqrt(x_counts * y_counts))))
         x_counts = x.sum(axis=0)
     overlaps = [(L.T @ L).toarray() for L in (labels.x, labels.y)] if labels.multilabel else []
-    rank = shared_rank(np.flatnonzero(x_counts * y_counts > 0), overlaps)
+    shared = np.flatnonzero(x_counts * y_counts > 0)
+    rank = shared_rank(shared, overlaps)
+    if 2 * len(shared) < len(x_counts):  # a batch meets few of many classes
+        same, x = x is y, x[:, shared]
+        y = x if same else y[:, shared]
+        x_counts, y_counts = x_counts[shared], y_counts[shared]
     a = x @ y_counts
+    if x is y and not labels.multilabel and x.indices.size == np.unique(x.indices).size:
+        return instance_pairs(a)  # every row is its own class
     b = a if x is y else y @ x_counts
     return FactoredPairs(a, b, float(x_counts @ y_counts), x, y, rank)
 

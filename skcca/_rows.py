@@ -81,10 +81,13 @@ class Rows:
         update = linalg.get_blas_funcs("syrk", dtype=self.dtype)
         uniform = is_uniform(weights)
         gram = np.zeros((self._buffer.shape[1],) * 2, order="F")
-        combined: Any = None if factor is None else 0.0
+        combined = None
+        if factor is not None:
+            dtype = np.result_type(factor.dtype, self.dtype)
+            combined = np.zeros((factor.shape[1], self._buffer.shape[1]), dtype=dtype)
         for rows, block in self.blocks():
-            if factor is not None:
-                combined = combined + factor[rows].T @ block
+            if combined is not None:
+                _add_product(combined, factor[rows], block)
             if not uniform:
                 block *= np.sqrt(weights[rows])[:, None]
             if self.dtype == gram.dtype:
@@ -129,6 +132,16 @@ def product(A: Array, B: Array) -> Array:
     """Return A @ B of float64 by SciPy's BLAS: the threads of NumPy's would wait for its own."""
     transposed = A.flags.c_contiguous
     return linalg.blas.dgemm(1.0, A.T if transposed else A, B, trans_a=transposed)
+
+
+def _add_product(total: Array, factor: Any, block: Array) -> None:
+    """Add F' B to a total: only to the rows it changes, since a block meets few of many classes."""
+    if getattr(factor, "format", "dense") == "csr" and factor.shape[1] > factor.shape[0]:
+        met, place = np.unique(factor.indices, return_inverse=True)
+        shape = factor.shape[0], len(met)
+        total[met] += sparse.csr_array((factor.data, place, factor.indptr), shape=shape).T @ block
+    else:
+        total += factor.T @ block
 
 
 def _total(parts: Iterator[Array]) -> Array:

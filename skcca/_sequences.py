@@ -79,6 +79,7 @@ def sequence_blocks(
 def _is_single(song: Any) -> bool:
     dtype = getattr(song, "dtype", None)
     if not isinstance(dtype, np.dtype):  # of a list, or of another library
+        song = song.detach() if hasattr(song, "detach") else song
         dtype = None if isinstance(song, (list, tuple)) else np.asarray(song).dtype
     return dtype is not None and dtype.newbyteorder("=") == np.float32
 
@@ -94,6 +95,7 @@ def _entries(X: Any, caller: str, name: str) -> Any:
     if not hasattr(X, "__array__"):
         sparse = "sparse matrix, and frames must be dense" if hasattr(X, "tocsr") else ""
         raise TypeError(f"{caller}: `{name}` is a {sparse or type(X).__name__}; {expected}.")
+    X = X.detach() if hasattr(X, "detach") else X
     songs = np.asanyarray(X)  # a masked array stays one: its mask is padding
     if songs.ndim == 3 or (songs.ndim == 1 and songs.dtype == object):
         return songs
@@ -110,13 +112,13 @@ def _check_song(song: Any, position: int, caller: str, name: str) -> np.ndarray:
     if isinstance(song, np.ma.MaskedArray):
         song = np.ma.filled(song.astype(np.result_type(song, np.float32)), np.nan)
     try:
-        song = np.asarray(song)
+        song = np.asarray(song.detach() if hasattr(song, "detach") else song)
         if song.dtype.kind not in "biufO":
             hint = " Complex data not supported" if song.dtype.kind == "c" else ""
             raise ValueError(f"its dtype is {song.dtype}.{hint}")
         single = song.dtype.newbyteorder("=") == np.float32
         song = song.astype(np.float32 if single else np.float64, copy=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{where} is no array of numbers (n_frames, n_features): {error}.") from error
     if song.ndim != 2:

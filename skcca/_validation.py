@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
 from skcca._compat import (
     _check_sample_weight,
     array_namespace,
+    check_array,
     to_numpy,
     validate_data,
     validate_parameter_constraints,

@@ -155,6 +155,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             all annotated rows of its class.
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        _check_range(X)
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         if not weights.any():  # refused by newer scikit-learn above
             raise ValueError(f"{type(self).__name__}: `sample_weight` is zero for every row.")
@@ -258,7 +259,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         check_is_fitted(self)
         # KMeans wants rows and centres of one dtype.
         dtype = self.cluster_centers_.dtype
-        return validate_data(self, X, reset=False, accept_sparse="csr", dtype=dtype)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=dtype)
+        _check_range(X)
+        return X
 
     def _annotations(self, y: Any, X: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the classes of the annotated rows, and which rows these are."""
@@ -329,6 +332,17 @@ def _is_unannotated(value: Any) -> bool:
     if type(value).__name__ == "NAType":  # pandas.NA equals nothing and answers no question
         return True
     return bool(value != value) or value == -1
+
+
+def _check_range(X: Any) -> None:
+    """Refuse rows whose squared distances, or the sum of them, may leave the range of X."""
+    largest = float(np.abs(X.data if sparse.issparse(X) else X).max(initial=0.0))
+    limit = float(np.sqrt(np.finfo(X.dtype).max / (8 * max(1, X.shape[0] * X.shape[1]))))
+    if largest > limit:
+        raise ValueError(
+            f"`X` holds {largest:.0e}, and squared distances leave the range of {X.dtype} beyond "
+            f"{limit:.0e}; measure it in another unit."
+        )
 
 
 def _class_means(X: Any, codes: np.ndarray, n_classes: int, weights: np.ndarray) -> np.ndarray:

@@ -48,7 +48,8 @@ class KCCA(KernelCCA):
         None solves exactly, in time n^3; "nystroem" takes landmarks among the rows,
         "random_features" random Fourier features ("rbf" alone).
     n_landmarks : int, default=None
-        Number of landmarks or random features; None is 1,000.
+        Number of landmarks or random features; None is 1,000. They pay where the rows are several
+        times as many: below that the exact solution is the faster one.
     component_scaling : {"unit", "correlation"}, default="unit"
         Variance of the training variates: 1, or the squared correlation of each component.
     random_state : int, RandomState, Generator or None, default=None
@@ -174,7 +175,8 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
     approximation : {"nystroem", "random_features"}, default=None
         Approximation of the kernel; see `KCCA`.
     n_landmarks : int, default=None
-        Number of landmarks or random features; None is 1,000.
+        Number of landmarks or random features; None is 1,000. They pay where the rows are several
+        times as many: below that the exact solution is the faster one.
     component_scaling : {"unit", "correlation"}, default="correlation"
         Variance of the training variates: 1, or the squared correlation of each component.
     random_state : int, RandomState, Generator or None, default=None

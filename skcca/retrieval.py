@@ -335,6 +335,8 @@ default="cosine"
             Between 0 and 1, the mean over the queries; 1 where ``index="exact"``.
         """
         space, question = self._ask(A, k, groups, "recall_against_exact")
+        if not len(question.rows):
+            raise ValueError("recall_against_exact: a mean needs at least one query; got none.")
         exact, found = question.answer().places, self._answer(space, question).places
         hits = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
         return float(np.mean(hits)) / exact.shape[1]

@@ -4,16 +4,17 @@ A function of `CALLS` takes a problem and the options drawn for it, and returns 
 """
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from dressing import N, Problem, clean
+from dressing import clean
 from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
-import skcca
 from skcca import (
     CCA,
     DCCA,
@@ -173,6 +174,9 @@ def views(p):
 
 
 def frames(p):
+    if isinstance(p.X, pd.DataFrame):
+        both = zip(["audio", "visual"] * p.X.shape[1], p.X.columns, strict=False)
+        p = replace(p, X=p.X.set_axis(pd.MultiIndex.from_tuples(both), axis=1))
     return Views.from_frame(p.X)
 
 
@@ -220,28 +224,43 @@ def numbers(p):
 
 
 def wilks(p, **options):
-    return inspection.wilks_test(numbers(p), **{"n_samples": 60, "n_features": 4} | options)
+    found = numbers(p)
+    found = -np.sort(-np.abs(found)) if type(found) is np.ndarray and found.ndim == 1 else found
+    settings = {"n_samples": 60, "n_features": 4, "n_features_y": 3} | options
+    return inspection.wilks_test(found, **settings)
+
+
+def dequantized(p, **options):
+    plain = isinstance(p.X, np.ndarray) and p.X.dtype == bool
+    return datasets.dequantize_features(p.X.view(np.uint8) if plain else p.X, **options)
 
 
 def written(p):
+    views = [p.X, p.Y]
+    for i, width in enumerate((128, 1024)):
+        if isinstance(views[i], np.ndarray) and views[i].ndim == 2 and views[i].size:
+            views[i] = np.resize(views[i], (len(views[i]), width))
+            views[i] = views[i].astype(np.uint8) if views[i].dtype == np.int64 else views[i][0]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "some.tfrecord"
-        datasets.write_youtube8m(path, [p.X], [p.Y], labels=[[1]])
-        found = datasets.load_youtube8m(path)
-        return [found.x, found.y]
+        datasets.write_youtube8m(path, views[:1], views[1:], labels=[[1]])
+        level = "video" if np.ndim(views[0]) == 1 else "frame"
+        return datasets.load_youtube8m(path, level=level)
 
 
 def simulated(p, **options):
-    settings = {"n_samples": 12, "lengths": (4, 7), "random_state": 0} | options
+    settings = {"n_samples": 12, "lengths": (9, 11), "random_state": 0} | options
     found = datasets.make_music_videos(**settings)
-    return [found.x[:3], found.y[:3]]
+    return list(found.values())
 
 
 def tensors(p):
-    return [
+    """Return both views as tensors, of equal widths where they are batches."""
+    both = [
         V.detach() if isinstance(V, torch.Tensor) else torch.as_tensor(np.asarray(V))
         for V in (p.X, p.Y)
     ]
+    return [z[:, :3] if z.ndim == 2 else z for z in both]
 
 
 def loss(function, p, **options):
@@ -280,28 +299,26 @@ def points(p, **options):
 
 
 def fit_picture(display, p, **options):
-    return [] if display.from_estimator(CCA(2).fit(X, Y), p.X, p.Y, **options) else []
+    display.from_estimator(CCA(2).fit(X, Y), p.X, p.Y, **options)
 
 
 def bars(p, **options):
     display = plotting.CorrelationDisplay(numbers(p), **options)
-    return [] if display.plot() else []
+    display.plot()
 
 
 def arrows(p, **options):
     display = plotting.LoadingsDisplay(p.X, p.Y, **options)
-    return [] if display.plot() else []
+    display.plot()
 
 
 def curve(p, **options):
     display = plotting.PrecisionRecallDisplay(numbers(p), numbers(p), **options)
-    return [] if display.plot() else []
+    display.plot()
 
 
 def heat(p, **options):
-    song = p.X
-    display = plotting.AttentionDisplay.from_estimator(fitted("ChunkSelector"), song, **options)
-    return [] if display else []
+    plotting.AttentionDisplay.from_estimator(fitted("ChunkSelector"), p.X, **options)
 
 
 def permuted(p, **options):
@@ -362,7 +379,7 @@ CALLS = {
     "bootstrap_loadings": resampled,
     "select_n_components": chosen,
     "wilks_test": wilks,
-    "dequantize_features": lambda p, **options: datasets.dequantize_features(p.X, **options),
+    "dequantize_features": dequantized,
     "make_music_videos": simulated,
     "write_youtube8m": written,
     **{
@@ -424,6 +441,3 @@ EXEMPT = {
         )
     },
 }
-
-PLAIN = Problem(X, Y, y, None, (N,))
-_ = skcca

@@ -6,6 +6,7 @@ from scipy import sparse
 
 from skcca._labels import encode_labels
 from skcca._pairing import (
+    InstancePairs,
     Pairing,
     Weights,
     blended_pairs,
@@ -154,6 +155,22 @@ def test_integer_weights_equal_repeated_rows(rng):
 def test_without_labels_each_row_is_its_own_class(rng):
     w = rng.random(5)
     np.testing.assert_allclose(explicit(Pairing()(None, Weights(w, w), rng)), np.diag(w))
+
+
+def test_classes_of_one_row_are_the_rows_own_pairs(rng):
+    w = rng.random(N_X) + 0.1
+    pairs = class_pairs(encode_labels(rng.permutation(N_X), N_X, N_X, "test"), Weights(w, w))
+    assert isinstance(pairs, InstancePairs)
+    assert_consistent(pairs, np.diag(w**2), rng)
+
+
+def test_a_batch_of_many_classes_keeps_those_that_it_meets(rng):
+    y = rng.integers(0, 1000, N_X) // 3
+    labels = encode_labels(np.r_[y, np.arange(1000)], N_X + 1000, N_X + 1000, "test")
+    batch = labels.take(np.arange(N_X), np.arange(N_X))
+    pairs = class_pairs(batch, Weights(np.ones(N_X), np.ones(N_X)))
+    assert pairs.x_factor.shape[1] == len(np.unique(y))
+    assert_consistent(pairs, same_class(y, y), rng)
 
 
 def test_class_that_one_view_lacks_forms_no_pair():

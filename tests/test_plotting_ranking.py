@@ -238,3 +238,10 @@ def test_embeddings_that_do_not_fit_are_refused():
         draw(U, V[:, :1], LABELS)
     with pytest.raises(ValueError, match="exclude_self=True leaves out item i"):
         draw(U[:5], V, LABELS[:5], LABELS, exclude_self=True)
+
+
+def test_similarities_that_differ_late_are_written_with_more_digits():
+    near = 1 + 1e-3 * np.random.default_rng(0).normal(size=(6, 3))
+    display = draw(near, near, np.arange(6) % 2, rows=[0], k=3)
+    written = [text.get_text() for text in display.ax_.texts]
+    assert all(f"{value:.4f}" in written for value in display.similarities[0])

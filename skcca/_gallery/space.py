@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skcca._compat import to_numpy
+from skcca._compat import check_array, to_numpy
 from skcca._gallery.faiss_index import FaissIndex
 from skcca._gallery.gallery import Gallery
 from skcca._gallery.one_side import project

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from sklearn import get_config
-from sklearn.utils.validation import check_array
 
-from skcca._compat import to_numpy
+from skcca._compat import check_array, to_numpy
 from skcca._ranking.ranked_list import RankedList
 from skcca._ranking.relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
 from skcca._ranking.similarity import METRICS, gallery_side, query_side, unit_rows

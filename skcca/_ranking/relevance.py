@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array
 
+from skcca._compat import check_array
 from skcca._labels import check_labels
 from skcca._validation import refuse_masked
 

@@ -46,7 +46,7 @@ def dequantize_features(features: Any, *, low: float = -2.0, high: float = 2.0) 
     >>> dequantize_features(np.array([0, 100, 255], dtype=np.uint8)).round(4)
     array([-1.9922, -0.4236,  2.0078], dtype=float32)
     """
-    quantised = np.asarray(features)
+    quantised = np.asarray(features.detach() if hasattr(features, "detach") else features)
     if quantised.dtype != np.uint8:
         raise TypeError(
             f"`features` has dtype {quantised.dtype}; expected uint8, as the records store them."

@@ -74,7 +74,10 @@ def write_youtube8m(
 
 
 def _record(i: int, audio: Any, rgb: Any, labels: Iterable[int], video_id: str) -> bytes:
-    views = {"audio": np.asarray(audio), "rgb": np.asarray(rgb)}
+    views = {
+        name: np.asarray(view.detach() if hasattr(view, "detach") else view)
+        for name, view in (("audio", audio), ("rgb", rgb))
+    }
     for name, view in views.items():
         fits = view.dtype == np.uint8 if view.ndim == 2 else view.dtype.kind == "f"
         if view.ndim not in (1, 2) or view.shape[-1] != WIDTHS[name] or not fits:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg
-from sklearn.utils.validation import check_array, column_or_1d
+from sklearn.utils.validation import column_or_1d
+
+from skcca._compat import check_array
 
 Array = np.ndarray
 

@@ -129,7 +129,9 @@ def select_n_components(
     each candidate.
 
     Folds are not independent, so that s is too small by a factor that nobody knows without bias;
-    the rule is a convention, not a test.
+    the rule is a convention, not a test. A component that is not real adds nothing to the held-out
+    total, and takes little away: where the question is which components exist, rather than how many
+    predict well, ask `permutation_test_correlations`.
 
     References
     ----------

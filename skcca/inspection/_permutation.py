@@ -16,7 +16,7 @@ from skcca._compat import (
     rng_from,
     validate_parameter_constraints,
 )
-from skcca._features import dense_rows, working_eps
+from skcca._features import check_spread, dense_rows, working_eps
 from skcca._linear_cca import _ridge
 from skcca._progress import ProgressBar
 from skcca._validation import check_fit, check_pairs_of_values, per_view
@@ -270,6 +270,8 @@ def _whitened(
 ) -> _View:
     """Whiten one view by its SVD, with the units and the ridge that CCA takes."""
     V = dense_rows(V, slice(None))
+    with np.errstate(over="ignore", invalid="ignore"):  # refused in the next line
+        check_spread(V, V.std(axis=0, dtype=float), name, np.ones(len(V)))
     eps, size = working_eps(V.dtype), np.sqrt(np.mean(np.square(V, dtype=float), axis=0))
     if residuals is None:
         V = V - V.mean(axis=0, dtype=float)

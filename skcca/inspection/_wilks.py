@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from skcca._compat import Interval, StrOptions, validate_parameter_constraints
+from skcca._compat import Interval, StrOptions, check_array, validate_parameter_constraints
 
 __all__ = ["WilksTestResult", "wilks_test"]
 
@@ -146,7 +146,16 @@ def wilks_test(
 
 
 def _check_correlations(correlations: Any, expected: int) -> np.ndarray:
-    r = np.asarray(correlations, dtype=float)
+    r = check_array(
+        correlations,
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        ensure_all_finite=False,  # NaN is not in [0, 1]
+        input_name="correlations",
+    )
     if r.ndim != 1 or len(r) != expected:
         raise ValueError(
             f"wilks_test: `correlations` has shape {r.shape}; lambda is a product over all "

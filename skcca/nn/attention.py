@@ -32,6 +32,7 @@ from torch import nn
 from torch.nn import functional
 
 from skcca.nn.cells import bi_recurrence
+from skcca.nn.towers import check_size
 
 # Padded steps in one inference batch: 100 to 200 MB with 128 features and 128 units.
 _STEPS_AT_ONCE = 16_384
@@ -96,6 +97,9 @@ class AttentionBiLSTM(nn.Module):
         position: bool = False,
     ):
         super().__init__()
+        sizes = {"n_features": n_features, "n_outputs": n_outputs, "hidden_size": hidden_size}
+        for name, size in sizes.items():
+            check_size(size, name)
         if head not in ("pooled", "per_step"):
             raise ValueError(f"`head` must be 'pooled' or 'per_step'; got {head!r}.")
         self.n_features, self.position = n_features, position

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from skcca.nn.attention import AttentionBiLSTM
+from skcca.nn.towers import check_size
 
 __all__ = ["AttentionTower"]
 
@@ -58,6 +59,7 @@ class AttentionTower(nn.Module):
         **attention: Any,
     ):
         super().__init__()
+        check_size(frames_per_step, "frames_per_step")
         self.frames_per_step = frames_per_step
         self.attention = AttentionBiLSTM(n_features, n_outputs, **attention)
 

@@ -18,6 +18,7 @@ batches stay finite.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from skcca._pairing import Pairs, instance_pairs
 __all__ = ["as_torch_pairs", "cca_loss", "ey_loss", "singular_values", "soft_hgr_loss"]
 
 Tensor = torch.Tensor
+_LARGEST = 1e100  # of a ridge or a margin: its square has to be a float64
 
 
 def cca_loss(
@@ -74,6 +76,7 @@ def cca_loss(
     if n_components is not None and n_components < 1:
         raise ValueError(f"`n_components`={n_components!r} must be at least 1, or None for all.")
     power = 1 if norm == "trace" else 2
+    reg = check_number(reg, "reg")
     return _moment_loss(
         zx, zy, pairs, partial(_minus_correlation, n_components=n_components, reg=reg, power=power)
     )
@@ -127,6 +130,7 @@ def ey_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 
        multiview and self-supervised learning. ICLR.
     """
     _check_same_width(zx, zy)
+    reg = check_number(reg, "reg")
     return _moment_loss(zx, zy, pairs, partial(_eckart_young, reg=reg))
 
 
@@ -149,6 +153,7 @@ def singular_values(
     singular_values : Tensor of shape (min(n_outputs_x, n_outputs_y),)
         Descending; of `cca_loss` they are the sum with the sign changed.
     """
+    reg = check_number(reg, "reg")
     _, _, moments, _ = _moments(zx, zy, pairs)
     return _singular_values(*moments, reg=reg)
 
@@ -242,6 +247,17 @@ def _moments(
     X, Y = X - a @ X, Y - b @ Y
     cov_x, cov_y = X.T @ (a[:, None] * X), Y.T @ (b[:, None] * Y)
     return X, Y, (cov_x, cov_y, pairs.cross(X, Y) / pairs.total), pairs
+
+
+def check_number(value: float, name: str, low: float = 0.0) -> float:
+    """Return a parameter of a loss as a finite float of at least `low`."""
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not low <= found <= _LARGEST:
+        raise ValueError(f"`{name}`={value!r} must be a number from {low:g} to {_LARGEST:g}.")
+    return found
 
 
 def check_outputs(*outputs: Tensor) -> None:

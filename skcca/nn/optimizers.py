@@ -18,6 +18,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 
+_FASTEST = 1e30  # float32 ends soon after it
+
 # Factor of the learning rate after a share of the epochs.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -30,6 +32,10 @@ def make_optimizer(
     name: str, parameters: list[nn.Parameter], learning_rate: float, weight_decay: float
 ) -> torch.optim.Optimizer:
     """Return an optimizer of torch; L-BFGS with a line search by the strong Wolfe conditions."""
+    learning_rate, weight_decay = float(learning_rate), float(weight_decay)
+    for parameter, value in (("learning_rate", learning_rate), ("weight_decay", weight_decay)):
+        if not 0 <= value <= _FASTEST:
+            raise ValueError(f"`{parameter}`={value!r} must be a number from 0 to {_FASTEST:g}.")
     if name == "lbfgs":
         if weight_decay:
             raise ValueError(

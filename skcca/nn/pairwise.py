@@ -15,12 +15,13 @@ import torch
 from torch.nn import functional
 
 from skcca._pairing import Pairs
-from skcca.nn.losses import check_outputs
+from skcca.nn.losses import check_number, check_outputs
 
 __all__ = ["contrastive_loss", "ranking_loss"]
 
 Tensor = torch.Tensor
 
+_COLDEST = 1e-30  # temperature: cosines divided by it are float32
 _SHORTEST = 1e-6  # norm below which a row counts as zero: its gradient would be anything
 
 
@@ -53,7 +54,7 @@ def contrastive_loss(
     .. [2] P. Khosla et al. (2020). Supervised contrastive learning. NeurIPS.
     """
     cosines, weights = _cosines(zx, zy, pairs)
-    logits = cosines / temperature
+    logits = cosines / check_number(temperature, "temperature", low=_COLDEST)
     both = logits.log_softmax(dim=1) + logits.log_softmax(dim=0)
     return -(weights * both).sum() / (2 * weights.sum())
 
@@ -85,6 +86,7 @@ def ranking_loss(
     .. [1] R. Kiros, R. Salakhutdinov and R. S. Zemel (2014). Unifying visual-semantic embeddings
        with multimodal neural language models. arXiv:1411.2539.
     """
+    margin = check_number(margin, "margin")
     cosines, weights = _cosines(zx, zy, pairs)
     one_way = _hinges(cosines, weights, margin) + _hinges(cosines.T, weights.T, margin)
     return one_way / (2 * weights.sum())

@@ -170,7 +170,7 @@ class _Side:
     def _outputs(self, rows: Any) -> Tensor:
         first, *others = rows if isinstance(rows, tuple) else (rows,)
         if self.input_noise > 0:
-            first = first + self.input_noise * torch.randn_like(first)
+            first = first + float(self.input_noise) * torch.randn_like(first)
         z: Any = self.network(first, *others)
         if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != len(first):
             got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
@@ -184,7 +184,7 @@ class _Side:
         loss = gradient.new_zeros(())
         if self.decoder is not None:
             errors = ((self.decoder(z) - rows.flatten(1)) ** 2).mean(dim=1)
-            loss = self.weight * (shares.to(errors.dtype) * errors).sum()
+            loss = float(self.weight) * (shares.to(errors.dtype) * errors).sum()
         ends = [(end, by) for end, by in ((z, gradient), (loss, None)) if end.requires_grad]
         if ends:  # a network may have nothing to learn
             torch.autograd.backward([end for end, _ in ends], [by for _, by in ends])

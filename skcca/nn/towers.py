@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,12 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+
+
+def check_size(size: Any, name: str) -> None:
+    """Refuse what is no width or number of things, which torch would say in its own words."""
+    if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+        raise ValueError(f"`{name}`={size!r} must be an integer of 1 or more.")
 
 
 class MLP(nn.Module):
@@ -64,6 +72,8 @@ class MLP(nn.Module):
             raise ValueError(
                 f"`hidden_layer_sizes`={hidden_layer_sizes!r} must hold integers of 1 or more."
             )
+        check_size(n_features, "n_features")
+        check_size(n_outputs, "n_outputs")
         layers: list[nn.Module] = []
         width = n_features
         for size in hidden_layer_sizes:

@@ -100,6 +100,8 @@ class Cells:
 
         ax = self.ax
         frames = np.empty(relevant.shape, dtype=object)
+        # Embeddings of one class may lie so close that two digits are 1.00 for every item.
+        digits = 2 if np.ptp(similarities.round(2)) > 0 else 4
         self._similarities = []
         for (i, j), hit in np.ndenumerate(relevant):
             x, y = self.left(j + 1), self.top(i)
@@ -107,9 +109,8 @@ class Cells:
             if not hit:
                 look = {"edgecolor": VERMILLION, "linewidth": 1.0, "linestyle": "--"}
             frames[i, j] = ax.add_patch(Rectangle((x, y), 1, self.height, fill=False, **look))
-            self._similarities.append(
-                self._text(x + 0.95, y + 0.03, f"{similarities[i, j]:.2f}", ha="right", va="top")
-            )
+            written = f"{similarities[i, j]:.{digits}f}"
+            self._similarities.append(self._text(x + 0.95, y + 0.03, written, ha="right", va="top"))
         at = np.array(
             [(self.left(j + 1) + 0.15, self.top(i) + 0.12) for i, j in np.ndindex(relevant.shape)]
         )

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from skcca._compat import check_array
+
 
 def check_count(
     value: Any, name: str, meaning: str, caller: str, low: int, high: Any = None
@@ -17,6 +19,20 @@ def check_count(
         allowed = f"{low} or more" if high is None else f"from {low} to {high}"
         raise ValueError(f"{caller}: `{name}` is {value!r}; expected {meaning}, {allowed}.")
     return int(value)
+
+
+def finite_numbers(
+    values: Any, name: str, caller: str, *, ensure_all_finite: bool | str = True
+) -> np.ndarray:
+    """Return what is drawn as float64; beyond 1e100 matplotlib computes no picture."""
+    found: np.ndarray = check_array(
+        values, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
+        ensure_min_features=0, ensure_all_finite=ensure_all_finite, input_name=name,
+        estimator=caller,
+    )  # fmt: skip
+    if (np.abs(found) > 1e100).any():
+        raise ValueError(f"{caller}: `{name}` holds numbers beyond 1e100, which cannot be drawn.")
+    return found
 
 
 def two_components(components: Any, n_components: int, caller: str) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from skcca._views import Views
 from skcca.cca import CCA
 from skcca.inspection import permutation_test_correlations
 from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above
-from skcca.plotting._checks import check_count
+from skcca.plotting._checks import check_count, finite_numbers
 from skcca.plotting._colours import ORANGE, SKY
 from skcca.plotting._sides import name_of
 
@@ -246,16 +246,17 @@ class CorrelationDisplay:
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
-        self._check()
+        correlations = finite_numbers(self.correlations, "correlations", _NAME)
+        self._check(correlations)
         from matplotlib.ticker import MaxNLocator
 
         self.ax_ = ax = axes_for(ax, (6.5, 4))
         self.figure_ = ax.figure
         ink = ink_of(ax)
-        numbers = np.arange(len(self.correlations))
-        borders = np.arange(len(self.correlations) + 1) - 0.5
+        numbers = np.arange(len(correlations))
+        borders = np.arange(len(correlations) + 1) - 0.5
         look = {"width": 0.7, "color": SKY, "alpha": 0.7, "label": "Training"}
-        self.bars_ = ax.bar(numbers, self.correlations, **(look | kwargs))
+        self.bars_ = ax.bar(numbers, correlations, **(look | kwargs))
         self.null_ = self.held_out_ = None
         if self.null is not None:
             self.null_ = ax.stairs(
@@ -282,8 +283,13 @@ class CorrelationDisplay:
         self.legend_ = legend_above(ax, handles, self.name if name is None else name)
         return self
 
-    def _check(self) -> None:
-        K = len(self.correlations)
+    def _check(self, correlations: np.ndarray) -> None:
+        if correlations.ndim != 1 or not len(correlations):
+            raise ValueError(
+                f"{_NAME}: `correlations` has shape {correlations.shape}; expected one number for "
+                "each component."
+            )
+        K = len(correlations)
         for name in ("held_out", "null"):
             value = getattr(self, name)
             if value is not None and (np.ndim(value) != 2 or np.shape(value)[1] != K):

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcca._base import TwoViewTransformer
 from skcca._scored import final_model
 from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above, settle
-from skcca.plotting._checks import check_count, two_components
+from skcca.plotting._checks import check_count, finite_numbers, two_components
 from skcca.plotting._colours import LINE, ORANGE, VERMILLION
 from skcca.plotting._texts import place_texts
 
@@ -261,7 +261,7 @@ class LoadingsDisplay:
         ):
             if loadings is None:
                 continue
-            loadings = np.asarray(loadings, dtype=float)
+            loadings = finite_numbers(loadings, f"{side}_loadings", _NAME)
             if loadings.ndim != 2:
                 raise ValueError(
                     f"{_NAME}: `{side}_loadings` has shape {loadings.shape}; expected (n_features, "
@@ -279,6 +279,8 @@ class LoadingsDisplay:
             of_view += [side] * len(loadings)
         if not points:
             raise ValueError(f"{_NAME}: `x_loadings` and `y_loadings` are both None; give one.")
+        if not of_view:
+            raise ValueError(f"{_NAME}: there is no feature to draw; the loadings have 0 rows.")
         return np.concatenate(points), names, np.array(of_view)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from skcca.metrics import mean_average_precision_score, retrieval_precision_recall
 from skcca.plotting._canvas import add_legend, axes_for, check_canvas, ink_of
+from skcca.plotting._checks import finite_numbers
 from skcca.plotting._sides import name_of, search_of
 
 __all__ = ["PrecisionRecallDisplay"]
@@ -262,14 +263,20 @@ class PrecisionRecallDisplay:
         ------
         TypeError
             If `ax` is no Axes.
+        ValueError
+            If precision or recall are no numbers.
         ImportError
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
+        recall, precision = (
+            finite_numbers(values, name, _NAME, ensure_all_finite="allow-nan")
+            for name, values in (("recall", self.recall), ("precision", self.precision))
+        )
         self.ax_ = ax = axes_for(ax, (6, 4.5))
         self.figure_ = ax.figure
         label = self._label(self.name if name is None else name)
-        (self.line_,) = ax.plot(self.recall, self.precision, **({"label": label} | kwargs))
+        (self.line_,) = ax.plot(recall, precision, **({"label": label} | kwargs))
         self.chance_level_ = None
         if plot_chance_level and self.chance_level is not None and np.isfinite(self.chance_level):
             self.chance_level_ = _line_at(ax, self.chance_level) or ax.axhline(
