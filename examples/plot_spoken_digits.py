@@ -97,8 +97,8 @@ models = {
 }
 
 # %%
-# New recordings now search new images. Relevant is the same digit, and chance is what a random
-# order of the images scores.
+# New recordings now search new images. Relevant is the same digit, and chance is the share
+# of images that are relevant.
 _, ax = plt.subplots(figsize=(6, 4.8), layout="constrained")
 chance = chance_map(new_digits, new_image_digits)
 for (name, model), (colour, dashes) in zip(models.items(), STYLES, strict=True):
