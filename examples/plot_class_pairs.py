@@ -72,9 +72,8 @@ plt.show()
 # The other question
 # ------------------
 # Which picture was made together with this sound? One picture alone is relevant now, and labels say
-# nothing of it: without labels, the measures ask for row i. With one relevant row, chance depends on
-# the size of the gallery: an embedding that is the same for all rows scores a random order of these
-# 300.
+# nothing of it: without labels, the measures ask for row i. With one relevant row, chance depends
+# on the size of the gallery: one point for all rows scores what a random order of these 300 does.
 constant, rows = np.ones((300, 2)), np.arange(300)
 row_chance = mean_average_precision_score(constant, constant, rows)
 for name, model in models.items():

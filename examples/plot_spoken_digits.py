@@ -47,6 +47,14 @@ def speak(digit):
 
 try:
     spoken, written = load_spoken_digits(), load_mnist()
+except FileNotFoundError as missing:
+    print(f"Artificial recordings, and the digits of scikit-learn: no {str(missing).split()[0]}")
+    digits, new_digits = np.arange(1000) % 10, np.arange(300) % 10
+    recordings, new_recordings = ([speak(digit) for digit in y] for y in (digits, new_digits))
+    pixels, labels = load_digits(return_X_y=True)
+    images, image_digits = pixels[:1200] / 16, labels[:1200]
+    new_images, new_image_digits = pixels[1200:] / 16, labels[1200:]
+else:
     print("Real recordings, and MNIST")
     some = rng.permutation(len(spoken.x_train))[:2000]
     recordings = [spoken.x_train[i] for i in some]
@@ -55,13 +63,6 @@ try:
     some = rng.permutation(60_000)[:2000]
     images, image_digits = written.x_train[some], written.labels_train[some]
     new_images, new_image_digits = written.x_test[:1000], written.labels_test[:1000]
-except FileNotFoundError:
-    print("Artificial recordings, and the digits of scikit-learn")
-    digits, new_digits = np.arange(1000) % 10, np.arange(300) % 10
-    recordings, new_recordings = ([speak(digit) for digit in y] for y in (digits, new_digits))
-    pixels, labels = load_digits(return_X_y=True)
-    images, image_digits = pixels[:1200] / 16, labels[:1200]
-    new_images, new_image_digits = pixels[1200:] / 16, labels[1200:]
 print(f"{len(recordings)} recordings of {min(map(len, recordings))} to "
       f"{max(map(len, recordings))} frames, {len(images)} images")  # fmt: skip
 
