@@ -245,8 +245,6 @@ def _float_dtypes(V: Any) -> list:
 
 def _check_dask(V: Any, name: str) -> Any:
     """Return a 2-D Dask array of floats whose chunks are of known size, without computing it."""
-    if V.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: `{name}` has dtype {V.dtype}.")
     if V.ndim == 2 and (V.shape[0] == 0 or V.shape[1] == 0):
         raise ValueError(
             f"`{name}` has shape {V.shape}; at least one row and one feature are needed."

@@ -60,6 +60,10 @@ FIT_ERRORS = {
         lambda m: m.fit(X, Y, np.column_stack([y, y])),
         "binary indicator matrix",
     ),
+    "labels as lists of tags": (
+        lambda m: m.fit(X, Y, [["calm"], ["calm", "warm"], ["warm"]] * 30),
+        "MultiLabelBinarizer",
+    ),
     "labels in three dimensions": (lambda m: m.fit(X, Y, np.zeros((90, 2, 2))), "3 dimensions"),
     "labels twice": (lambda m: m.fit(Views(X, Y), y, labels=y), "given twice"),
     "one view in a Views": (lambda m: m.fit(Views(X, None), y), "is fitted on two views"),

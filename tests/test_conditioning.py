@@ -372,3 +372,31 @@ def test_directions_dropped_under_a_ridge_are_counted_or_reported():
         warnings.simplefilter("always")
         model = CCA(reg=1e-3).fit(X, Y)
     assert model.n_components_ == 4 or any(w.category is LinAlgWarning for w in caught)
+
+
+def single(n_rows, *, distance, unit=1.0):
+    """Return float32 views whose second feature is the first and a little of its own."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 2)).astype(np.float32)
+    Y = (X + rng.normal(size=(n_rows, 2))).astype(np.float32)
+    X[:, 1] = X[:, 0] + distance * X[:, 1]
+    return (unit * X).astype(np.float32), Y
+
+
+@pytest.mark.parametrize(
+    ("sample", "others", "unit"),
+    [
+        pytest.param(1e-4, 1e-4, 1.0, id="every row says so"),
+        pytest.param(1.0, 1e-5, 1.0, id="only rows say so that no sample meets"),
+        pytest.param(1.0, 1.0, 1e14, id="squares leave the range of float32"),
+    ],
+)
+def test_float32_rows_that_products_in_float32_would_spoil(sample, others, unit):
+    distance = np.full(200_000, others, dtype=np.float32)
+    distance[:: len(distance) // 6] = sample
+    X, Y = single(len(distance), distance=distance, unit=unit)
+    wanted = CCA(2, solver="svd").fit(X.astype(float), Y.astype(float)).correlations_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LinAlgWarning)
+        found = CCA(2).fit(X, Y).correlations_
+    np.testing.assert_allclose(found, wanted, atol=1e-6)

@@ -345,3 +345,11 @@ def test_a_grid_is_searched_on_the_cluster():
     np.testing.assert_array_equal(
         remote.cv_results_["mean_test_score"], local.cv_results_["mean_test_score"]
     )
+
+
+@pytest.mark.usefixtures("client")
+def test_what_is_no_table_of_real_numbers_is_refused_before_it_is_computed():
+    with pytest.raises(ValueError, match="Complex data not supported; got dtype complex128"):
+        CCA().fit(chunked(X).astype(complex), chunked(Y))
+    with pytest.raises(ValueError, match="at least one row and one feature"):
+        CCA().fit(chunked(X)[:, :0], chunked(Y))
