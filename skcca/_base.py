@@ -29,13 +29,12 @@ from skcca._output import ContainerOutputMixin
 from skcca._pairing import Labels, Pairing, Pairs, Weights, instance_pairs
 from skcca._validation import (
     TrainingData,
-    check_first_view,
     check_fit,
     check_pairs_of_values,
     check_same_rows_and_index,
-    check_second_view,
     check_weights,
 )
+from skcca._view_checks import check_first_view, check_second_view
 from skcca._views import Views
 from skcca._warnings import warn
 

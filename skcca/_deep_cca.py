@@ -16,15 +16,14 @@ import numpy as np
 from skcca._base import TwoViewTransformer
 from skcca._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
 from skcca._deep_saved import SavedNetworks
-from skcca._deep_training import DeepTraining, held_out_rows, solve
+from skcca._deep_training import DeepTraining, solve
 from skcca._features import Standardisation, project
-from skcca._labels import check_labels
+from skcca._held_out import given_rows, split_off
 from skcca._lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
-from skcca._pairing import Pairs, Weights, instance_pairs
+from skcca._pairing import Pairs
 from skcca._saved import check_writable, require_torch
 from skcca._sequences import check_sequences
-from skcca._validation import TrainingData, check_validation_set
-from skcca._views import Views
+from skcca._validation import TrainingData
 
 _ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}
 
@@ -262,9 +261,9 @@ class DeepCCA(CallbackSupportMixin, SavedNetworks):
             )
         seed = int(rng.integers(2**31))
         continued = one_pass and hasattr(self, "x_network_")
-        held_out = self._validation_set(validation[0], validation[1], rng)
+        held_out = given_rows(self, *validation, rng)
         if held_out is None and self.early_stopping and not one_pass:
-            data, held_out = self._hold_out(data, rng)
+            data, held_out = split_off(self, data, rng)
             pairs = self._pairs(data.labels, data.weights, rng)
         if not continued:
             self._set_scaling(data, pairs)
@@ -345,74 +344,6 @@ class DeepCCA(CallbackSupportMixin, SavedNetworks):
             )
         if self.checkpoint is not None:
             check_writable(self.checkpoint, f"{name}: `checkpoint`")
-
-    def _validation_set(
-        self, X_val: Any, y_val: Any, rng: np.random.Generator
-    ) -> tuple[TrainingData, Pairs] | None:
-        """Return the rows that the caller holds out, with their pairs."""
-        if X_val is None:
-            if y_val is not None:
-                raise ValueError(f"{type(self).__name__}: `y_val` was given without `X_val`.")
-            return None
-        held_out = self._checked_validation_set(X_val, y_val)
-        if held_out.labels is None:
-            return held_out, instance_pairs(held_out.weights.x)
-        return held_out, self._pairs(held_out.labels, held_out.weights, rng)
-
-    def _checked_validation_set(self, X_val: Any, y_val: Any) -> TrainingData:
-        """Validate the rows that the caller holds out; messages name `X_val` and `y_val`."""
-        name = type(self).__name__
-        if isinstance(y_val, Views):
-            raise ValueError(f"{name}: `y_val` holds labels, and `X_val`=Views(X, Y) both views.")
-        if y_val is not None and isinstance(X_val, Views):
-            if self._class_paired:
-                check_labels(y_val, len(X_val), "y_val", "X_val", name)
-            else:  # not looked at, but one of another length is a mistake
-                n = len(y_val) if isinstance(y_val, (list, tuple)) else (*np.shape(y_val), 0)[0]
-                if n != len(X_val):
-                    raise ValueError(
-                        f"{name}: `y_val` has {n} entries but `X_val` has {len(X_val)} rows."
-                    )
-        try:
-            held_out = check_validation_set(self, X_val, y_val, class_paired=self._class_paired)
-        except (TypeError, ValueError) as error:
-            if "_val`" in str(error):
-                raise
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(f"{name}: `X_val` cannot be used: {error}") from error
-        for V in held_out[:2]:
-            if isinstance(V, LazyRows):
-                V.name = "X_val"  # whose values are checked as they are read
-        return held_out
-
-    def _hold_out(
-        self, data: TrainingData, rng: np.random.Generator
-    ) -> tuple[TrainingData, tuple[TrainingData, Pairs]]:
-        """Split off `validation_fraction` of the rows, class by class where there are labels."""
-        labels = data.labels
-        x_held = held_out_rows(len(data.X), self.validation_fraction, labels and labels.x, rng)
-        y_held = x_held
-        if labels is not None and labels.unpaired:
-            y_held = held_out_rows(len(data.Y), self.validation_fraction, labels.y, rng)
-        parts = []
-        for x_rows, y_rows in ((~x_held, ~y_held), (x_held, y_held)):
-            x_rows, y_rows = np.flatnonzero(x_rows), np.flatnonzero(y_rows)
-            parts.append(
-                TrainingData(
-                    data.X[x_rows],
-                    data.Y[y_rows],
-                    None if labels is None else labels.take(x_rows, y_rows),
-                    Weights(data.weights.x[x_rows], data.weights.y[y_rows]),
-                )
-            )
-        if min(len(part.X) for part in parts) < 3 or min(len(part.Y) for part in parts) < 3:
-            raise ValueError(
-                f"{type(self).__name__}: `validation_fraction`={self.validation_fraction} leaves "
-                f"{len(parts[0].X)} training and {len(parts[1].X)} validation rows; early stopping "
-                "needs 3 of each at least."
-            )
-        held_out = parts[1]
-        return parts[0], (held_out, self._pairs(held_out.labels, held_out.weights, rng))
 
     def _set_scaling(self, data: TrainingData, pairs: Pairs) -> None:
         for side, V, sums in (("x", data.X, pairs.row_sums), ("y", data.Y, pairs.column_sums)):

@@ -10,6 +10,9 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags
 
 from skcca._base import TwoViewTransformer
+from skcca._compat import rng_from
+from skcca._labels import encode_labels
+from skcca._pairing import Pairs, Weights, instance_pairs
 from skcca._scored import final_model
 from skcca._validation import check_fit
 from skcca._views import Views
@@ -77,6 +80,26 @@ class PairedRows(NamedTuple):
         if self.joined:
             return (part,) if labels is None else (part, labels), {}
         return tuple(part), {} if labels is None else {"labels": labels}
+
+    def pairs(self, model: Any, rows: Array) -> Pairs:
+        """Return the pairs of some rows: those of the fitted model where there are labels."""
+        weights = np.ones(len(rows))
+        if self.labels is None or not self.class_paired:
+            return instance_pairs(weights)
+        labels = encode_labels(self.labels[rows], len(rows), len(rows), type(model).__name__)
+        rng = rng_from(getattr(model, "random_state", None))
+        return model._pairs(labels, Weights(weights, weights), rng)
+
+    def scored_folds(self, cv: Any, caller: str, groups: Any = None) -> list[tuple[Array, Array]]:
+        """Return folds whose held-out rows are enough for a correlation."""
+        folds = self.folds(cv, groups)
+        smallest = min((len(test) for _, test in folds), default=3)
+        if smallest < 3:
+            raise ValueError(
+                f"{caller}: `cv` holds out {smallest} row{'s' * (smallest > 1)} at a time, and a "
+                "correlation needs 3 at least; use fewer folds."
+            )
+        return folds
 
     def folds(self, cv: Any, groups: Any = None) -> list[tuple[Array, Array]]:
         """Return rows to fit and rows held out; of a class-paired estimator, classes alike."""

@@ -10,7 +10,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skcca._ranking.measures import Measure, find_measure, score_of
-from skcca._ranking.ranking import ArgumentNames, Rules, check_rules, prepare
+from skcca._ranking.preparation import ArgumentNames, Rules, check_rules, prepare
 from skcca._ranking.similarity import METRICS
 from skcca._scored import final_model, labelled_sides, unit_variates
 
@@ -165,7 +165,7 @@ class RetrievalScorer:
 
         Returns
         -------
-        scorer : RetrievalMAPScorer
+        scorer : RetrievalScorer
             A copy: a scorer that others share never changes.
 
         Raises

@@ -153,7 +153,7 @@ def test_held_out_score_is_that_of_the_final_model():
     model = DCCA(2, early_stopping=True, **SMALL | {"max_epochs": 25, "learning_rate": 0.05})
     rng_fit = np.random.default_rng(0)
     model.set_params(random_state=rng_fit).fit(X, Y)
-    from skcca._deep_training import held_out_rows
+    from skcca._held_out import held_out_rows
 
     rng = np.random.default_rng(0)
     rng.integers(2**31)  # the seed of the networks is drawn before
@@ -167,7 +167,7 @@ def test_early_stopping_needs_rows_to_hold_out():
 
 
 def test_early_stopping_holds_out_every_class_of_unpaired_sets():
-    from skcca._deep_training import held_out_rows
+    from skcca._held_out import held_out_rows
     from skcca._labels import encode_labels
 
     labels = encode_labels(y, 200, 200, "t")

@@ -22,7 +22,8 @@ from torchmetrics.functional.retrieval import (
     retrieval_reciprocal_rank,
 )
 
-from skcca._ranking.ranking import ArgumentNames, Rules, figures, prepare
+from skcca._ranking.preparation import ArgumentNames, Rules, prepare
+from skcca._ranking.ranking import figures
 from skcca.metrics import (
     average_precision_scores,
     chance_map,

@@ -13,7 +13,7 @@ from skcca._gallery.gallery import Gallery
 from skcca._gallery.one_side import project
 from skcca._ranking.similarity import gallery_side, query_side
 from skcca._scored import final_model
-from skcca._validation import refuse_masked
+from skcca._view_checks import refuse_masked
 from skcca._views import Views
 from skcca._warnings import warn
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skcca._ranking.preparation import Retrieval
 from skcca._ranking.ranked_list import (
     RankedList,
     average_precision,
@@ -28,7 +29,7 @@ from skcca._ranking.ranked_list import (
     recall,
     reciprocal_rank,
 )
-from skcca._ranking.ranking import Retrieval, figures
+from skcca._ranking.ranking import figures
 
 
 class Kind(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 
 from skcca._compat import check_array
 from skcca._labels import check_labels
-from skcca._validation import refuse_masked
+from skcca._view_checks import refuse_masked
 
 GRADES = ("shared", "count", "jaccard")
 

@@ -14,13 +14,10 @@ from skcca._compat import (
     HasMethods,
     Interval,
     StrOptions,
-    rng_from,
     validate_parameter_constraints,
 )
 from skcca._fold_rows import PairedRows
-from skcca._labels import encode_labels
 from skcca._linalg import pair_correlations
-from skcca._pairing import Pairs, Weights, instance_pairs
 from skcca._progress import ProgressBar
 from skcca._refit import quiet_fit
 from skcca.cca import CCA, ClusterCCA
@@ -167,15 +164,9 @@ def select_n_components(
     )
     candidates = _candidates(n_components)
     rows = PairedRows.of(estimator, X, y, labels, _NAME)
-    folds = rows.folds(cv, groups)
+    folds = rows.scored_folds(cv, _NAME, groups)
     if len(folds) < 2:
         raise ValueError(f"{_NAME}: `cv` makes {len(folds)} fold; a standard error needs 2.")
-    smallest = min(len(test) for _, test in folds)
-    if smallest < 3:
-        raise ValueError(
-            f"{_NAME}: `cv` holds out {smallest} row{'s' * (smallest > 1)} at a time, and a "
-            "correlation needs 3 at least; use fewer folds."
-        )
     nested = param_name == "n_components" and isinstance(
         estimator, (CCA, ClusterCCA, KCCA, ClusterKCCA)
     )
@@ -231,15 +222,8 @@ def _nested_totals(
     model = quiet_fit(largest, *args, **kwargs)
     part = rows.views[np.ix_(test, train) if rows.pairwise else test]
     U, V = (np.asarray(Z, dtype=float) for Z in model.transform(part))
-    weights = np.ones(len(test))
-    pairs: Pairs = instance_pairs(weights)
-    if rows.class_paired and rows.labels is not None:
-        name = type(model).__name__
-        labels = encode_labels(rows.labels[test], len(test), len(test), name)
-        rng = rng_from(getattr(model, "random_state", None))
-        pairs = model._pairs(labels, Weights(weights, weights), rng)
     # Components beyond what the rows support add nothing, as in the model of that many.
     each = np.zeros(candidates[-1])
     order = np.argsort(-model.singular_values_, kind="stable")
-    each[: len(order)] = pair_correlations(U, V, pairs)[order]
+    each[: len(order)] = pair_correlations(U, V, rows.pairs(model, test))[order]
     return np.cumsum(each)[candidates - 1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from skcca._labels import check_labels, count_labels
 from skcca._ranking.measures import KINDS, Measure, score_of, scores_of_queries
-from skcca._ranking.ranking import ArgumentNames, Rules, prepare
+from skcca._ranking.preparation import ArgumentNames, Rules, prepare
 from skcca._ranking.relevance import relevance
 
 

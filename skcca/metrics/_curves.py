@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skcca._ranking.preparation import ArgumentNames, Rules, prepare
 from skcca._ranking.ranked_list import expected_hits, interpolated_precisions
-from skcca._ranking.ranking import ArgumentNames, Rules, figures, prepare
+from skcca._ranking.ranking import figures
 
 
 class RetrievalCurve(NamedTuple):

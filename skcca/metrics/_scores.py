@@ -8,7 +8,7 @@ import numpy as np
 
 from skcca._labels import count_labels
 from skcca._ranking.measures import find_measure, score_of, scores_of_queries
-from skcca._ranking.ranking import ArgumentNames, Rules, prepare
+from skcca._ranking.preparation import ArgumentNames, Rules, prepare
 
 
 def retrieval_score(

@@ -10,10 +10,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skcca._compat import rng_from, to_numpy
 from skcca._fold_rows import PairedRows
-from skcca._labels import encode_labels
 from skcca._linalg import pair_correlations
 from skcca._members import is_pandas
-from skcca._pairing import Pairs, Weights, instance_pairs
 from skcca._progress import ProgressBar
 from skcca._refit import quiet_fit
 from skcca._scored import final_model, project
@@ -180,13 +178,7 @@ class CorrelationDisplay:
         check_count(n_permutations, "n_permutations", meaning, _NAME, 0)
         model = final_model(estimator, _NAME)
         rows = PairedRows.of(estimator, X, y, labels, _NAME)
-        folds = rows.folds(cv)
-        smallest = min(len(test) for _, test in folds)
-        if smallest < 3:
-            raise ValueError(
-                f"{_NAME}: `cv` holds out {smallest} row{'s' * (smallest > 1)} at a time, and a "
-                "correlation needs 3 at least; use fewer folds."
-            )
+        folds = rows.scored_folds(cv, _NAME)
         args, kw = rows.take(np.arange(rows.n), np.arange(rows.n))
         correlations = _correlations_of(clone(estimator).fit(*args, **kw))
         K = len(correlations)
@@ -327,13 +319,7 @@ def _held_out(
     first, second = (part, None) if rows.joined else part
     projected = project(fitted, first, second, _NAME)
     U, V = (np.asarray(to_numpy(Z), dtype=float) for Z in projected)
-    weights = np.ones(len(test))
-    pairs: Pairs = instance_pairs(weights)
-    model = final_model(fitted, _NAME)
-    if getattr(model, "_class_paired", False) and rows.labels is not None:
-        labels = encode_labels(rows.labels[test], len(test), len(test), type(model).__name__)
-        rng = rng_from(getattr(model, "random_state", None))
-        pairs = model._pairs(labels, Weights(weights, weights), rng)
+    pairs = rows.pairs(final_model(fitted, _NAME), test)
     found = pair_correlations(U, V, pairs)[:n_components]
     return np.pad(found, (0, n_components - len(found)))
 

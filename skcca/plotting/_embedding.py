@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcca._labels import check_labels
-from skcca._ranking.ranking import check_embedding
+from skcca._ranking.preparation import ArgumentNames, check_embeddings
 from skcca._scored import project
 from skcca._views import Views
 from skcca.plotting._canvas import (
@@ -315,12 +315,7 @@ class EmbeddingDisplay:
         return self
 
     def _points(self) -> tuple[np.ndarray, np.ndarray]:
-        Zx, Zy = (check_embedding(getattr(self, Z), Z, _NAME) for Z in ("Zx", "Zy"))
-        if Zx.shape[1] != Zy.shape[1]:
-            raise ValueError(
-                f"{_NAME}: `Zx` has {Zx.shape[1]} components but `Zy` has {Zy.shape[1]}; project "
-                "both into one space first."
-            )
+        Zx, Zy = check_embeddings(self.Zx, self.Zy, ArgumentNames(_NAME, "Zx", "Zy"))
         pair = list(two_components(self.components, Zx.shape[1], _NAME))
         return Zx[:, pair], Zy[:, pair]
 

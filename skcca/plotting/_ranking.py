@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcca._labels import check_labels
-from skcca._ranking.ranking import ArgumentNames, check_embedding, check_metric, find_relevance
+from skcca._ranking.preparation import ArgumentNames, check_embeddings, check_metric, find_relevance
 from skcca._ranking.similarity import gallery_side, query_side, reported
 from skcca.plotting._canvas import axes_for, check_canvas, ink_of
 from skcca.plotting._cells import Cells
@@ -262,14 +262,9 @@ class RankingDisplay:
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
-        queries = check_embedding(queries, "queries", _NAME)
-        gallery = check_embedding(gallery, "gallery", _NAME)
+        names = ArgumentNames(_NAME)
+        queries, gallery = check_embeddings(queries, gallery, names)
         n_queries, n_gallery = len(queries), len(gallery)
-        if queries.shape[1] != gallery.shape[1]:
-            raise ValueError(
-                f"{_NAME}: `queries` has {queries.shape[1]} components but `gallery` has "
-                f"{gallery.shape[1]}; project both into one space first."
-            )
         if metric not in _METRICS:
             raise ValueError(f"{_NAME}: `metric` is {metric!r}; expected one of {_METRICS}.")
         check_metric(metric, None, queries.shape[1], _NAME)
@@ -294,7 +289,7 @@ class RankingDisplay:
                     "that are not drawn."
                 )
         relevance = find_relevance(
-            query_labels, gallery_labels, n_queries, n_gallery, ArgumentNames(_NAME), "shared"
+            query_labels, gallery_labels, n_queries, n_gallery, names, "shared"
         )
         products = query_side(queries[rows], metric) @ gallery_side(gallery, metric).T
         if exclude_self:
