@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from skcca._class_paired import ClassPairedMixin
 from skcca._linear_cca import LinearCCA
@@ -134,12 +134,12 @@ class CCA(LinearCCA):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        scale=True,
-        reg=0.0,
-        solver="auto",
-        component_scaling="unit",
+        scale: bool = True,
+        reg: float | str | tuple[float | str, float | str] = 0.0,
+        solver: str = "auto",
+        component_scaling: str = "unit",
     ):
         self.n_components = n_components
         self.scale = scale
@@ -254,17 +254,17 @@ class ClusterCCA(ClassPairedMixin, LinearCCA):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        instance_weight=0.0,
-        pair_fraction=1.0,
-        pairs_per_sample=None,
-        pair_weight="pair",
-        scale=True,
-        reg=0.0,
-        solver="auto",
-        component_scaling="correlation",
-        random_state=None,
+        instance_weight: float = 0.0,
+        pair_fraction: float = 1.0,
+        pairs_per_sample: int | None = None,
+        pair_weight: str = "pair",
+        scale: bool = True,
+        reg: float | str | tuple[float | str, float | str] = 0.0,
+        solver: str = "auto",
+        component_scaling: str = "correlation",
+        random_state: Any = None,
     ):
         self.n_components = n_components
         self.instance_weight = instance_weight

@@ -250,7 +250,7 @@ class ChunkSelector(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, labels: Any = None) -> ChunkSelector:
+    def fit(self, X: Any, y: Any = None, labels: Any = None) -> Self:
         """Learn from annotated songs where emotion is to be found.
 
         Parameters

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from skcca._class_paired import ClassPairedMixin
 from skcca._kernel_cca import KernelCCA
@@ -112,19 +113,19 @@ class KCCA(KernelCCA):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        kernel="rbf",
-        gamma=None,
-        degree=3,
-        coef0=1,
-        kernel_params=None,
-        scale=True,
-        reg=1e-4,
-        approximation=None,
-        n_landmarks=None,
-        component_scaling="unit",
-        random_state=None,
+        kernel: str | Callable | tuple = "rbf",
+        gamma: float | tuple[float | None, float | None] | None = None,
+        degree: float | tuple[float, float] = 3,
+        coef0: float | tuple[float, float] = 1,
+        kernel_params: dict[str, Any] | tuple | None = None,
+        scale: bool = True,
+        reg: float | tuple[float, float] = 1e-4,
+        approximation: str | None = None,
+        n_landmarks: int | None = None,
+        component_scaling: str = "unit",
+        random_state: Any = None,
     ):
         self.n_components = n_components
         self.kernel = kernel
@@ -241,23 +242,23 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        instance_weight=0.0,
-        pair_fraction=1.0,
-        pairs_per_sample=None,
-        pair_weight="pair",
-        kernel="rbf",
-        gamma=None,
-        degree=3,
-        coef0=1,
-        kernel_params=None,
-        scale=True,
-        reg=1e-4,
-        approximation=None,
-        n_landmarks=None,
-        component_scaling="correlation",
-        random_state=None,
+        instance_weight: float = 0.0,
+        pair_fraction: float = 1.0,
+        pairs_per_sample: int | None = None,
+        pair_weight: str = "pair",
+        kernel: str | Callable | tuple = "rbf",
+        gamma: float | tuple[float | None, float | None] | None = None,
+        degree: float | tuple[float, float] = 3,
+        coef0: float | tuple[float, float] = 1,
+        kernel_params: dict[str, Any] | tuple | None = None,
+        scale: bool = True,
+        reg: float | tuple[float, float] = 1e-4,
+        approximation: str | None = None,
+        n_landmarks: int | None = None,
+        component_scaling: str = "correlation",
+        random_state: Any = None,
     ):
         self.n_components = n_components
         self.instance_weight = instance_weight

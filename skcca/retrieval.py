@@ -132,15 +132,15 @@ default="cosine"
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        direction="x_to_y",
-        metric="cosine",
-        index="exact",
-        index_params=None,
-        aggregate="mean",
-        prefit=False,
-        add_training=True,
+        direction: str = "x_to_y",
+        metric: str = "cosine",
+        index: str = "exact",
+        index_params: dict[str, Any] | None = None,
+        aggregate: str = "mean",
+        prefit: bool = False,
+        add_training: bool = True,
     ):
         self.estimator = estimator
         self.direction = direction

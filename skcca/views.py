@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import TransformerMixin, clone
@@ -114,7 +114,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         """
         return self._get_params("transformers", deep=deep)
 
-    def set_params(self, **params: Any) -> ViewTransformer:
+    def set_params(self, **params: Any) -> Self:
         """Set parameters; ``<name>`` replaces a transformer, ``<name>__<parameter>`` sets its own.
 
         Parameters
@@ -130,7 +130,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         self._set_params("transformers", **params)
         return self
 
-    def set_output(self, *, transform: str | None = None) -> ViewTransformer:
+    def set_output(self, *, transform: str | None = None) -> Self:
         """Choose the container of the transformed members.
 
         Parameters
@@ -151,7 +151,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Views, y: Any = None, **params: Any) -> ViewTransformer:
+    def fit(self, X: Views, y: Any = None, **params: Any) -> Self:
         """Fit each transformer on its view.
 
         Parameters

@@ -31,6 +31,7 @@ ids, scores = retriever.query(A, k=3)
 WRONG = """
 wrong: str = mean_average_precision_score(A, A, y)
 Views(A, V).no_such_method()
+CCA(n_components="three")
 """
 
 
@@ -38,7 +39,6 @@ def check(text, folder):
     program = folder / "program.py"
     program.write_text(text)
     settings = ["--strict", "--follow-imports", "silent", "--disable-error-code", "import-untyped"]
-    settings += ["--allow-untyped-calls"]  # constructors have none, as throughout scikit-learn
     command = [sys.executable, "-m", "mypy", *settings, "--config-file", "", program.name]
     place = os.environ | {"MYPYPATH": str(ROOT), "MYPY_CACHE_DIR": str(folder / "cache")}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=place)
@@ -55,6 +55,7 @@ def test_a_users_mistakes_are_found(tmp_path):
     done = check(PROGRAM + WRONG, tmp_path)
     assert "Incompatible types in assignment" in done.stdout
     assert 'has no attribute "no_such_method"' in done.stdout
+    assert 'Argument "n_components" to "CCA" has incompatible type "str"' in done.stdout
 
 
 def test_the_package_says_that_it_has_types():
