@@ -23,4 +23,8 @@ class ContainerOutputMixin(TransformerMixin):
     def _in_container(self, Z: np.ndarray, original: Any, names: np.ndarray) -> Any:
         """Return rows in the container that `set_output` asks for, with the original's index."""
         adapter = _get_container_adapter("transform", self)
-        return Z if adapter is None else adapter.create_container(Z, original, columns=names)
+        if adapter is None:
+            return Z
+        if getattr(original, "ndim", 2) == 1 and hasattr(original, "to_frame"):
+            original = original.to_frame()  # scikit-learn 1.6 takes no index of a Series
+        return adapter.create_container(Z, original, columns=names)

@@ -156,10 +156,16 @@ def is_uniform(weights: Array) -> bool:
     return weights.strides == (0,) or float(np.ptp(weights)) == 0.0
 
 
+def diagonal(weights: Array) -> sparse.dia_array:
+    """Return diag(w), which older versions of SciPy have no function for."""
+    n = len(weights)
+    return sparse.dia_array((weights[np.newaxis], [0]), shape=(n, n))
+
+
 def scaled(block: Any, weights: Array) -> Any:
     """Return diag(w) B."""
     if sparse.issparse(block):
-        return sparse.diags_array(weights) @ block
+        return diagonal(weights) @ block
     return like(weights[:, None], block) * block
 
 

@@ -21,7 +21,7 @@ from scipy import sparse
 from skcca._features import row_blocks, take, working_eps
 from skcca._moments import Moments
 from skcca._pairing import Labels, Pairing, inverse, shared_rank
-from skcca._rows import Rows
+from skcca._rows import Rows, diagonal
 from skcca._storage import rows_of, starting_shift
 from skcca._validation import TrainingData
 
@@ -123,7 +123,7 @@ class RunningSums:
         """Return the sums of each class: to what they are to be added, where, and what."""
         added: list[tuple[Array, Any, Array]] = []
         added.append((self._overlap, ..., (member.T @ member).toarray()))
-        factor = sparse.diags_array(weights) @ member
+        factor = diagonal(weights) @ member
         for side, V in enumerate(views):
             if self._factor_is_known:
                 gram, totals = rows[side].sums(weights * (member @ self._known_factor), factor)

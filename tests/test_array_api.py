@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from sklearn import config_context
+from dispatch import array_api_dispatch
 
 import skcca._features
 from skcca import CCA, DCCA, KCCA, ClusterCCA, Views
@@ -42,7 +42,7 @@ ARRAYS = [
 
 @pytest.fixture(autouse=True)
 def dispatch():
-    with config_context(array_api_dispatch=True):
+    with array_api_dispatch():
         yield
 
 
@@ -232,7 +232,7 @@ def test_another_namespace_than_at_fit_is_refused(method):
 def test_a_model_outlives_the_dispatch_it_was_fitted_under():
     model = CCA(2).fit(tensor(X), tensor(Y))
     expected = CCA(2).fit(X, Y)
-    with config_context(array_api_dispatch=False):
+    with array_api_dispatch(on=False):
         np.testing.assert_allclose(model.transform(X), expected.transform(X), atol=1e-10)
         np.testing.assert_allclose(model.predict(X), expected.predict(X), atol=1e-9)
         assert model.score(X, Y) == pytest.approx(expected.score(X, Y), abs=1e-10)
@@ -242,7 +242,7 @@ def test_a_model_outlives_the_dispatch_it_was_fitted_under():
 
 def test_without_dispatch_tensors_are_taken_as_arrays():
     expected = CCA(2).fit(X, Y)
-    with config_context(array_api_dispatch=False):
+    with array_api_dispatch(on=False):
         model = CCA(2).fit(tensor(X), tensor(Y))
         assert type(model.x_weights_) is np.ndarray
         np.testing.assert_allclose(model.correlations_, expected.correlations_, atol=1e-12)

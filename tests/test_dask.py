@@ -6,9 +6,9 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from dispatch import array_api_dispatch
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
-from sklearn import config_context
 from sklearn.model_selection import GridSearchCV, KFold
 
 from skcca import CCA, KCCA, ClusterCCA, Views, retrieval_map
@@ -119,7 +119,7 @@ def test_tags_and_integers_and_one_dimension():
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("model", [CCA(reg=0.1), ClusterCCA()])
 def test_chunks_of_sparse_matrices(model):
-    S = sparse.random_array((N, D_X), density=0.3, random_state=0, format="csr").toarray()
+    S = sparse.random(N, D_X, density=0.3, random_state=0).toarray()
     A = chunked(S).map_blocks(sparse.csr_matrix)
     assert_same_model(
         model.fit(A, chunked(Y), LABELS), type(model)(**model.get_params()).fit(S, Y, LABELS)
@@ -314,7 +314,7 @@ def test_batches_of_chunks_equal_one_fit():
 
 @pytest.mark.usefixtures("client")
 def test_dispatch_does_not_get_in_the_way():
-    with config_context(array_api_dispatch=True):
+    with array_api_dispatch():
         model = CCA().fit(chunked(X), chunked(Y))
         Z = model.transform(chunked(X))
         score = model.score(chunked(X), chunked(Y))

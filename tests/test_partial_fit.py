@@ -17,10 +17,10 @@ from batches import (
     in_batches,
     y,
 )
+from dispatch import array_api_dispatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -173,7 +173,7 @@ def test_tensors_in_batches(case):
     torch = pytest.importorskip("torch")
     model, labels, first = CASES[case]
     whole = clone(model).fit(X, Y, labels)
-    with config_context(array_api_dispatch=True):
+    with array_api_dispatch():
         found = in_batches(model, batches(), labels, first=first, convert=torch.tensor)
         assert isinstance(found.x_weights_, torch.Tensor)
         scores = found.transform(torch.tensor(X))

@@ -4,8 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from dispatch import array_api_dispatch
 from scipy import sparse
-from sklearn import config_context
 
 import skcca._features
 from skcca import CCA, ClusterCCA
@@ -41,7 +41,7 @@ def view(seed=0, d=D, mean=3.0):
 
 
 def thin(seed=0, d=D):
-    return sparse.random_array((N, d), density=0.2, format="csr", random_state=seed)
+    return sparse.csr_array(sparse.random(N, d, density=0.2, random_state=seed))
 
 
 def with_ones(V):
@@ -68,7 +68,7 @@ def stored(kind, V):
         return NamespaceRows([torch.tensor(V)], [V[:5].mean(axis=0)])
     if kind == "dask":
         return rows_of(da.from_array(V, chunks=(CHUNKS[0], (2, V.shape[1] - 2))))
-    chunks = da.from_array(V, chunks=(CHUNKS[0], -1)).map_blocks(sparse.csr_array)
+    chunks = da.from_array(V, chunks=(CHUNKS[0], -1)).map_blocks(sparse.csr_matrix)
     return rows_of(chunks)
 
 
@@ -81,7 +81,7 @@ KINDS = ["numpy", "mapped", "sparse", "sparse in blocks", "torch", "dask", "dask
 def test_every_product_equals_the_dense_formula(kind, weights):
     V, U, w = view(), view(1, 4, mean=-50.0), WEIGHTS[weights]
     F = np.random.default_rng(2).random((N, 3))
-    with config_context(array_api_dispatch=kind == "torch"):
+    with array_api_dispatch(on=kind == "torch"):
         rows, other = stored(kind, V), stored(kind, U)
         full, right = shifted(V, rows), shifted(U, other)
         assert len(rows) == N
@@ -110,7 +110,7 @@ def test_every_product_equals_the_dense_formula(kind, weights):
 @pytest.mark.usefixtures("small_blocks")
 def test_views_side_by_side_equal_one_wide_view(kind):
     V, U, w = view(), view(1, 4, mean=-50.0), WEIGHTS["random"]
-    with config_context(array_api_dispatch=kind == "torch"):
+    with array_api_dispatch(on=kind == "torch"):
         x, y = stored(kind, V), stored(kind, U)
         joint = x.beside(y)
         full = np.hstack([shifted(V, x)[:, :-1], shifted(U, y)])
@@ -212,7 +212,7 @@ def test_rows_are_told_by_how_they_are_kept():
     V = view()
     assert type(rows_of(V)) is Rows
     assert type(rows_of(sparse.csr_array(V))) is Rows  # dense in all but name
-    almost_empty = sparse.random_array((N, 40), density=0.02, format="csr", random_state=0)
+    almost_empty = sparse.csr_array(sparse.random(N, 40, density=0.02, random_state=0))
     assert type(rows_of(almost_empty)) is SparseRows
     # A mean far beyond the spread costs digits without a shift.
     constant = sparse.csr_array(np.tile([1000.0] + [0.0] * 99, (N, 1)))

@@ -249,7 +249,7 @@ def test_reg_auto_says_what_it_needs():
 def test_a_thin_matrix_is_never_made_dense(model, container):
     rng = np.random.default_rng(0)
     n, d_x, d_y = 20_000, 2_000, 30
-    S = container(sparse.random_array((n, d_x), density=0.005, random_state=rng))
+    S = container(sparse.random(n, d_x, density=0.005, random_state=rng))
     Y = (S @ rng.normal(size=(d_x, d_y))) + rng.normal(size=(n, d_y))
     y = rng.integers(0, 4, n)
     dense = n * d_x * 8
