@@ -5,9 +5,12 @@
     python -m benchmarks.deep --quick     # small; keeps no results
 
 The least work, whatever the method, is a forward and a backward pass of both networks over the same
-batches. Times are those between two epochs of one fit; the floor and the fits take turns, and the
-figures are medians over rounds. A naive loop in torch (whitening by eigh, gradients by autograd)
-and, where Lightning is installed, cca-zoo's DCCA train the same networks for as many epochs.
+batches; the least time for that is its arithmetic at the rate of one large product (the roofline).
+Times are those between two epochs of one fit; the floor and the fits take turns, and the figures
+are medians over rounds. A naive loop in torch (whitening by eigh, gradients by autograd) and, where
+Lightning is installed, cca-zoo's DCCA train the same networks for as many epochs. On a GPU, where
+networks of this size wait for their launches, there are 50 epochs, and networks that torch has
+captured, or that compute in bfloat16, take part too.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ from skcca.nn import MLP
 
 N_ROWS, WIDTHS, BATCH = 8_000, (128, 1_024), 512
 N_OUTPUTS = 30
-EPOCHS, ROUNDS = 6, 5
+LAYERS = ((128, 128, 64, 64), (512, 512, 256, 256))
+EPOCHS, GPU_EPOCHS, ROUNDS = 6, 50, 5
+SIDE = 2_048  # of the matrices of a large product
 
 
 def main() -> None:
@@ -44,6 +49,7 @@ def main() -> None:
     n_rows, rounds = (1_000, 2) if options.quick else (N_ROWS, ROUNDS)
     device = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
     device = "cpu" if device == "auto" else device
+    n_epochs = GPU_EPOCHS if device == "cuda" else EPOCHS
     views = simulated_views(n_rows, *WIDTHS).astype("float32")
     place = torch.cuda.get_device_name() if device == "cuda" else f"{options.threads} thread(s)"
     record = Record(
@@ -58,27 +64,34 @@ def main() -> None:
     supervised, own = SupervisedDCCA.paper(**settings), DCCA.paper(**settings)
     whole = {"batch_size": None, "output_activation": "identity"}
     works = {
-        "floor": lambda: floor_epoch(views.X, views.Y, device),
-        "SupervisedDCCA": lambda: epoch(supervised, views),
-        "DCCA": lambda: epoch(own, views),
-        "default": lambda: epoch(SupervisedDCCA(**settings), views),
-        "whole": lambda: epoch(SupervisedDCCA.paper(**settings, **whole), views),
+        "product": lambda: large_product(device),
+        "floor": lambda: floor_epoch(views.X, views.Y, device, n_epochs),
+        "SupervisedDCCA": lambda: epoch(supervised, views, n_epochs),
+        "DCCA": lambda: epoch(own, views, n_epochs),
+        "default": lambda: epoch(SupervisedDCCA(**settings), views, n_epochs),
+        "whole": lambda: epoch(SupervisedDCCA.paper(**settings, **whole), views, n_epochs),
         "pieces": lambda: epoch(
-            SupervisedDCCA.paper(**settings, **whole, micro_batch_size=BATCH), views
+            SupervisedDCCA.paper(**settings, **whole, micro_batch_size=BATCH), views, n_epochs
         ),
+        "naive": lambda: naive_epoch(views.X, views.Y, device, n_epochs),
     }
-    works["naive"] = lambda: naive_epoch(views.X, views.Y, device)
+    if device == "cuda":
+        for name, build in (("captured", Captured), ("bfloat16", InBfloat16)):
+            model = SupervisedDCCA.paper(**settings, x_network=build, y_network=build)
+            works[name] = lambda model=model: epoch(model, views, n_epochs)
     missing = lightning_missing()
     if missing:
         print(f"cca-zoo's deep models are missing ({missing})")
-    elif device == "cpu":
-        works["cca-zoo"] = lambda: cca_zoo_epoch(views.X, views.Y)
+    else:
+        works["cca-zoo"] = lambda: cca_zoo_epoch(views.X, views.Y, device, n_epochs)
     found = taken(works, rounds)
 
     def add(label: str, of: str, base: str, most: float | None) -> None:
         ratios = np.divide(found[of], found[base])
         record.add(label, (float(np.median(found[base])), float(np.median(ratios)), most))
 
+    found["arithmetic"] = [seconds * operations(n_rows) for seconds in found["product"]]
+    add("forward and backward / arithmetic at the rate of a product", "floor", "arithmetic", None)
     add("SupervisedDCCA / forward and backward", "SupervisedDCCA", "floor", 1.25)
     add("DCCA / forward and backward", "DCCA", "floor", None)
     add("SupervisedDCCA with noise and relu / forward and backward", "default", "floor", None)
@@ -86,12 +99,16 @@ def main() -> None:
     add("naive DCCA in torch / DCCA", "naive", "DCCA", None)
     if "cca-zoo" in found:
         add("DCCA of cca-zoo with Lightning / DCCA", "cca-zoo", "DCCA", None)
+    for name in ("captured", "bfloat16"):
+        if name in found:
+            add(f"SupervisedDCCA of {name} networks / SupervisedDCCA", name, "SupervisedDCCA", None)
     add("batch of all rows in pieces of 512 / at once", "pieces", "whole", 1.8)
     if not options.quick:
         record.save(
             "python -m benchmarks.deep",
             device=place,
             rounds=rounds,
+            epochs=n_epochs,
             cca_zoo_deep=f"missing: {missing}" if missing else "present",
         )
 
@@ -107,33 +124,77 @@ def taken(works: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[
     return {name: values[1:] if len(values) > rounds else values for name, values in found.items()}
 
 
-def epoch(model: DCCA, views: object) -> float:
+def epoch(model: DCCA, views: object, n_epochs: int) -> float:
     """Return the median seconds between two epochs of a fit."""
     ends: list[float] = []
-    model.set_params(max_epochs=EPOCHS, callback=lambda _: ends.append(time.perf_counter()))
+    model.set_params(max_epochs=n_epochs, callback=lambda _: ends.append(time.perf_counter()))
     model.fit(views.X, views.Y, labels=views.labels)
     return float(np.median(np.diff(ends)))
 
 
+def network(n_features: int, n_outputs: int) -> MLP:
+    """Return the paper's network of a view of so many features."""
+    sizes = LAYERS[WIDTHS.index(n_features)]
+    return MLP(n_features, sizes, n_outputs, dropout=0.2)
+
+
 def networks() -> tuple[MLP, MLP]:
-    """Return the paper's networks, without an activation at the output."""
+    """Return the paper's networks of both views."""
     torch.manual_seed(0)
-    return (
-        MLP(WIDTHS[0], (128, 128, 64, 64), N_OUTPUTS, dropout=0.2),
-        MLP(WIDTHS[1], (512, 512, 256, 256), N_OUTPUTS, dropout=0.2),
-    )
+    x_network, y_network = (network(width, N_OUTPUTS) for width in WIDTHS)
+    return x_network, y_network
 
 
-def floor_epoch(X: np.ndarray, Y: np.ndarray, device: str) -> float:
+class Captured(torch.nn.Module):
+    """The network as torch compiles it, launched as a whole."""
+
+    def __init__(self, n_features: int, n_outputs: int):
+        super().__init__()
+        self.inner = torch.compile(network(n_features, n_outputs), mode="reduce-overhead")
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.inner(rows).clone()  # the next launch writes where this one has written
+
+
+class InBfloat16(torch.nn.Module):
+    """The network, computing in bfloat16; its outputs are float32 again."""
+
+    def __init__(self, n_features: int, n_outputs: int):
+        super().__init__()
+        self.inner = network(n_features, n_outputs)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(rows.device.type, dtype=torch.bfloat16):
+            return self.inner(rows).float()
+
+
+def operations(n_rows: int) -> float:
+    """Return the multiplications of an epoch: each weight thrice a row, in units of a product's."""
+    weights = sum(w.numel() for net in networks() for w in net.parameters() if w.ndim == 2)
+    return 3 * n_rows * weights / SIDE**3
+
+
+def large_product(device: str) -> float:
+    """Return the median seconds of a product of two square matrices."""
+    A, B = torch.randn(2, SIDE, SIDE, device=device)
+    times = []
+    for _ in range(EPOCHS):
+        start = time.perf_counter()
+        (A @ B)[0, 0].item()  # waits for a GPU
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
+
+
+def floor_epoch(X: np.ndarray, Y: np.ndarray, device: str, n_epochs: int) -> float:
     """Return the median seconds of forward and backward passes over all batches."""
 
     def step(zx: torch.Tensor, zy: torch.Tensor) -> torch.Tensor:
         return zx.sum() + zy.sum()
 
-    return loop_epoch(X, Y, device, step)
+    return loop_epoch(X, Y, device, n_epochs, step)
 
 
-def naive_epoch(X: np.ndarray, Y: np.ndarray, device: str) -> float:
+def naive_epoch(X: np.ndarray, Y: np.ndarray, device: str, n_epochs: int) -> float:
     """Return the median seconds of an epoch as one would write it down."""
 
     def root(S: torch.Tensor) -> torch.Tensor:
@@ -145,23 +206,24 @@ def naive_epoch(X: np.ndarray, Y: np.ndarray, device: str) -> float:
         T = root(zx.T @ zx / len(zx)) @ (zx.T @ zy / len(zx)) @ root(zy.T @ zy / len(zx))
         return -torch.linalg.svdvals(T).sum()
 
-    return loop_epoch(X, Y, device, step, learning_rate=1e-3)
+    return loop_epoch(X, Y, device, n_epochs, step, learning_rate=1e-3)
 
 
 def loop_epoch(
     X: np.ndarray,
     Y: np.ndarray,
     device: str,
+    n_epochs: int,
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     learning_rate: float = 0.0,
 ) -> float:
     """Return the median seconds of an epoch of a plain loop; without a rate weights stay."""
-    both = [network.to(device) for network in networks()]
-    parameters = [weight for network in both for weight in network.parameters()]
+    both = [net.to(device) for net in networks()]
+    parameters = [weight for net in both for weight in net.parameters()]
     optimizer = torch.optim.RMSprop(parameters, lr=learning_rate)
     rows = [torch.as_tensor(V, device=device) for V in (X, Y)]
     times = []
-    for _ in range(EPOCHS):
+    for _ in range(n_epochs):
         start = time.perf_counter()
         for places in torch.randperm(len(X), device=device).split(BATCH):
             optimizer.zero_grad(set_to_none=True)
@@ -174,8 +236,8 @@ def loop_epoch(
     return float(np.median(times[1:]))
 
 
-def cca_zoo_epoch(X: np.ndarray, Y: np.ndarray) -> float:
-    """Return the median seconds of an epoch of cca-zoo's DCCA, on the CPU, without logging."""
+def cca_zoo_epoch(X: np.ndarray, Y: np.ndarray, device: str, n_epochs: int) -> float:
+    """Return the median seconds of an epoch of cca-zoo's DCCA, without logging."""
     import lightning.pytorch as lightning
     from cca_zoo.deep import DCCA as PeerDCCA
     from cca_zoo.deep import MultiviewDataset
@@ -191,8 +253,9 @@ def cca_zoo_epoch(X: np.ndarray, Y: np.ndarray) -> float:
     model = PeerDCCA(N_OUTPUTS, list(networks()), reg_covar=1e-3)
     loader = DataLoader(MultiviewDataset([X, Y]), batch_size=BATCH, shuffle=True)
     trainer = lightning.Trainer(
-        max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_progress_bar=False,
-        enable_checkpointing=False, enable_model_summary=False, callbacks=[Clock()],
+        max_epochs=n_epochs, accelerator="gpu" if device == "cuda" else "cpu", logger=False,
+        enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
+        callbacks=[Clock()],
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the number of workers

@@ -13,7 +13,6 @@ from skcca._lazy import RaggedRows
 from skcca._validation import TrainingData
 
 if TYPE_CHECKING:
-    from skcca._deep_training import DeepTraining
     from skcca.nn.training import Run
 
 
@@ -27,9 +26,17 @@ class Epoch(NamedTuple):
 
 
 class Hooks:
-    """What happens between epochs: callbacks and checkpoints."""
+    """Call callbacks and keep checkpoints.
 
-    def __init__(self, training: DeepTraining, n_epochs: int):
+    Parameters
+    ----------
+    training : DeepTraining
+        The training that runs: its model, data, pairs, held-out rows, device and random numbers.
+    n_epochs : int
+        Epochs at most.
+    """
+
+    def __init__(self, training: Any, n_epochs: int):
         self.training, self.n_epochs = training, n_epochs
         self.model = training.model
         self._context: Any = None

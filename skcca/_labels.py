@@ -85,10 +85,12 @@ def check_labels(labels: Any, n_rows: int, name: str, view: str, caller: str) ->
     # Of a list NumPy would make strings of numbers where one string is among them.
     try:
         array = np.asarray(labels, dtype=object if isinstance(labels, list) else None)
-    except ValueError:
+    except ValueError:  # arrays of unequal shape
         array = np.empty(len(labels), dtype=object)
-        array[:] = labels
-    if array.dtype == object and any(isinstance(v, (list, tuple, set)) for v in array.flat):
+        for i, label in enumerate(labels):
+            array[i] = label
+    nested = (list, tuple, set, np.ndarray)
+    if array.dtype == object and any(isinstance(v, nested) for v in array.flat):
         raise ValueError(
             f"{caller}: `{name}` holds a list of tags per row; give a binary indicator matrix: "
             "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."

@@ -302,9 +302,4 @@ def _ridge(reg: Any, V: Any) -> float:
         standardised = (V - V.mean(axis=0, dtype=float)) / np.where(std > 0, std, 1.0)
         shrinkage = ledoit_wolf_shrinkage(standardised, assume_centered=True)
         return float(shrinkage / max(1 - shrinkage, np.finfo(float).eps))
-    if not (isinstance(reg, Real) and 0 <= float(reg) < np.inf):
-        raise ValueError(
-            f"`reg`={reg!r} must be a finite number of 0 or more, 'auto', or a pair of these, "
-            "one for each view."
-        )
     return float(reg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,7 +124,7 @@ def check_pairs_of_values(estimator: Any) -> None:
                     {name: single}, {name: member}, caller_name=type(estimator).__name__
                 )
         for member in value if isinstance(value, tuple) else (value,):
-            if isinstance(member, float) and not np.isfinite(member):
+            if isinstance(member, Real) and not np.isfinite(float(member)):
                 raise ValueError(f"{type(estimator).__name__}: `{name}`={value!r} must be finite.")
 
 
@@ -157,7 +158,7 @@ def _row_weights(weights: Any, V: Any, relative: bool) -> np.ndarray:
     )
     if not relative:
         return checked
-    if not checked.any():
+    if not checked.any():  # pragma: no cover  # newer versions of scikit-learn refuse it above
         raise ValueError("`sample_weight` is zero for every row; at least two must count.")
     return checked / checked.max()  # their scale does not matter, but their products must be finite
 

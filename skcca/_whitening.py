@@ -172,10 +172,6 @@ class _SpectralWhitener(NamedTuple):
         """Return S A; S itself would be d x d where the rows are few."""
         return (self.vectors * self.values**2) @ (self.vectors.T @ A)
 
-    def exact(self, A: Array, SA: Array) -> Array:
-        """Return which columns have a known variance: all."""
-        return np.ones(A.shape[1], dtype=bool)
-
     def resolved(self, A: Array, SA: Array) -> Array:
         """Return which columns have a variance: all, the others were left out."""
         return np.ones(A.shape[1], dtype=bool)

@@ -64,6 +64,10 @@ FIT_ERRORS = {
         lambda m: m.fit(X, Y, [["calm"], ["calm", "warm"], ["warm"]] * 30),
         "MultiLabelBinarizer",
     ),
+    "labels as arrays of unequal shape": (
+        lambda m: m.fit(X, Y, [np.zeros((2, 3)), *[np.zeros((2, 4))] * 89]),
+        "a list of tags per row",
+    ),
     "labels in three dimensions": (lambda m: m.fit(X, Y, np.zeros((90, 2, 2))), "3 dimensions"),
     "labels twice": (lambda m: m.fit(Views(X, Y), y, labels=y), "given twice"),
     "one view in a Views": (lambda m: m.fit(Views(X, None), y), "is fitted on two views"),
@@ -241,13 +245,20 @@ def test_rows_without_a_partner_are_reported(model):
 
 
 @class_paired
+def test_rows_that_share_no_class_have_no_score(model):
+    fitted = clone(model).fit(X, Y, y)
+    with pytest.raises(ValueError, match="the two views share no class"):
+        fitted.score(X, Y[:50], labels=(y, y[:50] + 10))
+
+
+@class_paired
 def test_one_class_with_own_pairs_is_a_right_answer(model):
     fitted = clone(model).set_params(instance_weight=0.5).fit(X, Y, np.zeros(90, int))
     assert np.isfinite(fitted.transform(X)).all()
 
 
 def test_ridge_that_makes_no_sense_is_named():
-    for reg in (-1.0, "strong", (0.1, -1.0), (0.1, np.inf), (1, 2, 3)):
+    for reg in (-1.0, "strong", (0.1, -1.0), (0.1, np.inf), np.float32(np.inf), (1, 2, 3)):
         with pytest.raises(ValueError, match=r"reg|tuple sets a parameter"):
             CCA(reg=reg).fit(X, Y)
 

@@ -15,6 +15,7 @@ from skcca.nn.training import Run
 
 X, Y, y = labelled_views(200)
 X_NEW, Y_NEW, y_new = labelled_views(120, seed=0)
+NO_SEED = {name: value for name, value in SMALL.items() if name != "random_state"}
 LOSSES = ["trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"]
 
 
@@ -212,6 +213,23 @@ def test_checkpoints_are_as_far_apart_as_asked_for(tmp_path):
     options = SMALL | {"max_epochs": 4, "callback": lambda _: there.append(path.exists())}
     DCCA(2, checkpoint=path, checkpoint_every=3, **options).fit(X, Y)
     assert there == [False, False, True, True]
+
+
+def test_a_generator_goes_on_from_the_state_in_the_file(tmp_path):
+    path = tmp_path / "run.safetensors"
+    whole = DCCA(2, random_state=np.random.default_rng(3), **NO_SEED).fit(X, Y)
+
+    def interrupt(epoch):
+        if epoch.number == 1:
+            raise RuntimeError("power cut")
+
+    def begun(**more):
+        rng = np.random.default_rng(3)
+        return DCCA(2, checkpoint=path, random_state=rng, **NO_SEED, **more).fit(X, Y)
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        begun(callback=interrupt)
+    assert begun().loss_curve_ == whole.loss_curve_
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):

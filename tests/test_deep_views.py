@@ -1,5 +1,7 @@
 """What a deep view may be: rows of any shape, and rows that stay on a disk."""
 
+from functools import partial
+
 import h5py
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from estimators import SMALL, labelled_views
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
-from skcca.nn import batches
+from skcca.nn import MLP, batches
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 X, Y, y = labelled_views(200)
 X32, Y32 = X.astype(np.float32), Y.astype(np.float32)
 IMAGES = np.random.default_rng(0).normal(size=(200, 1, 6, 5)) + X[:, :1, None, None]
@@ -49,6 +52,57 @@ def test_recurrent_networks_take_sequences():
     sequences = IMAGES[:, 0]
     model = DCCA(2, x_network=Recurrent, reconstruction_weight=0.1, **SMALL).fit(sequences, Y)
     assert np.isfinite(model.transform(sequences)).all()
+
+
+class Compiled(nn.Module):
+    def __init__(self, n_features, n_outputs, **how):
+        super().__init__()
+        self.inner = torch.compile(MLP(n_features, (8,), n_outputs, dropout=0.1), **how)
+
+    def forward(self, rows):
+        return self.inner(rows).clone()  # of a graph on a GPU the next launch writes there again
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own parts
+@pytest.mark.parametrize(
+    ("device", "how"),
+    [
+        ("cpu", {"backend": "eager"}),
+        pytest.param("cuda", {"mode": "reduce-overhead"}, marks=needs_gpu),
+    ],
+)
+def test_networks_that_torch_compiles_learn_the_same(device, how, tmp_path):
+    build, settings = partial(Compiled, **how), SMALL | {"device": device}
+    plain, fast = (
+        SupervisedDCCA(2, x_network=network, y_network=network, **settings).fit(X32, Y32, y)
+        for network in (lambda d, k: MLP(d, (8,), k, dropout=0.1), build)
+    )
+    np.testing.assert_allclose(fast.loss_curve_, plain.loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(fast.transform(X32), plain.transform(X32), atol=1e-4)
+    fast.save(tmp_path / "model")
+    again = SupervisedDCCA.load(tmp_path / "model", x_network=build, y_network=build)
+    np.testing.assert_allclose(again.transform(X32), fast.transform(X32), atol=1e-6)
+
+
+class InBfloat16(nn.Module):
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.inner = MLP(n_features, (8,), n_outputs)
+
+    def forward(self, rows):
+        with torch.autocast(rows.device.type, dtype=torch.bfloat16):
+            return self.inner(rows).float()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
+def test_networks_may_compute_in_half_precision(device):
+    settings = SMALL | {"device": device, "max_epochs": 20}
+    plain, half = (
+        SupervisedDCCA(2, x_network=build, y_network=build, **settings).fit(X32, Y32, y)
+        for build in (lambda d, k: MLP(d, (8,), k), InBfloat16)
+    )
+    assert half.transform(X32).dtype == np.float32
+    assert half.score(X32, Y32, y) == pytest.approx(plain.score(X32, Y32, y), abs=0.02)
 
 
 def test_shaped_rows_need_a_network_of_your_own():

@@ -128,6 +128,22 @@ def test_a_model_that_ignores_labels_ignores_their_classes():
     assert_same_model(model, CCA().fit(X, Y))
 
 
+def test_classes_without_labels_are_refused():
+    with pytest.warns(UserWarning, match="no labels"), pytest.raises(ValueError, match="go with"):
+        ClusterCCA().partial_fit(X, Y, classes=range(4))
+
+
+@pytest.mark.parametrize("counts", [None, dict(enumerate(COUNTS))])
+def test_of_own_pairs_alone_the_classes_are_remembered(counts):
+    order = np.argsort(y, kind="stable")
+    model = ClusterCCA(instance_weight=1.0)
+    for rows in np.array_split(order, 3):
+        model.partial_fit(X[rows], Y[rows], y[rows], class_counts=counts)
+    assert model.classes_.tolist() == [0, 1, 2, 3]
+    expected = CCA(component_scaling="correlation").fit(X, Y)
+    np.testing.assert_allclose(abs(model.transform(X)), abs(expected.transform(X)), atol=1e-9)
+
+
 def test_a_warning_made_an_error_leaves_a_whole_state():
     model = CCA().partial_fit(X[:40], Y[:40])
     with warnings.catch_warnings():

@@ -54,6 +54,16 @@ def test_early_stopping_returns_to_the_best_weights():
     assert network.w.item() == monitored[best]
 
 
+def test_ctrl_c_before_the_first_epoch_is_left_to_the_caller():
+    network = Scalar()
+
+    def loss(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(network, loss)
+
+
 def test_score_that_is_nan_is_never_the_best():
     network = Scalar()
     scores = iter([float("nan"), 0.5, float("nan"), 0.2, 0.1])
