@@ -63,6 +63,15 @@ def test_peepholes_follow_equations_1_to_5(peepholes):
 
 
 @both_forms
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own parts
+def test_a_loop_that_torch_compiles_gives_the_same_states(peepholes):
+    cell, passes = peephole(peepholes), list(two_passes())
+    compiled = torch.compile(cell, backend="eager")
+    for found, expected in zip(compiled(*passes), cell(*passes), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@both_forms
 def test_gradients_are_those_of_finite_differences(peepholes):
     cell = peephole(peepholes, n_features=2, hidden_size=2)
     names, values = zip(*cell.named_parameters(), strict=True)
