@@ -15,13 +15,13 @@ figures are medians over rounds.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import nn
 
+from benchmarks._device import chosen_place
 from benchmarks._record import Record
 from benchmarks._timing import median, ratio, take_turns
 from skcca.nn.attention import AttentionBiLSTM, infer, inference_batches, pad_batch
@@ -34,24 +34,16 @@ CAPTURED = 2.0  # of cuDNN
 
 def main() -> None:
     """Measure, print and keep."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="auto", help="default: auto")
-    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU; default: 1")
-    parser.add_argument("--quick", action="store_true", help="small sizes")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    n_songs, rounds = (500, 2) if options.quick else (N_SONGS, ROUNDS)
-    device = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
-    device = torch.device("cpu" if device == "auto" else device)
-    on_gpu = device.type == "cuda"
-    place = torch.cuda.get_device_name() if on_gpu else f"{options.threads} thread(s)"
+    place = chosen_place(__doc__ or "")
+    device = place.device
+    n_songs, rounds = (500, 2) if place.quick else (N_SONGS, ROUNDS)
     record = Record(
         "attention",
         "Speed of the emotion network",
         f"songs of {N_STEPS} steps, or of 24 to {N_STEPS} where ragged, of {N_FEATURES} features, "
-        f"{HIDDEN} units a direction, float32, {device.type} ({place}); inference on {n_songs:,} "
-        f"songs, the recurrences on batches of {BATCH}; the seconds of a bidirectional nn.LSTM "
-        "over the same padded batches, then how many times as long the other takes",
+        f"{HIDDEN} units a direction, float32, {device.type} ({place.name}); inference on "
+        f"{n_songs:,} songs, the recurrences on batches of {BATCH}; the seconds of a bidirectional "
+        "nn.LSTM over the same padded batches, then how many times as long the other takes",
         ("seconds", "skcca", "at most"),
     )
     rng = np.random.default_rng(0)
@@ -60,8 +52,8 @@ def main() -> None:
         songs = [rng.normal(size=(n, N_FEATURES)).astype(np.float32) for n in lengths]
         inference(record, songs, device, rounds, kind)
         recurrences(record, songs[:BATCH], device, rounds, kind)
-    if not options.quick:
-        record.save("python -m benchmarks.attention", device=place, rounds=rounds)
+    if not place.quick:
+        record.save("python -m benchmarks.attention", device=place.name, rounds=rounds)
 
 
 def inference(

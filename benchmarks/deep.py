@@ -15,7 +15,6 @@ captured, or that compute in bfloat16, take part too.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import time
 import warnings
@@ -25,6 +24,7 @@ from importlib import import_module
 import numpy as np
 import torch
 
+from benchmarks._device import chosen_place
 from benchmarks._record import Record
 from benchmarks._simulated import simulated_views
 from benchmarks._timing import take_turns
@@ -40,23 +40,16 @@ SIDE = 2_048  # of the matrices of a large product
 
 def main() -> None:
     """Measure, print and keep."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="auto", help="default: auto")
-    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU; default: 1")
-    parser.add_argument("--quick", action="store_true", help="small sizes")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    n_rows, rounds = (1_000, 2) if options.quick else (N_ROWS, ROUNDS)
-    device = "cuda" if options.device == "auto" and torch.cuda.is_available() else options.device
-    device = "cpu" if device == "auto" else device
-    n_epochs = GPU_EPOCHS if device == "cuda" else EPOCHS
+    place = chosen_place(__doc__ or "")
+    device = place.device.type
+    n_rows, rounds = (1_000, 2) if place.quick else (N_ROWS, ROUNDS)
+    n_epochs = GPU_EPOCHS if place.on_gpu else EPOCHS
     views = simulated_views(n_rows, *WIDTHS).astype("float32")
-    place = torch.cuda.get_device_name() if device == "cuda" else f"{options.threads} thread(s)"
     record = Record(
         "deep",
         "Speed of an epoch of the deep family",
         f"{n_rows:,} rows of {WIDTHS[0]} and {WIDTHS[1]:,} features in float32, batches of "
-        f"{BATCH}, the paper's networks, {device} ({place}); the seconds of what a row is "
+        f"{BATCH}, the paper's networks, {device} ({place.name}); the seconds of what a row is "
         "measured by, then how many times as long the epoch takes",
         ("seconds", "skcca", "at most"),
     )
@@ -75,7 +68,7 @@ def main() -> None:
         ),
         "naive": lambda: naive_epoch(views.X, views.Y, device, n_epochs),
     }
-    if device == "cuda":
+    if place.on_gpu:
         for name, build in (("captured", Captured), ("bfloat16", InBfloat16)):
             model = SupervisedDCCA.paper(**settings, x_network=build, y_network=build)
             works[name] = lambda model=model: epoch(model, views, n_epochs)
@@ -103,10 +96,10 @@ def main() -> None:
         if name in found:
             add(f"SupervisedDCCA of {name} networks / SupervisedDCCA", name, "SupervisedDCCA", None)
     add("batch of all rows in pieces of 512 / at once", "pieces", "whole", 1.8)
-    if not options.quick:
+    if not place.quick:
         record.save(
             "python -m benchmarks.deep",
-            device=place,
+            device=place.name,
             rounds=rounds,
             epochs=n_epochs,
             cca_zoo_deep=f"missing: {missing}" if missing else "present",
