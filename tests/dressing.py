@@ -95,7 +95,8 @@ DTYPES = {
 def memory_map(V):
     if not V.size or V.dtype == object:
         return V
-    mapped = np.memmap(tempfile.TemporaryFile(), dtype=V.dtype, shape=V.shape)
+    with tempfile.TemporaryFile() as file:  # which the map outlives
+        mapped = np.memmap(file, dtype=V.dtype, shape=V.shape)
     mapped[...] = V
     return mapped
 

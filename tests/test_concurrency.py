@@ -75,7 +75,7 @@ def test_dask_workers_fit_what_the_caller_fits(alone):
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster),
-        joblib.parallel_config("dask", inner_max_num_threads=1),
+        joblib.parallel_config("dask"),
     ):
         found = joblib.Parallel()(joblib.delayed(scores)(model) for model in ALL.values())
     for name, elsewhere in zip(ALL, found, strict=True):

@@ -88,6 +88,8 @@ PLAIN = problem(lambda choices: choices[0])
 
 
 def allowed(parameter, value):
+    if parameter == "name":
+        return value not in ("NaN", "infinity")  # a display keeps its title as it was given
     return not (value in LARGE and parameter.removeprefix("x_").startswith(COSTLY))
 
 

@@ -1,5 +1,6 @@
 """What is shipped: wheel and source archive, in empty environments, with and without torch."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -54,7 +55,8 @@ else:
 
 
 def run(*command, cwd):
-    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True, env=alone)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 
