@@ -1,9 +1,10 @@
-"""CCA and ClusterCCA against other libraries, published values and materialised pairs."""
+"""CCA and ClusterCCA against other libraries, published values and materialised pairs.
+
+What changes no answer, and what every answer is, stands in test_laws.py.
+"""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.linalg import LinAlgWarning
 from sklearn.cross_decomposition import CCA as SklearnCCA
 from sklearn.datasets import load_digits, load_linnerud
@@ -72,49 +73,6 @@ def test_matches_sklearn_up_to_sign():
     )
     for k in range(3):
         assert abs(np.corrcoef(U[:, k], Z[:, k])[0, 1]) == pytest.approx(1, abs=1e-5)
-
-
-@given(seed=st.integers(0, 2**16), reflect=st.booleans())
-def test_correlations_invariant_to_invertible_maps(seed, reflect):
-    X, Y = two_views(40)
-    rng = np.random.default_rng(seed)
-    A = np.linalg.qr(rng.normal(size=(5, 5)))[0] * rng.uniform(0.1, 10, 5)
-    A = -A if reflect else A
-    a, b = CCA().fit(X, Y), CCA().fit(X @ A + rng.normal(size=5), Y)
-    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-9)
-
-
-@given(seed=st.integers(0, 2**16))
-def test_row_order_changes_nothing(seed):
-    X, Y, y = unbalanced()
-    order = np.random.default_rng(seed).permutation(len(X))
-    for model in (CCA(reg=0.1), ClusterCCA()):
-        a = model.fit(X, Y, y).transform(X)
-        b = model.fit(X[order], Y[order], y[order]).transform(X)
-        np.testing.assert_allclose(a, b, atol=1e-9)
-
-
-@given(counts=st.lists(st.integers(0, 3), min_size=60, max_size=60).filter(lambda c: sum(c) > 45))
-def test_integer_weights_equal_repeated_rows(counts):
-    X, Y, y = unbalanced()
-    rows = np.repeat(np.arange(60), counts)
-    for model in (CCA(reg=0.1), ClusterCCA(instance_weight=0.2, reg=0.1)):
-        a = model.fit(X, Y, y, sample_weight=counts).transform(X)
-        b = model.fit(X[rows], Y[rows], y[rows]).transform(X)
-        np.testing.assert_allclose(a, b, atol=1e-8)
-
-
-def test_scale_of_weights_does_not_matter():
-    X, Y = two_views()
-    w = np.random.default_rng(0).random(len(X))
-    assert_same_model(CCA().fit(X, Y, sample_weight=w), CCA().fit(X, Y, sample_weight=1e6 * w))
-
-
-def test_swapped_views_swap_the_weights():
-    X, Y = two_views()
-    a, b = CCA().fit(X, Y), CCA().fit(Y, X)
-    np.testing.assert_allclose(a.correlations_, b.correlations_)
-    np.testing.assert_allclose(np.abs(a.x_weights_), np.abs(b.y_weights_), atol=1e-10)
 
 
 def test_unique_labels_equal_cca():
@@ -256,21 +214,6 @@ def test_scores_are_the_centred_view_times_the_weights():
     model = CCA().fit(X, Y)
     np.testing.assert_allclose(model.transform(X), (X - model.x_mean_) @ model.x_weights_)
     np.testing.assert_allclose(model.transform_y(Y), (Y - model.y_mean_) @ model.y_weights_)
-
-
-def test_loadings_are_correlations_of_features_and_variates():
-    X, Y = two_views()
-    model = CCA().fit(X, Y)
-    expected = np.corrcoef(X.T, model.transform(X).T)[:5, 5:]
-    np.testing.assert_allclose(model.x_loadings_, expected, atol=1e-12)
-    assert (expected[np.abs(expected).argmax(axis=0), np.arange(4)] > 0).all()
-
-
-def test_units_of_a_column_change_its_weight_alone():
-    X, Y = two_views()
-    unit = np.array([1e-6, 1, 1, 1e6, 1])
-    a, b = CCA(reg=0.2).fit(X, Y), CCA(reg=0.2).fit(X * unit, Y)
-    np.testing.assert_allclose(a.transform(X), b.transform(X * unit), atol=1e-9)
 
 
 def test_score_is_the_sum_of_held_out_correlations():
