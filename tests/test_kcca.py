@@ -8,7 +8,7 @@ import pytest
 from scipy import linalg
 from sklearn import config_context
 from sklearn.datasets import load_digits
-from sklearn.kernel_approximation import Nystroem
+from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import StandardScaler
@@ -78,12 +78,17 @@ def test_singular_values_solve_the_dual_problem(kernel):
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
-def test_histogram_kernels_take_unscaled_views():
+@pytest.mark.parametrize("kernel", ["chi2", "additive_chi2"])
+def test_histogram_kernels_are_those_of_the_unscaled_rows(kernel):
     X, Y, _ = two_views()
-    for kernel in ("chi2", "additive_chi2"):
-        model = KCCA(n_components=2, kernel=(kernel, "rbf"), scale=False, reg=1e-2)
-        model.fit(np.abs(X), Y)
-        assert np.isfinite(model.transform(np.abs(X))).all()
+    X = np.abs(X)
+    K = pairwise_kernels(X, metric=kernel, filter_params=True, gamma=0.1)
+    options = {"scale": False, "gamma": 0.1, "reg": 1e-2}
+    a = KCCA(2, kernel=(kernel, "rbf"), **options).fit(X, Y)
+    b = KCCA(2, kernel=("precomputed", "rbf"), **options).fit(K, Y)
+    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-12)
+    # The features of the rows decide the signs, and a precomputed kernel has none.
+    np.testing.assert_allclose(np.abs(a.transform(X)), np.abs(b.transform(K)), atol=1e-10)
 
 
 def test_callable_kernel_equals_its_name():
@@ -227,11 +232,10 @@ def test_median_does_not_depend_on_the_sample(monkeypatch):
 
 def test_default_gamma_is_one_over_the_median_squared_distance():
     X, _, _ = two_views(25)
-    squared = ((X[:, None] - X) ** 2).sum(axis=-1)
+    squared = distances(X)
     assert default_gamma(squared, np.ones(25)) == pytest.approx(1 / np.median(squared))
     Y = np.random.default_rng(1).normal(size=(25, 2))
-    S = StandardScaler().fit_transform(X)
-    width = 1 / np.median(((S[:, None] - S) ** 2).sum(axis=-1))
+    width = 1 / np.median(distances(StandardScaler().fit_transform(X)))
     a, b = KCCA(2).fit(X, Y), KCCA(2, gamma=(width, None)).fit(X, Y)
     np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-9)
 
@@ -261,10 +265,24 @@ def test_approximations_come_near_the_exact_solution(approximation):
     np.testing.assert_allclose(model.correlations_, exact.correlations_, atol=0.03)
 
 
-def test_nystroem_is_that_of_sklearn():
+@pytest.mark.parametrize(
+    ("approximation", "sampler"), [("nystroem", Nystroem), ("random_features", RBFSampler)]
+)
+def test_approximations_are_linear_in_the_features_that_sklearn_samples(approximation, sampler):
     X, Y, _ = two_views()
-    model = KCCA(2, kernel="poly", gamma=0.1, degree=2, approximation="nystroem", n_landmarks=7)
-    assert model.fit(X, Y).x_weights_.shape == (Nystroem(n_components=7).n_components, 2)
+    w = np.random.default_rng(0).uniform(0.2, 1, 80)
+    scaled = [
+        StandardScaler().fit(V, sample_weight=w).transform(V) for V in (X, Y)
+    ]  # what the kernel compares
+    seed = int(np.random.default_rng(3).integers(2**31))
+    G, F = (sampler(gamma=0.1, n_components=7, random_state=seed).fit_transform(V) for V in scaled)
+    options = {"approximation": approximation, "n_landmarks": 7, "random_state": 3}
+    a = KCCA(2, gamma=0.1, reg=1e-2, **options).fit(X, Y, sample_weight=w)
+    # A fraction of the total variance of 7 features is 7 times that of their mean.
+    b = CCA(2, scale=False, reg=7e-2).fit(G, F, sample_weight=w)
+    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-10)
+    np.testing.assert_allclose(np.abs(a.transform(X)), np.abs(b.transform(G)), atol=1e-8)
+    np.testing.assert_allclose(np.abs(a.transform_y(Y)), np.abs(b.transform_y(F)), atol=1e-8)
 
 
 @pytest.mark.parametrize(
