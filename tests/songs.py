@@ -1,5 +1,8 @@
 """Songs whose emotion shows in one stretch, and a small ChunkSelector."""
 
+import functools
+import pickle
+
 import numpy as np
 
 from skcca import ChunkSelector
@@ -31,6 +34,16 @@ VISUAL = np.random.default_rng(1).normal(size=(len(SONGS), 4))
 
 def small(**kwargs):
     return ChunkSelector(**{"hidden_size": 8, "max_epochs": 2, "random_state": 0} | kwargs)
+
+
+@functools.cache
+def _pickled():
+    return pickle.dumps(small().fit(SONGS, LABELS))
+
+
+def trained():
+    """Return a fitted selector that a test may change: training takes longer than a copy."""
+    return pickle.loads(_pickled())
 
 
 def padded(songs):

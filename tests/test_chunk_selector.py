@@ -1,6 +1,5 @@
 """ChunkSelector: which chunks it selects, labels and input."""
 
-import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +8,18 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.class_weight import compute_class_weight
-from songs import CLASSES, LABELS, MEANS, N_FEATURES, SONGS, VISUAL, make_songs, padded, small
+from songs import (
+    CLASSES,
+    LABELS,
+    MEANS,
+    N_FEATURES,
+    SONGS,
+    VISUAL,
+    make_songs,
+    padded,
+    small,
+    trained,
+)
 
 from skcca import DCCA, ChunkSelector, Views
 from skcca._emotion import class_weights, emotion_targets
@@ -17,14 +27,9 @@ from skcca.nn.optimizers import OPTIMIZERS
 from skcca.nn.storage import save_tree
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    return small().fit(SONGS, LABELS)
-
-
 @pytest.fixture
-def selector(fitted):
-    return pickle.loads(pickle.dumps(fitted))
+def selector():
+    return trained()
 
 
 # Selection

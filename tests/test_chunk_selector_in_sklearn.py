@@ -17,19 +17,14 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
-from songs import LABELS, N_FEATURES, SONGS, VISUAL, small
+from songs import LABELS, N_FEATURES, SONGS, VISUAL, small, trained
 
 from skcca import ChunkSelector, ClusterCCA, Views, make_view_transformer, retrieval_map
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    return small().fit(SONGS, LABELS)
-
-
 @pytest.fixture
-def selector(fitted):
-    return pickle.loads(pickle.dumps(fitted))
+def selector():
+    return trained()
 
 
 # Randomness and persistence

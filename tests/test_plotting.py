@@ -10,7 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from songs import LABELS, MEANS, SONGS, VISUAL, small
+from songs import LABELS, MEANS, SONGS, VISUAL, small, trained
 
 from skcca import ChunkSelector, Views
 from skcca.plotting import AttentionDisplay
@@ -20,14 +20,9 @@ RATE = 500
 NOISE = np.random.default_rng(0).normal(size=len(SONG) * RATE)
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    return small(n_chunks=5, k=2).fit(SONGS, LABELS)
-
-
 @pytest.fixture
-def selector(fitted):
-    return pickle.loads(pickle.dumps(fitted))
+def selector():
+    return trained().set_params(n_chunks=5, k=2)
 
 
 def draw(selector, song=SONG, **kwargs):
