@@ -12,7 +12,7 @@ from skcca._chunks import Selection
 from skcca._sequences import check_sequences
 from skcca._views import Views
 from skcca.chunk_selector import ChunkSelector
-from skcca.plotting._canvas import check_matplotlib, ink_of, legend_above
+from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above
 from skcca.plotting._colours import LINE, ORANGE
 
 __all__ = ["AttentionDisplay"]
@@ -147,7 +147,8 @@ class AttentionDisplay:
         Raises
         ------
         TypeError
-            If `selector` is no `ChunkSelector`, or `waveform` holds no real numbers.
+            If `selector` is no `ChunkSelector`, `waveform` holds no real numbers, or `ax` is no
+            matplotlib Axes.
         NotFittedError
             If it is not fitted.
         ValueError
@@ -156,7 +157,7 @@ class AttentionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_matplotlib("AttentionDisplay")
+        check_canvas(ax, "AttentionDisplay")
         selector = _check_selector(selector)
         seconds = selector.frame_duration if seconds_per_frame is None else seconds_per_frame
         _check_positive("seconds_per_frame", seconds)
@@ -193,14 +194,11 @@ class AttentionDisplay:
         TypeError, ValueError, ImportError
             As `from_estimator`, for `waveform`, `sample_rate` and matplotlib.
         """
-        check_matplotlib("AttentionDisplay")
+        check_canvas(ax, "AttentionDisplay")
         stretches = None
         if self.waveform is not None:
             stretches = _envelope(self.waveform, self.sample_rate)
-        if ax is None:
-            from matplotlib import pyplot as plt
-
-            _, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+        ax = axes_for(ax, (8, 3))
         self.ax_, self.figure_ = ax, ax.figure
         ink = ink_of(ax)
         of_height = ax.get_xaxis_transform()  # x in seconds, y in heights of the axes
