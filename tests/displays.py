@@ -1,9 +1,11 @@
 """Two views of three classes, and a picture of each kind."""
 
 import numpy as np
+from songs import SONGS, trained
 
 from skcca import CCA, ClusterCCA
 from skcca.plotting import (
+    AttentionDisplay,
     CorrelationDisplay,
     EmbeddingDisplay,
     LoadingsDisplay,
@@ -32,7 +34,7 @@ X, Y, LABELS = two_views()
 MODEL = CCA(3).fit(X, Y)
 CLASSES = ClusterCCA().fit(X, Y, LABELS)
 
-DRAW = {
+MODELS = {
     "precision_recall": lambda **kw: PrecisionRecallDisplay.from_estimator(
         CLASSES, X, Y, labels=LABELS, **kw
     ),
@@ -43,3 +45,10 @@ DRAW = {
     "loadings": lambda **kw: LoadingsDisplay.from_estimator(MODEL, **kw),
     "ranking": lambda **kw: RankingDisplay.from_estimator(CLASSES, X, Y, labels=LABELS, **kw),
 }
+DRAW = MODELS | {
+    "attention": lambda **kw: AttentionDisplay.from_estimator(trained(), SONGS[0], **kw)
+}
+
+
+def in_legend(display):
+    return [text.get_text() for text in display.legend_.get_texts()]

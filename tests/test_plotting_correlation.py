@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from displays import LABELS, X, Y
+from displays import LABELS, X, Y, in_legend
 from matplotlib import pyplot as plt
 from sklearn.base import clone
 from sklearn.model_selection import KFold
@@ -95,13 +95,13 @@ def test_without_a_relation_bars_do_not_rise_above_the_null():
 def test_no_null_is_drawn_unless_asked_for():
     display = draw(CCA(3))
     assert display.null is display.null_ is None
-    names = [text.get_text() for text in display.legend_.get_texts()]
+    names = in_legend(display)
     assert names == ["Training", "Left out (± standard error)"]
 
 
 def test_the_legend_tells_the_quantile():
     display = CorrelationDisplay(np.array([0.5]), null=np.full((9, 1), 0.2), level=0.9).plot()
-    names = [text.get_text() for text in display.legend_.get_texts()]
+    names = in_legend(display)
     assert names == ["Training", "Unrelated rows, 90 %"]
 
 

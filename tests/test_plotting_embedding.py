@@ -3,7 +3,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from displays import CLASSES, LABELS, X, Y
+from displays import CLASSES, LABELS, X, Y, in_legend
 from matplotlib import pyplot as plt
 
 from skcca import CCA, Views
@@ -14,10 +14,6 @@ U, V = rng.normal(size=(2, 60, 3))
 
 
 draw = EmbeddingDisplay.from_predictions
-
-
-def legend(display):
-    return [text.get_text() for text in display.legend_.get_texts()]
 
 
 def n_corners(points):
@@ -59,13 +55,13 @@ def test_each_class_has_a_colour_of_its_own_in_both_views(n_classes):
 
 def test_the_legend_names_views_and_classes():
     display = EmbeddingDisplay.from_estimator(CLASSES, Views(audio=X, picture=Y), LABELS)
-    assert legend(display) == ["audio", "picture", "angry", "calm", "warm"]
-    assert legend(draw(U, V)) == ["First view", "Second view"]
+    assert in_legend(display) == ["audio", "picture", "angry", "calm", "warm"]
+    assert in_legend(draw(U, V)) == ["First view", "Second view"]
 
 
 def test_the_colour_in_the_legend_is_that_of_the_class():
     display = draw(U, V, LABELS)
-    handles = dict(zip(legend(display), display.legend_.legend_handles, strict=True))
+    handles = dict(zip(in_legend(display), display.legend_.legend_handles, strict=True))
     for name in np.unique(LABELS):
         expected = display.points_[0].get_facecolors()[np.flatnonzero(LABELS == name)[0], :3]
         np.testing.assert_array_equal(mpl.colors.to_rgb(handles[name].get_color()), expected)
@@ -95,7 +91,7 @@ def test_eleven_classes_are_named_where_they_lie():
 def test_more_than_twenty_classes_have_a_colour_bar_with_a_few_names():
     names = np.array([f"class {i:02}" for i in range(30)])
     display = draw(U, V, names[np.arange(60) % 30])
-    assert legend(display) == ["First view", "Second view"]
+    assert in_legend(display) == ["First view", "Second view"]
     shown = [text.get_text() for text in display.colorbar_.ax.get_yticklabels()]
     assert (shown[0], shown[-1]) == ("class 00", "class 29")
     assert len(shown) == 12
@@ -133,8 +129,8 @@ def test_unpaired_rows_have_labels_of_their_own_and_no_lines():
 
 
 def test_a_tuple_of_labels_is_one_label_a_row():
-    assert legend(draw(U, V, tuple(LABELS)))[2:] == ["angry", "calm", "warm"]
-    assert legend(draw(U[:2], V[:2], ("calm", "warm")))[2:] == ["calm", "warm"]
+    assert in_legend(draw(U, V, tuple(LABELS)))[2:] == ["angry", "calm", "warm"]
+    assert in_legend(draw(U[:2], V[:2], ("calm", "warm")))[2:] == ["calm", "warm"]
 
 
 @pytest.mark.parametrize("layout", ["constrained", None])

@@ -6,7 +6,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
-from displays import CLASSES, DRAW, LABELS, MODEL, X, Y
+from displays import CLASSES, DRAW, LABELS, MODEL, MODELS, X, Y
 from matplotlib import pyplot as plt
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from skcca import ClusterCCA, Views, plotting, retrieval_map
 
 EVERY = pytest.mark.parametrize("kind", DRAW)
+EVERY_OF_A_MODEL = pytest.mark.parametrize("kind", MODELS)
 
 
 def texts(figure):
@@ -84,7 +85,7 @@ def test_plot_draws_again_elsewhere_and_returns_itself(kind):
     assert len(first.get_children()) == n_children
 
 
-@EVERY
+@EVERY_OF_A_MODEL
 def test_a_name_is_the_title_or_stands_in_the_legend(kind):
     display = DRAW[kind](name="By hand")
     if kind == "precision_recall":
@@ -95,7 +96,7 @@ def test_a_name_is_the_title_or_stands_in_the_legend(kind):
         assert display.plot(name="Other").ax_.get_title() == "Other"
 
 
-@EVERY
+@EVERY_OF_A_MODEL
 def test_the_class_of_the_model_is_the_name_if_none_is_given(kind):
     named = DRAW[kind]().name
     assert named == ("CCA" if kind in ("correlation", "loadings") else "ClusterCCA")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from displays import CLASSES, LABELS, MODEL, X, Y
+from displays import CLASSES, LABELS, MODEL, X, Y, in_legend
 from matplotlib import pyplot as plt
 
 from skcca.metrics import chance_map, mean_average_precision_score, retrieval_precision_recall
@@ -11,10 +11,6 @@ from skcca.plotting import PrecisionRecallDisplay
 
 def draw(model=CLASSES, **kwargs):
     return PrecisionRecallDisplay.from_estimator(model, X, Y, **({"labels": LABELS} | kwargs))
-
-
-def legend(display):
-    return [text.get_text() for text in display.legend_.get_texts()]
 
 
 @pytest.mark.parametrize("direction", ["x_to_y", "y_to_x"])
@@ -28,7 +24,7 @@ def test_the_line_is_the_curve_of_the_metric(direction, metric):
     np.testing.assert_array_equal(display.line_.get_ydata(), expected.precision)
     score = mean_average_precision_score(*sides, LABELS, metric=metric)
     assert display.mean_average_precision == score
-    assert legend(display)[0] == f"ClusterCCA (MAP = {score:.2f})"
+    assert in_legend(display)[0] == f"ClusterCCA (MAP = {score:.2f})"
 
 
 def test_unpaired_views_have_labels_of_their_own():
@@ -43,7 +39,7 @@ def test_unpaired_views_have_labels_of_their_own():
 def test_the_chance_line_stands_at_chance_map():
     display = draw()
     np.testing.assert_allclose(display.chance_level_.get_ydata(), chance_map(LABELS))
-    assert legend(display)[-1] == "Chance (0.33)"
+    assert in_legend(display)[-1] == "Chance (0.33)"
 
 
 def test_chance_is_that_of_the_queries_that_are_counted():
@@ -61,7 +57,7 @@ def test_several_models_share_axes_and_one_chance_line():
     second = draw(MODEL, ax=first.ax_, name="by pairs")
     assert second.chance_level_ is first.chance_level_
     assert len(first.ax_.lines) == 3
-    assert legend(second) == [
+    assert in_legend(second) == [
         f"ClusterCCA (MAP = {first.mean_average_precision:.2f})",
         f"by pairs (MAP = {second.mean_average_precision:.2f})",
         "Chance (0.33)",
@@ -95,7 +91,7 @@ def test_without_labels_each_query_looks_for_its_own_item():
     U, V = MODEL.transform(X, Y)
     display = PrecisionRecallDisplay.from_predictions(U, V)
     assert display.chance_level == pytest.approx(1 / len(X))
-    assert legend(display)[0] == f"MAP = {mean_average_precision_score(U, V):.2f}"
+    assert in_legend(display)[0] == f"MAP = {mean_average_precision_score(U, V):.2f}"
 
 
 def test_within_one_view_a_query_does_not_find_itself():
@@ -108,7 +104,7 @@ def test_within_one_view_a_query_does_not_find_itself():
 def test_the_look_of_the_line_may_be_chosen():
     display = draw(color="red", linestyle=":", label="mine")
     assert (display.line_.get_color(), display.line_.get_linestyle()) == ("red", ":")
-    assert legend(display)[0] == "mine"
+    assert in_legend(display)[0] == "mine"
 
 
 def test_axes_hold_all_of_precision_and_recall():

@@ -1,12 +1,15 @@
-"""AttentionDisplay: what is drawn, where it stands, and what is refused."""
+"""AttentionDisplay: what is drawn, where it stands, and what is refused.
+
+What it has in common with the other displays stands in test_plotting_laws.py.
+"""
 
 import pickle
-import sys
 from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from displays import in_legend
 from matplotlib import pyplot as plt
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -208,13 +211,10 @@ def test_axes_are_labelled_and_hold_the_song(selector):
 
 
 def test_the_legend_names_what_is_drawn(selector):
-    def labels(display):
-        return [text.get_text() for text in display.legend_.get_texts()]
-
-    assert labels(draw(selector)) == ["Chosen chunks", "Borders"]
+    assert in_legend(draw(selector)) == ["Chosen chunks", "Borders"]
     selector.set_params(k=1)
     drawn = draw(selector, waveform=NOISE, sample_rate=RATE)
-    assert labels(drawn) == ["Chosen chunk", "Borders", "Waveform"]
+    assert in_legend(drawn) == ["Chosen chunk", "Borders", "Waveform"]
 
 
 @pytest.mark.parametrize("size", [(8, 3), (4, 2), (2.5, 2.5)])
@@ -231,30 +231,6 @@ def test_nothing_is_cut_off_and_no_text_covers_the_data(selector, size):
         assert below.y1 <= above.y0
 
 
-def test_a_new_figure_has_a_layout_that_makes_room(selector):
-    display = draw(selector, title="A song", waveform=NOISE, sample_rate=RATE)
-    assert display.figure_ is display.ax_.figure
-    assert display.figure_.get_layout_engine() is not None
-
-
-def test_given_axes_are_drawn_on_and_no_figure_is_made(selector):
-    figure, (first, second) = plt.subplots(1, 2)
-    display = draw(selector, ax=second)
-    assert display.ax_ is second
-    assert display.figure_ is figure
-    assert not first.collections
-    assert plt.get_fignums() == [figure.number]
-
-
-def test_plot_draws_the_same_again_elsewhere(selector):
-    display = draw(selector)
-    first, spans = display.ax_, shades(display)
-    again = display.plot(ax=plt.subplots()[1])
-    assert again is display
-    assert again.ax_ is not first
-    np.testing.assert_array_equal(shades(again), spans)
-
-
 def test_colours_turn_light_on_dark_axes(selector):
     _, (light, dark) = plt.subplots(1, 2)
     dark.set_facecolor("#303030")
@@ -264,13 +240,6 @@ def test_colours_turn_light_on_dark_axes(selector):
             np.testing.assert_array_equal(mpl.colors.to_rgb(part.get_edgecolor()[0]), ink)
         assert mpl.colors.to_rgb(display.legend_.get_texts()[0].get_color()) == (ink,) * 3
         assert display.legend_.get_frame().get_facecolor() == ax.get_facecolor()
-
-
-def test_drawing_leaves_global_settings_alone_and_shows_nothing(selector, monkeypatch):
-    monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("shown"))
-    before = dict(mpl.rcParams)
-    draw(selector, waveform=NOISE, sample_rate=RATE, title="A song")
-    assert dict(mpl.rcParams) == before
 
 
 def test_the_selector_is_left_as_it_was(selector):
@@ -343,12 +312,3 @@ def test_what_cannot_be_drawn_is_refused_before_a_figure_is_made(selector, kwarg
     with pytest.raises(error, match=message):
         draw(selector, **kwargs)
     assert not plt.get_fignums()
-
-
-def test_without_matplotlib_the_cure_is_named(selector, monkeypatch):
-    display = draw(selector)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    for attempt in (display.plot, lambda: draw(selector)):
-        with pytest.raises(ImportError, match=r"pip install skcca\[plot\]"):
-            attempt()
