@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
+from rankings import labelled_task
 
 from skcca.metrics import chance_map, retrieval_precision_recall
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def embedded():
-    rng = np.random.default_rng(7)
-    queries, gallery = rng.normal(size=(30, 5)), rng.normal(size=(80, 5))
-    return queries, gallery, rng.integers(0, 4, 30), rng.integers(0, 4, 80)
+    return labelled_task()
 
 
 def test_curve_by_hand():
@@ -31,13 +30,13 @@ def test_curve_ends_at_chance_and_full_recall(embedded):
 
 def test_curve_points_are_those_of_the_full_curve(embedded):
     full = retrieval_precision_recall(*embedded)
-    for n_points, n_found in ((1, 1), (5, 5), (1000, 80)):
+    for n_points, n_found in ((1, 1), (5, 5), (1000, 90)):
         curve = retrieval_precision_recall(*embedded, n_points=n_points)
         assert len(curve.n_shown) == n_found
         assert curve.n_shown[0] == 1
         np.testing.assert_array_equal(curve.precision, full.precision[curve.n_shown - 1])
         np.testing.assert_array_equal(curve.recall, full.recall[curve.n_shown - 1])
-    assert retrieval_precision_recall(*embedded, n_points=5).n_shown[-1] == 80
+    assert retrieval_precision_recall(*embedded, n_points=5).n_shown[-1] == 90
 
 
 def test_curve_leaves_out_queries_without_relevant_items():

@@ -1,14 +1,12 @@
 """Every measure: another library, all orders of ties, a sort in plain Python, and every refusal."""
 
-import itertools
-from math import log2
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rankings import labelled_task, mean_over_orders, of_order, on_circle
 from sklearn import config_context
 from sklearn.metrics import ndcg_score
 from threadpoolctl import threadpool_limits
@@ -44,51 +42,6 @@ MEASURES = (
 )  # fmt: skip
 
 
-def of_order(measure, relevant, gains=None):
-    """Return a measure of one list without ties, written from its definition."""
-    name, _, k = measure.partition("@")
-    relevant = np.asarray(relevant, dtype=bool)
-    gains = relevant.astype(float) if gains is None else gains
-    k = int(k) if k else len(relevant)
-    ranks = [i + 1 for i, hit in enumerate(relevant) if hit]
-    shown = [rank for rank in ranks if rank <= k]
-    if name == "map":
-        return sum((i + 1) / rank for i, rank in enumerate(shown)) / min(len(ranks), k)
-    if name == "precision":
-        return len(shown) / k
-    if name == "recall":
-        return len(shown) / len(ranks)
-    if name == "hit_rate":
-        return float(len(shown) > 0)
-    if name == "mrr":
-        return 1 / ranks[0] if ranks[0] <= k else 0.0
-    if name in ("mean_rank", "median_rank"):
-        return ranks[0]
-    if name == "r_precision":
-        return sum(rank <= len(ranks) for rank in ranks) / len(ranks)
-    dcg, best = (
-        sum(g / log2(i + 2) for i, g in enumerate(order[:k]))
-        for order in (gains, sorted(gains, reverse=True))
-    )
-    return dcg / best
-
-
-def on_circle(cosines):
-    """2-D unit vectors whose cosine with (1, 0) is given."""
-    cosines = np.asarray(cosines, dtype=float)
-    return np.column_stack([cosines, np.sqrt(1 - cosines**2)])
-
-
-def mean_over_orders(measure, scores, relevant, gains=None):
-    """Return the mean of a measure over every order in which the best scores come first."""
-    found = []
-    for order in map(list, itertools.permutations(range(len(scores)))):
-        if (np.diff(np.asarray(scores)[order]) <= 0).all():
-            ranked = None if gains is None else np.asarray(gains)[order]
-            found.append(of_order(measure, np.asarray(relevant)[order], ranked))
-    return np.mean(found)
-
-
 ITEMS = st.lists(
     st.tuples(st.sampled_from([-0.5, 0.0, 0.25, 1.0]), st.sampled_from([0, 0, 1, 2])),
     min_size=4,
@@ -116,9 +69,7 @@ def test_given_gains_are_what_ndcg_adds_up(items, measure):
 
 @pytest.fixture(scope="module")
 def task():
-    rng = np.random.default_rng(3)
-    queries, gallery = rng.normal(size=(30, 4)), rng.normal(size=(90, 4))
-    return queries, gallery, rng.integers(0, 5, 30), rng.integers(0, 5, 90)
+    return labelled_task()
 
 
 PEERS = {
@@ -443,24 +394,22 @@ def test_bad_gains_are_named(relevance, message):
         retrieval_score(X3, X3, relevance=relevance)
 
 
-def test_more_refusals():
-    with pytest.raises(ValueError, match="3 queries and 2 items"):
-        retrieval_score(X3, X3[:2])
-    with pytest.raises(ValueError, match="3 queries and 2 items"):
-        retrieval_score(X3, X3[:2], [0, 1, 1], [0, 1], exclude_self=True)
-    with pytest.raises(ValueError, match="those of one component are all alike"):
-        retrieval_score(np.ones((3, 1)), np.ones((3, 1)), [0, 1, 1], metric="correlation")
-    for k in (0, True, 1.5):
-        with pytest.raises(ValueError, match="`k` is"):
-            mean_average_precision_score(X3, X3, [0, 1, 1], k=k)
-    for levels in (1, True, [0.2, 1.2], "all", [[0.1]]):
-        with pytest.raises(ValueError, match="`recall_levels` is"):
-            interpolated_precision(X3, X3, [0, 1, 1], recall_levels=levels)
-    for measures in ("map", []):
-        with pytest.raises(ValueError, match="`measures` is"):
-            retrieval_report(X3, X3, [0, 1, 1], measures=measures)
-    with pytest.raises(ValueError, match="at least one label"):
-        chance_score([])
+@pytest.mark.parametrize("k", [0, True, 1.5])
+def test_k_that_is_no_positive_integer_is_refused(k):
+    with pytest.raises(ValueError, match="`k` is"):
+        mean_average_precision_score(X3, X3, [0, 1, 1], k=k)
+
+
+@pytest.mark.parametrize("levels", [1, True, [], [0.2, 1.2], "all", [[0.1]]], ids=str)
+def test_recall_levels_that_are_no_shares_are_refused(levels):
+    with pytest.raises(ValueError, match="`recall_levels` is"):
+        interpolated_precision(X3, X3, [0, 1, 1], recall_levels=levels)
+
+
+@pytest.mark.parametrize("measures", ["map", [], 5], ids=str)
+def test_measures_that_are_no_list_of_names_are_refused(measures):
+    with pytest.raises(ValueError, match="`measures` is"):
+        retrieval_report(X3, X3, [0, 1, 1], measures=measures)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "inner_product"])
@@ -543,17 +492,25 @@ def test_zero_counts_where_the_other_queries_cannot_fail():
     [
         (lambda: retrieval_scores(X3, X3, None, [0, 1, 1]), "`gallery_labels` are given without"),
         (lambda: retrieval_scores(None, X3), "`queries` is None"),
+        (lambda: retrieval_score(X3, X3[:2]), "3 queries and 2 items"),
+        (
+            lambda: retrieval_score(X3, X3[:2], [0, 1, 1], [0, 1], exclude_self=True),
+            "3 queries and 2 items",
+        ),
+        (
+            lambda: retrieval_score(X3[:, :1], X3[:, :1], [0, 1, 1], metric="correlation"),
+            "those of one component are all alike",
+        ),
+        (lambda: chance_score([]), "at least one label"),
         (lambda: retrieval_scores(X3, X3, relevance=None), "`relevance` is None"),
         (lambda: retrieval_scores(X3, X3, metric=np.array(["cosine"])), "`metric` is"),
-        (lambda: interpolated_precision(X3, X3, [0, 1, 1], recall_levels=[]), "`recall_levels`"),
-        (lambda: retrieval_report(X3, X3, [0, 1, 1], measures=5), "`measures` is 5"),
         (
             lambda: retrieval_scores(X3, X3, metric="log_likelihood_ratio", correlations="abc"),
             "`correlations` must be",
         ),
     ],
 )
-def test_messages_name_what_is_wrong(call, message):
+def test_arguments_that_do_not_fit_one_another_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
