@@ -371,6 +371,8 @@ def test_ranks_count_the_directions_that_are_dropped_under_a_ridge(solver, rank)
     X, Y = two_views(1e9, d_x=4, seed=1)
     model = CCA(reg=1e-3, solver=solver).fit(X, Y)
     assert (model.n_components_, model.x_rank_, model.y_rank_) == (rank, rank, 4)
+    model.fit(Y, X)
+    assert (model.n_components_, model.x_rank_, model.y_rank_) == (rank, 4, rank)
 
 
 def single(n_rows, *, distance, unit=1.0):

@@ -63,15 +63,20 @@ def test_instance_pairs_are_a_diagonal(rng):
 @pytest.mark.parametrize("unpaired", [False, True])
 def test_class_pairs_are_all_pairs_of_a_class(rng, unpaired):
     labels, weights, (x, y) = labelled(rng, unpaired=unpaired)
-    W = weights.x[:, None] * same_class(x, y) * weights.y
-    assert_consistent(class_pairs(labels, weights), W, rng)
+    for v in (weights.y, rng.random(len(y)) + 0.1):  # of paired rows each side may have its own
+        W = weights.x[:, None] * same_class(x, y) * v
+        assert_consistent(class_pairs(labels, Weights(weights.x, v)), W, rng)
 
 
 @pytest.mark.parametrize("unpaired", [False, True])
-def test_row_weighted_classes_weigh_as_their_rows(rng, unpaired):
+@pytest.mark.parametrize("fraction", [0.05, 0.5, None])
+def test_row_weighted_classes_weigh_as_their_rows(rng, unpaired, fraction):
     labels, _, (x, y) = labelled(rng, unpaired=unpaired)
     ones = Weights(np.ones(len(x)), np.ones(len(y)))
-    pairs = class_pairs(labels, ones, "row")
+    if fraction is None:
+        pairs = class_pairs(labels, ones, "row")
+    else:
+        pairs = cyclic_pairs(labels, ones, rng, pair_fraction=fraction, pair_weight="row")
     W = explicit(pairs)
     assert_consistent(pairs, W, rng)
     for c in np.unique(x):
@@ -120,10 +125,12 @@ def test_cyclic_pairs_give_each_row_its_share_of_its_class(rng, unpaired, fracti
         assert met.diagonal().all(), "a row meets its own partner"
 
 
-def test_all_partners_equal_class_pairs(rng):
+@pytest.mark.parametrize("pair_weight", ["pair", "row"])
+def test_all_partners_equal_class_pairs(rng, pair_weight):
     labels, weights, _ = labelled(rng, unpaired=True)
-    cyclic = cyclic_pairs(labels, weights, rng, pairs_per_sample=N_Y)
-    np.testing.assert_allclose(explicit(cyclic), explicit(class_pairs(labels, weights)))
+    cyclic = cyclic_pairs(labels, weights, rng, pairs_per_sample=N_Y, pair_weight=pair_weight)
+    expected = explicit(class_pairs(labels, weights, pair_weight))
+    np.testing.assert_allclose(explicit(cyclic), expected, atol=1e-14)
 
 
 def test_number_of_partners_is_the_one_asked_for(rng):
