@@ -151,7 +151,7 @@ def test_containers_agree():
         (Views(X, Y),),
         (Views(X, Y), np.arange(60) % 2),  # labels, which instance pairs do not use
         (frame, pd.DataFrame(Y)),
-        (sparse.csr_array(X), Y) if hasattr(CCA, "partial_fit") else (X, Y),
+        (sparse.csr_array(X), Y),
         (X.tolist(), Y.tolist()),
     ):
         found = permutation_test_correlations(CCA(), *args, n_permutations=9, random_state=0)

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -321,9 +320,3 @@ def test_clone_has_the_parameters_and_no_items():
     assert str(other) == str(retriever)
     with pytest.raises(NotFittedError):
         other.query(X)
-
-
-def test_no_query_warns():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        CrossModalRetriever(CCA(2)).fit(X, Y).query(X_NEW)
