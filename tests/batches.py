@@ -57,6 +57,7 @@ def assert_same_model(a, b, *, weights=1e-8):
     for side in "xy":
         for name in ("mean", "std", "loadings", "cross_loadings", "redundancy"):
             found, expected = (getattr(m, f"{side}_{name}_") for m in (a, b))
+            assert type(found) is np.ndarray  # whatever the rows were
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
         found, expected = (getattr(m, f"{side}_weights_") for m in (a, b))
         np.testing.assert_allclose(found, expected, rtol=0, atol=weights)

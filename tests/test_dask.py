@@ -6,6 +6,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from batches import assert_same_model
 from dispatch import array_api_dispatch
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
@@ -69,18 +70,6 @@ TAGS = np.eye(4, dtype=int)[LABELS] | (np.random.default_rng(1).random((N, 4)) <
 
 def chunked(V, rows=ROWS, columns=-1):
     return da.from_array(V, chunks=(rows, columns))
-
-
-def assert_same_model(a, b):
-    np.testing.assert_allclose(a.correlations_, b.correlations_, rtol=0, atol=1e-10)
-    for side in "xy":
-        for name in ("mean", "std", "loadings", "cross_loadings", "redundancy"):
-            found, expected = (getattr(m, f"{side}_{name}_") for m in (a, b))
-            assert type(found) is np.ndarray
-            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-9)
-        np.testing.assert_allclose(
-            getattr(a, f"{side}_weights_"), getattr(b, f"{side}_weights_"), atol=1e-8
-        )
 
 
 @pytest.mark.usefixtures("client")

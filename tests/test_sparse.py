@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from batches import assert_same_model
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.model_selection import GridSearchCV, KFold
@@ -48,18 +49,6 @@ def data(density):
     X, Y = counts(1, 30, density, y), counts(2, 20, density, y)
     Y[:, :5] += X[:, :5]
     return X, Y, y, np.random.default_rng(3).random(N) + 0.1
-
-
-def assert_same_model(a, b, *, atol=1e-10):
-    np.testing.assert_allclose(a.correlations_, b.correlations_, rtol=0, atol=atol)
-    for side in "xy":
-        for name in ("mean", "std", "loadings", "cross_loadings"):
-            found, expected = (getattr(m, f"{side}_{name}_") for m in (a, b))
-            np.testing.assert_allclose(found, expected, rtol=0, atol=10 * atol)
-        np.testing.assert_allclose(
-            getattr(a, f"{side}_weights_"), getattr(b, f"{side}_weights_"), rtol=0, atol=1e-8
-        )
-        assert getattr(a, f"{side}_rank_") == getattr(b, f"{side}_rank_")
 
 
 @pytest.mark.parametrize("density", DENSITY)
