@@ -123,6 +123,16 @@ def test_pvalues_count_the_data_and_never_descend():
     np.testing.assert_array_equal(result.pvalues, [p[0], p[1], p[1]])
 
 
+def test_permutations_among_equal_rows_are_as_extreme_as_the_data():
+    """They add up the same products in another order, whose rounding must not tell them apart."""
+    groups = np.repeat(np.arange(6), 10)
+    X, Y = two_views()
+    result = permutation_test_correlations(
+        CCA(), X[groups], Y, groups=groups, n_permutations=50, random_state=0
+    )
+    assert result.pvalues.tolist() == [1, 1, 1]
+
+
 def test_fewer_components_test_fewer_hypotheses_on_the_same_statistic():
     X, Y = two_views()
     some, all_ = (
