@@ -110,6 +110,14 @@ def test_early_stopping_watches_the_rows_it_is_given():
     assert max(model.validation_scores_) == pytest.approx(model.score(held), abs=1e-8)
 
 
+def test_validation_labels_change_nothing_where_rows_are_paired():
+    held = Views(X_NEW, Y_NEW)
+    plain, labelled = (
+        DCCA(2, **SMALL).fit(X, Y, X_val=held, **more) for more in ({}, {"y_val": y_new})
+    )
+    assert plain.validation_scores_ == labelled.validation_scores_
+
+
 def test_validation_labels_make_class_pairs():
     held = Views(X_NEW, Y_NEW)
     options = SMALL | {"max_epochs": 5}

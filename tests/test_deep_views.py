@@ -247,3 +247,10 @@ def test_sequences_need_a_network_of_your_own():
         DCCA(2, **SMALL).fit(sequences(), Y)
     with pytest.raises(ValueError, match="reconstruction_weight"):
         DCCA(2, x_network=LastState, reconstruction_weight=1.0, **SMALL).fit(sequences(), Y)
+
+
+def test_a_single_row_on_a_disk_is_too_few(tmp_path):
+    path = tmp_path / "row.npy"
+    np.save(path, X[:1])
+    with pytest.raises(ValueError, match=r"`X` has shape \(1, \d+\); at least 2 rows"):
+        DCCA(1, **SMALL).fit(np.load(path, mmap_mode="r"), Y[:1])

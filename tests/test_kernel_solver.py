@@ -276,3 +276,14 @@ def test_few_enough_components_or_classes_are_asked_for():
     assert suits(pairs, 5)
     assert not suits(pairs, 6)
     assert not suits(pairs, None)
+
+
+@pytest.mark.parametrize("labels", [None, np.repeat([0, 1], 40)])
+def test_views_that_have_nothing_in_common_have_no_direction(labels):
+    alternating, halves = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 40)[:, None]
+    if labels is None:  # orthogonal, to the last digit
+        model, second = KCCA(1, kernel="linear", scale=False), halves
+    else:  # means of the classes are equal, to the last digit
+        model, second = ClusterKCCA(kernel="linear", scale=False), alternating
+    with pytest.raises(ValueError, match="no correlated direction"):
+        model.fit(alternating, second, labels)
