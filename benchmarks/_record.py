@@ -18,7 +18,7 @@ import skcca
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
-_LABEL = 60  # characters
+_LABEL, _CELL = 60, 22  # characters
 
 
 class Record:
@@ -45,7 +45,7 @@ class Record:
         self.columns, self.rows = list(columns), []
         self._start = time.monotonic()
         print(f"\n{title}\n{protocol}\n")
-        print(f"{'':{_LABEL}}" + "".join(f"{column:>18}" for column in columns))
+        print(f"{'':{_LABEL}}" + "".join(f"{column:>{_CELL}}" for column in columns))
 
     def add(
         self,
@@ -63,7 +63,7 @@ class Record:
         if deviations is not None:
             row["deviations"] = [_number(d) for d in deviations]
         self.rows.append(row)
-        cells = (f"{cell:>18}" for cell in formatted(row))
+        cells = (f"{cell:>{_CELL}}" for cell in formatted(row))
         label = method if kind in ("measured", "chance") else f"{method} ({kind})"
         print(f"{label:{_LABEL}}" + "".join(cells), flush=True)
 
