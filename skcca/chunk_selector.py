@@ -7,7 +7,6 @@ a song is stands in `_sequences`, how it is cut in `_chunks`, the attention in `
 
 from __future__ import annotations
 
-import os
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -27,22 +26,15 @@ from skcca._chunks import (
     random_scores,
 )
 from skcca._compat import Interval, StrOptions, _fit_context, rng_from
-from skcca._emotion import EmotionModel, emotion_targets
+from skcca._emotion import emotion_targets
 from skcca._output import ContainerOutputMixin
-from skcca._saved import (
-    attributes_of,
-    check_savable,
-    read_estimator,
-    rebuilding,
-    set_attributes,
-    write_estimator,
-)
+from skcca._selector_saved import SavedSelector
 from skcca._sequences import frame_moments
 from skcca._views import Views
 
 
 class ChunkSelector(
-    ClassNamePrefixFeaturesOutMixin, EmotionModel, ContainerOutputMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin, SavedSelector, ContainerOutputMixin, BaseEstimator
 ):
     """Represent each song by the chunks that its emotion rests on.
 
@@ -367,58 +359,6 @@ class ChunkSelector(
         check_is_fitted(self)
         self._check_choice()
         return [one for songs in self._blocks(X) for one in self._select(songs)]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted selector to one file, which executes nothing when it is read.
-
-        It carries the names of the emotions, the standardisation of the frames and all parameters,
-        `frame_duration` among them.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Name of the file, in the safetensors format.
-
-        Raises
-        ------
-        TypeError
-            If a parameter or a label is neither a number nor a string; pickle keeps everything.
-        """
-        check_savable(self, path)
-        attributes = attributes_of(self)
-        if "network_" in attributes:
-            attributes["network_"] = attributes["network_"].state_dict()
-        write_estimator(self, path, attributes)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the selector that `save` wrote.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Name of the file.
-
-        Returns
-        -------
-        selector : ChunkSelector
-            The fitted selector.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged or holds something else.
-        """
-        tree = read_estimator(cls, path)
-        with rebuilding(cls, path):
-            selector, attributes = cls(**tree["params"]), tree["attributes"]
-            weights = attributes.pop("network_", None)
-            set_attributes(selector, attributes)
-            if weights is not None:
-                network = selector._new_network(len(selector.classes_))
-                network.load_state_dict(weights)
-                selector.network_ = network.eval()
-        return selector
 
     @property
     def _n_features_out(self) -> int:
