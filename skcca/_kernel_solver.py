@@ -117,7 +117,7 @@ def dual_fit(
     """
     if _few_classes(pairs):
         assert isinstance(pairs, FactoredPairs)
-        found: _Directions | None = _class_directions(x, y, pairs)
+        found = _class_directions(x, y, pairs)
     else:
         assert n_components is not None
         found = _krylov_directions(x, y, pairs, n_components)
@@ -156,7 +156,7 @@ def _few_classes(pairs: Pairs) -> bool:
     return pairs.x_factor.shape[1] <= _FEW * min(len(pairs.row_sums), len(pairs.column_sums))
 
 
-def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) -> _Directions:
+def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) -> _Directions | None:
     """Solve the problem of the size of the classes: V = E_x E_y', and h_x = E_x c_x.
 
     With E' H E = R R', the singular values are those of R_x' R_y = A diag(s) B', and
@@ -169,6 +169,8 @@ def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) ->
         HE = view.smooth(E)
         values, vectors = linalg.eigh(E.T @ HE)
         kept = values > _NEGLIGIBLE * values[-1]  # the mean, and classes of the other view, have 0
+        if not kept.any():
+            return None  # all classes have one mean
         factors.append(E)
         smooths.append(HE)
         roots.append(vectors[:, kept] * np.sqrt(values[kept]))

@@ -278,12 +278,21 @@ def test_few_enough_components_or_classes_are_asked_for():
     assert not suits(pairs, None)
 
 
-@pytest.mark.parametrize("labels", [None, np.repeat([0, 1], 40)])
-def test_views_that_have_nothing_in_common_have_no_direction(labels):
-    alternating, halves = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 40)[:, None]
-    if labels is None:  # orthogonal, to the last digit
-        model, second = KCCA(1, kernel="linear", scale=False), halves
-    else:  # means of the classes are equal, to the last digit
-        model, second = ClusterKCCA(kernel="linear", scale=False), alternating
+ALTERNATING, HALVES = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 40)[:, None]
+UNRELATED = {  # each to the last digit
+    "orthogonal": (KCCA(1), ALTERNATING, HALVES, None),
+    "classes of one mean": (ClusterKCCA(), ALTERNATING, ALTERNATING, HALVES[:, 0]),
+    "other classes": (
+        ClusterKCCA(),
+        ALTERNATING,
+        HALVES,
+        2 * ALTERNATING[:, 0] + HALVES[:, 0],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNRELATED)
+def test_views_that_have_nothing_in_common_have_no_direction(case):
+    model, first, second, labels = UNRELATED[case]
     with pytest.raises(ValueError, match="no correlated direction"):
-        model.fit(alternating, second, labels)
+        model.set_params(kernel="linear", scale=False).fit(first, second, labels)
