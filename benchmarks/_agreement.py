@@ -8,8 +8,8 @@ from benchmarks._peers import PEERS, Peer, fit_apart, fit_once
 from benchmarks._record import Record
 from benchmarks._simulated import TwoViews, simulated_views
 from skcca import CCA, ClusterCCA
-from skcca._linalg import pair_moments
-from skcca._pairing import instance_pairs
+from skcca._core.directions import pair_moments
+from skcca._core.pairs import instance_pairs
 
 Array = np.ndarray
 

@@ -14,16 +14,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from skcca._base import TwoViewTransformer
-from skcca._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+from skcca._core.arrays import project
+from skcca._core.compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
+from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.standardize import Standardisation
 from skcca._deep_saved import SavedNetworks
 from skcca._deep_training import DeepTraining, solve
-from skcca._features import Standardisation, project
 from skcca._held_out import given_rows, split_off
-from skcca._lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
-from skcca._pairing import Pairs
 from skcca._saved import check_writable, require_torch
-from skcca._sequences import check_sequences
-from skcca._validation import TrainingData
+from skcca.views._sequences import check_sequences
 
 _ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from skcca._features import block_rows
-from skcca._lazy import RaggedRows
-from skcca._validation import TrainingData
+from skcca._core.arrays import block_rows
+from skcca._core.lazy import RaggedRows
+from skcca._core.pairs import TrainingData
 
 if TYPE_CHECKING:
     from skcca.nn.training import Run

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skcca._core.arrays import project, working_eps
+from skcca._core.directions import CanonicalFit, canonical_fit, pair_correlations
+from skcca._core.lazy import RaggedRows
+from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.warnings import warn
+from skcca._core.whitening import Options
 from skcca._deep_hooks import Hooks
-from skcca._features import project, working_eps
-from skcca._lazy import RaggedRows
-from skcca._linalg import CanonicalFit, canonical_fit, pair_correlations
-from skcca._pairing import Pairs
-from skcca._validation import TrainingData
-from skcca._warnings import warn
-from skcca._whitening import Options
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +71,7 @@ class DeepTraining:
     def run(self, n_epochs: int, *, seed: int, keep: bool) -> TrainingResult:
         """Train for so many epochs at most; networks that are there are kept if asked."""
         from skcca.nn.batches import BatchSampler
-        from skcca.nn.objectives import make_objective
+        from skcca.nn.losses import make_objective
         from skcca.nn.parallel import begin_alike, world_size
         from skcca.nn.step import TwoViewStep
         from skcca.nn.training import seeded, train
@@ -213,9 +212,8 @@ class DeepTraining:
 
     def _reconstruction(self, *, keep: bool) -> Reconstruction | None:
         """Return the decoders of DCCAE: the hidden layers of the networks in reverse order."""
-        from skcca.nn.networks import width_of
+        from skcca.nn.networks import MLP, width_of
         from skcca.nn.step import Reconstruction
-        from skcca.nn.towers import MLP
 
         model = self.model
         if model.reconstruction_weight == 0:

@@ -14,9 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._chunks import max_pooled_steps
-from skcca._labels import encode_labels
-from skcca._sequences import check_sequences, sequence_blocks
-from skcca._views import Views
+from skcca.views._container import Views
+from skcca.views._labels import encode_labels
+from skcca.views._sequences import check_sequences, sequence_blocks
 
 # In standard deviations. The network saturates long before, but sums in float32 would overflow.
 _EXTREME = 1e6
@@ -267,7 +267,7 @@ class EmotionModel:
             ``build(n_features, n_outputs)`` returns a `skcca.nn.AttentionTower`, which takes songs
             whose frames are standardised, as `DCCA` and `SupervisedDCCA` give them.
         """
-        from skcca.nn.attention_tower import AttentionTower
+        from skcca.nn.attention import AttentionTower
 
         check_is_fitted(self, "network_")
         return AttentionTower.pretrained(

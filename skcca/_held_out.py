@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from skcca._labels import check_labels
-from skcca._lazy import LazyRows
-from skcca._pairing import Pairs, instance_pairs
-from skcca._validation import TrainingData, check_fit
-from skcca._views import Views
+from skcca._core.lazy import LazyRows
+from skcca._core.pairs import Pairs, TrainingData, instance_pairs
+from skcca.views._arguments import check_fit
+from skcca.views._container import Views
+from skcca.views._labels import check_labels
 
 HeldOut = tuple[TrainingData, Pairs]
 

@@ -11,21 +11,22 @@ from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
 
 from skcca._base import TwoViewTransformer
-from skcca._compat import Interval, StrOptions
-from skcca._features import Standardisation, component_signs, loadings, working_eps
-from skcca._kernel_solver import dual_fit, suits
-from skcca._kernels import ExactMap, Kernel, SampledMap
-from skcca._linalg import canonical_fit
-from skcca._pairing import Pairs
-from skcca._validation import TrainingData, per_view
-from skcca._whitening import Options
+from skcca._core.arrays import working_eps
+from skcca._core.compat import Interval, StrOptions
+from skcca._core.directions import canonical_fit
+from skcca._core.kernel_solver import dual_fit, suits
+from skcca._core.kernels import ExactMap, Kernel, SampledMap
+from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.standardize import Standardisation, component_signs, loadings
+from skcca._core.whitening import Options
+from skcca.views._arguments import per_view
 
 # Beyond so many rows the median distance of an approximated kernel comes from a sample of them.
 _MEDIAN_ROWS = 4000
 
 
 class KernelFit(NamedTuple):
-    """Directions in feature space; fields of the names of `skcca._linalg.CanonicalFit`."""
+    """Directions in feature space; fields of the names of `skcca._core.directions.CanonicalFit`."""
 
     x_weights: np.ndarray  # coefficients of the training rows, or of sampled features
     y_weights: np.ndarray

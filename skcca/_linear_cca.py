@@ -11,20 +11,15 @@ from sklearn import get_config
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from skcca._base import TwoViewTransformer
-from skcca._compat import Interval, StrOptions, _fit_context, array_namespace
-from skcca._features import follow, is_native, like, project, working_eps
-from skcca._linalg import CanonicalFit, NoDirection, canonical_fit, moment_fit
+from skcca._core.arrays import follow, is_native, like, project, working_eps
+from skcca._core.compat import Interval, StrOptions, _fit_context, array_namespace
+from skcca._core.directions import CanonicalFit, NoDirection, canonical_fit, moment_fit
+from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.streaming import RunningSums, add_batch, check_same_classes, start_sums
+from skcca._core.warnings import warn
+from skcca._core.whitening import Options
 from skcca._linear_prediction import PredictsViews
-from skcca._pairing import Pairs
-from skcca._streaming import RunningSums, add_batch, check_same_classes, start_sums
-from skcca._validation import (
-    TrainingData,
-    check_fit,
-    check_pairs_of_values,
-    per_view,
-)
-from skcca._warnings import warn
-from skcca._whitening import Options
+from skcca.views._arguments import check_fit, check_pairs_of_values, per_view
 
 
 class LinearCCA(PredictsViews):

@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import TwoViewTransformer
-from skcca._compat import to_numpy
-from skcca._features import project
-from skcca._view_checks import check_scores
-from skcca._views import Views
+from skcca._core.arrays import project
+from skcca._core.compat import to_numpy
+from skcca.views._checks import check_scores
+from skcca.views._container import Views
 
 
 class PredictsViews(TwoViewTransformer):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
+from importlib import import_module
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from skcca._audio_files import CALLER, SLOWEST, given_samples, read_file, resampled
-from skcca._mel_bands import WINDOW, Recipe, logmel, vggish
-from skcca._progress import ProgressBar
-from skcca._warnings import warn
+from skcca._core.progress import ProgressBar
+from skcca._core.warnings import warn
 
 __all__ = ["audio_frames"]
 
@@ -162,7 +162,7 @@ def audio_frames(
 
 
 def _check_parameters(**parameters: Any) -> None:
-    from skcca._compat import Interval, StrOptions, validate_parameter_constraints
+    from skcca._core.compat import Interval, StrOptions, validate_parameter_constraints
 
     constraints = {
         "features": [StrOptions({"logmel", "vggish"})],
@@ -235,3 +235,250 @@ def _frames(name: str, source: Any, recipe: Recipe, raises: bool) -> np.ndarray 
         if raises:
             raise
         return error
+
+
+# MERGED: _audio_files
+# """Samples of a recording, of a file or as they were given: checked, of one channel, of any
+# rate."""
+
+CALLER = "audio_frames"  # speaks in the messages
+
+SLOWEST = 1_000  # Hz
+
+_LOUDEST = 1_000.0  # beyond it samples are no numbers around [-1, 1]
+
+_MOST_CHANNELS = 256
+
+_BLOCK = 1 << 16  # samples read at a time
+
+# How libsndfile logs that a header announces more bytes of sound than there are.
+_CUT_OFF = re.compile(
+    r"^\s*(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M
+)
+
+_UNKNOWN_LENGTH = range(0x7FFF_0000, 0x1_0000_0000)  # written by programs that stream
+
+
+def read_file(name: str, path: str) -> tuple[np.ndarray, float]:
+    """Return the samples of a file, averaged over channels, and their rate."""
+    soundfile = _optional("soundfile", "reads audio files with")
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"{CALLER}: {name} is a folder; give its files: sorted(Path({name!r}).glob('*.wav'))."
+        )
+    if not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f" in {os.getcwd()}"
+        raise FileNotFoundError(f"{CALLER}: {name} does not exist{where}; check the path.")
+    with open(path, "rb") as file:
+        head = file.read(12)
+    if not head:
+        raise ValueError(f"{CALLER}: {name} is empty (0 bytes); fetch or convert it again.")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, announced, log = file.samplerate, file.frames, file.extra_info
+            _check_rate(rate, name)
+            estimated = file.format in ("MP3", "MPEG")  # its length may be an estimate
+            parts = [np.empty(0, np.float32)]
+            # Not `file.blocks`: where a file ends early, it repeats what it read last.
+            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+                parts.append(_mono(block, name, rate, (len(parts) - 1) * _BLOCK))
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+        raise ValueError(
+            f"{CALLER}: {name} cannot be read as audio; it starts with {head!r} and libsndfile "
+            f"says: {str(error).rstrip('.')}. It is truncated, or of another format: convert it to "
+            "WAV or FLAC."
+        ) from error
+    samples = np.concatenate(parts)
+    if _is_cut_off(log) or (len(samples) != announced and not estimated):
+        raise ValueError(
+            f"{CALLER}: {name} is truncated: its header announces more than the "
+            f"{len(samples) / rate:.3f} s that are there. Fetch or convert it again."
+        )
+    return _not_empty(samples, name), rate
+
+
+def _is_cut_off(log: str) -> bool:
+    """Whether libsndfile, which reads on in silence, found fewer bytes than announced."""
+    sizes = [(int(announced), int(found)) for announced, found in _CUT_OFF.findall(log)]
+    return any(found < size and size not in _UNKNOWN_LENGTH for size, found in sizes)
+
+
+def given_samples(name: str, samples: Any, rate: Any) -> tuple[np.ndarray, float]:
+    """Return given samples as float32, averaged over channels, and their rate."""
+    _check_rate(rate, name)
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0):
+        raise ValueError(
+            f"{CALLER}: {name} has samples of shape {samples.shape}; expected (n,) or "
+            "(n, n_channels)."
+        )
+    if samples.ndim == 2 and samples.shape[1] > _MOST_CHANNELS:
+        raise ValueError(
+            f"{CALLER}: {name} has samples of shape {samples.shape}, which is (n, n_channels) with "
+            f"{samples.shape[1]} channels; transpose them: samples.T."
+        )
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    kind, size = samples.dtype.kind, samples.dtype.itemsize
+    if kind == "u" and size == 1:
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif kind == "i" and size <= 4:
+        samples = samples / 2.0 ** (8 * size - 1)
+    elif kind != "f":
+        raise TypeError(
+            f"{CALLER}: {name} has samples of dtype {samples.dtype}; expected floats within "
+            "[-1, 1], or int8, int16, int32 or uint8."
+        )
+    return _not_empty(_mono(samples, name, rate, 0), name), rate
+
+
+def _check_rate(rate: float, name: str) -> None:
+    if not SLOWEST <= rate < np.inf:
+        raise ValueError(
+            f"{CALLER}: {name} has a rate of {rate} Hz; expected {SLOWEST} at least, in Hz."
+        )
+
+
+def _not_empty(samples: np.ndarray, name: str) -> np.ndarray:
+    if len(samples) == 0:
+        raise ValueError(f"{CALLER}: {name} holds no sample; drop it, and its row of every view.")
+    return samples
+
+
+def _mono(samples: np.ndarray, name: str, rate: float, start: int) -> np.ndarray:
+    """Return the mean of the channels of a block that begins at sample ``start``."""
+    usable = np.abs(samples) <= _LOUDEST  # False for NaN
+    if not usable.all():
+        row, channel = np.argwhere(~usable)[0]
+        value, position = samples[row, channel], start + row
+        cure = (
+            "divide them by the largest that their format allows"
+            if np.isfinite(value)
+            else "repair the recording, or np.nan_to_num(samples)"
+        )
+        raise ValueError(
+            f"{CALLER}: {name} has {value} as sample {position} of channel {channel}, at "
+            f"{position / rate:.3f} s; samples lie within [-1, 1]: {cure}."
+        )
+    return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
+
+
+def resampled(samples: np.ndarray, rate: float, target: int) -> np.ndarray:
+    """Return samples at another rate."""
+    if rate == target:
+        return samples
+    librosa = _optional("librosa", f"resamples from {rate} to {target} Hz with")
+    return librosa.resample(samples, orig_sr=rate, target_sr=target, res_type="soxr_hq")
+
+
+def _optional(name: str, purpose: str) -> Any:
+    try:
+        return import_module(name)
+    except (ImportError, OSError) as error:  # OSError: soundfile without libsndfile
+        raise ImportError(
+            f"{CALLER} {purpose} {name}, which cannot be imported ({error}): "
+            "pip install skcca[audio]."
+        ) from error
+
+
+# MERGED: _mel_bands
+# """From samples to rows of spectral bands.
+#
+# Samples (n,) -> stretches of time -> windows -> spectra -> mel bands -> a row for each stretch. A
+# row depends on the samples of its own stretch alone, and every number of it is finite.
+# """
+
+WINDOW = 0.1  # seconds of "logmel"
+
+_HOP, _LOWEST, _FLOOR = 0.025, 20.0, 1e-8  # of "logmel": seconds, Hz, power
+
+_VGGISH_WINDOWS = 96  # of an example
+
+_WINDOWS_AT_ONCE = 512
+
+
+class Recipe(NamedTuple):
+    """How samples become rows; ``log(|spectrum| ** power @ triangles + floor)`` in between."""
+
+    rate: int
+    window: np.ndarray  # (n,)
+    hop: int  # samples
+    triangles: np.ndarray  # (n_fft // 2 + 1, n_bands)
+    power: int
+    floor: float
+    span: float | None  # samples of a row; None for the examples of VGGish
+
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        """Return the rows (T, n_columns) of a recording, float32."""
+        if self.span is None:
+            step = _VGGISH_WINDOWS * self.hop
+            length = step - self.hop + len(self.window)
+            starts = np.arange(max(1, 1 + (len(samples) - length) // step)) * step
+            rows = [self._bands(samples[a : a + length], length).ravel() for a in starts]
+        else:
+            n_rows = max(1, int(len(samples) / self.span + 0.5 + 1e-9))
+            borders = np.minimum(np.rint(np.arange(n_rows + 1) * self.span), len(samples))
+            bands = [
+                self._bands(samples[a:b], len(self.window))
+                for a, b in zip(borders[:-1].astype(int), borders[1:].astype(int), strict=True)
+            ]
+            rows = [np.concatenate([L.mean(axis=0), L.std(axis=0)]) for L in bands]
+        return np.stack(rows).astype(np.float32)
+
+    def _bands(self, samples: np.ndarray, at_least: int) -> np.ndarray:
+        """Return the log-mel bands (n_windows, n_bands) of a stretch, filled up with silence."""
+        samples = np.pad(samples, (0, max(0, at_least - len(samples))))
+        windows = np.lib.stride_tricks.sliding_window_view(samples, len(self.window))[:: self.hop]
+        n_fft = 2 * (len(self.triangles) - 1)
+        bands = []
+        for i in range(0, len(windows), _WINDOWS_AT_ONCE):
+            # The window is float64: in float32 a loud band leaves nothing of a quiet one.
+            spectra = np.fft.rfft(windows[i : i + _WINDOWS_AT_ONCE] * self.window, n_fft)
+            bands.append(np.abs(spectra) ** self.power @ self.triangles)
+        return np.log(np.concatenate(bands) + self.floor)
+
+
+def logmel(n_bands: int, rate: int, frame_duration: float) -> Recipe:
+    """Return how `features="logmel"` makes rows."""
+    window = _hann(round(WINDOW * rate))
+    triangles = _mel_triangles(len(window), rate, n_bands, _LOWEST, rate / 2)
+    if not triangles.any(axis=0).all():
+        raise ValueError(
+            f"audio_frames: `n_bands`={n_bands} are too many at `sample_rate`={rate}: the lowest "
+            "are narrower than the resolution of a spectrum. Lower `n_bands` or raise "
+            "`sample_rate`."
+        )
+    window *= np.sqrt(2 / (_n_fft(len(window)) * np.sum(window**2)))
+    hop = round(_HOP * rate)
+    return Recipe(rate, window, hop, triangles, 2, _FLOOR, frame_duration * rate)
+
+
+def vggish() -> Recipe:
+    """Return how `features="vggish"` makes rows."""
+    rate = 16_000
+    triangles = _mel_triangles(400, rate, 64, 125.0, 7_500.0)
+    return Recipe(rate, _hann(400), 160, triangles, 1, 0.01, None)
+
+
+def _hann(n: int) -> np.ndarray:
+    """Return the periodic Hann window, whose period is n and not n - 1."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi / n * np.arange(n))
+
+
+def _n_fft(n: int) -> int:
+    return 1 << (n - 1).bit_length()
+
+
+def _mel_triangles(n: int, rate: int, n_bands: int, lowest: float, highest: float) -> np.ndarray:
+    """Return the weight of each bin of the spectrum of n samples in each mel band.
+
+    Triangles are straight on the mel scale, as in VGGish; librosa's are straight in Hz.
+    """
+
+    def mel(hertz: Any) -> Any:
+        return 1127 * np.log1p(hertz / 700)
+
+    corners = np.linspace(mel(lowest), mel(highest), n_bands + 2)
+    bins = mel(np.linspace(0, rate / 2, _n_fft(n) // 2 + 1))[:, None]
+    rising, falling = bins - corners[:-2], corners[2:] - bins
+    return np.maximum(0, np.minimum(rising, falling)) / (corners[1] - corners[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from skcca._class_paired import ClassPairedMixin
+from skcca._base import ClassPairedMixin
 from skcca._linear_cca import LinearCCA
 
 __all__ = ["CCA", "ClusterCCA"]

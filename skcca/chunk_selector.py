@@ -25,12 +25,11 @@ from skcca._chunks import (
     n_chunks_of,
     random_scores,
 )
-from skcca._compat import Interval, StrOptions, _fit_context, rng_from
+from skcca._core.compat import ContainerOutputMixin, Interval, StrOptions, _fit_context, rng_from
 from skcca._emotion import emotion_targets
-from skcca._output import ContainerOutputMixin
 from skcca._selector_saved import SavedSelector
-from skcca._sequences import frame_moments
-from skcca._views import Views
+from skcca.views._container import Views
+from skcca.views._sequences import frame_moments
 
 
 class ChunkSelector(

@@ -18,7 +18,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._compat import (
+from skcca._core.compat import (
     Interval,
     StrOptions,
     _check_sample_weight,
@@ -26,8 +26,8 @@ from skcca._compat import (
     rng_from,
     validate_data,
 )
-from skcca._labels import check_labels
-from skcca._warnings import warn
+from skcca._core.warnings import warn
+from skcca.views._labels import check_labels
 
 __all__ = ["SeededKMeans"]
 

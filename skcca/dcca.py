@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from skcca._class_paired import ClassPairedMixin
+from skcca._base import ClassPairedMixin
 from skcca._deep_cca import DeepCCA
 
 __all__ = ["DCCA", "SupervisedDCCA"]

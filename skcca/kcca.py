@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from skcca._class_paired import ClassPairedMixin
+from skcca._base import ClassPairedMixin
 from skcca._kernel_cca import KernelCCA
 
 __all__ = ["KCCA", "ClusterKCCA"]

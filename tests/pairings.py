@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from skcca._labels import encode_labels
-from skcca._pairing import Pairing, Weights
+from skcca._core.pairs import Pairing, Weights
 from skcca.nn import as_torch_pairs
+from skcca.views._labels import encode_labels
 
 RULES = {
     "instance": Pairing(instance_weight=1.0),

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 
 from benchmarks.paper.data import Videos
 from benchmarks.paper.protocol import folds, run_fold
-from skcca._progress import ProgressBar
+from skcca._core.progress import ProgressBar
 
 
 def run(

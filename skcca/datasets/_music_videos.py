@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import lfilter
 from sklearn.utils import Bunch
 
-from skcca._compat import rng_from
+from skcca._core.compat import rng_from
 
 from ._quantization import dequantize_features, quantize_features
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skcca._warnings import warn
+from skcca._core.warnings import warn
 
 from ._array_folder import ArrayFolder, GrowingArray
 from ._examples import WIDTHS

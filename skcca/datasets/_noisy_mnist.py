@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import affine_transform
 from sklearn.utils import Bunch
 
-from skcca._compat import rng_from
+from skcca._core.compat import rng_from
 
 from ._digits import load_mnist
 

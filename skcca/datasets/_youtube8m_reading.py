@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 
-from skcca._compat import Interval, StrOptions, validate_parameter_constraints
-from skcca._progress import ProgressBar
-from skcca._warnings import warn
+from skcca._core.compat import Interval, StrOptions, validate_parameter_constraints
+from skcca._core.progress import ProgressBar
+from skcca._core.warnings import warn
 
 from ._examples import Features, Video, WrongLevelError
 from ._quantization import dequantize_features

@@ -11,14 +11,13 @@ from scipy.special import ndtr, ndtri
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcca import _compat
 from skcca._base import TwoViewTransformer
-from skcca._compat import StrOptions, rng_from, validate_parameter_constraints
-from skcca._progress import ProgressBar
-from skcca._refit import quiet_fit
-from skcca._views import Views
-from skcca._warnings import warn
+from skcca._core import compat as _compat
+from skcca._core.compat import StrOptions, rng_from, validate_parameter_constraints
+from skcca._core.progress import ProgressBar
+from skcca._core.warnings import quiet_fit, warn
 from skcca.inspection._exchange import group_codes
+from skcca.views._container import Views
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]
 

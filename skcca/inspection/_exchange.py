@@ -13,7 +13,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import column_or_1d
 
-from skcca._compat import check_array
+from skcca._core.compat import check_array
 
 Array = np.ndarray
 

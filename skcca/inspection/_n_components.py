@@ -10,18 +10,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcca._compat import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
-from skcca._fold_rows import PairedRows
-from skcca._linalg import pair_correlations
-from skcca._progress import ProgressBar
-from skcca._refit import quiet_fit
+from skcca._core.compat import HasMethods, Interval, StrOptions, validate_parameter_constraints
+from skcca._core.directions import pair_correlations
+from skcca._core.progress import ProgressBar
+from skcca._core.warnings import quiet_fit
 from skcca.cca import CCA, ClusterCCA
 from skcca.kcca import KCCA, ClusterKCCA
+from skcca.model_selection._folds import PairedRows
 
 __all__ = ["NComponentsResult", "select_n_components"]
 

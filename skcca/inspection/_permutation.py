@@ -10,16 +10,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcca._compat import (
-    Interval,
-    StrOptions,
-    rng_from,
-    validate_parameter_constraints,
-)
-from skcca._features import check_spread, dense_rows, working_eps
+from skcca._core.arrays import dense_rows, working_eps
+from skcca._core.compat import Interval, StrOptions, rng_from, validate_parameter_constraints
+from skcca._core.progress import ProgressBar
+from skcca._core.standardize import check_spread
 from skcca._linear_cca import _ridge
-from skcca._progress import ProgressBar
-from skcca._validation import check_fit, check_pairs_of_values, per_view
 from skcca.cca import CCA
 from skcca.inspection._exchange import (
     ExchangeableResiduals,
@@ -28,6 +23,7 @@ from skcca.inspection._exchange import (
     permutation_of_groups,
     permutation_within,
 )
+from skcca.views._arguments import check_fit, check_pairs_of_values, per_view
 
 __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from skcca._compat import Interval, StrOptions, check_array, validate_parameter_constraints
+from skcca._core.compat import Interval, StrOptions, check_array, validate_parameter_constraints
 
 __all__ = ["WilksTestResult", "wilks_test"]
 

@@ -6,7 +6,6 @@ Equal similarities are ties, and a figure is the expectation over random orders 
 
 from __future__ import annotations
 
-from skcca._scorer import make_retrieval_scorer, retrieval_map
 from skcca.metrics._average_precision import (
     average_precision_scores,
     chance_map,
@@ -18,6 +17,7 @@ from skcca.metrics._curves import (
     retrieval_precision_recall,
 )
 from skcca.metrics._report import retrieval_report
+from skcca.metrics._scorer import make_retrieval_scorer, retrieval_map
 from skcca.metrics._scores import chance_score, retrieval_score, retrieval_scores
 
 __all__ = [

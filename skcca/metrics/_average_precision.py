@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from skcca._labels import check_labels, count_labels
-from skcca._ranking.measures import KINDS, Measure, score_of, scores_of_queries
-from skcca._ranking.preparation import ArgumentNames, Rules, prepare
-from skcca._ranking.relevance import relevance
+from skcca.metrics._measures import KINDS, Measure, score_of, scores_of_queries
+from skcca.metrics._preparation import ArgumentNames, Rules, prepare
+from skcca.metrics._relevance import relevance
+from skcca.views._labels import check_labels, count_labels
 
 
 def mean_average_precision_score(

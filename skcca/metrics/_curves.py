@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._ranking.preparation import ArgumentNames, Rules, prepare
-from skcca._ranking.ranked_list import expected_hits, interpolated_precisions
-from skcca._ranking.ranking import figures
+from skcca.metrics._preparation import ArgumentNames, Rules, prepare
+from skcca.metrics._ranked_list import expected_hits, interpolated_precisions
+from skcca.metrics._ranking import figures
 
 
 class RetrievalCurve(NamedTuple):

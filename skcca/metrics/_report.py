@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from skcca._ranking.measures import Measure, find_measure, scores_of_queries
-from skcca._ranking.preparation import ArgumentNames, Rules, at_chance, prepare
+from skcca.metrics._measures import Measure, find_measure, scores_of_queries
+from skcca.metrics._preparation import ArgumentNames, Rules, at_chance, prepare
 
 MEASURES = ("map", "precision@1", "recall@10", "ndcg@10", "mrr", "median_rank")
 

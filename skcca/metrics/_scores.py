@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from skcca._labels import count_labels
-from skcca._ranking.measures import find_measure, score_of, scores_of_queries
-from skcca._ranking.preparation import ArgumentNames, Rules, prepare
+from skcca.metrics._measures import find_measure, score_of, scores_of_queries
+from skcca.metrics._preparation import ArgumentNames, Rules, prepare
+from skcca.views._labels import count_labels
 
 
 def retrieval_score(

@@ -4,12 +4,18 @@ A torch user needs no estimator: `cca_loss` is a loss of two batches of outputs,
 `TwoViewStep` the exact gradient of a batch of any size.
 """
 
-from skcca.nn.attention import AttentionBiLSTM
-from skcca.nn.attention_tower import AttentionTower
-from skcca.nn.losses import as_torch_pairs, cca_loss, ey_loss, singular_values, soft_hgr_loss
-from skcca.nn.pairwise import contrastive_loss, ranking_loss
+from skcca.nn.attention import AttentionBiLSTM, AttentionTower
+from skcca.nn.losses import (
+    as_torch_pairs,
+    cca_loss,
+    contrastive_loss,
+    ey_loss,
+    ranking_loss,
+    singular_values,
+    soft_hgr_loss,
+)
+from skcca.nn.networks import MLP
 from skcca.nn.step import Batch, Reconstruction, TwoViewStep
-from skcca.nn.towers import MLP
 from skcca.nn.training import by_backward, resolve_device, seeded, train
 
 __all__ = [

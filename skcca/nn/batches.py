@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from skcca._features import Standardisation, dense_rows
-from skcca._pairing import Labels, Pairing, Weights
+from skcca._core.arrays import dense_rows
+from skcca._core.pairs import Labels, Pairing, Weights
+from skcca._core.standardize import Standardisation
 from skcca.nn.losses import as_torch_pairs
 from skcca.nn.step import Batch
 

@@ -1,4 +1,4 @@
-"""Ranking a gallery on a GPU: the product and the sort of `skcca._ranking.ranking`, bit by bit."""
+"""Ranking a gallery on a GPU: the product and the sort of `skcca.metrics._ranking`, bit by bit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ranked_blocks(
     snap: float,
     last: float,
 ) -> Iterator[np.ndarray]:
-    """Yield the ranked lists of blocks of queries, as `skcca._ranking.ranking` makes them.
+    """Yield the ranked lists of blocks of queries, as `skcca.metrics._ranking` makes them.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from skcca._pairing import Pairs
+from skcca._core.pairs import Pairs
 from skcca.nn import parallel
 
 Tensor = torch.Tensor

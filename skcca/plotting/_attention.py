@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._chunks import Selection
-from skcca._sequences import check_sequences
-from skcca._views import Views
 from skcca.chunk_selector import ChunkSelector
-from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above
-from skcca.plotting._colours import LINE, ORANGE
+from skcca.plotting._canvas import LINE, ORANGE, axes_for, check_canvas, ink_of, legend_above
+from skcca.views._container import Views
+from skcca.views._sequences import check_sequences
 
 __all__ = ["AttentionDisplay"]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._compat import check_array
+from skcca._core.compat import check_array
+from skcca.views._container import Views
+from skcca.views._projection import final_model, labelled_sides
 
 
 def check_count(
@@ -58,3 +60,39 @@ def two_components(components: Any, n_components: int, caller: str) -> tuple[int
     if first == second:
         raise ValueError(f"{caller}: `components` is {components!r}; expected two different ones.")
     return first, second
+
+
+# MERGED: plotting._sides
+# """What a display asks of an estimator: both embedded views, their labels, and its name."""
+
+DIRECTIONS = ("x_to_y", "y_to_x")
+
+
+class Search(NamedTuple):
+    """Embedded queries and gallery, with their labels."""
+
+    queries: Any
+    gallery: Any
+    query_labels: Any
+    gallery_labels: Any
+
+
+def search_of(estimator: Any, X: Any, y: Any, labels: Any, direction: str, caller: str) -> Search:
+    """Embed both views, and let the one be the queries and the other the gallery."""
+    if direction not in DIRECTIONS:
+        raise ValueError(f"{caller}: `direction` is {direction!r}; expected one of {DIRECTIONS}.")
+    sides = labelled_sides(estimator, X, y, labels, f"{caller}.from_estimator")
+    query, item = sides if direction == "x_to_y" else sides[::-1]
+    return Search(query.rows, item.rows, query.labels, item.labels)
+
+
+def name_of(estimator: Any, caller: str) -> str:
+    """Return the class of the model, out of the pipeline or search that it is wrapped in."""
+    return type(final_model(estimator, caller)).__name__
+
+
+def view_names(X: Any) -> tuple[str, str]:
+    """Return what to call the two views."""
+    if isinstance(X, Views) and X.named and len(X.names) == 2:
+        return X.names[0], X.names[1]
+    return "First view", "Second view"

@@ -8,20 +8,18 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcca._compat import rng_from, to_numpy
-from skcca._fold_rows import PairedRows
-from skcca._linalg import pair_correlations
-from skcca._members import is_pandas
-from skcca._progress import ProgressBar
-from skcca._refit import quiet_fit
-from skcca._scored import final_model, project
-from skcca._views import Views
+from skcca._core.compat import rng_from, to_numpy
+from skcca._core.directions import pair_correlations
+from skcca._core.progress import ProgressBar
+from skcca._core.warnings import quiet_fit
 from skcca.cca import CCA
 from skcca.inspection import permutation_test_correlations
-from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above
-from skcca.plotting._checks import check_count, finite_numbers
-from skcca.plotting._colours import ORANGE, SKY
-from skcca.plotting._sides import name_of
+from skcca.model_selection._folds import PairedRows
+from skcca.plotting._canvas import ORANGE, SKY, axes_for, check_canvas, ink_of, legend_above
+from skcca.plotting._checks import check_count, finite_numbers, name_of
+from skcca.views._container import Views
+from skcca.views._members import is_pandas
+from skcca.views._projection import final_model, project
 
 __all__ = ["CorrelationDisplay"]
 

@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from skcca._labels import check_labels
-from skcca._ranking.preparation import ArgumentNames, check_embeddings
-from skcca._scored import project
-from skcca._views import Views
+from skcca.metrics._preparation import ArgumentNames, check_embeddings
 from skcca.plotting._canvas import (
     axes_for,
     check_canvas,
+    class_colours,
+    colour_bar,
     ink_of,
     legend_above,
     legend_beside,
     settle,
 )
-from skcca.plotting._checks import two_components
-from skcca.plotting._colours import class_colours, colour_bar
-from skcca.plotting._sides import name_of, view_names
+from skcca.plotting._checks import name_of, two_components, view_names
 from skcca.plotting._texts import place_texts, shorten
+from skcca.views._container import Views
+from skcca.views._labels import check_labels
+from skcca.views._projection import project
 
 __all__ = ["EmbeddingDisplay"]
 

@@ -8,11 +8,19 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import TwoViewTransformer
-from skcca._scored import final_model
-from skcca.plotting._canvas import axes_for, check_canvas, ink_of, legend_above, settle
+from skcca.plotting._canvas import (
+    LINE,
+    ORANGE,
+    VERMILLION,
+    axes_for,
+    check_canvas,
+    ink_of,
+    legend_above,
+    settle,
+)
 from skcca.plotting._checks import check_count, finite_numbers, two_components
-from skcca.plotting._colours import LINE, ORANGE, VERMILLION
 from skcca.plotting._texts import place_texts
+from skcca.views._projection import final_model
 
 __all__ = ["LoadingsDisplay"]
 

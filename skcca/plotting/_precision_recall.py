@@ -9,8 +9,7 @@ import numpy as np
 
 from skcca.metrics import mean_average_precision_score, retrieval_precision_recall
 from skcca.plotting._canvas import add_legend, axes_for, check_canvas, ink_of
-from skcca.plotting._checks import finite_numbers
-from skcca.plotting._sides import name_of, search_of
+from skcca.plotting._checks import finite_numbers, name_of, search_of
 
 __all__ = ["PrecisionRecallDisplay"]
 

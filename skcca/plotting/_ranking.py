@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from skcca._labels import check_labels
-from skcca._ranking.preparation import ArgumentNames, check_embeddings, check_metric, find_relevance
-from skcca._ranking.similarity import gallery_side, query_side, reported
+from skcca.metrics._preparation import ArgumentNames, check_embeddings, check_metric, find_relevance
+from skcca.metrics._similarity import gallery_side, query_side, reported
 from skcca.plotting._canvas import axes_for, check_canvas, ink_of
-from skcca.plotting._cells import Cells
-from skcca.plotting._checks import check_count
-from skcca.plotting._pictures import drawn_pictures, height_of
-from skcca.plotting._sides import name_of, search_of
+from skcca.plotting._cells import Cells, drawn_pictures, height_of
+from skcca.plotting._checks import check_count, name_of, search_of
+from skcca.views._labels import check_labels
 
 __all__ = ["RankingDisplay"]
 

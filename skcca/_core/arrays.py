@@ -1,0 +1,110 @@
+"""Arrays of any kind, read and projected block by block.
+
+Every pass over the rows takes blocks and subtracts in float64, so that neither a copy of the data
+nor the rounding of a large mean is ever paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from skcca._core.compat import array_namespace, to_numpy
+from skcca._core.lazy import LazyRows, RaggedRows
+
+_BLOCK_ROWS = 1024
+
+_BLOCK_NUMBERS = 2**22  # 32 MiB
+
+
+def dense_rows(V: Any, rows: slice) -> np.ndarray:
+    """Return some rows as a NumPy array, whatever holds them; a view where it can be one."""
+    block = V[slice(*rows.indices(V.shape[0])), :]
+    if hasattr(block, "toarray"):
+        return block.toarray()
+    return np.asarray(block if isinstance(block, np.ndarray) else to_numpy(block))
+
+
+def block_rows(width: int, most: int = _BLOCK_ROWS) -> int:
+    """Return how many rows of so many numbers make a block."""
+    return max(1, min(most, _BLOCK_NUMBERS // width))
+
+
+def block_slices(n_rows: int, step: int) -> Iterator[slice]:
+    """Yield the places of the blocks."""
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def row_blocks(V: Any, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the place and the float64 copy ``V[place] - shift`` of each block of rows."""
+    for rows in block_slices(V.shape[0], block_rows(V.shape[1])):
+        yield rows, dense_rows(V, rows) - shift
+
+
+def take(V: Any, rows: np.ndarray) -> Any:
+    """Return some rows of V in its own kind."""
+    if is_native(V):
+        return V[rows]
+    xp = array_namespace(V)
+    return xp.take(V, xp.asarray(rows, device=V.device), axis=0)
+
+
+def first_mean(V: Any, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return the mean of the first block: a shift that keeps the digits a large mean would cost."""
+    first = dense_rows(V, slice(block_rows(V.shape[1])))
+    if weights is None or not weights[: len(first)].any():
+        return first.mean(axis=0, dtype=float)
+    return np.average(first, axis=0, weights=weights[: len(first)])
+
+
+def working_eps(dtype: Any) -> float:
+    """Return the relative precision of input of this dtype, of any namespace."""
+    return float(np.finfo(np.float32 if "float32" in str(dtype) else np.float64).eps)
+
+
+def like(A: np.ndarray, V: Any) -> Any:
+    """Return a NumPy array in the namespace and on the device of V."""
+    if is_native(V):
+        return A
+    xp = array_namespace(V)
+    # Apple's GPUs know no float64.
+    dtype = xp.float32 if "mps" in str(V.device) else xp.float64
+    return xp.asarray(np.array(A, order="C"), dtype=dtype, device=V.device)
+
+
+def follow(Y: Any, X: Any) -> Any:
+    """Return Y in the namespace and on the device of X, in its own dtype."""
+    if is_native(X):
+        return Y if is_native(Y) else to_numpy(Y)
+    xp = array_namespace(X)
+    if not is_native(Y) and array_namespace(Y) is xp and Y.device == X.device:
+        return Y
+    return xp.asarray(dense_rows(Y, slice(None)), device=X.device)
+
+
+def is_native(V: Any) -> bool:
+    """Whether V is a NumPy array, or sparse, or gives these: a Dask array, rows on a disk."""
+    known = isinstance(V, (np.ndarray, LazyRows, RaggedRows))
+    return known or hasattr(V, "toarray") or hasattr(V, "dask")
+
+
+def project(V: Any, mean: Any, weights: Any, offset: Any = 0.0) -> Any:
+    """Return (V - mean) @ weights + offset in the dtype of V and where V lies; lazily of Dask's."""
+    mean, weights = to_numpy(mean), to_numpy(weights)
+    if hasattr(V, "dask"):
+        chunks = (V.chunks[0], (weights.shape[1],))
+        V = V.rechunk({1: -1})
+        return V.map_blocks(project, mean, weights, offset, dtype=V.dtype, chunks=chunks)
+    if hasattr(V, "toarray"):
+        return np.asarray(V @ weights - mean @ weights + offset).astype(V.dtype)
+    if not is_native(V):
+        mean, weights, xp = like(mean, V), like(weights, V), array_namespace(V)
+        offset = like(np.asarray(offset), V)
+        return xp.astype((xp.astype(V, mean.dtype) - mean) @ weights + offset, V.dtype)
+    Z = np.empty((V.shape[0], weights.shape[1]), dtype=V.dtype)
+    for rows, block in row_blocks(V, mean):
+        Z[rows] = block @ weights + offset
+    return Z

@@ -1,0 +1,147 @@
+"""Every private name of another library that skcca relies on, in one place.
+
+scikit-learn keeps parameter validation, set_output and the metadata request mixin behind
+underscores although third-party estimators need them. When a release moves one, this file is the
+one to mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.pipeline import _name_estimators
+from sklearn.utils._array_api import _convert_to_numpy, get_namespace
+from sklearn.utils._chunking import get_chunk_n_rows
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils._set_output import _get_container_adapter, _safe_set_output
+from sklearn.utils.metadata_routing import _MetadataRequester, _raise_for_params, _routing_enabled
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import check_array as _check_array
+from sklearn.utils.validation import validate_data as _validate_data
+
+__all__ = [
+    "CallbackSupportMixin",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "_BaseComposition",
+    "_MetadataRequester",
+    "_VisualBlock",
+    "_check_sample_weight",
+    "_fit_context",
+    "_get_container_adapter",
+    "_name_estimators",
+    "_raise_for_params",
+    "_routing_enabled",
+    "_safe_set_output",
+    "array_namespace",
+    "check_array",
+    "get_chunk_n_rows",
+    "rng_from",
+    "to_numpy",
+    "validate_data",
+    "validate_parameter_constraints",
+]
+
+if TYPE_CHECKING:
+    _Method = TypeVar("_Method", bound=Callable[..., Any])
+
+    def _fit_context(
+        *, prefer_skip_nested_validation: bool
+    ) -> Callable[[_Method], _Method]:  # scikit-learn has no types: `fit` would return anything
+        """Validate parameters around `fit`."""
+else:
+    from sklearn.base import _fit_context
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock
+except ModuleNotFoundError:  # scikit-learn 1.6
+    from sklearn.utils._estimator_html_repr import _VisualBlock
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ModuleNotFoundError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: these versions know no callbacks."""
+
+
+def rng_from(
+    random_state: int | np.random.RandomState | np.random.Generator | None,
+) -> np.random.Generator:
+    """Return a Generator; ``None`` draws fresh entropy and leaves the global state untouched."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(0, 2**31 - 1, size=4))
+    return np.random.default_rng(random_state)
+
+
+@contextmanager
+def _values_refused() -> Iterator[None]:
+    """End in a ValueError where scikit-learn's validation lets something else through."""
+    try:
+        with np.errstate(invalid="ignore"):  # the sum of infinities, which are then refused
+            yield
+    except OverflowError as error:
+        raise ValueError(f"Values must lie within the range of float64: {error}.") from error
+
+
+def check_array(array: Any, **kwargs: Any) -> Any:
+    """Validate an array as scikit-learn does; a tensor leaves its graph of gradients behind."""
+    with _values_refused():
+        return _check_array(array.detach() if hasattr(array, "detach") else array, **kwargs)
+
+
+def validate_data(estimator: Any, X: Any, **kwargs: Any) -> Any:
+    """Validate an array and its names as scikit-learn does, in the way of `check_array`."""
+    with _values_refused():
+        return _validate_data(estimator, X.detach() if hasattr(X, "detach") else X, **kwargs)
+
+
+def array_namespace(array: Any) -> Any:
+    """Return the array API namespace of an array; NumPy's unless `array_api_dispatch` is on."""
+    return get_namespace(array)[0]
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Return an array of any namespace and device as NumPy's."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "detach"):  # a tensor outlives the dispatch it was fitted under
+        return array.detach().cpu().numpy()
+    return _convert_to_numpy(array, array_namespace(array))
+
+
+# MERGED: _output
+# """`set_output` for transformers that return more than one array."""
+
+
+class ContainerOutputMixin(TransformerMixin):
+    """Offer `set_output`, and wrap what is returned by hand, in subclasses of users too.
+
+    scikit-learn's own wrapping knows neither `Views` nor lists nor the second of a pair.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
+        cls._sklearn_auto_wrap_output_keys = {"transform"}
+
+    def _in_container(self, Z: np.ndarray, original: Any, names: np.ndarray) -> Any:
+        """Return rows in the container that `set_output` asks for, with the original's index."""
+        adapter = _get_container_adapter("transform", self)
+        if adapter is None:
+            return Z
+        if getattr(original, "ndim", 2) == 1 and hasattr(original, "to_frame"):
+            original = original.to_frame()  # scikit-learn 1.6 takes no index of a Series
+        return adapter.create_container(Z, original, columns=names)

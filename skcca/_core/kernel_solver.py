@@ -1,0 +1,313 @@
+"""The leading directions of kernel CCA from one Cholesky factor of each view.
+
+With p = W 1 / N the weights of the rows, K the kernel matrix centred with p, and
+
+    M = P^1/2 K P^1/2,    H = M (M + r I)^-1 = I - r (M + r I)^-1,    V = P_x^-1/2 (W / N) P_y^-1/2
+
+the squared ridge singular values are the eigenvalues of V H_y V' H_x. Its eigenvectors h, scaled to
+h' H h = 1, give everything else: H h / sqrt(p) are the variates of the training rows, and
+P^1/2 (M + r I)^-1 h their coefficients. Neither needs an eigenvector of a kernel matrix, so that k
+directions cost two Cholesky factorisations and solves with a few right-hand sides:
+
+    class pairs    V has the rank of the classes: a problem of that size, solved directly
+    other pairs    a block Krylov space, and Rayleigh-Ritz in the inner product of H
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from skcca._core.pairs import FactoredPairs, Pairs, inverse
+from skcca._core.rows import product
+
+Array = np.ndarray
+
+# Residual beside which the error of a singular value, its square over a gap, is below 1e-6.
+_TOLERANCE = 1e-6
+
+# Squared singular values, relative to the largest, below which nothing but rounding is left.
+_NEGLIGIBLE = 1e-10
+
+# Columns of a Krylov block: a solve with so many takes no longer than with one, and the more
+# columns, the larger the space must be.
+_WIDTH = 4
+
+# The space is looked at when it has grown so much.
+_GROWTH = 1.2
+
+# A space of half the rows costs a fifth of the full decomposition, and one more does not pay.
+_LARGEST_SPACE = 0.5
+
+# Reciprocal condition number of a Gram matrix that may be inverted.
+_SAFE_RCOND = 1e-8
+
+# The share of the rows that components, or classes, may make up.
+_FEW = 0.1
+
+
+class KernelFactor(NamedTuple):
+    """One view: the Cholesky factor of M + r I."""
+
+    factor: Array  # (n, n), lower triangle
+    ridge: float
+    root: Array  # (n,) sqrt(p)
+    noise: float  # rounding of H: that of M over the ridge
+
+    @classmethod
+    def of(cls, moment: Array, ridge: float, root: Array) -> KernelFactor | None:
+        """Factor M + r I in the memory of M; None where it is not positive definite."""
+        noise = len(moment) * float(np.finfo(float).eps * np.trace(moment)) / ridge
+        moment[np.diag_indices_from(moment)] += ridge
+        # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
+        factor, info = linalg.lapack.dpotrf(moment.T, lower=True, clean=False, overwrite_a=True)
+        return None if info else cls(factor, ridge, root, noise)
+
+    def solve(self, B: Array) -> Array:
+        """Return (M + r I)^-1 B."""
+        return linalg.lapack.dpotrs(self.factor, B, lower=True)[0]
+
+    def smooth(self, B: Array) -> Array:
+        """Return H B."""
+        return B - self.ridge * self.solve(B)
+
+
+class DualFit(NamedTuple):
+    """Directions as coefficients of the training rows."""
+
+    x_coefficients: Array  # (n_x, k) of the rows of the centred kernel
+    y_coefficients: Array
+    x_scores: Array  # (n_x, k) of the training rows, variance one; 0 where a row has no weight
+    y_scores: Array
+    correlations: Array  # (k,) of the variates, descending
+    singular_values: Array  # (k,), ridge included
+
+
+class _Directions(NamedTuple):
+    """Leading eigenvectors of both views, with h' H h = 1."""
+
+    x: Array  # (n_x, k) h_x
+    x_smooth: Array  # (n_x, k) H_x h_x
+    y: Array
+    y_smooth: Array
+    singular_values: Array  # (k,)
+
+
+def suits(pairs: Pairs, n_components: int | None) -> bool:
+    """Whether few enough directions are wanted, or there are few enough, for `dual_fit`."""
+    n = min(len(pairs.row_sums), len(pairs.column_sums))
+    return _few_classes(pairs) or (n_components is not None and n_components <= _FEW * n)
+
+
+def dual_fit(
+    x: KernelFactor, y: KernelFactor, pairs: Pairs, n_components: int | None
+) -> DualFit | None:
+    """Find the leading directions over the pairs.
+
+    Parameters
+    ----------
+    x, y : KernelFactor
+        The views; their kernels are positive semi-definite.
+    pairs : Pairs
+        The pairs, which `suits` has accepted.
+    n_components : int or None
+        Number of directions; None, for class pairs alone, for all.
+
+    Returns
+    -------
+    fit : DualFit or None
+        At most `n_components` directions, all above rounding; None where the iteration does not
+        come to an end in a space that pays.
+    """
+    if _few_classes(pairs):
+        assert isinstance(pairs, FactoredPairs)
+        found = _class_directions(x, y, pairs)
+    else:
+        assert n_components is not None
+        found = _krylov_directions(x, y, pairs, n_components)
+    if found is None:
+        return None
+    largest = found.singular_values.max(initial=0.0)
+    squares = found.singular_values**2
+    there = squares > _NEGLIGIBLE * largest**2
+    # With h' H h = 1, this is the share that H leaves of h; below its rounding h is noise.
+    shares = [1 / np.maximum(np.sum(h**2, axis=0), 1.0) for h in (found.x, found.y)]
+    known = np.minimum(squares, np.minimum(*shares)) > max(x.noise, y.noise)
+    if (there & ~known).any():
+        return None  # it may be noise, which would pass for a correlation of one
+    support = int(np.count_nonzero(there))
+    k = min(v for v in (support, n_components, pairs.max_rank) if v is not None)
+    if k == 0:
+        return None
+    singular_values = found.singular_values[:k]
+    x_smooth, y_smooth = found.x_smooth[:, :k], found.y_smooth[:, :k]
+    x_std, y_std = (np.sqrt(np.sum(Z**2, axis=0)) for Z in (x_smooth, y_smooth))
+    correlations = np.minimum(singular_values / (x_std * y_std), 1.0)
+    order = np.argsort(-correlations, kind="stable")  # which the ridge may change
+    return DualFit(
+        (x.root[:, None] * x.solve(found.x[:, :k]) / x_std)[:, order],
+        (y.root[:, None] * y.solve(found.y[:, :k]) / y_std)[:, order],
+        (inverse(x.root)[:, None] * x_smooth / x_std)[:, order],
+        (inverse(y.root)[:, None] * y_smooth / y_std)[:, order],
+        correlations[order],
+        singular_values[order],
+    )
+
+
+def _few_classes(pairs: Pairs) -> bool:
+    if not isinstance(pairs, FactoredPairs):
+        return False
+    return pairs.x_factor.shape[1] <= _FEW * min(len(pairs.row_sums), len(pairs.column_sums))
+
+
+def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) -> _Directions | None:
+    """Solve the problem of the size of the classes: V = E_x E_y', and h_x = E_x c_x.
+
+    With E' H E = R R', the singular values are those of R_x' R_y = A diag(s) B', and
+    c_x = R_y B / s, c_y = R_x A / s.
+    """
+    factors, smooths, roots = [], [], []
+    for view, membership in ((x, pairs.x_factor), (y, pairs.y_factor)):
+        E = np.asfortranarray(membership.toarray() * inverse(view.root)[:, None])
+        E /= np.sqrt(pairs.total)
+        HE = view.smooth(E)
+        values, vectors = linalg.eigh(E.T @ HE)
+        kept = values > _NEGLIGIBLE * values[-1]  # the mean, and classes of the other view, have 0
+        if not kept.any():
+            return None  # all classes have one mean
+        factors.append(E)
+        smooths.append(HE)
+        roots.append(vectors[:, kept] * np.sqrt(values[kept]))
+    A, s, Bt = linalg.svd(roots[0].T @ roots[1], full_matrices=False)
+    kept = s**2 > _NEGLIGIBLE * s[:1] ** 2
+    s = s[kept]
+    x_classes, y_classes = roots[1] @ Bt[kept].T / s, roots[0] @ A[:, kept] / s
+    return _Directions(
+        factors[0] @ x_classes, smooths[0] @ x_classes,
+        factors[1] @ y_classes, smooths[1] @ y_classes, s,
+    )  # fmt: skip
+
+
+def _krylov_directions(
+    x: KernelFactor, y: KernelFactor, pairs: Pairs, n_components: int
+) -> _Directions | None:
+    """Find the leading eigenvectors h of V H_y V' H_x in a block Krylov space."""
+    rng = np.random.default_rng(0)  # the answer does not depend on it
+    space = _KrylovSpace(x, y, pairs, most=int(_LARGEST_SPACE * len(x.root)))
+    block = space.complement(rng.normal(size=(len(x.root), _WIDTH)))
+    looked_at, n_known = n_components, -1
+    while space.dimension + block.shape[1] <= space.most:
+        block = space.complement(space.extend(block))
+        exhausted = block.shape[1] == 0
+        if not exhausted and space.dimension < _GROWTH * looked_at:
+            continue
+        looked_at = space.dimension
+        values, ritz, errors = space.leading(n_components)
+        if not values[0] > np.finfo(float).eps:
+            return None
+        known = values > _NEGLIGIBLE * values[0]
+        if exhausted:
+            # Complete unless a value has more copies than the block has columns: then a fresh block
+            # finds some of them.
+            if np.count_nonzero(known) == n_known:
+                return space.directions(values[known], ritz[:, known])
+            n_known = int(np.count_nonzero(known))
+            block = space.complement(rng.normal(size=(len(x.root), _WIDTH)))
+        elif len(values) == n_components and errors.max() < _TOLERANCE * values[0]:
+            return space.directions(values, ritz) if known.all() else None
+    return None
+
+
+class _KrylovSpace:
+    """A growing space of vectors h, and Rayleigh-Ritz in the inner product of H.
+
+    The basis is orthonormal in the plain inner product: an eigenvector has a norm of at most
+    1 / s^2 there, while a basis that is orthonormal in that of H loses its digits, because H is all
+    but singular.
+    """
+
+    def __init__(self, x: KernelFactor, y: KernelFactor, pairs: Pairs, most: int):
+        self.x, self.y, self.pairs, self.most = x, y, pairs, most
+        self.dimension = 0
+        # Memory that is not yet filled is not yet taken either.
+        self._Q, self._HQ = (np.empty((len(x.root), most), order="F") for _ in range(2))
+        self._VHQ, self._HVHQ = (np.empty((len(y.root), most), order="F") for _ in range(2))
+        # Upper triangles; the other half is never filled, but LAPACK's callers look for NaN there.
+        self._gram, self._square = np.zeros((2, most, most))
+        self._scale_x = inverse(x.root)[:, None]
+        self._scale_y = inverse(y.root)[:, None] / pairs.total
+
+    def extend(self, block: Array) -> Array:
+        """Take in a block and return V H_y V' H_x of it."""
+        new = slice(self.dimension, self.dimension + block.shape[1])
+        self.dimension = new.stop
+        every = slice(new.stop)
+        self._Q[:, new] = block
+        self._HQ[:, new] = self.x.smooth(self._Q[:, new])
+        weighted = self._scale_x * self._HQ[:, new]
+        self._VHQ[:, new] = self._scale_y * self.pairs.transposed_dot(weighted)
+        self._HVHQ[:, new] = self.y.smooth(self._VHQ[:, new])
+        self._gram[every, new] = product(self._Q[:, every].T, self._HQ[:, new])
+        self._square[every, new] = product(self._VHQ[:, every].T, self._HVHQ[:, new])
+        return self._back(self._HVHQ[:, new])
+
+    def complement(self, block: Array) -> Array:
+        """Return an orthonormal basis of what a block adds to the space; it may be empty."""
+        size = np.sqrt(np.max(np.sum(block**2, axis=0)))
+        basis, R, _ = linalg.qr(self._without(block), mode="economic", pivoting=True)
+        basis = basis[:, np.abs(np.diag(R)) > _NEGLIGIBLE * size]
+        if basis.shape[1] == 0:
+            return basis
+        return linalg.qr(self._without(basis), mode="economic")[0]  # rid of the first's rounding
+
+    def leading(self, k: int) -> tuple[Array, Array, Array]:
+        """Return the k largest squared singular values, their Ritz vectors, and their errors."""
+        m = self.dimension
+        values, ritz = _rayleigh_ritz(self._gram[:m, :m], self._square[:m, :m], k)
+        h = product(self._Q[:, :m], ritz)
+        residuals = self._back(product(self._HVHQ[:, :m], ritz)) - h * values
+        return values, ritz, np.sqrt(np.sum(residuals**2, axis=0) / np.sum(h**2, axis=0))
+
+    def directions(self, values: Array, ritz: Array) -> _Directions:
+        """Return the eigenvectors of both views."""
+        m, s = self.dimension, np.sqrt(values)
+        return _Directions(
+            self._Q[:, :m] @ ritz,
+            self._HQ[:, :m] @ ritz,
+            self._VHQ[:, :m] @ ritz / s,
+            self._HVHQ[:, :m] @ ritz / s,
+            s,
+        )
+
+    def _back(self, B: Array) -> Array:
+        """Return V B."""
+        return self._scale_x * self.pairs.dot(self._scale_y * B)
+
+    def _without(self, block: Array) -> Array:
+        """Return a block without its part in the space, and without the mean: H sends it to 0."""
+        Q, root = self._Q[:, : self.dimension], self.x.root[:, None]
+        block = block - root @ (root.T @ block)
+        return block - product(Q, product(Q.T, block))
+
+
+def _rayleigh_ritz(gram: Array, square: Array, k: int) -> tuple[Array, Array]:
+    """Return the k largest values and vectors c of square c = value gram c, with c' gram c = 1.
+
+    Of both matrices the upper triangle counts.
+    """
+    full = np.triu(square) + np.triu(square, 1).T
+    R, info = linalg.lapack.dpotrf(gram, lower=False)
+    norm = float(np.abs(np.triu(gram)).sum(axis=0).max())
+    if info == 0 and linalg.lapack.dpocon(R, norm)[0] > _SAFE_RCOND:
+        basis = linalg.lapack.dtrtri(R)[0]
+    else:
+        # What H sends to zero belongs to no leading direction, and would be its rounding.
+        values, vectors = linalg.eigh(gram, lower=False)
+        kept = values > 1e-12 * values[-1]
+        basis = vectors[:, kept] / np.sqrt(values[kept])
+    m = basis.shape[1]
+    reduced = product(basis.T, product(full, basis))
+    values, vectors = linalg.eigh(reduced, subset_by_index=(max(0, m - k), m - 1))
+    return np.maximum(values[::-1], 0.0), product(basis, vectors[:, ::-1])

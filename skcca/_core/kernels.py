@@ -1,0 +1,308 @@
+"""Kernels of one view: matrices over the training rows, feature maps, and the way to new rows.
+
+Whatever the kernel, there are features G of the training rows with G G' = K, exactly or
+approximately, on which the linear algebra can run. An exact map also factors K itself, which
+`skcca._core.kernel_solver` makes the leading directions of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import linalg
+from sklearn.kernel_approximation import Nystroem, RBFSampler
+from sklearn.metrics.pairwise import euclidean_distances, pairwise_kernels
+from sklearn.utils import gen_batches
+
+from skcca._core.compat import get_chunk_n_rows
+from skcca._core.kernel_solver import KernelFactor
+from skcca._core.warnings import warn
+
+WITH_GAMMA = ("rbf", "laplacian", "poly", "polynomial", "sigmoid", "chi2")
+
+_DEFINITE = ("linear", "rbf", "laplacian", "cosine", "chi2", "additive_chi2")
+
+_STRIPE = 2**17  # numbers of a stripe of a kernel matrix, 1 MiB: it stays in the cache
+
+_BLOCK_ROWS = 4096
+
+# Ridges, as multiples of the rounding and of the total variance, beside which directions of
+# rounding have no weight, and H = I - r (M + r I)^-1 keeps its digits.
+_RIDGES = (1e4, 10.0)
+
+
+class Kernel(NamedTuple):
+    """One kernel with its parameters."""
+
+    name: str | Callable  # a name of scikit-learn's, "precomputed" or a function of two rows
+    params: dict[str, Any]
+
+    def __call__(self, A: np.ndarray, B: np.ndarray | None) -> np.ndarray:
+        """Return the kernel matrix (n_a, n_b) in float64; a precomputed one needs no `B`."""
+        if self.name == "precomputed":
+            return np.asarray(A, dtype=float)
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
+            K = pairwise_kernels(A, B, metric=self.name, filter_params=True, **self.params)
+        return require_finite(np.asarray(K, dtype=float), f"kernel {self.name!r}")
+
+    @property
+    def gamma(self) -> float | None:
+        """The parameter of that name, where the kernel has one."""
+        return self.params["gamma"] if self.name in WITH_GAMMA else None
+
+    @property
+    def definite(self) -> bool:
+        """Whether the kernel is known to be positive semi-definite, once centred."""
+        if self.name in ("poly", "polynomial"):
+            return float(self.params["degree"]).is_integer() and self.params["coef0"] >= 0
+        return self.name in _DEFINITE
+
+    def over(self, rows: np.ndarray, weights: np.ndarray) -> tuple[Kernel, np.ndarray]:
+        """Return the kernel with its default `gamma`, and its matrix over the training rows."""
+        if self.name not in WITH_GAMMA or self.params["gamma"] is not None:
+            return self, self(rows, rows)
+        K = _squared_distances(rows)
+        kernel = self._with_gamma(default_gamma(K, weights))
+        if self.name != "rbf":
+            return kernel, kernel(rows, rows)
+        for stripe in _stripes(K):  # the distances are those of the kernel
+            np.exp(np.multiply(K[stripe], -kernel.params["gamma"], out=K[stripe]), out=K[stripe])
+        return kernel, K
+
+    def with_gamma(self, rows: np.ndarray, weights: np.ndarray) -> Kernel:
+        """Return the kernel with its default `gamma`."""
+        if self.name not in WITH_GAMMA or self.params["gamma"] is not None:
+            return self
+        return self._with_gamma(default_gamma(_squared_distances(rows), weights))
+
+    def _with_gamma(self, gamma: float) -> Kernel:
+        return self._replace(params={**self.params, "gamma": gamma})
+
+
+def _squared_distances(rows: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return require_finite(euclidean_distances(rows, squared=True), "distance")
+
+
+def require_finite(values: np.ndarray, source: str) -> np.ndarray:
+    """Return the values, or say that the source of some is out of range."""
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"The {source} gives values that are not finite; check `gamma`, `degree` and `coef0`, "
+            "and the scale of the rows."
+        )
+    return values
+
+
+def median_distance(distances: np.ndarray, weights: np.ndarray) -> float:
+    """Return the median of a symmetric matrix of distances over all ordered pairs of rows.
+
+    Pairs weigh w_i w_j, self-pairs too, so that integer weights equal repeated rows. Where half of
+    the weight lies between two values, it is their mean. Quantiles of a sample of the pairs leave
+    few values to sort; the result does not depend on the sample.
+    """
+    n, half = len(distances), weights.sum() ** 2 / 2
+    tolerance = 1e-12 * half  # of sums; an even number of pairs must be seen as such
+    drawn = np.random.default_rng(0).choice(n, size=(2, 20_000), p=weights / weights.sum())
+    sample = distances[drawn[0], drawn[1]]
+    # The sample's quantiles err by .0035, unless values repeat: then all are sorted.
+    for low, high in (np.quantile(sample, (0.48, 0.52)), (0.0, np.inf)):
+        below, values, masses = 0.0, [], []
+        for rows in _stripes(distances):
+            stripe = distances[rows]
+            below += weights[rows] @ ((stripe < low) @ weights)
+            between = (stripe >= low) & (stripe <= high)
+            values.append(stripe[between])
+            masses.append(np.outer(weights[rows], weights)[between])
+        found = np.concatenate(values)
+        order = np.argsort(found)
+        share = below + np.cumsum(np.concatenate(masses)[order])
+        if below < half - tolerance and share[-1:].max(initial=0.0) > half + tolerance:
+            break
+    places = np.searchsorted(share, (half - tolerance, half + tolerance))
+    return float(found[order[places]].mean())
+
+
+def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
+    """Return 1 / median of the squared distances of the training rows."""
+    typical = median_distance(distances, weights)
+    if typical == 0.0:  # more than half of the pairs are equal
+        typical = float(weights @ distances @ weights / weights.sum() ** 2)
+        if typical == 0.0:
+            raise ValueError("A view is constant: all its rows are equal, and so is any kernel.")
+        warn(
+            "More than half of the pairs of rows are equal, so their median distance is 0; `gamma` "
+            "is 1 / mean squared distance instead. Set `gamma` to choose it yourself.",
+        )
+    return 1.0 / typical
+
+
+def _stripes(K: np.ndarray) -> Iterator[slice]:
+    """Yield stripes of rows that stay in the cache."""
+    return gen_batches(len(K), max(1, _STRIPE // K.shape[1]))
+
+
+def _blocks(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield blocks of rows of which a kernel of that width, and what makes it, may be held."""
+    most = get_chunk_n_rows(row_bytes=4 * 8 * width, max_n_rows=min(n_rows, _BLOCK_ROWS))
+    return gen_batches(n_rows, most)
+
+
+class ExactMap:
+    """The kernel over the training rows, centred in feature space by their weights.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The kernel.
+    K : ndarray of shape (n, n)
+        Its matrix over the training rows.
+    rows : ndarray of shape (n, d)
+        The training rows, which a precomputed kernel needs not.
+    weights : ndarray of shape (n,)
+        Weights of the rows in the centre of the feature space; they sum to one.
+    eps : float
+        Relative precision of the kernel's values.
+    """
+
+    def __init__(
+        self, kernel: Kernel, K: np.ndarray, rows: np.ndarray, weights: np.ndarray, eps: float
+    ):
+        self.kernel = kernel
+        self._K: np.ndarray | None = K
+        self._kept = callable(kernel.name) or kernel.name == "precomputed"
+        self._rows: Any = None if kernel.name == "precomputed" else rows
+        self._weights, self._eps = weights, eps
+        self._n_rows, self._size = len(K), float(max(K.max(), -K.min()))
+        if self._kept:
+            self._require_symmetry(K)
+        self._row_means = K @ weights
+        self._mean = float(weights @ self._row_means)
+        self._total = float(weights @ np.diag(K)) - self._mean
+
+    def factor(self, reg: float) -> KernelFactor | None:
+        """Return the kernel with a ridge of this share of the total variance, factored.
+
+        None where only the eigenvalues are safe: for a ridge near the rounding, or a kernel with
+        negative directions.
+        """
+        ridge = reg * self._total
+        rounding = self._n_rows * self._eps * max(self._total, self._size * self._weights.max())
+        if not _RIDGES[0] * rounding < ridge <= _RIDGES[1] * self._total:
+            return None
+        root = np.sqrt(self._weights)
+        if not self.kernel.definite:
+            # Those that are not known to be semi-definite, "sigmoid", "precomputed" and callables,
+            # must have a factor beside a shift too small to hide what `features` would report:
+            # sum(l^2) / sum(l) is no more than the largest eigenvalue.
+            M = self._centred(root)
+            shift = max(1e-8 * float(np.vdot(M, M)) / self._total, rounding)
+            if KernelFactor.of(M, shift, root) is None:
+                return None
+        return KernelFactor.of(self._centred(root), ridge, root)
+
+    def features(self) -> np.ndarray:
+        """Return coordinates G of the rows: K_c = U diag(l) U', G = U sqrt(l)."""
+        K = self._centred(np.ones(self._n_rows))
+        values, vectors = linalg.eigh(K, overwrite_a=True, check_finite=False)
+        rounding = self._n_rows * self._eps * max(values[-1], self._size)
+        kept = values > rounding
+        if not kept.any():
+            raise ValueError(
+                "The kernel is constant over the training rows, so it has no direction; check "
+                f"`gamma` and the other parameters of kernel {self.kernel.name!r}."
+            )
+        if values[0] < -max(1e-8 * values[-1], rounding):
+            warn(
+                f"The kernel {self.kernel.name!r} is not positive semi-definite (least eigenvalue "
+                f"{values[0]:.3g}, largest {values[-1]:.3g}); its negative directions are left "
+                "out.",
+            )
+        self._eigen = vectors[:, kept], np.sqrt(values[kept])
+        return self._eigen[0] * self._eigen[1]
+
+    def dual(self, weights: np.ndarray) -> np.ndarray:
+        """Return the coefficients of the training rows for weights of the features."""
+        vectors, root = self._eigen
+        return self.centred_coefficients(vectors @ (weights / root[:, None]))
+
+    def centred_coefficients(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the coefficients of the kernel for those of the centred kernel."""
+        return coefficients - self._weights[:, None] * coefficients.sum(axis=0)
+
+    def scores(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Return the scores of rows, holding one block of their kernel at a time."""
+        out = np.empty((len(rows), coefficients.shape[1]))
+        for block in _blocks(len(rows), self._n_rows):
+            out[block] = self.kernel(rows[block], self._rows) @ coefficients
+        # Coefficients sum to zero, and so the mean of a row drops out.
+        return out - self._row_means @ coefficients
+
+    def release(self) -> None:
+        """Forget what the training alone needs."""
+        vars(self).pop("_K", None)
+        vars(self).pop("_eigen", None)
+
+    def _centred(self, root: np.ndarray) -> np.ndarray:
+        """Return diag(root) K_c diag(root).
+
+        It takes the memory of K, which is made anew if need be, unless that is the caller's or slow
+        to make.
+        """
+        K = self.kernel(self._rows, self._rows) if self._K is None else self._K
+        M = np.empty(K.shape) if self._kept else K
+        self._K = K if self._kept else None
+        for rows in _stripes(M):
+            stripe = np.subtract(K[rows], self._row_means, out=M[rows])
+            stripe -= (self._row_means[rows] - self._mean)[:, None]
+            stripe *= root[rows, None]
+            stripe *= root
+        return M
+
+    def _require_symmetry(self, K: np.ndarray) -> None:
+        """Refuse a matrix of which one triangle does not tell the other."""
+        error = max(np.abs(K[rows] - K[:, rows].T).max() for rows in _stripes(K))
+        if error > np.sqrt(self._eps) * self._size:
+            raise ValueError(
+                f"The kernel {self.kernel.name!r} is not symmetric over the training rows; a "
+                "kernel has k(a, b) = k(b, a). Symmetrize a precomputed one: (K + K.T) / 2."
+            )
+
+
+class SampledMap:
+    """Features that scikit-learn samples: Nystroem landmarks or random Fourier features."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        sampler: Nystroem | RBFSampler,
+        rows: np.ndarray,
+        weights: np.ndarray,
+    ):
+        self.kernel, self._sampler = kernel, sampler.fit(rows)
+        self._features = np.empty((len(rows), sampler.n_components))
+        for block in _blocks(*self._features.shape):
+            self._features[block] = sampler.transform(rows[block])
+        require_finite(self._features, "approximated kernel")
+        self._mean = weights @ self._features
+
+    def features(self) -> np.ndarray:
+        """Return G of the training rows."""
+        return self._features
+
+    def dual(self, weights: np.ndarray) -> np.ndarray:
+        """Return the coefficients of the features themselves."""
+        return weights
+
+    def scores(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Return the scores of rows, holding one block of their features at a time."""
+        out = np.empty((len(rows), coefficients.shape[1]))
+        for block in _blocks(len(rows), len(coefficients)):
+            out[block] = (self._sampler.transform(rows[block]) - self._mean) @ coefficients
+        return out
+
+    def release(self) -> None:
+        """Forget what the training alone needs."""
+        vars(self).pop("_features", None)

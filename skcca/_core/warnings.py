@@ -1,0 +1,48 @@
+"""Warnings that point at the caller's line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from scipy.linalg import LinAlgWarning
+
+_PACKAGES = ("skcca", "sklearn", "joblib", "contextlib")
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn as from the first line outside this package and those through which it is called.
+
+    So a warning names the line of ``fit`` in a user's program, also where a pipeline or a search
+    calls it, and Python shows it once for each such line.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _package(frame.f_globals.get("__name__", "")) in _PACKAGES:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+# MERGED: _refit
+# """Fits inside a loop, which must not repeat for every draw what one fit has said."""
+
+# Warnings that a fit on a part of the rows gives for reasons known to the caller.
+_KNOWN = (
+    (UserWarning, r"\w+: no labels were given"),
+    (UserWarning, r"\w+: `n_components`=\d+, but the data support"),
+    (UserWarning, r"\w+: \d+ of \d+ rows of `[Xy]` share no class"),
+    (UserWarning, r"\w+: \d+ rows with \d+ \+ \d+ features and no ridge"),
+    (LinAlgWarning, r"\w+: `[Xy]` has rank \d+ with \d+ features"),
+)
+
+
+def quiet_fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+    """Fit, without the warnings that would only repeat those of the fit on all rows."""
+    with warnings.catch_warnings():
+        for category, message in _KNOWN:
+            warnings.filterwarnings("ignore", message=message, category=category)
+        return estimator.fit(*args, **kwargs)

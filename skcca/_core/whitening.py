@@ -1,0 +1,236 @@
+"""Whitening of one view: its units, and K with K K' = (S + r I)^-1.
+
+There are two ways to a whitener: Cholesky of the moments, which is fast and squares the condition
+number, and QR + SVD of the data, which does not. Both work on standardised features, so that
+neither the ridge nor the rank cut knows the unit of a column.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from skcca._core.arrays import row_blocks
+from skcca._core.standardize import varies
+
+Array = np.ndarray
+
+# Moments square the condition number. Beyond the first they keep half of the digits, beyond the
+# second an error of eps times the condition number of the view, as its decomposition has.
+_HALF_RCOND = float(np.sqrt(np.finfo(float).eps))
+
+_EXACT_RCOND = 2e-5
+
+# Least eigenvalue, by the 1-norm, beside products of float32: their error is 1e-7, and what it does
+# to a correlation was 5e-9 over the least eigenvalue, from .1 to 1e-5.
+_SAFE_SINGLE = 1e-3
+
+
+class Options(NamedTuple):
+    """How directions are found.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        At most so many components; None for all that the data support.
+    reg : pair of float, default=(0.0, 0.0)
+        Ridge of each view.
+    ridge_of : {"mean", "total"}, default="mean"
+        The ridge is this fraction of the mean feature variance, or of the total variance.
+    scale : bool, default=True
+        Whether the ridge acts on standardised features.
+    solver : {"auto", "covariance", "svd"}, default="auto"
+        The route; "auto" takes the covariance route where its conditioning is safe.
+    eps : pair of float, default=(0.0, 0.0)
+        Relative precision of the input of each view; that of float64 at least.
+    exact : bool, default=False
+        Whether "auto" looks for an error of eps times the condition number, instead of half of the
+        digits, which is enough for features that are approximations themselves.
+    """
+
+    n_components: int | None = None
+    reg: tuple[float, float] = (0.0, 0.0)
+    ridge_of: str = "mean"
+    scale: bool = True
+    solver: str = "auto"
+    eps: tuple[float, float] = (0.0, 0.0)
+    exact: bool = False
+
+
+class NoDirection(ValueError):
+    """Nothing in one view goes with anything in the other."""
+
+
+class NotWellConditioned(Exception):
+    """The covariance route would lose digits."""
+
+
+class ViewUnits(NamedTuple):
+    """Which columns of a view vary, the unit each is measured in, and the ridge in those units."""
+
+    mean: Array  # (d,)
+    std: Array  # (d,)
+    varying: Array  # (d,) bool
+    unit: Array  # (d_varying,)
+    ridge: float
+    eps: float
+
+    @classmethod
+    def of(cls, side: int, mean: Array, variance: Array, options: Options) -> ViewUnits:
+        eps = max(options.eps[side], float(np.finfo(float).eps))
+        std = np.sqrt(np.maximum(variance, 0.0))
+        varying = varies(mean, std, eps)
+        if not varying.any():
+            raise NoDirection(
+                f"`{'Xy'[side]}` has no feature that varies over the paired rows "
+                f"({len(mean)} constant); canonical correlation needs one at least."
+            )
+        # Without a ridge the directions do not depend on units: the best conditioned ones serve.
+        unit, reg = std[varying], options.reg[side]
+        if reg > 0 and not options.scale:
+            unit = np.full_like(unit, np.sqrt(np.mean(unit**2)))
+        ridge = reg * (len(unit) if options.ridge_of == "total" else 1)
+        return cls(mean, std, varying, unit, ridge, eps)
+
+    def apply(self, block: Array) -> Array:
+        """Standardise centred rows."""
+        return (block if self.varying.all() else block[:, self.varying]) / self.unit
+
+    def weights(self, A: Array) -> Array:
+        """Weights of standardised columns as weights of all columns in their own units."""
+        full = np.zeros((len(self.mean), A.shape[1]))
+        full[self.varying] = A / self.unit[:, None]
+        return full
+
+    def loadings(self, covariance: Array) -> Array:
+        """Correlation of each feature with unit-variance variates; 0 for a constant feature."""
+        full = np.zeros((len(self.mean), covariance.shape[1]))
+        full[self.varying] = covariance * (self.unit / self.std[self.varying])[:, None]
+        return np.clip(full, -1.0, 1.0)
+
+
+def in_units(cov: Array, rows: ViewUnits, columns: ViewUnits) -> Array:
+    """Return a covariance in units of the two views, in its own memory where nothing drops out."""
+    if not (rows.varying.all() and columns.varying.all()):
+        cov = cov[np.ix_(rows.varying, columns.varying)]
+    cov /= rows.unit[:, None]
+    cov /= columns.unit
+    return cov
+
+
+class CholeskyWhitener(NamedTuple):
+    """K = L^-T with L L' = S + r I."""
+
+    factor: Array
+    cov: Array
+    rank: int
+
+    def whiten(self, M: Array) -> Array:
+        """Return K' M."""
+        return linalg.solve_triangular(self.factor, M, lower=True, check_finite=False)
+
+    def lift(self, U: Array) -> Array:
+        """Return K U."""
+        return linalg.solve_triangular(self.factor, U, lower=True, trans="T", check_finite=False)
+
+    def covariance(self, A: Array) -> Array:
+        """Return S A."""
+        return self.cov @ A
+
+    def exact(self, A: Array, SA: Array) -> Array:
+        """Return which columns have a variance of which half of the digits are known."""
+        return column_dots(A, SA) > _HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
+
+    def resolved(self, A: Array, SA: Array) -> Array:
+        """Return which columns vary by more than the rounding of S; a ridge hides the others."""
+        rounding = 10 * np.finfo(float).eps * np.trace(self.cov)
+        return column_dots(A, SA) > rounding * column_dots(A, A)
+
+
+class _SpectralWhitener(NamedTuple):
+    """K = V diag(s^2 + r)^-1/2 with S = V diag(s^2) V', directions without variance left out."""
+
+    vectors: Array  # (d, rank)
+    values: Array  # (rank,) s
+    ridge: float
+
+    @property
+    def matrix(self) -> Array:
+        return self.vectors / np.sqrt(self.values**2 + self.ridge)
+
+    @property
+    def rank(self) -> int:
+        return len(self.values)
+
+    def whiten(self, M: Array) -> Array:
+        """Return K' M."""
+        return self.matrix.T @ M
+
+    def lift(self, U: Array) -> Array:
+        """Return K U."""
+        return self.matrix @ U
+
+    def covariance(self, A: Array) -> Array:
+        """Return S A; S itself would be d x d where the rows are few."""
+        return (self.vectors * self.values**2) @ (self.vectors.T @ A)
+
+    def resolved(self, A: Array, SA: Array) -> Array:
+        """Return which columns have a variance: all, the others were left out."""
+        return np.ones(A.shape[1], dtype=bool)
+
+
+Whitener = CholeskyWhitener | _SpectralWhitener
+
+
+def moment_whitener(
+    cov: Array, ridge: float, *, exact: bool = False, forced: bool = False, single: bool = False
+) -> Whitener:
+    """Whiten by Cholesky, or refuse where the condition number costs too many digits.
+
+    Forced, it keeps the directions that the moments can still tell apart; `single` says that their
+    products were made in float32.
+    """
+    regularised = np.array(cov, order="F")
+    regularised[np.diag_indices_from(cov)] += ridge
+    norm = max(np.abs(column).sum() for column in regularised.T)
+    factor, info = linalg.lapack.dpotrf(regularised, lower=True, clean=True, overwrite_a=True)
+    rcond = linalg.lapack.dpocon(factor, norm, uplo="L")[0] if info == 0 else 0.0
+    least = _EXACT_RCOND if exact and not forced else _HALF_RCOND
+    if rcond * norm >= _SAFE_SINGLE if single else rcond >= least:
+        rank = len(cov)
+        if ridge > 0:  # which hides what the features lack
+            tolerance = 10 * np.finfo(float).eps * np.trace(cov)
+            rank = int(linalg.lapack.dpstrf(cov, tol=tolerance, lower=True)[2])
+        return CholeskyWhitener(factor, cov, rank)
+    if not forced:
+        raise NotWellConditioned
+    values, vectors = linalg.eigh(cov)
+    kept = values > _HALF_RCOND * values[-1]
+    return _SpectralWhitener(vectors[:, kept], np.sqrt(values[kept]), ridge)
+
+
+def data_whitener(V: Array, w: Array, view: ViewUnits) -> _SpectralWhitener:
+    """Whiten by the SVD of sqrt(w) (V - mean) / unit, through a QR that streams over the rows."""
+    d = len(view.unit)
+    R = np.empty((0, d))
+    for rows, block in row_blocks(V, view.mean):
+        R = np.vstack([R, view.apply(block) * np.sqrt(w[rows])[:, None]])
+        if len(R) > d:
+            R = linalg.qr(R, mode="r", overwrite_a=True, check_finite=False)[0][:d]
+    if 2 * len(R) < d:  # few rows: first to their own space, where the rest costs nothing
+        basis, R = linalg.qr(R.T, mode="economic", overwrite_a=True, check_finite=False)
+        vectors, values, _ = linalg.svd(R, full_matrices=False, check_finite=False)
+        vectors = basis @ vectors
+    else:
+        _, values, vectors = linalg.svd(R, full_matrices=False, check_finite=False)
+        vectors = vectors.T
+    # Rounding moves a feature by eps of its size, mean included.
+    size = np.hypot(view.mean, view.std)[view.varying] / view.unit
+    kept = values > 10 * view.eps * max(np.sqrt(d) * values[0], np.linalg.norm(size))
+    return _SpectralWhitener(vectors[:, kept], values[kept], view.ridge)
+
+
+def column_dots(A: Array, B: Array) -> Array:
+    return np.einsum("ik,ik->k", A, B)

@@ -1,1 +1,0 @@
-"""The gallery behind `CrossModalRetriever`: items, their search, and the file they are kept in."""

@@ -1,0 +1,273 @@
+"""Scorers for model selection: from a fitted estimator and two views to one figure."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
+
+from skcca.metrics._measures import Measure, find_measure, score_of
+from skcca.metrics._preparation import ArgumentNames, Rules, check_rules, prepare
+from skcca.metrics._similarity import METRICS
+from skcca.views._projection import final_model, labelled_sides, unit_variates
+
+_DIRECTIONS = {"x_to_y": (True,), "y_to_x": (False,), "mean": (True, False)}
+
+_MAKER = "make_retrieval_scorer"
+
+
+class RetrievalScorer:
+    """Score a fitted two-view transformer by how well one view retrieves the other.
+
+    Both views are projected by the estimator; relevant = same class, or a tag in common. The
+    figures are those of `skcca.metrics.retrieval_score`. Make one by `make_retrieval_scorer`, or
+    use the ready `skcca.retrieval_map`, as ``scoring=`` of any search or cross-validation; or call
+    it.
+
+    Parameters
+    ----------
+    measure : str, default="map"
+        Name of a measure; "neg_mean_rank" and "neg_median_rank" are ranks with their sign turned,
+        so that more is better.
+    direction : {"x_to_y", "y_to_x", "mean"}, default="x_to_y"
+        Which view the queries are of; "mean" is the mean of both.
+    metric : str, default="cosine"
+        What orders the gallery.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is.
+
+    See Also
+    --------
+    skcca.metrics.retrieval_score : The measures, on embeddings.
+    skcca.metrics.chance_score : What a random ranking scores.
+
+    Notes
+    -----
+    The estimator is a model of this library, or any transformer whose ``transform(X, y)`` returns
+    both projected views, as scikit-learn's `PLSSVD` and `CCA` do; it may sit at the end of a
+    `Pipeline`, in a search (``best_estimator_``) or in a `FrozenEstimator`, nested at will. Where a
+    pipeline is fed plain arrays, its earlier steps transform the first view only.
+
+    Labels reach the scorer as ``y`` beside a `Views`; or, with plain arrays, as ``labels``, which
+    is requested by default once metadata routing is enabled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.cross_decomposition import PLSSVD
+    >>> from skcca import Views, retrieval_map
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.arange(60) % 3
+    >>> A, V = np.eye(3)[y] + 0.3 * rng.normal(size=(2, 60, 3))
+    >>> model = PLSSVD(n_components=2).fit(A, V)
+    >>> retrieval_map(model, Views(A, V), y) == retrieval_map(model, A, V, labels=y)
+    True
+    """
+
+    def __init__(
+        self,
+        measure: str = "map",
+        *,
+        direction: str = "x_to_y",
+        metric: str = "cosine",
+        exclude_self: bool = False,
+        no_relevant: str = "omit",
+    ) -> None:
+        self._name = measure
+        self._direction = direction
+        self._rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+        self._sign, self._measure = _signed_measure(measure)
+        check_rules(self._rules, _MAKER)
+        _check_choice("metric", metric, METRICS)
+        _check_choice("direction", direction, tuple(_DIRECTIONS))
+        self._labels_alias: str | bool | None = True
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None, labels: Any = None) -> float:
+        """Return how well one view retrieves the other.
+
+        Parameters
+        ----------
+        estimator : fitted two-view transformer
+            Alone, or at the end of a pipeline, in a search or frozen.
+        X : Views or array-like of shape (n_samples, n_features)
+            Both views, or the first alone.
+        y : array-like, default=None
+            Beside a `Views` the labels, else the second view, which may have rows of its own.
+        labels : array-like or tuple of two array-likes, default=None
+            One class per row, or a binary indicator matrix of shape (n_samples, n_tags); a tuple
+            ``(labels_x, labels_y)`` labels the rows of two arrays that are not paired.
+
+        Returns
+        -------
+        score : float
+            More is better; nan, with a warning, where there is nothing to measure (a gallery of
+            one class).
+
+        Raises
+        ------
+        ValueError
+            If labels are missing or given twice, or if a view is missing.
+        TypeError
+            If the estimator does not project two views.
+        """
+        caller = repr(self)
+        sides = labelled_sides(estimator, X, y, labels, caller)
+        rules = self._rules
+        if rules.metric == "log_likelihood_ratio":
+            sides, rho = unit_variates(final_model(estimator, caller), sides, caller)
+            rules = rules._replace(correlations=rho)
+        found = []
+        for from_x in _DIRECTIONS[self._direction]:
+            query, gallery = sides if from_x else sides[::-1]
+            names = ArgumentNames(caller, query.name, gallery.name, query.labels_name)
+            if gallery.labels_name != query.labels_name:
+                names = names._replace(gallery_labels=gallery.labels_name)
+            own = None if sides[0].labels is sides[1].labels else gallery.labels
+            arguments = query.rows, gallery.rows, query.labels, own
+            retrieval = prepare(*arguments, names, rules)
+            found.append(score_of(retrieval, self._measure, caller))
+        return self._sign * float(np.mean(found))
+
+    def __repr__(self) -> str:
+        given = [repr(self._name)]
+        given += [f"direction={self._direction!r}"] * (self._direction != "x_to_y")
+        given += [
+            f"{name}={value!r}"
+            for name, value in self._rules._asdict().items()
+            if value != Rules._field_defaults[name]
+        ]
+        return "retrieval_map" if given == ["'map'"] else f"{_MAKER}({', '.join(given)})"
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Return what the scorer requests under metadata routing: ``labels``, by default.
+
+        Returns
+        -------
+        request : MetadataRequest
+            For the method ``score``.
+        """
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="labels", alias=self._labels_alias)
+        return request
+
+    def set_score_request(self, *, labels: str | bool | None = UNCHANGED) -> RetrievalScorer:
+        """Return a scorer that asks for the labels under another name, or not at all.
+
+        Parameters
+        ----------
+        labels : str, True, False or None, default=UNCHANGED
+            The name under which they are passed to the search; True for ``"labels"``, False to
+            ignore them, None to raise if they are passed.
+
+        Returns
+        -------
+        scorer : RetrievalScorer
+            A copy: a scorer that others share never changes.
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is not enabled.
+        """
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "set_score_request needs metadata routing: "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        scorer = copy.copy(self)
+        if labels is not UNCHANGED:
+            scorer._labels_alias = labels
+            scorer.get_metadata_routing()  # refuses what is no alias
+        return scorer
+
+    def _accept_sample_weight(self) -> bool:
+        # scikit-learn asks every scorer; average precision has no weighted form here.
+        return False
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{_MAKER}: `{name}` is {value!r:.60}; expected one of {choices}.")
+
+
+def _signed_measure(name: Any) -> tuple[int, Measure]:
+    """Return 1, or -1 for a rank, and the measure."""
+    negative = isinstance(name, str) and name.startswith("neg_")
+    measure = find_measure(name.removeprefix("neg_") if negative else name, _MAKER)
+    if negative == measure.kind.greater_is_better:
+        cure = measure.name if negative else f"neg_{name}"
+        raise ValueError(
+            f"{_MAKER}: `measure` is {name!r}, but scikit-learn takes more for better; expected "
+            f"{cure!r}."
+        )
+    return (-1 if negative else 1), measure
+
+
+def make_retrieval_scorer(
+    measure: str = "map",
+    *,
+    direction: str = "x_to_y",
+    metric: str = "cosine",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
+) -> RetrievalScorer:
+    """Return a scorer of how well one view retrieves the other, for any search.
+
+    Parameters
+    ----------
+    measure : str, default="map"
+        Name of a measure, such as "recall@10" or "ndcg"; see `skcca.metrics.retrieval_scores`. Of
+        ranks less is better: "neg_mean_rank", "neg_median_rank".
+    direction : {"x_to_y", "y_to_x", "mean"}, default="x_to_y"
+        Which view the queries are of, and which the gallery; "mean" is the mean of both.
+    metric : str, default="cosine"
+        What orders the gallery: "cosine", "correlation", "inner_product", "euclidean", or
+        "log_likelihood_ratio", which takes the canonical correlations of the model.
+    exclude_self : bool, default=False
+        Whether item i is left out of the list of query i.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+
+    Returns
+    -------
+    scorer : RetrievalScorer
+        To be called as ``scorer(estimator, Views(A, V), y)`` or given as ``scoring=``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter has none of the values above.
+
+    See Also
+    --------
+    skcca.retrieval_map : The default one.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_validate
+    >>> from skcca import ClusterCCA, Views, make_retrieval_scorer
+    >>> from skcca.datasets import load_digit_halves
+    >>> data = load_digit_halves()
+    >>> scoring = {
+    ...     name: make_retrieval_scorer(name, direction="mean") for name in ("map", "precision@10")
+    ... }
+    >>> X, model = Views(data.x, data.y), ClusterCCA(9, reg=0.1)
+    >>> scores = cross_validate(model, X, data.labels, scoring=scoring)
+    >>> {name: round(float(scores[f"test_{name}"].mean()), 2) for name in scoring}
+    {'map': 0.54, 'precision@10': 0.62}
+    """
+    return RetrievalScorer(
+        measure,
+        direction=direction,
+        metric=metric,
+        exclude_self=exclude_self,
+        no_relevant=no_relevant,
+    )
+
+
+retrieval_map = RetrievalScorer()

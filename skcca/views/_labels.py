@@ -1,0 +1,172 @@
+"""Class and tag labels: what may be given, and what it becomes.
+
+Labels are ints, strings or bools, one a row, or a binary indicator matrix (n, n_tags). Both become
+a sparse membership matrix, so that everything after this file knows one form only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skcca._core.compat import to_numpy
+from skcca._core.pairs import Labels
+
+
+def encode_labels(labels: Any, n_x: int, n_y: int, caller: str) -> Labels:
+    """Return the membership of the rows of both views.
+
+    Parameters
+    ----------
+    labels : array-like or tuple of two array-likes
+        One label a row, or an indicator matrix; a tuple gives each view its own.
+    n_x, n_y : int
+        Rows of the two views.
+    caller : str
+        Name of the estimator, for the messages.
+
+    Raises
+    ------
+    ValueError
+        If labels are missing, continuous, or not as many as rows.
+    """
+    if not isinstance(labels, tuple):
+        member, classes = _membership(check_labels(labels, n_x, "labels", "X", caller))
+        return Labels(classes, member, member, _is_indicator(labels))
+    if len(labels) != 2:
+        raise ValueError(
+            f"{caller}: `labels` is a tuple of {len(labels)}; a tuple means unpaired class sets "
+            "and holds one label array for each view: labels=(labels_x, labels_y)."
+        )
+    x = check_labels(labels[0], n_x, "labels[0]", "X", caller)
+    y = check_labels(labels[1], n_y, "labels[1]", "y", caller)
+    if x.ndim != y.ndim or (x.ndim == 2 and x.shape[1] != y.shape[1]):
+        raise ValueError(
+            f"{caller}: the labels of the two views have shapes {x.shape} and {y.shape}; give both "
+            "as classes, or both as indicators of the same tags."
+        )
+    if (x.dtype.kind in "US") != (y.dtype.kind in "US"):
+        raise ValueError(
+            f"{caller}: the labels of one view are strings and of the other {x.dtype} / {y.dtype}; "
+            "the two views must name their classes alike."
+        )
+    both = np.concatenate([x, y])
+    if both.dtype.kind == "f":
+        raise ValueError(
+            f"{caller}: the labels of the two views have dtypes {x.dtype} and {y.dtype}, which no "
+            "integer type holds both; give both the same dtype."
+        )
+    member, classes = _membership(both)
+    return Labels(classes, member[:n_x], member[n_x:], x.ndim == 2, unpaired=True)
+
+
+def _is_indicator(labels: Any) -> bool:
+    shape = np.shape(labels) if not hasattr(labels, "shape") else tuple(labels.shape)
+    return len(shape) == 2 and shape[1] > 1
+
+
+def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
+    if labels.ndim == 2:
+        return sparse.csr_array(labels.astype(float)), np.arange(labels.shape[1])
+    classes, codes = np.unique(labels, return_inverse=True)
+    rows = np.arange(len(codes) + 1)
+    member = sparse.csr_array((np.ones(len(codes)), codes, rows), shape=(len(codes), len(classes)))
+    return member, classes
+
+
+def check_labels(labels: Any, n_rows: int, name: str, view: str, caller: str) -> np.ndarray:
+    """Return labels as a 1-D array of one kind or a dense indicator matrix."""
+    if sparse.issparse(labels):
+        labels = labels.toarray()
+    elif hasattr(labels, "detach"):
+        labels = to_numpy(labels)  # from whatever device
+    # Of a list NumPy would make strings of numbers where one string is among them.
+    try:
+        array = np.asarray(labels, dtype=object if isinstance(labels, list) else None)
+    except ValueError:  # arrays of unequal shape
+        array = np.empty(len(labels), dtype=object)
+        for i, label in enumerate(labels):
+            array[i] = label
+    nested = (list, tuple, set, np.ndarray)
+    if array.dtype == object and any(isinstance(v, nested) for v in array.flat):
+        raise ValueError(
+            f"{caller}: `{name}` holds a list of tags per row; give a binary indicator matrix: "
+            "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
+        )
+    if np.ma.is_masked(labels):
+        raise ValueError(
+            f"{caller}: `{name}` has masked entries, which are missing labels; drop those rows "
+            "from both views, or give them a class of their own."
+        )
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            f"{caller}: `{name}` has {array.ndim} dimensions; expected one label per row, or a "
+            "binary indicator matrix (n, n_tags)."
+        )
+    if len(array) != n_rows:
+        raise ValueError(
+            f"{caller}: `{name}` has {len(array)} entries but `{view}` has {n_rows} rows."
+        )
+    if array.dtype == object:
+        array = _from_objects(array, name, caller)
+    kind = array.dtype.kind
+    if kind == "f" and not np.isfinite(array).all():
+        raise ValueError(
+            f"{caller}: `{name}` holds missing values (NaN or infinity); drop those rows from both "
+            "views, or give them a class of their own."
+        )
+    if kind == "f" and not np.array_equal(array, np.rint(array)):
+        raise ValueError(
+            f"{caller}: `{name}` is continuous ({array.flat[0]!r}, ...); class labels are ints, "
+            "strings or bools. Weights of rows are passed by name: sample_weight=w."
+        )
+    if kind == "f" and np.abs(array).max(initial=0) > 2**53:
+        raise ValueError(
+            f"{caller}: `{name}` holds floats beyond 2**53, where neighbouring integers are equal; "
+            "give integers or strings."
+        )
+    if kind not in "biufUS":
+        raise ValueError(
+            f"{caller}: `{name}` has dtype {array.dtype}; class labels are ints, strings or bools."
+        )
+    if array.ndim == 2 and not (kind in "biuf" and np.isin(array, (0, 1)).all()):
+        raise ValueError(
+            f"{caller}: a 2-D `{name}` must be a binary indicator matrix (n, n_tags) of 0 and 1, "
+            "one column per tag; for classes give one label per row."
+        )
+    return array.astype(np.int64) if kind == "f" else array
+
+
+def count_labels(labels: Any, name: str, caller: str) -> int:
+    """Return the number of labels, of which there must be one."""
+    n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
+    if n_labels == 0:
+        raise ValueError(f"{caller}: `{name}` must hold at least one label; got {labels!r:.60}.")
+    return n_labels
+
+
+def _from_objects(array: np.ndarray, name: str, caller: str) -> np.ndarray:
+    """Return an object array as strings or numbers, whichever it holds."""
+    missing = [_is_missing(value) for value in array.flat]
+    if any(missing):
+        raise ValueError(
+            f"{caller}: `{name}` holds {sum(missing)} missing labels (None or NaN); drop those "
+            "rows from both views, or give them a class of their own."
+        )
+    text = [isinstance(value, str) for value in array.flat]
+    if any(text) and not all(text):
+        raise ValueError(
+            f"{caller}: `{name}` mixes strings with other types; give every class one kind of "
+            "label."
+        )
+    return np.array(array.tolist())
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float) and value != value

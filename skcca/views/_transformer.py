@@ -1,0 +1,473 @@
+"""The two-view container, and the transformer that treats each of its views on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import TransformerMixin, clone
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import Bunch
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skcca._core.compat import (
+    _BaseComposition,
+    _fit_context,
+    _name_estimators,
+    _raise_for_params,
+    _safe_set_output,
+    _VisualBlock,
+)
+from skcca.views._container import Views
+
+__all__ = ["ViewTransformer", "Views", "make_view_transformer"]
+
+
+def _every_view_inverts(self: ViewTransformer) -> bool:
+    steps = getattr(self, "transformers_", self.transformers)
+    return all(step == PASSTHROUGH or hasattr(step, "inverse_transform") for _, step in steps)
+
+
+class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
+    TransformerMixin, _BaseComposition, auto_wrap_output_keys=None
+):
+    """Apply one single-view transformer to each view of a `Views`.
+
+    What `ColumnTransformer` is to the columns of a table, this is to the views: scale the one,
+    select chunks of the other, and hand both on to a two-view estimator.
+
+    Parameters
+    ----------
+    transformers : list of (str, transformer) tuples
+        One name and one transformer, or ``"passthrough"``, for each view. Where the names are those
+        of the `Views` they are matched by name, else by position. A transformer's parameters are
+        set as ``<name>__<parameter>``.
+
+    Attributes
+    ----------
+    transformers_ : list of (str, transformer) tuples
+        The fitted transformers, in the order of the views. ``"passthrough"`` has become a
+        `FunctionTransformer`, or is kept where the view is no table.
+    named_transformers_ : :class:`~sklearn.utils.Bunch`
+        The fitted transformers by name.
+    view_names_in_ : tuple of str
+        Names of the views seen in `fit`; defined only where the caller named them.
+
+    See Also
+    --------
+    make_view_transformer : Let the classes name the transformers.
+    Views : Keep the rows of two views together.
+
+    Notes
+    -----
+    Each transformer's `fit` is given its view and ``y``. With metadata routing enabled, further
+    arguments reach the transformers that request them.
+
+    ``set_output`` reaches every transformer; the members of the returned `Views` are frames then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcca import Views, ViewTransformer
+    >>> rng = np.random.default_rng(0)
+    >>> X = Views(audio=rng.normal(size=(8, 5)), visual=rng.normal(size=(8, 3)))
+    >>> each = ViewTransformer([("audio", PCA(n_components=2)), ("visual", StandardScaler())])
+    >>> each.fit_transform(X)
+    <Views of 8 rows; audio: (8, 2) float64; visual: (8, 3) float64>
+    >>> each.get_feature_names_out().tolist()
+    ['audio__pca0', 'audio__pca1', 'visual__x0', 'visual__x1', 'visual__x2']
+
+    A view that is not at hand is None:
+
+    >>> each.transform(Views(audio=X["audio"], visual=None))
+    <Views of 8 rows; audio: (8, 2) float64; visual: None>
+    """
+
+    _parameter_constraints: dict = {"transformers": [list]}
+
+    def __init__(self, transformers: list[tuple[str, Any]]):
+        self.transformers = transformers
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep scikit-learn's output wrapper, which does not know Views, off subclasses too."""
+        super().__init_subclass__(**{"auto_wrap_output_keys": None, **kwargs})
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, those of the transformers as ``<name>__<parameter>``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the transformers and their parameters.
+
+        Returns
+        -------
+        params : dict
+            Values by name.
+        """
+        return self._get_params("transformers", deep=deep)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``<name>`` replaces a transformer, ``<name>__<parameter>`` sets its own.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self : ViewTransformer
+            This instance.
+        """
+        self._set_params("transformers", **params)
+        return self
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose the container of the transformed members.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            ``"default"`` leaves each transformer its own; None changes nothing.
+
+        Returns
+        -------
+        self : ViewTransformer
+            This instance.
+        """
+        for _, transformer in [*self.transformers, *getattr(self, "transformers_", [])]:
+            if transformer != PASSTHROUGH:
+                _safe_set_output(transformer, transform=transform)
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}  # clone keeps it by this name
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Views, y: Any = None, **params: Any) -> Self:
+        """Fit each transformer on its view.
+
+        Parameters
+        ----------
+        X : Views
+            One member per transformer.
+        y : array-like of shape (n_samples,), default=None
+            Labels, given to every transformer.
+        **params : dict
+            Metadata for the transformers that request it; needs metadata routing.
+
+        Returns
+        -------
+        self : ViewTransformer
+            This instance.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no `Views`, has another number of members or a member that is None, or if
+            the names of the transformers do not fit.
+        TypeError
+            If a transformer lacks ``fit`` or ``transform``.
+        """
+        self._fit_each(X, y, "fit", params)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit_transform(self, X: Views, y: Any = None, **params: Any) -> Views:
+        """Fit each transformer on its view and transform the view.
+
+        Parameters
+        ----------
+        X : Views
+            One member per transformer.
+        y : array-like of shape (n_samples,), default=None
+            Labels, given to every transformer.
+        **params : dict
+            Metadata for the transformers that request it; needs metadata routing.
+
+        Returns
+        -------
+        Z : Views
+            The transformed members under the same names.
+        """
+        members = self._fit_each(X, y, "fit_transform", params)
+        return X._replace(members)
+
+    def transform(self, X: Views, **params: Any) -> Views:
+        """Transform each view.
+
+        Parameters
+        ----------
+        X : Views
+            The views seen in `fit`, in the same order; None for one that is not at hand.
+        **params : dict
+            Metadata for the transformers that request it; needs metadata routing.
+
+        Returns
+        -------
+        Z : Views
+            The transformed members under the same names; None stays None.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no `Views`, or its members are not those seen in `fit`.
+        """
+        return self._apply(X, "transform", params)
+
+    @available_if(_every_view_inverts)
+    def inverse_transform(self, X: Views, **params: Any) -> Views:
+        """Undo `transform`, where every transformer can.
+
+        Parameters
+        ----------
+        X : Views
+            Transformed views; None for one that is not at hand.
+        **params : dict
+            Metadata for the transformers that request it; needs metadata routing.
+
+        Returns
+        -------
+        Z : Views
+            The members in their original features; None stays None.
+        """
+        return self._apply(X, "inverse_transform", params)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the feature names of all views, each behind its view: ``audio__x0``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the form ``<view>__<feature>``, as an earlier `ViewTransformer` returns them.
+            None, or no name of this form: each transformer uses those that it saw in `fit`.
+
+        Returns
+        -------
+        names : ndarray of str objects
+            Names of the views, or of the transformers where the views had none, before ``__``.
+        """
+        check_is_fitted(self)
+        given = [] if input_features is None else [str(name) for name in input_features]
+        views = getattr(self, "view_names_in_", [name for name, _ in self.transformers_])
+        names = []
+        for view, (name, transformer) in zip(views, self.transformers_, strict=True):
+            if not hasattr(transformer, "get_feature_names_out"):
+                raise AttributeError(
+                    f"Transformer {name!r} ({type(transformer).__name__}) does not provide "
+                    "get_feature_names_out."
+                )
+            own = [n.removeprefix(f"{view}__") for n in given if n.startswith(f"{view}__")]
+            out = transformer.get_feature_names_out(np.array(own, dtype=object) if own else None)
+            names += [f"{view}__{feature}" for feature in out]
+        return np.array(names, dtype=object)
+
+    @property
+    def named_transformers_(self) -> Bunch:
+        """The fitted transformers by name."""
+        return Bunch(**dict(self.transformers_))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return which metadata goes to which transformer.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            One entry per transformer.
+        """
+        router = MetadataRouter(owner=self)
+        for name, transformer in self.transformers:
+            mapping = MethodMapping()
+            for method in ("fit", "transform", "inverse_transform"):
+                mapping.add(caller=method, callee=method)
+            for callee in _fit_transform_calls(transformer):
+                mapping.add(caller="fit_transform", callee=callee)
+            router.add(method_mapping=mapping, **{name: transformer})
+        return router
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _sk_visual_block_(self) -> Any:
+        names, transformers = zip(*self.transformers, strict=True)
+        return _VisualBlock("parallel", transformers, names=names)
+
+    def _fit_each(self, X: Views, y: Any, method: str, params: dict) -> list:
+        """Fit a clone of each transformer; return the members if `method` transforms them."""
+        _raise_for_params(params, self, method)
+        check_transformers(self.transformers)
+        self._validate_names([name for name, _ in self.transformers])
+        steps = match(self.transformers, X)
+        fitted, members = [], []
+        routed = process_routing(self, method, **params)
+        for (name, given), view, member in zip(steps, X.names, X, strict=True):
+            if member is None:
+                raise ValueError(
+                    f"view {view!r} is None; fit needs every view. Only transform takes Views with "
+                    "a None."
+                )
+            transformer = self._start(given, member)
+            fitted.append((name, transformer))
+            if transformer == PASSTHROUGH:
+                members.append(member)
+                continue
+            calls = ("fit",) if method == "fit" else _fit_transform_calls(given)
+            with _error_names(name, view):
+                for call in calls:
+                    target = () if call == "transform" else (y,)
+                    out = getattr(transformer, call)(member, *target, **routed[name][call])
+            members.append(out)
+        self.transformers_ = fitted
+        self.__dict__.pop("view_names_in_", None)
+        if X.named:
+            self.view_names_in_ = X.names
+        return members
+
+    def _apply(self, X: Views, method: str, params: dict) -> Views:
+        check_is_fitted(self)
+        _raise_for_params(params, self, method)
+        check_seen(self.transformers_, getattr(self, "view_names_in_", None), X)
+        routed = process_routing(self, method, **params)
+        members = []
+        for (name, transformer), view, member in zip(self.transformers_, X.names, X, strict=True):
+            if member is not None and transformer != PASSTHROUGH:
+                with _error_names(name, view):
+                    member = getattr(transformer, method)(member, **routed[name][method])
+            members.append(member)
+        return X._replace(members)
+
+    def _start(self, transformer: Any, member: Any) -> Any:
+        """Return what is to be fitted: a clone, so that the parameter stays as it was given."""
+        if transformer != PASSTHROUGH:
+            return clone(transformer)
+        if len(getattr(member, "shape", ())) != 2:
+            return PASSTHROUGH  # sequences have no columns to name or to frame
+        identity = FunctionTransformer(feature_names_out="one-to-one")
+        output = getattr(self, "_sklearn_output_config", None)
+        return identity if output is None else identity.set_output(**output)
+
+
+def make_view_transformer(*transformers: Any) -> ViewTransformer:
+    """Build a `ViewTransformer` whose transformers are named by their classes.
+
+    Parameters
+    ----------
+    *transformers : transformer or "passthrough"
+        One for each view, in the order of the views.
+
+    Returns
+    -------
+    transformer : ViewTransformer
+        Names are lower-case class names; equal ones are numbered, ``"pca-1"``, ``"pca-2"``.
+
+    See Also
+    --------
+    ViewTransformer : Choose the names yourself, and match views by name.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skcca import make_view_transformer
+    >>> make_view_transformer(PCA(), StandardScaler())
+    ViewTransformer(transformers=[('pca', PCA()),
+                                  ('standardscaler', StandardScaler())])
+    """
+    return ViewTransformer(_name_estimators(transformers))
+
+
+def _fit_transform_calls(transformer: Any) -> tuple[str, ...]:
+    """Return the methods that fit and transform; a frozen estimator has no `fit_transform`."""
+    return ("fit_transform",) if hasattr(transformer, "fit_transform") else ("fit", "transform")
+
+
+@contextmanager
+def _error_names(name: str, view: str) -> Iterator[None]:
+    """Say on which view a transformer failed."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"This was transformer {name!r} on view {view!r}.")
+        raise
+
+
+# Which transformer goes with which view: by name where both carry the same names, else by
+# position; a match that may not be meant is refused.
+
+PASSTHROUGH = "passthrough"
+
+Steps = list[tuple[str, Any]]
+
+
+def check_transformers(steps: list[Any]) -> None:
+    """Refuse what is no list of named transformers."""
+    for step in steps:
+        if not (isinstance(step, tuple) and len(step) == 2 and isinstance(step[0], str)):
+            raise TypeError(f"`transformers` must hold (name, transformer) tuples; got {step!r}.")
+        name, transformer = step
+        works = hasattr(transformer, "fit") and hasattr(transformer, "transform")
+        if transformer != PASSTHROUGH and (isinstance(transformer, type) or not works):
+            raise TypeError(
+                f"transformer {name!r} must be an instance with `fit` and `transform`, or "
+                f"'passthrough'; got {transformer!r}."
+            )
+
+
+def match(steps: Steps, X: Views) -> Steps:
+    """Return the transformer of each view, in the order of the views."""
+    _check_views(X)
+    names = [name for name, _ in steps]
+    if len(names) != len(X.names):
+        raise ValueError(
+            f"ViewTransformer has {len(names)} transformers {names} for {len(X.names)} views "
+            f"{list(X.names)}; give one per view, 'passthrough' for a view to leave alone."
+        )
+    if X.named and set(names) == set(X.names):
+        return [(view, dict(steps)[view]) for view in X.names]
+    _check_positions(names, X)
+    return steps
+
+
+def check_seen(steps: Steps, view_names: tuple[str, ...] | None, X: Views) -> None:
+    """Refuse views other than those that the transformers were fitted on."""
+    _check_views(X)
+    if len(steps) != len(X.names):
+        raise ValueError(
+            f"ViewTransformer was fitted on {len(steps)} views; got {X!r}. A view that is not at "
+            "hand is None: Views(A, None)."
+        )
+    if view_names is None:
+        _check_positions([name for name, _ in steps], X)
+    elif X.named and X.names != view_names:
+        raise ValueError(
+            f"ViewTransformer was fitted on the views {list(view_names)}; got {list(X.names)}. "
+            "Give the same names in the same order: "
+            f"Views({', '.join(f'{name}=...' for name in view_names)})."
+        )
+
+
+def _check_views(X: Any) -> None:
+    if not isinstance(X, Views):
+        raise ValueError(
+            f"ViewTransformer takes a Views; got {type(X).__name__}. Write Views(A, V), or "
+            "Views(A, None) for the first view alone."
+        )
+
+
+def _check_positions(names: list[str], X: Views) -> None:
+    """Refuse a match by position where a name says that another position is meant."""
+    for name, view in zip(names, X.names, strict=True):
+        if X.named and name != view and name in X.names:
+            raise ValueError(
+                f"by position, transformer {name!r} would be given view {view!r}, although there "
+                f"is a view {name!r}. The transformers are {names}, the views {list(X.names)}: "
+                "order them alike, or give both the same names."
+            )

@@ -1,0 +1,314 @@
+"""Arrays of other namespaces under array API dispatch: the answers of NumPy, where they lie."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from dispatch import array_api_dispatch
+
+import skcca._core.arrays
+from skcca import CCA, DCCA, KCCA, ClusterCCA, Views
+
+torch = pytest.importorskip("torch")
+
+N = 150
+cuda = pytest.param(
+    "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+)
+DEVICES = ["cpu", cuda]
+MODELS = {
+    "CCA": CCA(),
+    "ridge": CCA(2, reg=0.3, scale=False),
+    "by correlation": CCA(component_scaling="correlation"),
+    "svd": CCA(3, solver="svd"),
+    "classes": ClusterCCA(),
+    "rows": ClusterCCA(pair_weight="row", reg=0.1),
+    "blend": ClusterCCA(instance_weight=0.4),
+    "sampled": ClusterCCA(pair_fraction=0.5, random_state=0),
+}
+ARRAYS = [
+    "x_weights_",
+    "y_weights_",
+    "x_loadings_",
+    "y_cross_loadings_",
+    "x_mean_",
+    "y_std_",
+    "correlations_",
+    "singular_values_",
+    "x_redundancy_",
+    "y_explained_variance_ratio_",
+]
+
+
+@pytest.fixture(autouse=True)
+def dispatch():
+    with array_api_dispatch():
+        yield
+
+
+def data(seed=0, n=N):
+    rng = np.random.default_rng(seed)
+    y = np.minimum(rng.geometric(0.4, n), 4) - 1
+    Z = rng.normal(size=(4, 3))[y] + rng.normal(size=(n, 3))
+    X = Z @ rng.normal(size=(3, 5)) + rng.normal(size=(n, 5)) + 50
+    Y = Z @ rng.normal(size=(3, 4)) + rng.normal(size=(n, 4))
+    return X, Y, y, rng.random(n) + 0.1
+
+
+X, Y, LABELS, W = data()
+
+
+def tensor(V, device="cpu", **options):
+    return torch.tensor(V, device=device, **options)
+
+
+def host(A):
+    return A.detach().cpu().numpy()
+
+
+def assert_close(found, expected, device, atol=1e-10):
+    assert isinstance(found, torch.Tensor)
+    assert found.device.type == device
+    np.testing.assert_allclose(host(found), expected, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_tensors_equal_arrays(name, weighted, device):
+    w = W if weighted else None
+    model = MODELS[name].fit(X, Y, LABELS, sample_weight=w)
+    expected = {key: getattr(model, key) for key in ARRAYS}
+    U, V = model.transform(X, Y)
+    answers = {
+        "predict": model.predict(X),
+        "predict_x": model.predict_x(Y),
+        "inverse_transform": model.inverse_transform(U),
+    }
+    score = model.score(X, Y, LABELS, sample_weight=w)
+
+    A, B = tensor(X, device), tensor(Y, device)
+    model.fit(A, B, LABELS, sample_weight=None if w is None else tensor(w, device))
+    for key, value in expected.items():
+        assert_close(getattr(model, key), value, device, 1e-9)
+    scores = model.transform(A, B)
+    assert_close(scores[0], U, device, 1e-9)
+    assert_close(scores[1], V, device, 1e-9)
+    assert_close(model.transform(A), U, device, 1e-9)
+    assert_close(model.transform_y(B), V, device, 1e-9)
+    assert_close(model.predict(A), answers["predict"], device, 1e-8)
+    assert_close(model.predict_x(B), answers["predict_x"], device, 1e-8)
+    back = model.inverse_transform(scores[0])
+    assert_close(back, answers["inverse_transform"], device, 1e-8)
+    found = model.score(A, B, LABELS, sample_weight=w)
+    assert isinstance(found, float)
+    assert found == pytest.approx(score, abs=1e-9)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("model", [CCA(2), ClusterCCA(2)])
+def test_float32_stays_float32(model, device):
+    expected = model.fit(X, Y, LABELS).transform(X)
+    A, B = (tensor(V, device, dtype=torch.float32) for V in (X, Y))
+    model.fit(A, B, LABELS)
+    scores = model.transform(A)
+    assert scores.dtype == model.transform_y(B).dtype == torch.float32
+    assert_close(scores, expected, device, 1e-3)
+    assert model.predict(A).dtype == model.predict_x(B).dtype == torch.float32
+    assert model.inverse_transform(scores).dtype == torch.float32
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_labels_may_be_tensors(device):
+    expected = ClusterCCA().fit(X, Y, LABELS)
+    A, B, labels = tensor(X, device), tensor(Y, device), tensor(LABELS, device)
+    model = ClusterCCA().fit(A, B, labels)
+    assert_close(model.correlations_, expected.correlations_, device)
+    assert np.asarray(model.classes_).tolist() == expected.classes_.tolist()
+    assert model.score(A, B, labels) == pytest.approx(expected.score(X, Y, LABELS), abs=1e-9)
+
+
+@contextlib.contextmanager
+def watched(monkeypatch, n):
+    """Record how many rows each conversion to NumPy takes, and the products made in torch."""
+    taken, products = [], []
+    numpy_of, matmul = torch.Tensor.numpy, torch.Tensor.__matmul__
+    array_of = torch.Tensor.__array__
+
+    def recorded(convert):
+        def conversion(self, *args, **kwargs):
+            taken.append(tuple(self.shape))
+            return convert(self, *args, **kwargs)
+
+        return conversion
+
+    def product(A, B):
+        products.append((tuple(A.shape), tuple(B.shape)))
+        return matmul(A, B)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "numpy", recorded(numpy_of))
+        patch.setattr(torch.Tensor, "__array__", recorded(array_of))
+        patch.setattr(torch.Tensor, "__matmul__", product)
+        yield taken, products
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("model", [CCA(), ClusterCCA(), ClusterCCA(instance_weight=0.5)])
+def test_products_are_made_in_torch_and_rows_are_never_copied_to_numpy(model, device, monkeypatch):
+    A, B, y, w = data(n=5_000)
+    A, B = tensor(A, device), tensor(B, device)
+    with watched(monkeypatch, len(y)) as (taken, products):
+        model.fit(A, B, y, sample_weight=w)
+    # The first block tells the shift; of the rest only products and class sums leave torch.
+    assert sum(shape[0] for shape in taken if len(shape) == 2 and shape[0] > 100) <= 2 * 1024
+    assert sum(1024 in a or 904 in a for a, _ in products) >= 3
+    with watched(monkeypatch, len(y)) as (taken, products):
+        scores = model.transform(A)
+        model.transform_y(B)
+    assert any(a[0] == 5_000 for a, _ in products)
+    # A look whether the scores are finite is no reason to move the rows.
+    assert all(shape[-1] != A.shape[1] or shape[0] < 100 for shape in taken)
+    assert isinstance(scores, torch.Tensor)
+
+
+@pytest.mark.parametrize("model", [CCA(2), ClusterCCA(2)])
+def test_one_row_in_the_last_block(model, monkeypatch):
+    monkeypatch.setattr(skcca._core.arrays.block_rows, "__defaults__", (N - 1,))
+    expected = model.fit(X, Y, LABELS).correlations_
+    assert_close(model.fit(tensor(X), tensor(Y), LABELS).correlations_, expected, "cpu")
+
+
+@pytest.mark.parametrize("model", [CCA(), ClusterCCA()])
+def test_tensors_that_need_gradients(model):
+    expected = model.fit(X, Y, LABELS).transform(X)
+    A, B = (tensor(V, requires_grad=True) for V in (X, Y))
+    model.fit(A, B, LABELS)
+    assert not model.x_weights_.requires_grad
+    assert_close(model.transform(A), expected, "cpu", 1e-9)
+    assert model.score(A, B, LABELS) == pytest.approx(model.score(tensor(X), tensor(Y), LABELS))
+    assert A.grad is None
+
+
+def test_a_fit_keeps_no_graph_of_gradients(monkeypatch):
+    # A graph would hold every block of the rows until the end.
+    graphs = []
+    original = torch.Tensor.__matmul__
+
+    def product(A, B):
+        result = original(A, B)
+        graphs.append(result.requires_grad)
+        return result
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", product)
+    CCA().fit(tensor(X, requires_grad=True), tensor(Y, requires_grad=True))
+    assert graphs
+    assert not any(graphs)
+
+
+def test_the_second_view_follows_the_first():
+    expected = CCA(2).fit(X, Y)
+    model = CCA(2).fit(tensor(X), Y)
+    assert_close(model.y_weights_, expected.y_weights_, "cpu")
+    assert_close(model.transform_y(Y), expected.transform_y(Y), "cpu")
+    assert_close(model.predict_x(Y), expected.predict_x(Y), "cpu", 1e-9)
+    model = CCA(2).fit(X, tensor(Y))
+    assert type(model.y_weights_) is np.ndarray
+    found = model.transform_y(tensor(Y))
+    assert type(found) is np.ndarray
+    np.testing.assert_allclose(found, expected.transform_y(Y), atol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["transform", "predict"])
+def test_another_namespace_than_at_fit_is_refused(method):
+    model = CCA(2).fit(tensor(X), tensor(Y))
+    with pytest.raises(ValueError, match=r"same namespace.*numpy.*torch"):
+        getattr(model, method)(X)
+    model = CCA(2).fit(X, Y)
+    with pytest.raises(ValueError, match=r"same namespace.*torch.*numpy"):
+        getattr(model, method)(tensor(X))
+
+
+def test_a_model_outlives_the_dispatch_it_was_fitted_under():
+    model = CCA(2).fit(tensor(X), tensor(Y))
+    expected = CCA(2).fit(X, Y)
+    with array_api_dispatch(on=False):
+        np.testing.assert_allclose(model.transform(X), expected.transform(X), atol=1e-10)
+        np.testing.assert_allclose(model.predict(X), expected.predict(X), atol=1e-9)
+        assert model.score(X, Y) == pytest.approx(expected.score(X, Y), abs=1e-10)
+        found = model.transform(tensor(X))
+        np.testing.assert_allclose(np.asarray(found), expected.transform(X), atol=1e-10)
+
+
+def test_without_dispatch_tensors_are_taken_as_arrays():
+    expected = CCA(2).fit(X, Y)
+    with array_api_dispatch(on=False):
+        model = CCA(2).fit(tensor(X), tensor(Y))
+        assert type(model.x_weights_) is np.ndarray
+        np.testing.assert_allclose(model.correlations_, expected.correlations_, atol=1e-12)
+        np.testing.assert_allclose(model.transform(tensor(X)), expected.transform(X), atol=1e-12)
+
+
+def test_views_of_tensors():
+    expected = CCA(2).fit(X, Y)
+    views = Views(audio=tensor(X), visual=tensor(Y))
+    model = CCA(2).fit(views)
+    scores = model.transform(views)
+    assert_close(scores["audio"], expected.transform(X), "cpu")
+    assert_close(scores["visual"], expected.transform_y(Y), "cpu")
+    assert_close(model.predict(views), expected.predict(X), "cpu", 1e-9)
+    back = model.inverse_transform(scores)
+    assert_close(back["audio"], expected.inverse_transform(expected.transform(X)), "cpu", 1e-9)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [KCCA(2, reg=0.1), DCCA(2, max_epochs=2, device="cpu", random_state=0, batch_size=50)],
+    ids=["KCCA", "DCCA"],
+)
+def test_other_feature_maps_take_tensors_as_arrays(model):
+    expected = model.fit(X, Y).transform(X)
+    model.fit(tensor(X), tensor(Y))
+    np.testing.assert_allclose(np.asarray(model.transform(tensor(X))), expected, atol=1e-6)
+    assert model.score(tensor(X), tensor(Y)) == pytest.approx(model.score(X, Y), abs=1e-6)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("side", [0, 1])
+def test_bad_entries_are_refused(bad, side):
+    views = [tensor(X), tensor(Y)]
+    views[side][3, 2] = bad
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        CCA().fit(*views)
+
+
+def test_widths_are_checked():
+    model = CCA(2).fit(tensor(X), tensor(Y))
+    with pytest.raises(ValueError, match="3 features"):
+        model.transform(tensor(X[:, :3]))
+    with pytest.raises(ValueError, match="3 features"):
+        model.transform_y(tensor(Y[:, :3]))
+    with pytest.raises(ValueError, match="one for each component"):
+        model.inverse_transform(tensor(X))
+
+
+def test_a_second_view_of_one_dimension():
+    expected = CCA().fit(X, Y[:, 0])
+    model = CCA().fit(tensor(X), tensor(Y[:, 0]))
+    assert_close(model.predict(tensor(X)), expected.predict(X), "cpu", 1e-9)
+    assert model.predict(tensor(X)).ndim == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_strict_namespace_is_enough(name):
+    strict = pytest.importorskip("array_api_strict")
+    model = MODELS[name].fit(X, Y, LABELS, sample_weight=W)
+    scores, predicted, score = model.transform(X), model.predict(X), model.score(X, Y, LABELS)
+    A, B = strict.asarray(X), strict.asarray(Y)
+    model.fit(A, B, LABELS, sample_weight=W)
+    assert type(model.x_weights_) is type(A)
+    found = model.transform(A, B)[0]
+    assert type(found) is type(model.inverse_transform(found)) is type(A)
+    np.testing.assert_allclose(np.from_dlpack(found), scores, atol=1e-9)
+    np.testing.assert_allclose(np.from_dlpack(model.predict(A)), predicted, atol=1e-8)
+    assert model.score(A, B, LABELS) == pytest.approx(score, abs=1e-9)

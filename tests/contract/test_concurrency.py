@@ -1,0 +1,175 @@
+"""The same fit gives the same bits wherever it runs: in threads, in other processes, in copies."""
+
+import copy
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pytest
+from estimators import ALL, SMALL, labelled_views
+from sklearn.base import clone
+
+from skcca import DCCA
+
+X, Y, y = labelled_views()
+every = pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+
+
+def scores(model, rows=X, rows_y=Y):
+    """Return the scores of a new fit."""
+    return clone(model).fit(rows, rows_y, y).transform(rows, rows_y)
+
+
+def assert_same_bits(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Scores of every estimator, fitted in turn, with one thread of BLAS as workers have."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return {name: scores(model) for name, model in ALL.items()}
+
+
+def test_eight_threads_at_once_fit_what_one_fits(alone):
+    jobs = [name for name in ALL for _ in range(2)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda name: scores(ALL[name]), jobs))
+    for name, together in zip(jobs, found, strict=True):
+        for a, b in zip(together, alone[name], strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-10)
+
+
+def test_eight_threads_may_read_one_model():
+    fitted = clone(ALL["SupervisedDCCA"]).fit(X, Y, y)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: fitted.transform(X, Y), range(8)))
+    for together in found[1:]:
+        assert_same_bits(together, found[0])
+
+
+@pytest.mark.slow
+def test_loky_workers_fit_what_the_caller_fits(alone):
+    jobs = [joblib.delayed(scores)(model) for model in ALL.values()]
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        found = joblib.Parallel(n_jobs=2)(jobs)
+    for name, elsewhere in zip(ALL, found, strict=True):
+        for a, b in zip(elsewhere, alone[name], strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_dask_workers_fit_what_the_caller_fits(alone):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        found = joblib.Parallel()(joblib.delayed(scores)(model) for model in ALL.values())
+    for name, elsewhere in zip(ALL, found, strict=True):
+        for a, b in zip(elsewhere, alone[name], strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def fit_and_send(name, fitted, pipe):
+    pipe.send((scores(ALL[name]), fitted.transform(X, Y)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads
+@pytest.mark.parametrize("name", ALL)
+def test_after_a_fork_the_child_fits_and_transforms_as_its_parent(name):
+    fitted = clone(ALL[name]).fit(X, Y, y)
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(target=fit_and_send, args=(name, fitted, there))
+    child.start()
+    try:
+        assert here.poll(60), "the child hangs"
+        anew, moved = here.recv()
+    finally:
+        child.kill()
+        child.join()
+    expected = fitted.transform(X, Y)
+    for a, b, c in zip(anew, moved, expected, strict=True):
+        np.testing.assert_allclose(a, c, atol=1e-12)
+        np.testing.assert_allclose(b, c, atol=1e-12)
+
+
+@every
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, copy.copy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+def test_copies_transform_to_the_bit_and_fit_anew(model, copied):
+    fitted = clone(model).fit(X, Y, y)
+    twin = copied(fitted)
+    assert_same_bits(twin.transform(X, Y), fitted.transform(X, Y))
+    before = fitted.transform(X, Y)
+    twin.fit(X[::2], Y[::2], y[::2])
+    assert_same_bits(fitted.transform(X, Y), before)
+    assert_same_bits(twin.fit(X, Y, y).transform(X, Y), before)
+
+
+@every
+def test_the_same_fit_twice_is_the_same_to_the_bit(model):
+    assert_same_bits(scores(model), scores(model))
+
+
+ATOL = {"CCA": 1e-4, "KCCA": 1e-3, "ClusterCCA": 1e-4, "ClusterKCCA": 1e-3}
+
+
+@pytest.mark.parametrize("name", ATOL)
+def test_float32_agrees_with_float64(name):
+    model = clone(ALL[name])
+    single = scores(model, X.astype(np.float32), Y.astype(np.float32))
+    double = scores(model, X.astype(np.float32).astype(float), Y.astype(np.float32).astype(float))
+    for a, b in zip(single, double, strict=True):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a, b, atol=ATOL[name])
+
+
+# A deep fit that is killed
+
+FIT = """
+import os, signal, sys
+import numpy as np
+sys.path.insert(0, {folder!r})
+from estimators import SMALL, labelled_views
+from skcca import DCCA
+
+def tell(epoch):
+    if epoch.number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+X, Y, _ = labelled_views()
+options = SMALL | {{"max_epochs": 6, "batch_size": 32, "callback": tell}}
+DCCA(2, checkpoint={path!r}, **options).fit(X, Y)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="a system without SIGKILL")
+def test_a_killed_fit_resumes_from_its_last_checkpoint(tmp_path):
+    path = tmp_path / "run"
+    code = FIT.format(folder=os.path.dirname(os.path.dirname(__file__)), path=str(path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    told, options = [], SMALL | {"max_epochs": 6, "batch_size": 32}
+    options["callback"] = lambda epoch: told.append(epoch.number)
+    resumed = DCCA(2, checkpoint=path, **options).fit(X, Y)
+    assert 0 < len(told) < 6, "epochs before the last checkpoint ran again, or all of them"
+    whole = DCCA(2, **options | {"callback": None}).fit(X, Y)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    assert_same_bits(resumed.transform(X, Y), whole.transform(X, Y))

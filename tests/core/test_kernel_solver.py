@@ -1,0 +1,298 @@
+"""Directions from Cholesky factors against those from the eigenvectors of the kernels."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import linalg, sparse
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.preprocessing import StandardScaler
+
+from skcca import KCCA, ClusterKCCA, _kernel_cca
+from skcca._core.kernel_solver import KernelFactor, _rayleigh_ritz, dual_fit, suits
+from skcca._core.pairs import Labels, Weights, cyclic_pairs, instance_pairs
+
+N = 240
+
+
+def two_views(n=N, seed=0):
+    """Six shared directions of falling strength, so that no two components are alike."""
+    rng = np.random.default_rng(seed)
+    Z = rng.normal(size=(n, 6)) * 0.7 ** np.arange(6)
+    X = np.hstack([Z + 0.2 * rng.normal(size=Z.shape), rng.normal(size=(n, 2))])
+    Y = np.hstack([np.tanh(Z) + 0.2 * rng.normal(size=Z.shape), rng.normal(size=(n, 1))])
+    labels = np.minimum(rng.geometric(0.3, n), 5)
+    tags = (rng.random((n, 5)) < 0.3).astype(int)
+    tags[np.arange(n), rng.integers(5, size=n)] = 1
+    return X, Y, labels, tags
+
+
+X, Y, CLASSES, TAGS = two_views()
+WEIGHTS = np.random.default_rng(1).integers(0, 4, N)
+CASES = {
+    "instance": (KCCA(3), {}),
+    "instance, weights": (KCCA(3), {"sample_weight": WEIGHTS}),
+    "class": (ClusterKCCA(), {"labels": CLASSES}),
+    "class, as many as asked for": (ClusterKCCA(2), {"labels": CLASSES}),
+    "class, weights": (ClusterKCCA(), {"labels": CLASSES, "sample_weight": WEIGHTS}),
+    "class, by row": (ClusterKCCA(pair_weight="row"), {"labels": CLASSES}),
+    "tags": (ClusterKCCA(), {"labels": TAGS}),
+    "sampled": (ClusterKCCA(3, pair_fraction=0.3, random_state=0), {"labels": CLASSES}),
+    "blended": (ClusterKCCA(3, instance_weight=0.4), {"labels": CLASSES}),
+    "blended tags": (ClusterKCCA(3, instance_weight=0.4), {"labels": TAGS}),
+    "laplacian, linear": (KCCA(3, kernel=("laplacian", "linear")), {}),
+    "polynomial": (KCCA(3, kernel="poly", degree=2), {}),
+}
+
+
+def eigenvectors_of(model, *data, **options):
+    """Fit by the eigenvectors of the kernels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_kernel_cca, "suits", lambda *_: False)
+        return model.fit(*data, **options)
+
+
+def assert_same_fit(a, b, X, Y, tolerance=1e-6):
+    assert a.n_components_ == b.n_components_
+    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-9)
+    np.testing.assert_allclose(a.singular_values_, b.singular_values_, atol=1e-9)
+    for mine, theirs in zip(a.transform(X, Y), b.transform(X, Y), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=tolerance)
+    np.testing.assert_allclose(a.x_loadings_, b.x_loadings_, atol=tolerance)
+    np.testing.assert_allclose(a.y_loadings_, b.y_loadings_, atol=tolerance)
+
+
+def clone(model, **parameters):
+    return type(model)(**{**model.get_params(), "reg": 1e-2, **parameters})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_factors_and_eigenvectors_give_the_same_fit(case):
+    model, options = CASES[case]
+    a, b = clone(model).fit(X, Y, **options), eigenvectors_of(clone(model), X, Y, **options)
+    assert a.solver_ == "cholesky" != b.solver_
+    assert_same_fit(a, b, X, Y)
+
+
+@pytest.mark.parametrize("reg", [1e-4, 1.0, (1e-5, 1e-1)])
+@pytest.mark.parametrize("case", ["instance", "class"])
+def test_the_same_fit_over_the_range_of_ridges(case, reg):
+    model, options = CASES[case]
+    a = clone(model, reg=reg, gamma=0.02).fit(X, Y, **options)
+    b = eigenvectors_of(clone(model, reg=reg, gamma=0.02), X, Y, **options)
+    assert a.solver_ == "cholesky"
+    assert_same_fit(a, b, X, Y, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("case", ["instance", "class", "sampled", "blended"])
+def test_repeated_rows_give_the_same_fit(case):
+    model, options = CASES[case]
+    rows = np.repeat(np.arange(60), 4)
+    options = {name: values[rows] for name, values in options.items()}
+    a = clone(model).fit(X[rows], Y[rows], **options)
+    b = eigenvectors_of(clone(model), X[rows], Y[rows], **options)
+    assert a.solver_ == "cholesky"
+    assert_same_fit(a, b, X, Y)
+
+
+@pytest.mark.parametrize("case", ["instance, weights", "class, weights", "blended"])
+def test_precomputed_kernels_give_the_same_fit(case):
+    model, options = CASES[case]
+    K, L = (rbf_kernel(StandardScaler().fit_transform(V), gamma=0.1) for V in (X, Y))
+    a = clone(model, kernel="precomputed").fit(K, L, **options)
+    b = eigenvectors_of(clone(model, kernel="precomputed"), K, L, **options)
+    assert a.solver_ == "cholesky"
+    assert_same_fit(a, b, K, L)
+
+
+def test_unpaired_views_of_unequal_length_give_the_same_fit():
+    labels = CLASSES[:150], CLASSES
+    for options in ({}, {"pairs_per_sample": 20, "random_state": 0, "n_components": 2}):
+        a = ClusterKCCA(reg=1e-2, **options).fit(X[:150], Y, labels=labels)
+        b = eigenvectors_of(ClusterKCCA(reg=1e-2, **options), X[:150], Y, labels=labels)
+        assert a.solver_ == "cholesky"
+        assert_same_fit(a, b, X, Y)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("pairing", ["instance", "cyclic"])
+def test_singular_values_solve_the_weighted_dual_problem(pairing, weighted):
+    """rho^2 = eig(H_x V H_y V'), each matrix from its definition."""
+    n, rng = 100, np.random.default_rng(2)
+    w = rng.uniform(0.2, 1, n) if weighted else np.ones(n)
+    if pairing == "instance":
+        pairs = instance_pairs(w)
+    else:
+        one_hot = sparse.csr_array(np.eye(5)[CLASSES[:n] - 1])
+        labels = Labels(np.arange(5), one_hot, one_hot)
+        pairs = cyclic_pairs(labels, Weights(w, w), rng, pair_fraction=0.5)
+    W = pairs.dot(np.eye(n)) / pairs.total
+    factors, smooth = [], []
+    for V, p in ((X[:n], W.sum(axis=1)), (Y[:n], W.sum(axis=0))):
+        centre = np.eye(n) - np.outer(np.ones(n), p)
+        M = np.sqrt(p)[:, None] * (centre @ rbf_kernel(V, gamma=0.1) @ centre.T) * np.sqrt(p)
+        r = 1e-2 * np.trace(M)
+        smooth.append(M @ linalg.inv(M + r * np.eye(n)))
+        factors.append(KernelFactor.of(M.copy(), r, np.sqrt(p)))
+    V = W / np.sqrt(np.outer(W.sum(axis=1), W.sum(axis=0)))
+    expected = np.sqrt(np.sort(linalg.eigvals(smooth[0] @ V @ smooth[1] @ V.T).real)[::-1][:4])
+    found = dual_fit(*factors, pairs, 4)
+    np.testing.assert_allclose(np.sort(found.singular_values)[::-1], expected, atol=1e-10)
+    # Scores are what their definition says, and their correlation what it is called.
+    for p, scores in ((W.sum(axis=1), found.x_scores), (W.sum(axis=0), found.y_scores)):
+        np.testing.assert_allclose(p @ scores, 0, atol=1e-10)
+        np.testing.assert_allclose(p @ scores**2, 1, atol=1e-10)
+    correlations = np.diag(found.x_scores.T @ W @ found.y_scores)
+    np.testing.assert_allclose(correlations, found.correlations, atol=1e-10)
+
+
+def test_only_the_directions_that_exist_are_found():
+    """A linear kernel of three columns has three, and a constant class mean none."""
+    with pytest.warns(UserWarning, match="the data support 3"):
+        a = KCCA(10, kernel=("linear", "rbf"), reg=1e-2).fit(X[:, :3], Y)
+    with pytest.warns(UserWarning, match="the data support 3"):
+        b = eigenvectors_of(KCCA(10, kernel=("linear", "rbf"), reg=1e-2), X[:, :3], Y)
+    assert a.solver_ == "cholesky"
+    assert_same_fit(a, b, X[:, :3], Y)
+    assert np.abs(a.x_weights_).max() < 1e3
+
+
+def test_values_of_many_copies_are_not_missed():
+    """Two levels of five factors: each value belongs to five directions at once."""
+    levels = np.array(np.meshgrid(*[(-1.0, 1.0)] * 5)).reshape(5, -1).T
+    design = np.repeat(levels, 8, axis=0)
+    a = KCCA(7, reg=1e-2).fit(design, design)
+    b = eigenvectors_of(KCCA(7, reg=1e-2), design, design)
+    np.testing.assert_allclose(a.correlations_, 1, atol=1e-9)
+    found, expected = np.sort(a.singular_values_), np.sort(b.singular_values_)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_a_kernel_that_tells_every_row_apart_has_any_directions():
+    """Beside a narrow kernel, K = I, all directions are alike: those found are of unit variance."""
+    model = KCCA(5, gamma=1e6, reg=1e-2).fit(X, Y)
+    np.testing.assert_allclose(model.correlations_, 1, atol=1e-9)
+    np.testing.assert_allclose(model.transform(X).var(axis=0), 1, atol=1e-6)
+
+
+def test_directions_that_the_gram_matrix_hardly_knows_are_left_out():
+    """Of them the quotient of two roundings would otherwise be the largest value."""
+    rng = np.random.default_rng(0)
+    basis = linalg.qr(rng.normal(size=(20, 20)))[0]
+    norms, values = np.append(np.ones(19), 1e-13), np.append(np.linspace(0.9, 0.1, 19), 0.0)
+    gram = (basis * norms) @ basis.T
+    square = (basis * values) @ basis.T + 1e-11 * np.outer(basis[:, -1], basis[:, -1])
+    found, vectors = _rayleigh_ritz(gram, square, 3)
+    np.testing.assert_allclose(found, values[:3], atol=1e-9)
+    np.testing.assert_allclose(np.abs(vectors), np.abs(basis[:, :3]), atol=1e-9)
+
+
+def test_memory_that_is_never_filled_is_never_read(monkeypatch):
+    """Of repeated rows the Gram matrix of the space is singular: its eigenvectors are taken."""
+    V = X[np.arange(N) % 4]
+    expected = KCCA(2, reg=0.1).fit(V, Y)
+    empty = np.empty
+
+    def poisoned(*args, **options):
+        memory = empty(*args, **options)
+        memory.fill(np.nan if memory.dtype.kind == "f" else 0)
+        return memory
+
+    monkeypatch.setattr(np, "empty", poisoned)
+    assert_same_fit(KCCA(2, reg=0.1).fit(V, Y), expected, V, Y, tolerance=1e-9)
+
+
+def test_a_space_that_does_not_pay_gives_way_to_eigenvectors(monkeypatch):
+    monkeypatch.setattr("skcca._core.kernel_solver._LARGEST_SPACE", 0.1)
+    a, b = KCCA(3, reg=1e-2).fit(X, Y), eigenvectors_of(KCCA(3, reg=1e-2), X, Y)
+    assert a.solver_ == b.solver_ != "cholesky"
+    assert_same_fit(a, b, X, Y, tolerance=1e-12)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"reg": 0.0},
+        {"reg": (1e-2, 0.0)},
+        {"reg": 1e-13},
+        {"reg": 1e3},
+        {"n_components": None},
+        {"n_components": 100},
+    ],
+)
+def test_eigenvectors_where_factors_do_not_serve(parameters):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = KCCA(**{"n_components": 2, "reg": 1e-2, **parameters}).fit(X, Y)
+    assert model.solver_ != "cholesky"
+
+
+def test_indefinite_kernels_are_reported_however_small_the_negative_part():
+    K = rbf_kernel(X, gamma=0.1)
+    values, vectors = linalg.eigh(K)
+    for least, warns in ((-1e-6, True), (0.0, False)):
+        values[:3] = least * values[-1]
+        indefinite = (vectors * values) @ vectors.T
+        model = KCCA(2, kernel=("precomputed", "rbf"), reg=1e-2)
+        if warns:
+            with pytest.warns(UserWarning, match="not positive semi-definite"):
+                model.fit(indefinite, Y)
+        else:
+            model.fit((indefinite + indefinite.T) / 2, Y)
+        assert (model.solver_ != "cholesky") == warns
+
+
+def test_row_order_does_not_matter():
+    order = np.random.default_rng(0).permutation(N)
+    for model, options in (CASES["instance"], CASES["class, weights"]):
+        shuffled = {name: values[order] for name, values in options.items()}
+        a = clone(model).fit(X, Y, **options)
+        b = clone(model).fit(X[order], Y[order], **shuffled)
+        assert a.solver_ == b.solver_ == "cholesky"
+        assert_same_fit(a, b, X, Y)
+
+
+def test_repeated_rows_equal_weights():
+    rows = np.repeat(np.arange(N), WEIGHTS)
+    for model, options in (CASES["instance"], CASES["class"], CASES["blended"]):
+        repeated = {name: values[rows] for name, values in options.items()}
+        a = clone(model).fit(X, Y, sample_weight=WEIGHTS, **options)
+        b = clone(model).fit(X[rows], Y[rows], **repeated)
+        assert a.solver_ == b.solver_ == "cholesky"
+        assert_same_fit(a, b, X, Y)
+
+
+def test_fewer_components_are_those_of_the_largest_ridge_singular_values():
+    few, more = KCCA(2, reg=1e-2).fit(X, Y), KCCA(4, reg=1e-2).fit(X, Y)
+    largest = np.sort(more.singular_values_)[::-1]
+    np.testing.assert_allclose(np.sort(few.singular_values_)[::-1], largest[:2], atol=1e-10)
+    for k in range(2):
+        place = np.argmin(np.abs(more.singular_values_ - few.singular_values_[k]))
+        np.testing.assert_allclose(few.transform(X)[:, k], more.transform(X)[:, place], atol=1e-6)
+
+
+def test_few_enough_components_or_classes_are_asked_for():
+    pairs = instance_pairs(np.ones(50))
+    assert suits(pairs, 5)
+    assert not suits(pairs, 6)
+    assert not suits(pairs, None)
+
+
+ALTERNATING, HALVES = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 40)[:, None]
+UNRELATED = {  # each to the last digit
+    "orthogonal": (KCCA(1), ALTERNATING, HALVES, None),
+    "classes of one mean": (ClusterKCCA(), ALTERNATING, ALTERNATING, HALVES[:, 0]),
+    "other classes": (
+        ClusterKCCA(),
+        ALTERNATING,
+        HALVES,
+        2 * ALTERNATING[:, 0] + HALVES[:, 0],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNRELATED)
+def test_views_that_have_nothing_in_common_have_no_direction(case):
+    model, first, second, labels = UNRELATED[case]
+    with pytest.raises(ValueError, match="no correlated direction"):
+        model.set_params(kernel="linear", scale=False).fit(first, second, labels)

@@ -1,0 +1,194 @@
+"""The products of pair weights against the explicit matrix W."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skcca._core.pairs import (
+    InstancePairs,
+    Pairing,
+    Weights,
+    blended_pairs,
+    class_pairs,
+    cyclic_pairs,
+    instance_pairs,
+)
+from skcca.views._labels import encode_labels
+
+N_X, N_Y = 41, 29
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def labelled(rng, *, unpaired):
+    """Unbalanced labels, among them a class of one row, and weights of the rows."""
+    y = np.sort(rng.integers(0, 5, N_X)) // 2
+    y[0] = 7
+    if not unpaired:
+        w = rng.random(N_X) + 0.1
+        return encode_labels(y, N_X, N_X, "test"), Weights(w, w), (y, y)
+    other = rng.integers(0, 3, N_Y)
+    other[0] = 7
+    weights = Weights(rng.random(N_X) + 0.1, rng.random(N_Y) + 0.1)
+    return encode_labels((y, other), N_X, N_Y, "test"), weights, (y, other)
+
+
+def explicit(pairs):
+    return pairs.dot(np.eye(len(pairs.column_sums)))
+
+
+def assert_consistent(pairs, W, rng):
+    """Every product of ``pairs`` is that of the matrix W."""
+    X, Y = rng.normal(size=(W.shape[0], 3)), rng.normal(size=(W.shape[1], 2))
+    np.testing.assert_allclose(pairs.dot(Y), W @ Y, atol=1e-12)
+    np.testing.assert_allclose(pairs.transposed_dot(X), W.T @ X, atol=1e-12)
+    np.testing.assert_allclose(pairs.cross(X, Y), X.T @ W @ Y, atol=1e-12)
+    np.testing.assert_allclose(pairs.row_sums, W.sum(axis=1), atol=1e-12)
+    np.testing.assert_allclose(pairs.column_sums, W.sum(axis=0), atol=1e-12)
+    np.testing.assert_allclose(pairs.total, W.sum(), atol=1e-12)
+
+
+def same_class(x, y):
+    return (x[:, None] == y[None, :]).astype(float)
+
+
+def test_instance_pairs_are_a_diagonal(rng):
+    w = rng.random(N_X)
+    assert_consistent(instance_pairs(w), np.diag(w), rng)
+
+
+@pytest.mark.parametrize("unpaired", [False, True])
+def test_class_pairs_are_all_pairs_of_a_class(rng, unpaired):
+    labels, weights, (x, y) = labelled(rng, unpaired=unpaired)
+    for v in (weights.y, rng.random(len(y)) + 0.1):  # of paired rows each side may have its own
+        W = weights.x[:, None] * same_class(x, y) * v
+        assert_consistent(class_pairs(labels, Weights(weights.x, v)), W, rng)
+
+
+@pytest.mark.parametrize("unpaired", [False, True])
+@pytest.mark.parametrize("fraction", [0.05, 0.5, None])
+def test_row_weighted_classes_weigh_as_their_rows(rng, unpaired, fraction):
+    labels, _, (x, y) = labelled(rng, unpaired=unpaired)
+    ones = Weights(np.ones(len(x)), np.ones(len(y)))
+    if fraction is None:
+        pairs = class_pairs(labels, ones, "row")
+    else:
+        pairs = cyclic_pairs(labels, ones, rng, pair_fraction=fraction, pair_weight="row")
+    W = explicit(pairs)
+    assert_consistent(pairs, W, rng)
+    for c in np.unique(x):
+        in_x, in_y = x == c, y == c
+        np.testing.assert_allclose(W[np.ix_(in_x, in_y)].sum(), np.sqrt(in_x.sum() * in_y.sum()))
+
+
+def test_tag_pairs_count_shared_tags(rng):
+    L = (rng.random((N_X, 4)) < 0.4).astype(int)
+    w = rng.random(N_X) + 0.1
+    labels = encode_labels(L, N_X, N_X, "test")
+    pairs = class_pairs(labels, Weights(w, w))
+    assert_consistent(pairs, w[:, None] * (L @ L.T) * w, rng)
+    W = w[:, None] * (L @ L.T) * w
+    centred = W / W.sum() - np.outer(W.sum(axis=1), W.sum(axis=0)) / W.sum() ** 2
+    assert pairs.max_rank == np.linalg.matrix_rank(centred) == 3
+    twice = encode_labels(np.hstack([L, L[:, :2]]), N_X, N_X, "test")
+    assert class_pairs(twice, Weights(w, w)).max_rank == 3
+
+
+def test_one_hot_tags_equal_classes(rng):
+    labels, weights, (x, _) = labelled(rng, unpaired=False)
+    one_hot = (x[:, None] == np.unique(x)).astype(int)
+    tags = encode_labels(one_hot, N_X, N_X, "test")
+    a, b = class_pairs(labels, weights), class_pairs(tags, weights)
+    np.testing.assert_allclose(explicit(a), explicit(b))
+    assert a.max_rank == b.max_rank == len(np.unique(x)) - 1
+
+
+@pytest.mark.parametrize("unpaired", [False, True])
+@pytest.mark.parametrize("fraction", [0.05, 0.5, 1.0])
+@pytest.mark.parametrize("pair_weight", ["pair", "row"])
+def test_cyclic_pairs_give_each_row_its_share_of_its_class(rng, unpaired, fraction, pair_weight):
+    labels, weights, (x, y) = labelled(rng, unpaired=unpaired)
+    options = {"pair_fraction": fraction, "pair_weight": pair_weight}
+    pairs = cyclic_pairs(labels, weights, rng, **options)
+    W = explicit(pairs)
+    assert_consistent(pairs, W, rng)
+    met = W > 1e-12
+    assert not met[x[:, None] != y].any()
+    class_size = (x[:, None] == y).sum(axis=1)
+    wanted = np.minimum(np.maximum(np.rint(fraction * class_size), 1), class_size)
+    np.testing.assert_array_equal(met.sum(axis=1), wanted)
+    if not unpaired:
+        np.testing.assert_array_equal(met.sum(axis=0), wanted)
+        assert met.diagonal().all(), "a row meets its own partner"
+
+
+@pytest.mark.parametrize("pair_weight", ["pair", "row"])
+def test_all_partners_equal_class_pairs(rng, pair_weight):
+    labels, weights, _ = labelled(rng, unpaired=True)
+    cyclic = cyclic_pairs(labels, weights, rng, pairs_per_sample=N_Y, pair_weight=pair_weight)
+    expected = explicit(class_pairs(labels, weights, pair_weight))
+    np.testing.assert_allclose(explicit(cyclic), expected, atol=1e-14)
+
+
+def test_number_of_partners_is_the_one_asked_for(rng):
+    labels, weights, (x, _) = labelled(rng, unpaired=False)
+    W = explicit(cyclic_pairs(labels, weights, rng, pairs_per_sample=3)) > 1e-12
+    np.testing.assert_array_equal(W.sum(axis=1), np.minimum(3, same_class(x, x).sum(axis=1)))
+
+
+def test_blend_is_the_weighted_mean_of_its_parts(rng):
+    labels, weights, (_x, _y) = labelled(rng, unpaired=False)
+    own, classes = instance_pairs(weights.x), class_pairs(labels, weights)
+    W = 0.3 * explicit(own) / own.total + 0.7 * explicit(classes) / classes.total
+    assert_consistent(blended_pairs(own, classes, 0.3), W, rng)
+
+
+def test_integer_weights_equal_repeated_rows(rng):
+    x = rng.integers(0, 3, 12)
+    counts = rng.integers(1, 4, 12)
+    X, Y = rng.normal(size=(12, 2)), rng.normal(size=(12, 3))
+    rows = np.repeat(np.arange(12), counts)
+    rule = Pairing(instance_weight=0.25)
+    w = counts.astype(float)
+    ones = np.ones(len(rows))
+    weighted = rule(encode_labels(x, 12, 12, "t"), Weights(w, w), rng)
+    repeated = rule(encode_labels(x[rows], len(rows), len(rows), "t"), Weights(ones, ones), rng)
+    np.testing.assert_allclose(weighted.cross(X, Y), repeated.cross(X[rows], Y[rows]))
+
+
+def test_without_labels_each_row_is_its_own_class(rng):
+    w = rng.random(5)
+    np.testing.assert_allclose(explicit(Pairing()(None, Weights(w, w), rng)), np.diag(w))
+
+
+def test_classes_of_one_row_are_the_rows_own_pairs(rng):
+    w = rng.random(N_X) + 0.1
+    pairs = class_pairs(encode_labels(rng.permutation(N_X), N_X, N_X, "test"), Weights(w, w))
+    assert isinstance(pairs, InstancePairs)
+    assert_consistent(pairs, np.diag(w**2), rng)
+
+
+def test_a_batch_of_many_classes_keeps_those_that_it_meets(rng):
+    y = rng.integers(0, 1000, N_X) // 3
+    labels = encode_labels(np.r_[y, np.arange(1000)], N_X + 1000, N_X + 1000, "test")
+    batch = labels.take(np.arange(N_X), np.arange(N_X))
+    pairs = class_pairs(batch, Weights(np.ones(N_X), np.ones(N_X)))
+    assert pairs.x_factor.shape[1] == len(np.unique(y))
+    assert_consistent(pairs, same_class(y, y), rng)
+
+
+def test_class_that_one_view_lacks_forms_no_pair():
+    labels = encode_labels((["a", "b"], ["b", "c"]), 2, 2, "test")
+    pairs = class_pairs(labels, Weights(np.ones(2), np.ones(2)))
+    np.testing.assert_array_equal(explicit(pairs), [[0, 0], [1, 0]])
+    cyclic = cyclic_pairs(labels, Weights(np.ones(2), np.ones(2)), np.random.default_rng(0))
+    np.testing.assert_array_equal(explicit(cyclic), [[0, 0], [1, 0]])
+
+
+def test_sparse_indicator_equals_dense(rng):
+    L = (rng.random((10, 3)) < 0.5).astype(int)
+    dense, thin = (encode_labels(m, 10, 10, "t") for m in (L, sparse.csr_array(L)))
+    np.testing.assert_array_equal(dense.x.toarray(), thin.x.toarray())

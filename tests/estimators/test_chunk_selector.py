@@ -1,0 +1,542 @@
+"""ChunkSelector: which chunks it selects, labels and input."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.class_weight import compute_class_weight
+from songs import (
+    CLASSES,
+    LABELS,
+    MEANS,
+    N_FEATURES,
+    SONGS,
+    VISUAL,
+    make_songs,
+    padded,
+    small,
+    trained,
+)
+
+from skcca import DCCA, ChunkSelector, Views
+from skcca._emotion import class_weights, emotion_targets
+from skcca.nn.storage import save_tree
+from skcca.nn.training import OPTIMIZERS
+
+
+@pytest.fixture
+def selector():
+    return trained()
+
+
+# Selection
+
+
+def test_attention_finds_the_emotion_better_than_chance():
+    songs, labels, _ = make_songs(n=150)
+    new, _, starts = make_songs(n=150, seed=1)
+    selector = ChunkSelector(
+        n_chunks=6, k=1, hidden_size=32, batch_size=32, learning_rate=3e-3, random_state=0
+    )
+    chosen = selector.fit(songs, labels).select(new)
+
+    def share(selections):
+        """Share of songs whose chosen chunk touches the stretch."""
+        pairs = zip(selections, starts, strict=True)
+        return np.mean([s.starts[0] < start + 9 and s.stops[0] > start for s, start in pairs])
+
+    chance = share(selector.set_params(strategy="random").select(new))
+    assert share(chosen) > 0.75 > chance + 0.2
+
+
+def test_the_score_of_a_chunk_is_the_maximum_over_its_steps(selector):
+    selector.set_params(n_chunks=4, k=2)
+    for theta, chosen, song in zip(
+        selector.attention(SONGS), selector.select(SONGS), SONGS, strict=True
+    ):
+        n_steps = -(-len(song) // 3)
+        borders = [int(np.floor(j * n_steps / 4 + 0.5)) for j in range(5)]
+        maxima = [theta[a:b].max() for a, b in pairwise(borders)]
+        best = sorted(sorted(range(4), key=lambda j, m=maxima: -m[j])[:2])
+        assert chosen.chunks.tolist() == best
+        assert chosen.starts.tolist() == [3 * borders[j] for j in best]
+        assert chosen.stops.tolist() == [min(3 * borders[j + 1], len(song)) for j in best]
+
+
+def test_chunks_stand_in_time_order(selector):
+    for chosen in selector.set_params(n_chunks=9, k=4).select(SONGS):
+        assert (np.diff(chosen.starts) > 0).all()
+
+
+def test_transform_is_the_mean_of_the_chosen_frames(selector):
+    selector.set_params(n_chunks=6, k=2)
+    rows = []
+    for song, chosen in zip(SONGS, selector.select(SONGS), strict=True):
+        pairs = zip(chosen.starts, chosen.stops, strict=True)
+        rows.append(np.vstack([song[a:b] for a, b in pairs]).mean(axis=0))
+    np.testing.assert_allclose(selector.transform(SONGS), rows, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_chunks", [1, 3, 7, 100])
+def test_all_chunks_give_the_mean_of_all_frames(selector, n_chunks):
+    means = selector.set_params(n_chunks=n_chunks, k=n_chunks).transform(SONGS)
+    np.testing.assert_allclose(means, MEANS, rtol=1e-12, atol=1e-12)
+
+
+def test_aggregates_agree(selector):
+    selector.set_params(n_chunks=6, k=2, aggregate="frames")
+    frames = selector.transform(SONGS)
+    assert isinstance(frames, list)
+    means = selector.set_params(aggregate="mean").transform(SONGS)
+    np.testing.assert_allclose(means, [song.mean(axis=0) for song in frames], rtol=1e-12)
+    concatenated = selector.set_params(aggregate="concat").transform(SONGS)
+    assert concatenated.shape == (len(SONGS), 2 * N_FEATURES)
+    first = selector.select(SONGS)[0]
+    expected = [SONGS[0][a:b].mean(axis=0) for a, b in zip(first.starts, first.stops, strict=True)]
+    np.testing.assert_allclose(concatenated[0], np.concatenate(expected))
+
+
+def test_a_song_with_fewer_steps_than_chunks_keeps_what_it_has(selector):
+    short = [SONGS[0][:4], SONGS[1][:1]]
+    selector.set_params(n_chunks=9, k=3)
+    assert [s.chunks.tolist() for s in selector.select(short)] == [[0, 1], [0]]
+    means = selector.transform(short)
+    np.testing.assert_allclose(means, [song.mean(axis=0) for song in short])
+    wide = selector.set_params(aggregate="concat").transform(short)
+    a, b = short[0][:3].mean(axis=0), short[0][3]
+    np.testing.assert_allclose(wide, [np.r_[a, b, b], np.tile(short[1][0], 3)])
+
+
+def test_attention_is_a_distribution_over_steps(selector):
+    attention = selector.attention(SONGS)
+    for theta, song in zip(attention, SONGS, strict=True):
+        assert theta.shape == (-(-len(song) // 3),)
+        assert (theta >= 0).all()
+        assert theta.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_unit_of_a_feature_does_not_matter():
+    unit, shift = np.array([1e6, 1e-6, 1.0, 3.0, 1e3]), np.array([0, 5, -7, 0, 1e6])
+    units = [song * unit + shift for song in SONGS]
+    for strategy, X in (("attention", units), ("energy", [song * unit for song in SONGS])):
+        plain = small(strategy=strategy).fit(SONGS, LABELS).select(SONGS)
+        scaled = small(strategy=strategy).fit(X, LABELS).select(X)
+        assert [s.chunks[0] for s in plain] == [s.chunks[0] for s in scaled]
+
+
+# Baselines
+
+
+def test_the_middle_is_chosen():
+    chosen = small(n_chunks=3, strategy="middle").fit(SONGS).select(SONGS)
+    assert {s.chunks[0] for s in chosen} == {1}
+
+
+def test_random_chunks_depend_on_the_song_alone_and_on_the_seed():
+    selector = small(n_chunks=9, strategy="random").fit(SONGS)
+    chosen = [s.chunks[0] for s in selector.select(SONGS)]
+    assert len(set(chosen)) == 9
+    assert [s.chunks[0] for s in selector.select(SONGS[::-1])] == chosen[::-1]
+    again = small(n_chunks=9, strategy="random", random_state=1).fit(SONGS).select(SONGS)
+    assert [s.chunks[0] for s in again] != chosen
+
+
+def test_energy_chooses_the_loudest_chunk():
+    songs = [np.ones((9, 2)) for _ in range(3)]
+    for i, song in enumerate(songs):
+        song[3 * i : 3 * i + 3] = -5.0
+    chosen = small(strategy="energy", n_chunks=3).fit(songs).select(songs)
+    assert [s.chunks[0] for s in chosen] == [0, 1, 2]
+
+
+def test_baselines_need_no_labels_and_have_no_attention():
+    selector = small(strategy="middle").fit(SONGS, VISUAL)
+    for method in ("attention", "emotion_features", "predict_proba"):
+        assert not hasattr(selector, method)
+    with pytest.raises(AttributeError) as error:
+        _ = selector.attention
+    assert "strategy='middle' has no attention" in str(error.value.__cause__)
+    assert not hasattr(selector, "classes_")
+    with pytest.raises(NotFittedError):
+        selector.set_params(strategy="attention").transform(SONGS)
+
+
+def test_a_refit_leaves_nothing_behind(selector):
+    selector.fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    selector.set_params(strategy="middle").fit(SONGS)
+    left = ("classes_", "network_", "loss_curve_", "n_epochs_", "device_", "view_names_in_")
+    assert not [name for name in left if hasattr(selector, name)]
+
+
+# Labels
+
+
+def test_classes_are_learned_from_strings_ints_and_bools():
+    for labels in (LABELS, np.searchsorted(CLASSES, LABELS), LABELS == "calm", list(LABELS)):
+        selector = small().fit(SONGS, labels)
+        np.testing.assert_array_equal(selector.classes_, np.unique(labels))
+        p = selector.predict_proba(SONGS)
+        np.testing.assert_allclose(p.sum(axis=1), 1)
+        assert p.shape == (len(SONGS), len(selector.classes_))
+
+
+def test_emotions_are_told_apart():
+    selector = ChunkSelector(hidden_size=32, batch_size=16, learning_rate=3e-3, random_state=0).fit(
+        SONGS, LABELS
+    )
+    predicted = selector.classes_[selector.predict_proba(SONGS).argmax(axis=1)]
+    assert np.mean(predicted == LABELS) > 0.9
+    assert selector.loss_curve_[-1] < 0.5 * selector.loss_curve_[0]
+    assert selector.n_epochs_ == len(selector.loss_curve_) == 20
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array, pd.DataFrame])
+def test_tags_may_occur_together(convert):
+    tags = (LABELS[:, None] == CLASSES).astype(int)
+    tags[:, 2] |= tags[:, 0]
+    selector = small(max_epochs=60, learning_rate=1e-2).fit(SONGS, convert(tags))
+    np.testing.assert_array_equal(selector.classes_, [0, 1, 2])
+    p = selector.predict_proba(SONGS)
+    assert np.mean((p > 0.5) == tags) > 0.9
+    assert p.sum(axis=1).max() > 1.5
+
+
+def test_distributions_are_learned_from_labels_alone():
+    shares = 0.1 + 0.7 * (LABELS[:, None] == CLASSES)
+    selector = small(max_epochs=60, learning_rate=1e-2).fit(SONGS, VISUAL, labels=shares)
+    p = selector.predict_proba(SONGS)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert np.abs(p - shares).mean() < 0.1
+    entropy = -(shares * np.log(shares)).sum(axis=1).mean()  # no loss can be smaller
+    assert entropy - 1e-3 < selector.loss_curve_[-1] < entropy + 0.2
+
+
+def test_rounded_distributions_are_scaled_to_sum_one():
+    shares = 0.1 + 0.7 * (LABELS[:, None] == CLASSES)
+    a, b = small().fit(SONGS, labels=shares), small().fit(SONGS, labels=0.9995 * shares)
+    np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-6)
+
+
+def test_one_hot_distributions_equal_classes():
+    one_hot = (LABELS[:, None] == CLASSES) * (1 - 1e-7) + 1e-7 / 3  # not binary: distributions
+    a, b = small().fit(SONGS, LABELS), small().fit(SONGS, labels=one_hot)
+    np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-5)
+
+
+def test_labels_come_before_y():
+    a, b = small().fit(SONGS, LABELS), small().fit(SONGS, VISUAL, labels=LABELS)
+    np.testing.assert_array_equal(a.transform(SONGS), b.transform(SONGS))
+
+
+def missing(kind):
+    labels = LABELS.astype(object)
+    labels[3] = kind
+    return labels
+
+
+BAD_LABELS = [
+    ({}, "requires y to be passed, but the target y is None.*strategy='middle'"),
+    ({"y": VISUAL}, r"`y` is continuous with shape \(60, 4\).*chunkselector__labels="),
+    ({"y": VISUAL[:, 0]}, r"`y` is continuous with shape \(60,\)"),
+    ({"y": np.full((60, 2), 0.5)}, "distributions .* are passed as labels="),
+    ({"labels": VISUAL}, r"row 0 is no distribution over tags \(minimum -?\d.*sum -?\d"),
+    ({"labels": np.full((60, 2), 0.4)}, "row 0 is no distribution.*sum 0.8"),
+    ({"labels": VISUAL[:, 0]}, r"`labels` is continuous with shape \(60,\)"),
+    ({"labels": np.full((50, 2), [0.3, 0.7])}, "50 rows but `X` has 60 songs"),
+    ({"labels": np.full((60, 2), [0.3, 0.7])}, "all songs have the same label"),
+    ({"y": np.full(60, "warm")}, "all songs have the same label"),
+    ({"y": np.ones((60, 2), dtype=int)}, "all songs have the same label"),
+    ({"y": LABELS[:50]}, "50 entries but `X` has 60"),
+    ({"y": missing(None)}, "1 missing label"),
+    ({"y": missing(np.nan)}, "1 missing label"),
+    ({"y": np.where(LABELS == "warm", np.nan, 1.0)}, "missing values"),
+    ({"y": np.tile([1, 2, 3], (60, 1))}, "binary indicator matrix"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), BAD_LABELS)
+def test_labels_that_cannot_be_learned_raise(given, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(SONGS, **given)
+
+
+# Input
+
+
+def test_every_container_gives_the_same_result():
+    objects = np.empty(len(SONGS), dtype=object)
+    objects[:] = SONGS
+    expected = small(k=2).fit(SONGS, LABELS).transform(SONGS)
+    for X in (tuple(SONGS), objects, padded(SONGS), list(padded(SONGS)), Views(SONGS, VISUAL)):
+        Z = small(k=2).fit(X, LABELS).transform(X)
+        np.testing.assert_array_equal(next(iter(Z)) if isinstance(X, Views) else Z, expected)
+
+
+def test_equally_long_songs_may_be_an_array():
+    X = np.stack([song[:30] for song in SONGS])
+    a, b = small().fit(X, LABELS), small().fit(list(X), LABELS)
+    np.testing.assert_array_equal(a.transform(X), b.transform(list(X)))
+    assert np.array(a.attention(X)).shape == (60, 10)
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "concat", "frames"])
+def test_float32_stays_and_the_rest_becomes_float64(aggregate):
+    for dtype, expected in (("f4", "f4"), ("f2", "f8"), ("f8", "f8"), ("i8", "f8")):
+        X = [song.astype(dtype) for song in SONGS]
+        Z = small(aggregate=aggregate).fit(X, LABELS).transform(X)
+        assert Z[0].dtype == expected
+
+
+def test_read_only_and_memory_mapped_songs(tmp_path, selector):
+    np.save(tmp_path / "songs.npy", padded(SONGS))
+    X = np.load(tmp_path / "songs.npy", mmap_mode="r")
+    mapped = small().fit(X, LABELS)
+    np.testing.assert_array_equal(mapped.transform(X), selector.transform(SONGS))
+
+
+def test_the_caller_keeps_his_songs_as_they_were():
+    songs = [song.copy() for song in SONGS]
+    small(strategy="energy").fit(songs).transform(songs)
+    small(frames_per_step=1).fit(songs, LABELS).transform(songs)
+    assert all(np.array_equal(a, b) for a, b in zip(songs, SONGS, strict=True))
+
+
+def test_constant_features_and_extreme_frames_never_give_nan():
+    songs = [np.column_stack([song, np.full(len(song), 0.1)]) for song in SONGS]
+    selector = small().fit(songs, LABELS)
+    extreme = [song.copy() for song in songs]
+    extreme[0][:] = 1e300
+    extreme[1][5] = -1e300
+    extreme[2][0, -1] = 1e30  # of the constant feature
+    assert np.isfinite(np.concatenate(selector.attention(extreme))).all()
+    assert np.isfinite(selector.transform(extreme)).all()
+
+
+def test_one_song_can_be_transformed(selector):
+    for i in (0, 7):
+        np.testing.assert_allclose(selector.transform([SONGS[i]])[0], selector.transform(SONGS)[i])
+
+
+def test_bad_songs_are_named(selector):
+    bad = [SONGS[0], np.where(np.arange(N_FEATURES) == 2, np.nan, SONGS[1]), SONGS[2]]
+    for call in (lambda: small().fit(bad, LABELS[:3]), lambda: selector.transform(bad)):
+        with pytest.raises(ValueError, match="Input X contains NaN: ChunkSelector: sequence 1"):
+            call()
+    with pytest.raises(ValueError, match="X has 3 features, but ChunkSelector is expecting 5"):
+        selector.transform([song[:, :3] for song in SONGS])
+    with pytest.raises(ValueError, match="one song is \\[X\\]"):
+        selector.transform(SONGS[0])
+
+
+@pytest.mark.parametrize("method", ["transform", "select"])
+def test_more_chunks_than_there_are_raise(selector, method):
+    message = "`k`=4 chunks cannot be chosen of `n_chunks`=3"
+    with pytest.raises(ValueError, match=message):
+        small(k=4).fit(SONGS, LABELS)
+    with pytest.raises(ValueError, match=message):
+        getattr(selector.set_params(k=4), method)(SONGS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"n_chunks": 0},
+        {"k": 0},
+        {"frames_per_step": 1.5},
+        {"cell": "gru"},
+        {"aggregate": "max"},
+        {"strategy": "best"},
+        {"dropout": 1.0},
+        {"optimizer": "lbfgs"},
+        {"learning_rate": 0.0},
+        {"random_state": "a"},
+    ],
+)
+def test_parameters_are_checked_at_fit(bad):
+    with pytest.raises(ValueError, match=f"The '{next(iter(bad))}' parameter of ChunkSelector"):
+        small(**bad).fit(SONGS, LABELS)
+
+
+def test_an_unknown_device_is_named():
+    with pytest.raises(ValueError, match="`device`='abacus' is not usable here"):
+        small(device="abacus").fit(SONGS, LABELS)
+
+
+def test_every_optimizer_is_offered():
+    assert ChunkSelector._parameter_constraints["optimizer"][0].options == set(OPTIMIZERS)
+
+
+def test_a_diverging_fit_warns_or_raises_and_stays_finite():
+    with pytest.warns(ConvergenceWarning, match="ChunkSelector: training diverged in epoch 2"):
+        selector = small(learning_rate=1e30, optimizer="sgd").fit(SONGS, LABELS)
+    assert np.isfinite(selector.predict_proba(SONGS)).all()
+    assert np.isfinite(selector.transform(SONGS)).all()
+    with pytest.raises(ValueError, match="ChunkSelector: training diverged in epoch 1"):
+        small(learning_rate=1e30, optimizer="sgd", batch_size=16).fit(SONGS, LABELS)
+
+
+# What the network may be, and what chunks may be
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cell": "peephole"},
+        {"cell": "peephole", "peepholes": "full"},
+        {"head": "per_step"},
+        {"position": True},
+        {"class_weight": {"calm": 5.0}},
+    ],
+    ids=str,
+)
+def test_every_network_is_trained_and_reads_ragged_songs(options):
+    selector = small(**options).fit(SONGS, LABELS)
+    together, p = selector.attention(SONGS), selector.predict_proba(SONGS)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    for i in (0, 9):
+        np.testing.assert_allclose(selector.attention([SONGS[i]])[0], together[i], atol=1e-6)
+    plain = small().fit(SONGS, LABELS).predict_proba(SONGS)
+    assert not np.allclose(p, plain)
+
+
+def test_each_step_tells_tags_of_their_own():
+    tags = np.column_stack([LABELS == "calm", LABELS != "warm"]).astype(int)
+    selector = small(head="per_step", max_epochs=20, learning_rate=1e-2, batch_size=16)
+    p = selector.fit(SONGS, tags).predict_proba(SONGS)
+    assert ((p > 0) & (p < 1)).all()
+    assert p[tags == 1].mean() > p[tags == 0].mean() + 0.1
+
+
+def test_balanced_weights_are_those_of_scikit_learn():
+    y = np.array(["a"] * 6 + ["b"] * 3 + ["c"])
+    found = class_weights("balanced", emotion_targets(y, None, 10, "Selector"), "Selector")
+    expected = compute_class_weight("balanced", classes=np.unique(y), y=y)
+    np.testing.assert_allclose(found, expected)
+    tags = np.array([[1, 0], [1, 0], [1, 1], [1, 0]])
+    found = class_weights("balanced", emotion_targets(tags, None, 4, "Selector"), "Selector")
+    np.testing.assert_allclose(found, [5 / 8, 5 / 2])
+    named = emotion_targets(y, None, 10, "Selector")
+    np.testing.assert_allclose(class_weights({"b": 2.5}, named, "Selector"), [1, 2.5, 1])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"sad": 1.0}, "names 'sad', which is none of the classes"),
+        ({"calm": -1.0}, "of 'calm' is -1.0; weights are finite and not negative"),
+        ({"calm": np.nan}, "of 'calm' is nan"),
+    ],
+)
+def test_weights_of_classes_are_checked(weights, message):
+    with pytest.raises(ValueError, match=message):
+        small(class_weight=weights).fit(SONGS, LABELS)
+
+
+def test_columns_of_a_frame_name_the_emotions():
+    tags = pd.DataFrame({"glad": LABELS == "warm", "loud": LABELS != "calm"}).astype(int)
+    assert small().fit(SONGS, tags).classes_.tolist() == ["glad", "loud"]
+    shares = pd.DataFrame(np.random.default_rng(0).dirichlet([1, 1, 1], 60), columns=list("abc"))
+    assert small().fit(SONGS, labels=shares).classes_.tolist() == ["a", "b", "c"]
+
+
+def test_chunks_may_be_given_in_seconds(selector):
+    selector.set_params(n_chunks=None, chunk_duration=6.0, frame_duration=0.5, k=2)
+    for song, chosen in zip(SONGS, selector.select(SONGS), strict=True):
+        n_chunks = max(1, round(len(song) * 0.5 / 6))
+        borders = np.floor(np.arange(n_chunks + 1) * -(-len(song) // 3) / n_chunks + 0.5)
+        expected = np.minimum(3 * borders, len(song)) * 0.5
+        np.testing.assert_array_equal(chosen.seconds[:, 0], expected[chosen.chunks])
+        np.testing.assert_array_equal(chosen.seconds[:, 1], expected[chosen.chunks + 1])
+    assert selector.transform(SONGS).shape == (len(SONGS), N_FEATURES)
+
+
+def test_a_song_of_any_length_has_chunks_of_the_asked_duration(selector):
+    rng = np.random.default_rng(0)
+    selector.set_params(n_chunks=None, chunk_duration=30.0)
+    for n_frames in (1, 10, 61, 1000):
+        (chosen,) = selector.select([rng.normal(size=(n_frames, N_FEATURES))])
+        length = float(np.diff(chosen.seconds[0])[0])
+        assert length == n_frames if n_frames < 45 else 25 <= length <= 36
+
+
+@pytest.mark.parametrize("given", [(3, 10.0), (None, None)])
+def test_number_and_duration_of_chunks_exclude_each_other(given):
+    options = dict(zip(("n_chunks", "chunk_duration"), given, strict=True))
+    with pytest.raises(ValueError, match="set one of them, and the other to None"):
+        small(**options).fit(SONGS, LABELS)
+
+
+def test_the_mean_of_the_steps_may_score_a_chunk(selector):
+    selector.set_params(n_chunks=2, k=2, chunk_score="mean")
+    (steps,) = selector._emotions(SONGS[:1]).scores
+    half = (len(steps) + 1) // 2
+    (chosen,) = selector.select(SONGS[:1])
+    np.testing.assert_allclose(chosen.scores, [steps[:half].mean(), steps[half:].mean()], rtol=1e-6)
+
+
+def test_a_mask_tells_the_chosen_frames(selector):
+    frames = selector.set_params(k=2, aggregate="frames").transform(SONGS)
+    masks = selector.set_params(aggregate="mask").transform(SONGS)
+    for song, mask, chosen in zip(SONGS, masks, frames, strict=True):
+        np.testing.assert_array_equal(song[mask], chosen)
+
+
+def test_other_steps_than_in_fit_are_refused(selector):
+    with pytest.raises(ValueError, match="`frames_per_step`=2 was 3 in fit"):
+        selector.set_params(frames_per_step=2).transform(SONGS)
+    selector.set_params(strategy="middle").transform(SONGS)
+
+
+def test_blocks_of_songs_change_nothing(selector, monkeypatch):
+    whole = selector.transform(SONGS), selector.predict_proba(SONGS), selector.select(SONGS)
+    monkeypatch.setattr("skcca._emotion._SONGS_AT_ONCE", 7)
+    np.testing.assert_allclose(selector.transform(SONGS), whole[0])
+    np.testing.assert_allclose(selector.predict_proba(SONGS), whole[1], atol=1e-6)
+    chunks = [chosen.chunks.tolist() for chosen in selector.select(SONGS)]
+    assert chunks == [chosen.chunks.tolist() for chosen in whole[2]]
+    assert len(selector.attention(SONGS)) == len(selector.emotion_features(SONGS)) == len(SONGS)
+
+
+# Files
+
+
+@pytest.mark.parametrize("options", [{}, {"cell": "peephole", "head": "per_step"}], ids=str)
+def test_a_saved_selector_is_the_same(tmp_path, options):
+    selector = small(**options, frame_duration=0.5).fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    selector.save(tmp_path / "selector")
+    loaded = ChunkSelector.load(tmp_path / "selector")
+    X = Views(audio=SONGS, visual=VISUAL)
+    np.testing.assert_array_equal(loaded.transform(X)["audio"], selector.transform(X)["audio"])
+    np.testing.assert_array_equal(loaded.predict_proba(X), selector.predict_proba(X))
+    assert loaded.classes_.tolist() == selector.classes_.tolist()
+    assert loaded.get_params() == selector.get_params()
+    with pytest.raises(ValueError, match="X has 3 features, but ChunkSelector is expecting 5"):
+        loaded.transform(Views(audio=[song[:, :3] for song in SONGS], visual=VISUAL))
+
+
+def test_an_untrained_selector_is_saved_too(tmp_path):
+    selector = small(strategy="energy").fit(SONGS)
+    selector.save(tmp_path / "selector")
+    loaded = ChunkSelector.load(tmp_path / "selector")
+    np.testing.assert_array_equal(loaded.transform(SONGS), selector.transform(SONGS))
+
+
+def test_files_of_something_else_are_refused(tmp_path, selector):
+    with pytest.raises(NotFittedError):
+        small().save(tmp_path / "selector")
+    with pytest.raises(ValueError, match="is a folder"):
+        selector.save(tmp_path)
+    selector.save(tmp_path / "selector")
+    with pytest.raises(ValueError, match=r"holds a ChunkSelector: ChunkSelector\.load\(path\)"):
+        DCCA.load(tmp_path / "selector")
+    whole = (tmp_path / "selector").read_bytes()
+    for damaged in (whole[:-50], b"", b"text", whole[:20]):
+        (tmp_path / "selector").write_bytes(damaged)
+        with pytest.raises(ValueError, match="is not a whole file that skcca wrote"):
+            ChunkSelector.load(tmp_path / "selector")
+    save_tree(tmp_path / "tree", {"run": 1})
+    with pytest.raises(ValueError, match="holds no estimator"):
+        ChunkSelector.load(tmp_path / "tree")

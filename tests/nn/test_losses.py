@@ -1,0 +1,224 @@
+"""The deep loss against the linear algebra, materialised pairs and numerical gradients."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from pairings import RULES, make_pairs, outputs, torch_pairs, unpaired_pairs
+
+from skcca import CCA
+from skcca._core.pairs import Weights
+from skcca.nn import (
+    as_torch_pairs,
+    cca_loss,
+    contrastive_loss,
+    ey_loss,
+    ranking_loss,
+    singular_values,
+    soft_hgr_loss,
+)
+
+OBJECTIVES = {
+    "trace": partial(cca_loss, n_components=2, reg=0.1),
+    "frobenius": partial(cca_loss, norm="frobenius", reg=0.1),
+    "soft_hgr": soft_hgr_loss,
+    "ey": partial(ey_loss, reg=0.1),
+}
+ALL = OBJECTIVES | {
+    "trace without ridge": partial(cca_loss, reg=0),
+    "frobenius, usual ridge": partial(cca_loss, norm="frobenius"),
+    "ey without ridge": partial(ey_loss, reg=0),
+    "contrastive": contrastive_loss,
+    "ranking": ranking_loss,
+}
+
+
+def with_column(z, value):
+    return torch.cat([torch.full_like(z[:, :1], value), z[:, 1:]], dim=1)
+
+
+def whitened(z):
+    return torch.linalg.qr(z - z.mean(0))[0]
+
+
+DEGENERATE = {
+    "dead": lambda zx, zy: (torch.full_like(zx, 0.5), zy),
+    "zero": lambda zx, zy: (torch.zeros_like(zx), zy),
+    "one dead unit": lambda zx, zy: (with_column(zx, 0.1), zy),
+    "identical": lambda zx, zy: (zx, zx),
+    "whitened": lambda zx, zy: (whitened(zx), whitened(zx)),
+    "duplicated": lambda zx, zy: (zx[:1].expand(64, -1), zy),
+    "duplicated in pairs": lambda zx, zy: (zx[:32].repeat(2, 1), zy[:32].repeat(2, 1)),
+    "tiny": lambda zx, zy: (zx * 1e-25, zy),
+    "fewer rows than outputs": lambda zx, zy: (zx[:2], zy[:2]),
+    "one row": lambda zx, zy: (zx[:1], zy[:1]),
+}
+
+
+def materialised(pairs, zx, zy):
+    """Rows and weights of every pair."""
+    W = pairs.dot(np.eye(len(zy)))
+    i, j = np.nonzero(W)
+    one = RULES["instance"](None, Weights(W[i, j], W[i, j]), None)
+    return zx[i], zy[j], as_torch_pairs(one)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_loss_and_gradient_equal_materialised_pairs(rule, objective):
+    zx, zy = outputs()
+    loss_of = OBJECTIVES[objective]
+    pairs = make_pairs(rule)
+    loss = loss_of(zx, zy, as_torch_pairs(pairs))
+    slow = loss_of(*materialised(pairs, zx, zy))
+    assert loss.item() == pytest.approx(slow.item(), abs=1e-11)
+    for a, b in zip(
+        torch.autograd.grad(loss, (zx, zy)), torch.autograd.grad(slow, (zx, zy)), strict=True
+    ):
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_gradient_equals_finite_differences(rule, objective):
+    pairs = torch_pairs(rule)
+    assert torch.autograd.gradcheck(lambda a, b: OBJECTIVES[objective](a, b, pairs), outputs())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_views_of_unequal_rows_have_the_gradient_of_finite_differences(objective):
+    pairs = unpaired_pairs(24, 17)
+    zx, zy = outputs()[0], outputs(17, seed=1)[1]
+    assert torch.autograd.gradcheck(lambda a, b: OBJECTIVES[objective](a, b, pairs), (zx, zy))
+
+
+def test_gradient_equals_the_closed_form():
+    """d sum(rho) / d x_i of the trace norm, with the derivative of the relative ridge."""
+    zx, zy = outputs()
+    pairs, reg = make_pairs("class"), 0.1
+    loss = cca_loss(zx, zy, as_torch_pairs(pairs), n_components=2, reg=reg)
+    found = torch.autograd.grad(loss, zx)[0].numpy()
+    X, Y = zx.detach().numpy(), zy.detach().numpy()
+    a, b, N = pairs.row_sums, pairs.column_sums, pairs.total
+    X, Y = X - a @ X / N, Y - b @ Y / N
+    Sx, Sy, Sxy = X.T @ (a[:, None] * X) / N, Y.T @ (b[:, None] * Y) / N, pairs.cross(X, Y) / N
+    Lx, Ly = (np.linalg.cholesky(S + reg * np.mean(np.diag(S)) * np.eye(3)) for S in (Sx, Sy))
+    U, rho, Vt = np.linalg.svd(np.linalg.inv(Lx) @ Sxy @ np.linalg.inv(Ly).T)
+    A, B = np.linalg.inv(Lx).T @ U[:, :2], np.linalg.inv(Ly).T @ Vt[:2].T
+    M = -0.5 * A * rho[:2] @ A.T
+    G11 = M + reg * np.trace(M) / 3 * np.eye(3)
+    expected = (2 * a[:, None] * (X @ G11) + pairs.dot(Y) @ (A @ B.T).T) / N
+    np.testing.assert_allclose(found, -expected, atol=1e-12)
+
+
+def test_loss_equals_minus_sum_of_canonical_correlations():
+    zx, zy = outputs(60)
+    model = CCA().fit(zx.detach().numpy(), zy.detach().numpy())
+    assert cca_loss(zx, zy, reg=0).item() == pytest.approx(-model.correlations_.sum())
+    two = cca_loss(zx, zy, reg=0, n_components=2).item()
+    assert two == pytest.approx(-model.correlations_[:2].sum())
+    squares = cca_loss(zx, zy, reg=0, norm="frobenius").item()
+    assert squares == pytest.approx(-(model.correlations_**2).sum())
+
+
+@pytest.mark.parametrize("rule", ["instance", "class"])
+def test_objectives_without_inverse_equal_their_formulas(rule):
+    zx, zy = outputs()
+    pairs, X, Y = make_pairs(rule), zx.detach().numpy(), zy.detach().numpy()
+    a, b, N = pairs.row_sums, pairs.column_sums, pairs.total
+    Sx, Sy = np.cov(X.T, aweights=a, ddof=0), np.cov(Y.T, aweights=b, ddof=0)
+    Sxy = pairs.cross(X - a @ X / N, Y - b @ Y / N) / N
+    soft_hgr = -np.trace(Sxy) + np.trace(Sx @ Sy) / 2
+    assert soft_hgr_loss(zx, zy, as_torch_pairs(pairs)).item() == pytest.approx(soft_hgr)
+    spread = sum(S + 0.1 * np.trace(S) / 3 * np.eye(3) for S in (Sx, Sy))
+    ey = -2 * np.trace(Sxy + Sxy.T) + np.trace(spread @ spread)
+    assert ey_loss(zx, zy, as_torch_pairs(pairs), reg=0.1).item() == pytest.approx(ey)
+
+
+def test_networks_of_unequal_width_are_refused_where_moments_are_added_up():
+    zx, zy = outputs()
+    for objective in (soft_hgr_loss, ey_loss):
+        with pytest.raises(ValueError, match="equally wide; got 3 and 2 outputs"):
+            objective(zx, zy[:, :2])
+    assert cca_loss(zx, zy[:, :2]) < 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "share"), [(soft_hgr_loss, 0.5), (partial(ey_loss, reg=0), 1.0)]
+)
+def test_least_value_is_reached_at_scaled_canonical_variates(objective, share):
+    """-sum rho^2 / 2 and -sum rho^2, which a search over linear maps does not get below."""
+    X, Y = (z.detach() for z in outputs(60))
+    model = CCA().fit(X.numpy(), Y.numpy())
+    rho = torch.as_tensor(model.correlations_)
+    maps = [torch.as_tensor(W) for W in (model.x_weights_, model.y_weights_)]
+    scores = [V @ W for V, W in zip((X, Y), maps, strict=True)]
+    scores = [s / s.std(dim=0, correction=0) for s in scores]
+    scale = rho.sqrt() if share == 0.5 else (rho / 2).sqrt()  # soft HGR fixes their product only
+    best = objective(*(s * scale for s in scores))
+    assert best.item() == pytest.approx(-share * (rho**2).sum().item(), abs=1e-9)
+
+    found = [torch.eye(3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    solver = torch.optim.LBFGS(
+        found, max_iter=500, tolerance_grad=1e-10, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def closure():
+        solver.zero_grad()
+        loss = objective(X @ found[0], Y @ found[1])
+        loss.backward()
+        return loss.item()
+
+    solver.step(closure)
+    assert closure() == pytest.approx(best.item(), abs=1e-9)
+
+
+def test_ridge_does_not_depend_on_the_scale_of_the_outputs():
+    zx, zy = outputs()
+    a = singular_values(zx, zy, reg=0.1)
+    torch.testing.assert_close(singular_values(1e-6 * zx, 1e5 * zy, reg=0.1), a)
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+@pytest.mark.parametrize("objective", ALL)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_degenerate_outputs_give_finite_gradients(case, objective, dtype):
+    zx, zy = (z.detach().to(dtype) for z in outputs(64))
+    zx, zy = (z.clone().requires_grad_() for z in DEGENERATE[case](zx, zy))
+    loss = ALL[objective](zx, zy)
+    gradients = torch.autograd.grad(loss, (zx, zy))
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(g).all() for g in gradients)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_outputs_that_are_not_finite_give_a_loss_that_is_not(objective):
+    zx, zy = (z.detach() for z in outputs())
+    zx[0, 0] = torch.nan
+    assert not torch.isfinite(OBJECTIVES[objective](zx, zy))
+
+
+def test_networks_in_float32_are_judged_in_float64():
+    zx, zy = outputs()
+    single = cca_loss(zx.float(), zy.float())
+    assert single.dtype == torch.float64
+    assert single.item() == pytest.approx(cca_loss(zx, zy).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"norm": "nuclear"}, "`norm`='nuclear' must be 'trace' or 'frobenius'"),
+        ({"n_components": 0}, "`n_components`=0 must be at least 1"),
+        ({"reg": 10**400}, "`reg`=10+ must be a number from 0 to 1e\\+100"),
+    ],
+)
+def test_settings_that_name_no_loss_are_refused(settings, match):
+    with pytest.raises(ValueError, match=match):
+        cca_loss(torch.randn(20, 3), torch.randn(20, 3), **settings)
+
+
+def test_batches_of_unequal_rows_need_pairs():
+    with pytest.raises(ValueError, match=r"equally many rows.*need `pairs`"):
+        cca_loss(torch.randn(20, 3), torch.randn(21, 3))

@@ -1,0 +1,167 @@
+"""The training loop: what it returns to, what it stops on, what it leaves alone."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skcca._core.pairs import Pairing, Weights
+from skcca.nn import by_backward, resolve_device, seeded, train
+from skcca.nn.batches import BatchSampler, ResidentRows
+from skcca.views._labels import encode_labels
+
+
+class Scalar(nn.Module):
+    """One weight; the loss below pulls it towards 3."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+
+
+def run(network, loss, **settings):
+    options = {"optimizer": "sgd", "learning_rate": 0.1, "max_epochs": 20} | settings
+    return train(network, lambda epoch: [epoch], by_backward(loss), **options)
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "sgd"])
+def test_every_optimizer_descends(optimizer):
+    network = Scalar()
+    result = run(network, lambda _: ((network.w - 3) ** 2).sum(), optimizer=optimizer)
+    assert result.n_epochs == len(result.loss_curve) == 20
+    assert result.loss_curve[-1] < result.loss_curve[0]
+    assert result.validation_scores == []
+
+
+def test_early_stopping_returns_to_the_best_weights():
+    network = Scalar()
+    monitored = []
+
+    def monitor():
+        monitored.append(network.w.item())
+        return -abs(network.w.item() - 1.5)  # best half-way to where the loss leads
+
+    result = run(
+        network,
+        lambda _: ((network.w - 3) ** 2).sum(),
+        monitor=monitor,
+        n_iter_no_change=3,
+        learning_rate=0.05,
+    )
+    best = int(np.argmax(result.validation_scores))
+    assert result.n_epochs == best + 4 < 20
+    assert network.w.item() == monitored[best]
+
+
+def test_ctrl_c_before_the_first_epoch_is_left_to_the_caller():
+    network = Scalar()
+
+    def loss(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(network, loss)
+
+
+def test_score_that_is_nan_is_never_the_best():
+    network = Scalar()
+    scores = iter([float("nan"), 0.5, float("nan"), 0.2, 0.1])
+    result = run(
+        network,
+        lambda _: ((network.w - 3) ** 2).sum(),
+        monitor=lambda: next(scores),
+        n_iter_no_change=3,
+    )
+    assert result.n_epochs == 5
+    assert network.w.item() == pytest.approx(3 - 3 * 0.8**2)  # after the second epoch
+
+
+def test_divergence_returns_to_the_best_weights_and_warns():
+    network = Scalar()
+
+    def loss(epoch):
+        return (network.w - 3).pow(2).sum() * (float("nan") if epoch == 4 else 1.0)
+
+    with pytest.warns(ConvergenceWarning, match=r"diverged in epoch 5.*`learning_rate`=0.1"):
+        result = run(network, loss)
+    assert result.n_epochs == 4
+    assert network.w.item() == pytest.approx(3 - 3 * 0.8**4)
+
+
+def test_weights_that_are_not_finite_count_as_divergence():
+    network = Scalar()
+
+    def loss(epoch):
+        return (network.w * (float("inf") if epoch == 2 else 1.0)).sum() * 0 + network.w.sum()
+
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 3"):
+        run(network, loss)
+    assert torch.isfinite(network.w).all()
+
+
+def test_divergence_in_the_first_epoch_is_an_error():
+    network = Scalar()
+    with pytest.raises(ValueError, match=r"diverged in epoch 1.*Nothing was fitted"):
+        run(network, lambda _: network.w.sum() * float("nan"))
+
+
+def test_progress_goes_to_standard_error_only_when_asked(capsys):
+    network = Scalar()
+    run(network, lambda _: network.w.sum(), verbose=1, name="Loop")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Loop [########################] 20/20" in shown.err
+    run(network, lambda _: network.w.sum())
+    assert capsys.readouterr().err == ""
+
+
+def test_seeded_block_leaves_the_global_state_alone():
+    before = torch.random.get_rng_state()
+    with seeded(3, torch.device("cpu")):
+        a = torch.rand(3)
+    with seeded(3, torch.device("cpu")):
+        b = torch.rand(3)
+    assert torch.equal(a, b)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_unknown_device_is_named():
+    with pytest.raises(ValueError, match="`device`='gpu7' is not usable"):
+        resolve_device("gpu7")
+    assert resolve_device("cpu") == resolve_device(torch.device("cpu"))
+
+
+def sampler(n_x, n_y, batch_size, *, labels=None, smallest=6):
+    x, y = torch.arange(float(n_x))[:, None], torch.arange(float(n_y))[:, None]
+    weights = Weights(np.ones(n_x), np.ones(n_y))
+    rng = np.random.default_rng(0)
+    rows = (ResidentRows(x), ResidentRows(y))
+    return BatchSampler(*rows, "cpu", labels, weights, Pairing(), batch_size, smallest, rng)
+
+
+def test_an_epoch_meets_every_row_once_and_keeps_rows_paired():
+    batches = list(sampler(50, 50, 16)(0))
+    assert sorted(torch.cat([b.x for b in batches]).ravel().tolist()) == list(range(50))
+    assert all(torch.equal(b.x, b.y) for b in batches)
+
+
+def test_small_last_batch_is_merged_into_the_one_before():
+    assert [len(b.x) for b in sampler(50, 50, 16)(0)] == [16, 16, 18]
+    assert [len(b.x) for b in sampler(54, 54, 16)(0)] == [16, 16, 16, 6]
+    assert [len(b.x) for b in sampler(5, 5, 16)(0)] == [5]
+
+
+def test_unpaired_epoch_passes_over_the_longer_side():
+    labels = encode_labels((np.arange(10) % 2, np.arange(45) % 2), 10, 45, "test")
+    batches = list(sampler(10, 45, 16, labels=labels)(0))
+    assert sorted(torch.cat([b.y for b in batches]).ravel().tolist()) == list(range(45))
+    counts = np.bincount(torch.cat([b.x for b in batches]).ravel().int().numpy(), minlength=10)
+    assert counts.min() >= 4
+    assert counts.max() <= 5
+
+
+def test_batches_that_never_share_a_class_are_an_error():
+    labels = encode_labels((["a"] * 4, ["b"] * 4), 4, 4, "test")
+    with pytest.raises(ValueError, match="raise `batch_size`"):
+        list(sampler(4, 4, 2, labels=labels)(0))

@@ -1,0 +1,412 @@
+"""Files of retrievers: what they hold, what they refuse, and that they are never half written."""
+
+import functools
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from estimators import ALL, SMALL, labelled_views
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcca import CCA, SupervisedDCCA
+from skcca._core import files as gallery_file
+from skcca.retrieval import CrossModalRetriever
+
+X, Y, y = labelled_views(60)
+V = np.random.default_rng(0).normal(size=(30, 4))
+NAMES = [f"vidéo {i} 🎵" for i in range(30)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "gallery.safetensors"
+
+
+def same(found, wanted):
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# What a file holds
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+@pytest.mark.parametrize("ids", [None, NAMES])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loaded_gallery_finds_the_same(path, mmap, ids, dtype):
+    retriever = CrossModalRetriever(metric="correlation").add(V.astype(dtype), ids=ids)
+    retriever.save(path)
+    loaded = CrossModalRetriever.load(path, mmap=mmap)
+    same(loaded.query(V, 5), retriever.query(V, 5))
+    assert loaded.ids_.tolist() == retriever.ids_.tolist()
+    rows = loaded._space.gallery.snapshot.parts[0].values
+    assert isinstance(rows.base, np.memmap) == mmap
+    assert rows.dtype == dtype
+
+
+def test_settings_are_kept(path):
+    settings = {"metric": "euclidean", "direction": "y_to_x", "aggregate": "max_similarity"}
+    CrossModalRetriever(**settings, add_training=False).add(V).save(path)
+    found = CrossModalRetriever.load(path).get_params()
+    assert settings.items() <= found.items()
+    assert (found["prefit"], found["add_training"], found["index"]) == (True, False, "exact")
+
+
+def test_settings_of_the_index_are_kept(path):
+    pytest.importorskip("faiss")
+    params = {"kind": "hnsw", "n_neighbors": np.int64(8)}
+    CrossModalRetriever(index="faiss", index_params=params).add(V).save(path)
+    loaded = CrossModalRetriever.load(path)
+    assert loaded.index_params == params
+    assert loaded.recall_against_exact(V, 3) > 0.9
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_a_loaded_gallery_lives_on(path, mmap):
+    retriever = CrossModalRetriever().add(V).remove([3, 29])
+    retriever.save(path)
+    content = path.read_bytes()
+    loaded = CrossModalRetriever.load(path, mmap=mmap)
+    base = loaded._space.gallery.snapshot.parts[0].values
+    for each in (loaded, retriever):
+        each.add(V[:2]).add(V[2:9], ids=range(100, 107))
+    assert loaded._space.gallery.snapshot.parts[0].values is base  # a map stays on its disk
+    for each in (loaded, retriever):
+        each.remove([5, 30])
+    assert loaded.ids_.tolist() == retriever.ids_.tolist()
+    same(loaded.query(V, 9), retriever.query(V, 9))
+    assert path.read_bytes() == content
+    loaded.save(path)  # over the file that it is read from
+    same(CrossModalRetriever.load(path).query(V, 9), retriever.query(V, 9))
+
+
+def test_an_empty_gallery_is_kept(path):
+    CrossModalRetriever().add(V).remove(range(30)).save(path)
+    loaded = CrossModalRetriever.load(path)
+    assert len(loaded) == 0
+    assert loaded.add(V[:1]).ids_.tolist() == [30]
+
+
+def test_items_of_several_precisions_are_kept_in_the_widest(path):
+    retriever = CrossModalRetriever().add(V.astype(np.float32)).add(V + 1)
+    retriever.save(path)
+    same(CrossModalRetriever.load(path).query(V, 9), retriever.query(V, 9))
+
+
+def test_a_gallery_of_float16_is_searched(path):
+    retriever = CrossModalRetriever().add(V)
+    retriever.save(path)
+    values, arrays = gallery_file.read(path)
+    rows = arrays["rows"][0].astype(np.float16)
+    gallery_file.write(path, gallery_file.Contents(values, arrays | {"rows": [rows]}))
+    loaded = CrossModalRetriever.load(path)
+    assert loaded._space.gallery.snapshot.parts[0].values.dtype == np.float16
+    wide = CrossModalRetriever(metric="inner_product").add(rows.astype(float))
+    units = V / np.linalg.norm(V, axis=1, keepdims=True)
+    same(loaded.query(V, 5).ids, wide.query(units, 5).ids)
+    assert len(loaded.add(V)) == 60
+
+
+def test_other_readers_of_the_format_read_the_file(path):
+    CrossModalRetriever(metric="inner_product").add(V, ids=NAMES).save(path)
+    np.testing.assert_array_equal(load_file(path)["rows"], V)
+
+
+# Estimators
+
+
+WRAPPED = {
+    "pipeline": make_pipeline(StandardScaler(), CCA(2)),
+    "search": GridSearchCV(CCA(), {"n_components": [2]}, cv=2),
+}
+
+
+@functools.cache
+def fitted(name):
+    if name == "frozen":
+        return FrozenEstimator(fitted("CCA"))
+    if name in WRAPPED:
+        return clone(WRAPPED[name]).fit(X, Y)
+    return clone(ALL[name]).fit(X, Y, y)
+
+
+@pytest.mark.parametrize("name", [*ALL, *WRAPPED, "frozen"])
+def test_the_estimator_of_the_items_is_accepted(path, name):
+    retriever = CrossModalRetriever(fitted(name), prefit=True).add(Y)
+    retriever.save(path)
+    for model in (fitted(name), pickle.loads(pickle.dumps(fitted(name)))):
+        same(CrossModalRetriever.load(path, estimator=model).query(X, 5), retriever.query(X, 5))
+
+
+@pytest.mark.parametrize("name", ["DCCA", "SupervisedDCCA"])
+def test_a_deep_estimator_is_in_the_file(path, name):
+    retriever = CrossModalRetriever(fitted(name), prefit=True).add(Y, ids=map(str, range(60)))
+    retriever.save(path)
+    loaded = CrossModalRetriever.load(path)
+    same(loaded.query(X, 5), retriever.query(X, 5))
+    assert loaded.estimator_ is not fitted(name)
+
+
+def test_a_deep_estimator_from_a_file_of_its_own_is_accepted(path):
+    retriever = CrossModalRetriever(fitted("DCCA"), prefit=True).add(Y)
+    retriever.save(path)
+    fitted("DCCA").save(path.with_name("model"))
+    model = type(fitted("DCCA")).load(path.with_name("model"))
+    same(CrossModalRetriever.load(path, estimator=model).query(X, 5), retriever.query(X, 5))
+
+
+def test_a_missing_estimator_is_asked_for(path):
+    CrossModalRetriever(CCA(2)).fit(X, Y).save(path)
+    with pytest.raises(
+        ValueError, match=r"a fitted CCA embedded, but not .* load\(path, estimator="
+    ):
+        CrossModalRetriever.load(path)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (lambda: fitted("KCCA"), "holds items that a CCA embedded; the estimator given is a KCCA"),
+        (
+            lambda: CCA(2).fit(X[:, :3], Y),
+            r"for views of \[5, 4\] features; that given is for \[3, 4\]",
+        ),
+        (lambda: CCA(2).fit(X[1:], Y[1:]), "items that another fitted CCA embedded: the weights"),
+        (lambda: fitted("pipeline"), "items that another fitted CCA embedded"),
+    ],
+)
+def test_another_estimator_is_refused(path, other, message):
+    CrossModalRetriever(fitted("CCA"), prefit=True).add(Y).save(path)
+    with pytest.raises(ValueError, match=message):
+        CrossModalRetriever.load(path, estimator=other())
+
+
+def test_another_scaler_before_the_model_is_another_estimator(path):
+    CrossModalRetriever(fitted("pipeline"), prefit=True).add(Y).save(path)
+    other = pickle.loads(pickle.dumps(fitted("pipeline")))
+    other[0].mean_ = other[0].mean_ + 1e-9
+    with pytest.raises(ValueError, match="another fitted CCA"):
+        CrossModalRetriever.load(path, estimator=other)
+
+
+def test_an_estimator_for_embeddings_that_need_none_is_refused(path):
+    CrossModalRetriever().add(V).save(path)
+    with pytest.raises(ValueError, match="was written without an estimator"):
+        CrossModalRetriever.load(path, estimator=fitted("CCA"))
+
+
+def test_a_deep_estimator_with_networks_of_its_own_is_given_again(path):
+    from torch import nn
+
+    model = SupervisedDCCA(2, **SMALL, x_network=nn.Linear(5, 6)).fit(X, Y, y)
+    retriever = CrossModalRetriever(model, prefit=True).add(Y)
+    retriever.save(path)
+    with pytest.raises(ValueError, match=r"does not give back its SupervisedDCCA; .* x_network="):
+        CrossModalRetriever.load(path)
+    same(CrossModalRetriever.load(path, estimator=model).query(X, 5), retriever.query(X, 5))
+
+
+# Damage
+
+
+def damaged(content):
+    """Yield a file with each kind of damage."""
+    length = int.from_bytes(content[:8], "little")
+    for end in (0, 3, 8, 20, 8 + length, len(content) - 1):
+        yield f"cut off at {end}", content[:end]
+    yield "longer", content + b"\0"
+    for place in [0, 7, *range(8, len(content), 37), len(content) - 1]:
+        if content[place : place + 1] != b" ":  # the padding of the header says nothing
+            flipped = bytes([content[place] ^ 0x15])
+            yield f"another byte at {place}", content[:place] + flipped + content[place + 1 :]
+    yield "zeros", bytes(len(content))
+    yield "text", b"id,title\n1,song\n" * 100
+    yield "a pickle", pickle.dumps({"rows": V})
+
+
+def test_damaged_and_foreign_files_are_refused(path):
+    CrossModalRetriever().add(V[:5], ids=NAMES[:5]).save(path)
+    content = path.read_bytes()
+    for what, bad in damaged(content):
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match=re.escape(str(path))):
+            print(what, len(CrossModalRetriever.load(path)))  # shown where it is not refused
+
+
+def test_other_files_of_the_format_are_refused(path):
+    save_file({"rows": V}, path)
+    with pytest.raises(ValueError, match="it holds no gallery"):
+        CrossModalRetriever.load(path)
+    fitted("DCCA").save(path)
+    with pytest.raises(ValueError, match="it holds no gallery"):
+        CrossModalRetriever.load(path)
+    with pytest.raises(FileNotFoundError):
+        CrossModalRetriever.load(path.with_name("nothing"))
+
+
+def test_later_versions_are_refused(path, monkeypatch):
+    monkeypatch.setattr(gallery_file, "FORMAT", 2)
+    CrossModalRetriever().add(V).save(path)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="version 2 of the format and this skcca reads version 1"):
+        CrossModalRetriever.load(path)
+
+
+def forged():
+    """Yield changes whose sums are right, as only somebody who means harm would make them."""
+    infinite = V.copy()
+    infinite[3, 1] = np.nan
+    numbers = np.arange(30)
+    yield "NaN or infinity", {"rows": infinite}, {}
+    yield "out of range", {"rows": V * 1e200}, {}
+    yield "30 ids", {"rows": V[:29]}, {}
+    yield r"shape \(120,\)", {"rows": V.ravel()}, {}
+    yield "an id twice", {"ids": np.zeros(30, np.int64)}, {}
+    yield "beyond the next one", {"ids": numbers + 5}, {}
+    yield "no text", {"ids": V}, {}
+    yield "no text", {"ids": np.full((30, 2), 0x110000, np.uint32)}, {}
+    yield "next id", {}, {"next_id": 2**80}
+    yield "does not hold what it must", {}, {"next_id": None}
+    yield "does not hold what it must", {}, {"params": {}}
+    yield "does not hold what it must", {}, {"params": 3}
+    yield (
+        "no estimator that can be kept",
+        {"estimator": numbers},
+        {
+            "estimator": {"class": "os.system"},
+            "inside": True,
+        },
+    )
+    yield (
+        "does not give back its DCCA",
+        {"estimator": np.zeros(9, np.uint8)},
+        {
+            "estimator": {"class": "DCCA"},
+            "inside": True,
+        },
+    )
+
+
+@pytest.mark.parametrize("case", list(forged()), ids=lambda case: case[0])
+def test_forged_contents_are_refused(path, case):
+    message, arrays, values = case
+    CrossModalRetriever().add(V).save(path)
+    found = gallery_file.read(path)
+    arrays = found.arrays | {name: [array] for name, array in arrays.items()}
+    gallery_file.write(path, gallery_file.Contents(found.values | values, arrays))
+    with pytest.raises(ValueError, match=message):
+        CrossModalRetriever.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"metric": "manhattan"}, {"index": 7}, {"index_params": {"kind": "ivf"}}, {"direction": "up"}],
+)
+def test_forged_settings_are_refused(path, change):
+    CrossModalRetriever().add(V).save(path)
+    values, arrays = gallery_file.read(path)
+    values["params"] |= change
+    gallery_file.write(path, gallery_file.Contents(values, arrays))
+    with pytest.raises(ValueError):  # noqa: PT011 - of parameters, each with words of its own
+        CrossModalRetriever.load(path).query(V)
+
+
+def test_a_header_cannot_fill_the_memory(path):
+    path.write_bytes((2**60).to_bytes(8, "little") + b"{}" * 100)
+    with pytest.raises(ValueError, match="cut off, or of another format"):
+        CrossModalRetriever.load(path)
+    path.write_bytes((60_000).to_bytes(8, "little") + b"[" * 60_000)
+    with pytest.raises(ValueError, match="not a whole file"):
+        CrossModalRetriever.load(path)
+
+
+def test_a_shape_whose_product_wraps_around_is_refused(path):
+    CrossModalRetriever().add(V).save(path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    metadata = header.pop("__metadata__")
+    header["rows"]["shape"] = [2**32, 2**32]
+    metadata[gallery_file.SUM] = gallery_file._sum_of_header(header, metadata[gallery_file.KEY])
+    encoded = json.dumps({"__metadata__": metadata, **header}).encode()
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + length :])
+    with pytest.raises(ValueError, match="do not follow one another"):
+        CrossModalRetriever.load(path)
+
+
+# Interruptions
+
+
+def test_an_error_while_writing_leaves_the_old_file(path, monkeypatch):
+    CrossModalRetriever().add(V).save(path)
+    content = path.read_bytes()
+
+    def fails(handle):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="No space"):
+        CrossModalRetriever().add(V[:3]).save(path)
+    assert path.read_bytes() == content
+    assert os.listdir(path.parent) == [path.name]  # and nothing else behind
+
+
+KILLED = """
+import os, sys
+import numpy as np
+from skcca._core import files as gallery_file
+from skcca.retrieval import CrossModalRetriever
+
+path = sys.argv[1]
+retriever = CrossModalRetriever().add(np.eye(2000, 50))
+retriever.save(path)
+gallery_file.BLOCK = 4000
+bytes_of, count = gallery_file._bytes_of, 0
+
+def killed(parts, dtype):
+    global count
+    for block in bytes_of(parts, dtype):
+        count += 1
+        if count > 330:  # while the rows are written, after their sum was taken
+            os._exit(9)
+        yield block
+
+gallery_file._bytes_of = killed
+retriever.add(np.eye(300, 50) + 1).save(path)
+"""
+
+
+def test_a_process_that_dies_while_writing_leaves_the_old_file(path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == 9
+    assert len(CrossModalRetriever.load(path)) == 2000
+    assert len(os.listdir(path.parent)) == 2  # what was written of the new one lies beside it
+    CrossModalRetriever().add(V).save(path)
+    assert len(CrossModalRetriever.load(path)) == 30
+
+
+def test_names_under_which_nothing_can_be_written_are_refused(tmp_path):
+    retriever = CrossModalRetriever().add(V)
+    with pytest.raises(ValueError, match=r"save: `path`=.* is a folder"):
+        retriever.save(tmp_path)
+    with pytest.raises(ValueError, match="a folder that is not there"):
+        retriever.save(tmp_path / "no" / "gallery")
+
+
+def test_a_model_that_was_fitted_again_does_not_sign_the_old_items(tmp_path):
+    model = CCA(2).fit(X, Y)
+    retriever = CrossModalRetriever(model, prefit=True).add(Y)
+    model.fit(X[::-1], Y)
+    with pytest.raises(ValueError, match="fitted again after the gallery was begun"):
+        retriever.save(tmp_path / "gallery.safetensors")
+    assert not list(tmp_path.iterdir())
