@@ -4,9 +4,8 @@
 
 with V shifted by the mean of its first block, so that a large mean costs no digits, and with a
 column of ones, so that sums and totals come out of the same products. Nothing larger than a block
-is ever copied. Here rows lie in memory or in a memory map; `skcca._core.rows` adds sparse matrices
-and arrays of other namespaces, `skcca._core.rows` those of a cluster. The results are NumPy arrays of
-float64.
+is ever copied. Rows lie in memory, in a memory map, in a sparse matrix, in an array of
+another namespace or on a cluster; the results are NumPy arrays of float64.
 """
 
 from __future__ import annotations
