@@ -200,7 +200,7 @@ def test_warm_start_on_other_data_is_refused(change):
 
 
 def test_divergence_keeps_the_best_weights(monkeypatch):
-    from skcca.nn import objectives
+    from skcca.nn import losses
 
     calls = []
 
@@ -209,7 +209,7 @@ def test_divergence_keeps_the_best_weights(monkeypatch):
         return real(*args, **kwargs) * (float("nan") if len(calls) > 5 else 1.0)
 
     real = objectives.cca_loss
-    monkeypatch.setattr(objectives, "cca_loss", poisoned)
+    monkeypatch.setattr(losses, "cca_loss", poisoned)
     model = DCCA(2, **SMALL | {"max_epochs": 9})
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 6"):
         model.fit(X, Y)
