@@ -208,7 +208,7 @@ def test_divergence_keeps_the_best_weights(monkeypatch):
         calls.append(1)
         return real(*args, **kwargs) * (float("nan") if len(calls) > 5 else 1.0)
 
-    real = objectives.cca_loss
+    real = losses.cca_loss
     monkeypatch.setattr(losses, "cca_loss", poisoned)
     model = DCCA(2, **SMALL | {"max_epochs": 9})
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 6"):
