@@ -15,6 +15,7 @@ from skcca._core.warnings import warn
 from skcca.metrics._relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
 from skcca.metrics._similarity import METRICS, gallery_side, query_side, unit_rows
 from skcca.views._checks import refuse_masked
+from skcca.views._container import check_aligned
 
 RULES = ("omit", "zero", "raise")
 
@@ -77,7 +78,11 @@ def prepare(
     """
     rules = rules or Rules()
     caller = names.caller
-    _check_indices(queries, gallery, query_labels, gallery_labels, names)
+    check_aligned(caller, **{names.queries: queries, names.query_labels: query_labels})
+    if gallery_labels is None:
+        check_aligned(caller, **{names.queries: queries, names.gallery: gallery})
+    else:
+        check_aligned(caller, **{names.gallery: gallery, names.gallery_labels: gallery_labels})
     device = _gpu_of(queries) or _gpu_of(gallery)
     queries, gallery = check_embeddings(queries, gallery, names)
     check_rules(rules, caller)
@@ -99,26 +104,6 @@ def prepare(
     Q, G, beyond = _bounded(queries, gallery, rules.metric, correlations)
     own = bool(rules.exclude_self)
     return Retrieval(Q, G, relevant, counted, zero, own, beyond, device)
-
-
-def _check_indices(
-    queries: Any, gallery: Any, query_labels: Any, gallery_labels: Any, names: ArgumentNames
-) -> None:
-    """Refuse pandas rows that belong together and stand in different orders."""
-    pairs = [(queries, query_labels, names.queries, names.query_labels)]
-    if gallery_labels is None:
-        pairs.append((queries, gallery, names.queries, names.gallery))
-    else:
-        pairs.append((gallery, gallery_labels, names.gallery, names.gallery_labels))
-    for one, other, name, other_name in pairs:
-        if not (hasattr(one, "iloc") and hasattr(other, "iloc")) or len(one) != len(other):
-            continue
-        if not one.index.equals(other.index):
-            raise ValueError(
-                f"{names.caller}: the pandas indices of `{name}` and `{other_name}` differ, so "
-                f"their rows may not belong together. Align them, {other_name}.loc[{name}.index]; "
-                "or drop both with reset_index(drop=True)."
-            )
 
 
 def at_chance(retrieval: Retrieval) -> Retrieval:

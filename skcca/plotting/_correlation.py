@@ -17,8 +17,7 @@ from skcca.inspection import permutation_test_correlations
 from skcca.model_selection._folds import PairedRows
 from skcca.plotting._canvas import ORANGE, SKY, axes_for, check_canvas, ink_of, legend_above
 from skcca.plotting._checks import check_count, finite_numbers, name_of
-from skcca.views._container import Views
-from skcca.views._members import is_pandas
+from skcca.views._container import Views, is_pandas
 from skcca.views._projection import final_model, project
 
 __all__ = ["CorrelationDisplay"]

@@ -1,7 +1,9 @@
-"""The container that keeps the rows of several views together.
+"""The container that keeps the rows of several views together, and the kinds of data it holds.
 
-What it must guarantee: scikit-learn may index, split, shuffle, copy and pickle it like any array,
-and every member moves by the same rows.
+scikit-learn may index, split, shuffle, copy and pickle a `Views` like any array, and every member
+moves by the same rows. The kind of a member is told by what it can do, so that neither pandas,
+polars, SciPy, torch nor scikit-learn is loaded here, and nothing is converted that need not be: a
+memory map stays on disk.
 """
 
 from __future__ import annotations
@@ -11,15 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from skcca.views._members import (
-    as_member,
-    check_same_index,
-    describe,
-    is_pandas,
-    row_count,
-    take_block,
-    take_rows,
-)
+from skcca._core.lazy import shape_of
+from skcca._core.types import ViewLike
 
 __all__ = ["Views"]
 
@@ -46,7 +41,7 @@ class Views:
     names : tuple of str
         The names, in order.
     named : bool
-        Whether the caller chose the names.
+        Whether the views were given by name.
     shape : tuple of int
         ``(n_samples,)``; ``(n_samples, n_samples)`` where every member is a square matrix, so that
         precomputed kernels cross-validate.
@@ -87,7 +82,7 @@ class Views:
     (2, 3)
     """
 
-    def __init__(self, /, *members: Any, **named_members: Any):
+    def __init__(self, /, *members: ViewLike, **named_members: ViewLike):
         if members and named_members:
             raise TypeError(
                 f"Views takes its members by position or by name, not both; got {len(members)} by "
@@ -101,14 +96,15 @@ class Views:
         given = named_members or {f"view{i}": member for i, member in enumerate(members)}
         if any(isinstance(member, Views) for member in given.values()):
             raise TypeError("a member of a Views is itself a Views; give its members: Views(*X).")
-        self._members = {name: as_member(member, name) for name, member in given.items()}
+        self._members = {name: check_member(member, name) for name, member in given.items()}
         self._named = bool(named_members)
         self._n_rows = _common_row_count(self._members)
-        check_same_index(self._members)
+        frames = {name: member for name, member in self._members.items() if is_pandas(member)}
+        check_aligned("Views", **frames)
 
     @classmethod
     def from_frame(cls, frame: Any) -> Views:
-        """Split a pandas DataFrame with two-level columns into one view per first-level label.
+        """Split a pandas DataFrame with two-level columns into views.
 
         Parameters
         ----------
@@ -155,7 +151,7 @@ class Views:
                 "Views.from_frame: the first column level must name the views by strings; got "
                 f"{names}. Rename them: df.rename(columns=str, level=0)."
             )
-        # Not frame[name]: pandas turns a view whose only feature is called "" into a Series.
+        # With frame[name] pandas would turn a view whose only feature is called "" into a Series.
         return cls(**{name: frame.loc[:, owner == name].droplevel(0, axis=1) for name in names})
 
     @property
@@ -165,7 +161,7 @@ class Views:
 
     @property
     def named(self) -> bool:
-        """Whether the caller chose the names (``Views(audio=A, visual=V)``)."""
+        """Whether the views were given by name, as in ``Views(audio=A, visual=V)``."""
         return self._named
 
     @property
@@ -181,7 +177,7 @@ class Views:
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._members
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[ViewLike]:
         return iter(self._members.values())
 
     def __getitem__(self, key: Any) -> Any:
@@ -191,7 +187,8 @@ class Views:
             return self._members[key]
         if isinstance(key, tuple):
             key = tuple(part for part in key if part is not Ellipsis)
-            if len(key) == 2 and all(np.ndim(part) == 2 for part in key):  # np.ix_(rows, columns)
+            # What `np.ix_(rows, columns)` returns are two arrays of two dimensions.
+            if len(key) == 2 and all(np.ndim(part) == 2 for part in key):
                 return self._take_kernel(*(np.ravel(part) for part in key))
             if len(key) != 1:
                 raise IndexError(
@@ -212,24 +209,24 @@ class Views:
         )
 
     def __repr__(self) -> str:
-        members = "; ".join(f"{name}: {describe(m)}" for name, m in self._members.items())
+        members = "; ".join(f"{name}: {_describe(m)}" for name, m in self._members.items())
         return f"<Views of {len(self)} rows; {members}>"
 
-    def _replace(self, members: Iterable[Any]) -> Views:
-        """Return the same rows with other members under the same names."""
+    def _replace(self, members: Iterable[ViewLike]) -> Views:
+        """Return other members of the same rows under the same names."""
         replaced = dict(zip(self.names, members, strict=True))
         index = next((member.index for member in self if is_pandas(member)), None)
         for name, member in replaced.items():
             made = is_pandas(member) and not is_pandas(self[name])
             if made and index is not None and len(member) == len(index):
-                # A transformer numbers the rows of an array anew when it returns a frame. Beside a
-                # view that kept its own index they would look like other rows.
+                # A transformer that makes a frame of an array numbers its rows anew. Beside a view
+                # that kept its index they would be refused as other rows.
                 replaced[name] = member.set_axis(index, axis=0)
         return Views(**replaced) if self._named else Views(*replaced.values())
 
     def _select(self, rows: Any, n_rows: int) -> Views:
         """Select rows of every member."""
-        return self._like((take_rows(member, rows) for member in self), n_rows)
+        return self._from_checked((take_rows(member, rows) for member in self), n_rows)
 
     def _take_kernel(self, rows: np.ndarray, columns: np.ndarray) -> Views:
         """Select rows and columns of square members."""
@@ -239,19 +236,22 @@ class Views:
                 f"{self!r}. Select rows with X[rows]."
             )
         rows, columns = self._row_numbers(rows), self._row_numbers(columns)
-        return self._like((take_block(member, rows, columns) for member in self), len(rows))
+        return self._from_checked(
+            (_take_block(member, rows, columns) for member in self), len(rows)
+        )
 
-    def _like(self, members: Iterable[Any], n_rows: int) -> Views:
-        """Return rows that come out of this Views, without looking at each sequence again."""
+    def _from_checked(self, members: Iterable[ViewLike], n_rows: int) -> Views:
+        """Return members that were cut out of this Views, without checking them again."""
         new = object.__new__(type(self))
         new._members = dict(zip(self.names, members, strict=True))
         new._named, new._n_rows = self._named, n_rows
         return new
 
     def _row_numbers(self, key: Any) -> np.ndarray:
-        """Return the non-negative row numbers that a mask, list or integer array stands for."""
+        """Return a mask, list or integer array as non-negative row numbers."""
         rows = np.asarray(key)
-        if rows.shape == (0,) and rows.dtype.kind == "f":  # an empty list
+        if rows.shape == (0,) and rows.dtype.kind == "f":
+            # NumPy reads an empty list as floats.
             rows = rows.astype(np.intp)
         if rows.ndim == 0 and rows.dtype.kind in "iub":
             raise IndexError(
@@ -278,11 +278,165 @@ class Views:
         return np.where(rows < 0, rows + len(self), rows).astype(np.intp)
 
 
-def _common_row_count(members: dict[str, Any]) -> int:
-    counts = {name: row_count(member) for name, member in members.items() if member is not None}
+def _common_row_count(members: dict[str, ViewLike]) -> int:
+    counts = {name: _row_count(member) for name, member in members.items() if member is not None}
     if not counts:
         raise ValueError("every member of the Views is None; one must hold rows: Views(A, None).")
     if len(set(counts.values())) > 1:
         found = " and ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise ValueError(f"the views must have equally many rows, but {found}.")
     return next(iter(counts.values()))
+
+
+def check_aligned(caller: str, /, **entries: Any) -> None:
+    """Refuse pandas objects whose rows belong together and whose indices differ.
+
+    Rows are paired by position, so that rows in another order would be paired in silence.
+
+    Parameters
+    ----------
+    caller : str
+        Name used in error messages.
+    **entries : object
+        Whatever has one entry a row (views, labels, weights, groups, ids), by the name of the
+        argument. Each is compared with the first; what is no pandas object has no index to differ.
+
+    Raises
+    ------
+    ValueError
+        If two indices differ. Differing lengths pass: callers refuse these by their counts.
+    """
+    if not entries:
+        return
+    (name, first), *others = entries.items()
+    for other_name, other in others:
+        if not (hasattr(first, "iloc") and hasattr(other, "iloc")) or len(first) != len(other):
+            continue
+        if not first.index.equals(other.index):
+            raise ValueError(
+                f"{caller}: the pandas indices of `{name}` and `{other_name}` differ, so their "
+                f"rows may not belong together. Align them, {other_name} = "
+                f"{other_name}.loc[{name}.index]; or drop both with reset_index(drop=True)."
+            )
+
+
+def check_member(member: ViewLike, name: str) -> ViewLike:
+    """Return a member in the form that `Views` keeps, or raise an error with a cure."""
+    if member is None or (isinstance(member, np.ndarray) and member.ndim >= 2):
+        return member
+    if isinstance(member, (list, tuple)):
+        return _from_list(member if isinstance(member, list) else list(member), name)
+    # A closed file is refused first, because it fails at whatever else it is asked for.
+    shape_of(member, name, "Views")
+    if hasattr(member, "tocsr"):
+        # COO, DIA and BSR have no row indexing; CSR is returned as it is.
+        member = member.tocsr()
+    kind = type(member).__name__
+    if not hasattr(member, "shape") and hasattr(member, "__array__"):
+        member = np.asarray(member)
+    shape = getattr(member, "shape", ())
+    if len(shape) >= 2:
+        return member
+    if not shape:
+        raise TypeError(
+            f"view {name!r} is a {kind}; expected an array of shape (n_samples, "
+            "n_features), a list of sequences, a DataFrame, a sparse matrix, a tensor or None."
+        )
+    if member.dtype == object:
+        entries = list(member)
+        rows = _from_list(entries, name)
+        return member if rows is entries and isinstance(member, np.ndarray) else rows
+    raise _one_dimensional(name, shape)
+
+
+def _from_list(rows: list[Any], name: str) -> list[Any] | np.ndarray:
+    """Return a list of sequences as it is, a list of equally long rows as a 2-D array."""
+    try:
+        ndims = [np.ndim(row) for row in rows]
+    except ValueError as error:
+        raise ValueError(
+            f"a sequence of view {name!r} is a list of frames of unequal length; every sequence "
+            "must be a 2-D array (length, features)."
+        ) from error
+    if set(ndims) == {0}:
+        raise _one_dimensional(name, (len(rows),))
+    if set(ndims) == {1}:
+        lengths = [len(row) for row in rows]
+        if len(set(lengths)) > 1:
+            raise ValueError(
+                f"the rows of view {name!r} have {min(lengths)} to {max(lengths)} entries. Rows of "
+                "features must be equally long; a sequence of any length must be 2-D, (length, "
+                "features): row.reshape(-1, 1)."
+            )
+        return np.asarray(rows)
+    for i, ndim in enumerate(ndims):
+        if ndim < 2:
+            raise ValueError(
+                f"entry {i} of view {name!r} is a {type(rows[i]).__name__} with {ndim} dimensions "
+                "among sequences; every sequence must be a 2-D array (length, features). Drop a "
+                "missing sample from every view."
+            )
+    return rows if all(hasattr(row, "shape") for row in rows) else [np.asarray(row) for row in rows]
+
+
+def _one_dimensional(name: str, shape: tuple[int, ...]) -> ValueError:
+    return ValueError(
+        f"view {name!r} has shape {tuple(shape)}; a view has one row of features per sample. "
+        "Reshape your data: one feature is A.reshape(-1, 1), a DataFrame column df[['column']]. "
+        "Labels go to `y`, not into a Views."
+    )
+
+
+def _row_count(member: ViewLike) -> int:
+    return len(member) if isinstance(member, list) else member.shape[0]
+
+
+def is_pandas(member: ViewLike) -> bool:
+    """Return whether a member is a pandas DataFrame, without loading pandas."""
+    return hasattr(member, "iloc") and hasattr(member, "columns")
+
+
+def _is_frame(member: ViewLike) -> bool:
+    return hasattr(member, "columns") and hasattr(member, "dtypes")
+
+
+def take_rows(member: ViewLike, rows: slice | np.ndarray) -> ViewLike:
+    """Return the rows of one member, in its own type."""
+    if member is None:
+        return None
+    if isinstance(member, list):
+        return member[rows] if isinstance(rows, slice) else [member[i] for i in rows]
+    if is_pandas(member):
+        return member.iloc[rows]
+    if isinstance(rows, slice) and not isinstance(member, np.ndarray):
+        # Torch has no negative steps; polars and sparse matrices each have rules of their own.
+        start, stop, step = rows.indices(member.shape[0])
+        rows = slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
+    return member[rows]
+
+
+def _take_block(member: ViewLike, rows: np.ndarray, columns: np.ndarray) -> ViewLike:
+    """Return a block of one square member, in its own type."""
+    if member is None:
+        return None
+    if is_pandas(member):
+        return member.iloc[rows, columns]
+    if _is_frame(member):
+        return member[rows.tolist(), columns.tolist()]
+    return member[np.ix_(rows, columns)]
+
+
+def _describe(member: ViewLike) -> str:
+    """Return shape and type of one member for the repr."""
+    if member is None:
+        return "None"
+    if isinstance(member, list) or len(member.shape) == 1:
+        if len(member) == 0:
+            return "0 sequences"
+        lengths = [row.shape[0] for row in member]
+        spread = " to ".join(str(length) for length in sorted({min(lengths), max(lengths)}))
+        kind = getattr(member[0], "dtype", type(member[0]).__name__)
+        return f"{len(member)} sequences of {spread} x {member[0].shape[1]} {kind}"
+    kind = type(member).__name__ if _is_frame(member) else member.dtype
+    sparse = "sparse " if hasattr(member, "tocsr") else ""
+    return f"{tuple(member.shape)} {sparse}{kind}"
