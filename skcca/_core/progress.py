@@ -1,14 +1,62 @@
-"""A progress line on standard error, for loops that last longer than a few seconds."""
+"""Loops that last longer than a few seconds: in parallel, with a progress line."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator, Sized
 from types import TracebackType
+from typing import TypeVar
 
 _WIDTH = 24
 
-_LOG_EVERY = 10.0  # seconds between lines where standard error is a file and cannot be rewritten
+# A file cannot be rewritten like a terminal: it gets a new line at most every so many seconds.
+_LOG_INTERVAL = 10.0
+
+_Result = TypeVar("_Result")
+
+
+def parallel_map(
+    function: Callable[..., _Result],
+    arguments: Iterable[tuple],
+    *,
+    label: str,
+    n_jobs: int | None = None,
+    prefer: str | None = None,
+    verbose: int = 0,
+    total: int | None = None,
+) -> Iterator[_Result]:
+    """Yield ``function(*args)`` for each tuple of arguments, in their order.
+
+    The workers run under the caller's scikit-learn configuration. An iterator that is dropped
+    before its end stops them.
+
+    Parameters
+    ----------
+    function : callable
+        Function to call, which can be pickled where workers are processes.
+    arguments : iterable of tuple
+        Arguments of each call; a lazy iterable is read a little ahead of the workers.
+    label : str
+        Name of the loop on the progress line.
+    n_jobs : int, default=None
+        Number of workers; None is 1 unless a joblib context says otherwise, -1 all processors.
+    prefer : {"processes", "threads"}, default=None
+        Kind of the workers, as for `joblib.Parallel`.
+    verbose : int, default=0
+        Whether to show progress.
+    total : int, default=None
+        Number of calls; None is the length of `arguments`, which must then have one.
+    """
+    from sklearn.utils.parallel import Parallel, delayed
+
+    if total is None:
+        total = len(arguments) if isinstance(arguments, Sized) else 0
+    run = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator")
+    with ProgressBar(total, label, enabled=verbose > 0) as bar:
+        for result in run(delayed(function)(*args) for args in arguments):
+            yield result
+            bar.step()
 
 
 class ProgressBar:
@@ -39,7 +87,7 @@ class ProgressBar:
         """Count one step; ``note`` stands at the end of the line."""
         self._done, self._note = self._done + 1, note
         now = time.monotonic()
-        if self._rewritable or now - self._shown >= _LOG_EVERY:
+        if self._rewritable or now - self._shown >= _LOG_INTERVAL:
             self._shown = now
             self._write(end="\r" if self._rewritable else "\n")
 

@@ -1,4 +1,4 @@
-"""Warnings that point at the caller's line."""
+"""Warnings that point at the caller's line, and fits in loops that do not repeat them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,8 @@ def _package(module: str) -> str:
     return module.partition(".")[0]
 
 
-# MERGED: _refit
-# """Fits inside a loop, which must not repeat for every draw what one fit has said."""
-
-# Warnings that a fit on a part of the rows gives for reasons known to the caller.
-_KNOWN = (
+# The fit on all rows has given these already, or they hold of a part of the rows alone.
+_REPEATED = (
     (UserWarning, r"\w+: no labels were given"),
     (UserWarning, r"\w+: `n_components`=\d+, but the data support"),
     (UserWarning, r"\w+: \d+ of \d+ rows of `[Xy]` share no class"),
@@ -40,9 +37,9 @@ _KNOWN = (
 )
 
 
-def quiet_fit(estimator: Any, *args: Any, **kwargs: Any) -> Any:
-    """Fit, without the warnings that would only repeat those of the fit on all rows."""
+def quiet_fit(estimator: Any, *args: object, **kwargs: object) -> Any:
+    """Fit on a fold or a resample, without warnings that the fit on all rows has given."""
     with warnings.catch_warnings():
-        for category, message in _KNOWN:
+        for category, message in _REPEATED:
             warnings.filterwarnings("ignore", message=message, category=category)
         return estimator.fit(*args, **kwargs)

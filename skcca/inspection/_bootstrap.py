@@ -9,12 +9,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import ndtr, ndtri
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 
 from skcca._base import TwoViewTransformer
 from skcca._core import compat as _compat
 from skcca._core.compat import StrOptions, rng_from, validate_parameter_constraints
-from skcca._core.progress import ProgressBar
+from skcca._core.progress import parallel_map
 from skcca._core.warnings import quiet_fit, warn
 from skcca.inspection._exchange import group_codes
 from skcca.views._container import Views
@@ -185,16 +184,10 @@ def bootstrap_loadings(
     if groups is not None:
         codes = [_check_groups(groups, n_rows)]
     seeds = rng_from(random_state).integers(2**63, size=n_bootstraps)
-    run = Parallel(n_jobs=n_jobs, return_as="generator")
-    found = []
-    with ProgressBar(n_bootstraps, _NAME, enabled=bool(verbose)) as bar:
-        for resample in run(
-            delayed(_resample)(estimator, X, y, labels, codes, variates, seed) for seed in seeds
-        ):
-            found.append(resample)
-            bar.step()
+    tasks = [(estimator, X, y, labels, codes, variates, seed) for seed in seeds]
+    resamples = parallel_map(_resample, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose)
     estimates = (reference.x_loadings_, reference.y_loadings_, reference.correlations_)
-    samples = [np.stack(part) for part in zip(*found, strict=True)]
+    samples = [np.stack(part) for part in zip(*resamples, strict=True)]
     _report(reference.correlations_, samples[2])
     tail = (1 - confidence_level) / 2
     return BootstrapResult(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 
 from skcca._core.compat import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from skcca._core.directions import pair_correlations
-from skcca._core.progress import ProgressBar
+from skcca._core.progress import parallel_map
 from skcca._core.warnings import quiet_fit
 from skcca.cca import CCA, ClusterCCA
 from skcca.kcca import KCCA, ClusterKCCA
@@ -165,20 +165,17 @@ def select_n_components(
     nested = param_name == "n_components" and isinstance(
         estimator, (CCA, ClusterCCA, KCCA, ClusterKCCA)
     )
+    in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
+    scores: list
     if nested:
-        tasks = [delayed(_nested_totals)(estimator, rows, *fold, candidates) for fold in folds]
+        tasks = [(estimator, rows, *fold, candidates) for fold in folds]
+        scores = list(in_parallel(_nested_totals, tasks))
     else:
-        tasks = [
-            delayed(_total)(clone(estimator).set_params(**{param_name: int(k)}), rows, *fold)
-            for fold in folds
-            for k in candidates
-        ]
-    found = []
-    with ProgressBar(len(tasks), _NAME, enabled=bool(verbose)) as bar:
-        for part in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
-            found.append(part)
-            bar.step()
-    totals = np.reshape(found, (len(folds), len(candidates)))
+        estimators = [clone(estimator).set_params(**{param_name: int(k)}) for k in candidates]
+        scores = list(
+            in_parallel(_total, [(model, rows, *fold) for fold in folds for model in estimators])
+        )
+    totals = np.reshape(scores, (len(folds), len(candidates)))
     mean = totals.mean(axis=0)
     standard_error = totals.std(axis=0, ddof=1) / np.sqrt(len(folds))
     best = int(np.argmax(mean))
@@ -203,7 +200,7 @@ def _candidates(n_components: Any) -> Array:
 def _total(estimator: Any, rows: PairedRows, train: Array, test: Array) -> float:
     """Return the score of the held-out rows."""
     args, kwargs = rows.take(train, train)
-    model = quiet_fit(estimator, *args, **kwargs)
+    model = quiet_fit(clone(estimator), *args, **kwargs)
     args, kwargs = rows.take(test, train)
     return float(model.score(*args, **kwargs))
 

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 
 from skcca._core.arrays import dense_rows, working_eps
 from skcca._core.compat import Interval, StrOptions, rng_from, validate_parameter_constraints
-from skcca._core.progress import ProgressBar
+from skcca._core.progress import parallel_map
 from skcca._core.standardize import check_spread
 from skcca._linear_cca import _ridge
 from skcca.cca import CCA
@@ -192,14 +191,13 @@ def permutation_test_correlations(
     observed = of(U.T @ V, K)
 
     seeds = rng_from(random_state).integers(2**63, size=n_permutations)
-    tasks = np.array_split(seeds, min(n_permutations, _TASKS))
-    run = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    parts = []
-    with ProgressBar(len(tasks), _NAME, enabled=bool(verbose)) as bar:
-        for part in run(delayed(_permuted)(U, V, draw, of, K, task) for task in tasks):
-            parts.append(part)
-            bar.step()
-    null = np.concatenate(parts)
+    tasks = [
+        (U, V, draw, of, K, part) for part in np.array_split(seeds, min(n_permutations, _TASKS))
+    ]
+    parts = parallel_map(
+        _permuted, tasks, label=_NAME, n_jobs=n_jobs, prefer="threads", verbose=verbose
+    )
+    null = np.concatenate(list(parts))
     exceeding = np.count_nonzero(null >= observed * (1 - _TIE), axis=0)
     pvalues = (1 + exceeding) / (1 + n_permutations)
     return PermutationTestResult(

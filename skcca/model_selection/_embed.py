@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 
-from skcca._core.progress import ProgressBar
+from skcca._core.progress import parallel_map
 from skcca._core.warnings import quiet_fit, warn
 from skcca.model_selection._folds import PairedRows
 from skcca.views._container import Views
@@ -108,12 +107,8 @@ def cross_val_embed(
             f"out {len(held_out)} in all, {len(np.unique(held_out))} of them different. Use "
             "KFold, StratifiedKFold or GroupKFold."
         )
-    tasks = [delayed(_embedded)(clone(estimator), rows, *fold) for fold in folds]
-    models = []
-    with ProgressBar(len(tasks), _NAME, enabled=bool(verbose)) as bar:
-        for embedded in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
-            models.append(embedded)
-            bar.step()
+    tasks = [(clone(estimator), rows, train) for train, _ in folds]
+    models = list(parallel_map(_embedded, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose))
     spaces = _of_one_width(models)
     if align:
         spaces = [
@@ -128,7 +123,7 @@ def cross_val_embed(
     return Views(**dict(zip(X.names, whole, strict=True))) if X.named else Views(*whole)
 
 
-def _embedded(estimator: Any, rows: PairedRows, train: np.ndarray, _: np.ndarray) -> np.ndarray:
+def _embedded(estimator: Any, rows: PairedRows, train: np.ndarray) -> np.ndarray:
     """Fit on some rows and embed all of them: (2 views, n_samples, n_components)."""
     args, kwargs = rows.take(train, train)
     model = quiet_fit(estimator, *args, **kwargs)

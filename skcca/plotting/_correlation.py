@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.parallel import Parallel, delayed
 
 from skcca._core.compat import rng_from, to_numpy
 from skcca._core.directions import pair_correlations
-from skcca._core.progress import ProgressBar
+from skcca._core.progress import parallel_map
 from skcca._core.warnings import quiet_fit
 from skcca.cca import CCA
 from skcca.inspection import permutation_test_correlations
@@ -180,29 +180,24 @@ class CorrelationDisplay:
         correlations = _correlations_of(clone(estimator).fit(*args, **kw))
         K = len(correlations)
         by_test = type(model) is CCA and model is estimator and not np.any(_ridges(model))
-        orders = []
-        if not by_test:
-            rng = rng_from(random_state)
-            orders = [rng.permutation(rows.n) for _ in range(n_permutations)]
-        tasks = [delayed(_held_out)(estimator, rows, *fold, K) for fold in folds]
-        tasks += [delayed(_largest_of_shuffled)(estimator, rows, order) for order in orders]
-        found = []
-        with ProgressBar(len(tasks), _NAME, enabled=bool(verbose)) as bar:
-            for part in Parallel(n_jobs=n_jobs, return_as="generator")(tasks):
-                found.append(part)
-                bar.step()
+        in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
+        of_folds = [(estimator, rows, *fold, K) for fold in folds]
+        held_out = np.array(list(in_parallel(_held_out, of_folds)))
         null = None
-        if orders:
-            null = np.repeat(np.array(found[len(folds) :])[:, None], K, axis=1)
-        elif n_permutations:
+        if n_permutations and by_test:
             result = permutation_test_correlations(
                 estimator, *rows.views, n_permutations=int(n_permutations), statistic="roy",
                 n_jobs=n_jobs, random_state=random_state, verbose=verbose,
             )  # fmt: skip
             null = np.sqrt(result.null_distribution[:, :K])
+        elif n_permutations:
+            rng = rng_from(random_state)
+            shuffles = [(estimator, rows, rng.permutation(rows.n)) for _ in range(n_permutations)]
+            largest = list(in_parallel(_largest_of_shuffled, shuffles))
+            null = np.repeat(np.array(largest)[:, None], K, axis=1)
         display = cls(
             correlations,
-            held_out=np.array(found[: len(folds)]),
+            held_out=held_out,
             null=null,
             name=name_of(estimator, _NAME) if name is None else name,
         )

@@ -1,0 +1,46 @@
+"""Loops in parallel: order, configuration and the progress line."""
+
+import pytest
+import sklearn
+
+from skcca._core.progress import parallel_map
+
+
+def _squared(number, offset):
+    return number**2 + offset
+
+
+def _configured(_):
+    return sklearn.get_config()["assume_finite"]
+
+
+@pytest.mark.parametrize("prefer", ["processes", "threads"])
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_results_come_in_the_order_of_the_arguments(n_jobs, prefer):
+    arguments = [(number, 1) for number in range(9)]
+    results = parallel_map(_squared, arguments, label="squares", n_jobs=n_jobs, prefer=prefer)
+    assert list(results) == [number**2 + 1 for number in range(9)]
+
+
+def test_workers_have_the_configuration_of_the_caller():
+    with sklearn.config_context(assume_finite=True):
+        results = list(parallel_map(_configured, [(0,), (1,)], label="configured", n_jobs=2))
+    assert results == [True, True]
+
+
+@pytest.mark.parametrize("total", [None, 3])
+def test_progress_counts_to_the_total(total, capsys):
+    arguments = [(number, 0) for number in range(3)]
+    lazy = iter(arguments) if total else arguments
+    list(parallel_map(_squared, lazy, label="squares", verbose=1, total=total))
+    assert "squares [########################] 3/3" in capsys.readouterr().err
+
+
+def test_silent_unless_asked(capsys):
+    list(parallel_map(_squared, [(1, 0)], label="squares"))
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_of_a_call_reaches_the_caller():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        list(parallel_map(_squared, [(1, 0), ("a", 0)], label="squares", n_jobs=2))
