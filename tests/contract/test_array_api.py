@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from dispatch import array_api_dispatch
+from _models import array_api_dispatch
 
 import skcca._core.arrays
 from skcca import CCA, DCCA, KCCA, ClusterCCA, Views

@@ -7,17 +7,18 @@ from contextlib import nullcontext
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import ALL, CLASS, INSTANCE, labelled_views
+from _data import two_views
+from _models import CLASS, INSTANCE, MODELS
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skcca import CCA, DCCA, KCCA, ClusterCCA, SupervisedDCCA, Views
 
-X, Y, y = labelled_views()
+X, Y, y = two_views()
 NAN = np.where(np.eye(90, 4) > 0, np.nan, Y)
 
-every = pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+every = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 class_paired = pytest.mark.parametrize("model", CLASS.values(), ids=CLASS)
 instance_paired = pytest.mark.parametrize("model", INSTANCE.values(), ids=INSTANCE)
 

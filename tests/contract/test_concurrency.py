@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
-from estimators import ALL, SMALL, labelled_views
+from _data import two_views
+from _models import MODELS, SMALL
 from sklearn.base import clone
 
 from skcca import DCCA
 
-X, Y, y = labelled_views()
-every = pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+X, Y, y = two_views()
+every = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 
 def scores(model, rows=X, rows_y=Y):
@@ -37,20 +38,20 @@ def alone():
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return {name: scores(model) for name, model in ALL.items()}
+        return {name: scores(model) for name, model in MODELS.items()}
 
 
 def test_eight_threads_at_once_fit_what_one_fits(alone):
-    jobs = [name for name in ALL for _ in range(2)]
+    jobs = [name for name in MODELS for _ in range(2)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda name: scores(ALL[name]), jobs))
+        found = list(pool.map(lambda name: scores(MODELS[name]), jobs))
     for name, together in zip(jobs, found, strict=True):
         for a, b in zip(together, alone[name], strict=True):
             np.testing.assert_allclose(a, b, atol=1e-10)
 
 
 def test_eight_threads_may_read_one_model():
-    fitted = clone(ALL["SupervisedDCCA"]).fit(X, Y, y)
+    fitted = clone(MODELS["SupervisedDCCA"]).fit(X, Y, y)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: fitted.transform(X, Y), range(8)))
     for together in found[1:]:
@@ -59,10 +60,10 @@ def test_eight_threads_may_read_one_model():
 
 @pytest.mark.slow
 def test_loky_workers_fit_what_the_caller_fits(alone):
-    jobs = [joblib.delayed(scores)(model) for model in ALL.values()]
+    jobs = [joblib.delayed(scores)(model) for model in MODELS.values()]
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         found = joblib.Parallel(n_jobs=2)(jobs)
-    for name, elsewhere in zip(ALL, found, strict=True):
+    for name, elsewhere in zip(MODELS, found, strict=True):
         for a, b in zip(elsewhere, alone[name], strict=True):
             np.testing.assert_allclose(a, b, atol=1e-12)
 
@@ -77,21 +78,21 @@ def test_dask_workers_fit_what_the_caller_fits(alone):
         distributed.Client(cluster),
         joblib.parallel_config("dask"),
     ):
-        found = joblib.Parallel()(joblib.delayed(scores)(model) for model in ALL.values())
-    for name, elsewhere in zip(ALL, found, strict=True):
+        found = joblib.Parallel()(joblib.delayed(scores)(model) for model in MODELS.values())
+    for name, elsewhere in zip(MODELS, found, strict=True):
         for a, b in zip(elsewhere, alone[name], strict=True):
             np.testing.assert_allclose(a, b, atol=1e-12)
 
 
 def fit_and_send(name, fitted, pipe):
-    pipe.send((scores(ALL[name]), fitted.transform(X, Y)))
+    pipe.send((scores(MODELS[name]), fitted.transform(X, Y)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", MODELS)
 def test_after_a_fork_the_child_fits_and_transforms_as_its_parent(name):
-    fitted = clone(ALL[name]).fit(X, Y, y)
+    fitted = clone(MODELS[name]).fit(X, Y, y)
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
     child = context.Process(target=fit_and_send, args=(name, fitted, there))
@@ -132,7 +133,7 @@ ATOL = {"CCA": 1e-4, "KCCA": 1e-3, "ClusterCCA": 1e-4, "ClusterKCCA": 1e-3}
 
 @pytest.mark.parametrize("name", ATOL)
 def test_float32_agrees_with_float64(name):
-    model = clone(ALL[name])
+    model = clone(MODELS[name])
     single = scores(model, X.astype(np.float32), Y.astype(np.float32))
     double = scores(model, X.astype(np.float32).astype(float), Y.astype(np.float32).astype(float))
     for a, b in zip(single, double, strict=True):
@@ -146,14 +147,15 @@ FIT = """
 import os, signal, sys
 import numpy as np
 sys.path.insert(0, {folder!r})
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from skcca import DCCA
 
 def tell(epoch):
     if epoch.number == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-X, Y, _ = labelled_views()
+X, Y, _ = two_views()
 options = SMALL | {{"max_epochs": 6, "batch_size": 32, "callback": tell}}
 DCCA(2, checkpoint={path!r}, **options).fit(X, Y)
 """

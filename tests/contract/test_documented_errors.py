@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from estimators import labelled_views
+from _data import two_views
 from scipy import sparse
 
 from skcca import CCA, DCCA, ChunkSelector, ClusterCCA, CrossModalRetriever, Views
@@ -25,7 +25,7 @@ from skcca.nn import (
 from skcca.nn.training import make_optimizer
 from skcca.plotting import CorrelationDisplay, LoadingsDisplay, PrecisionRecallDisplay
 
-X, Y, y = labelled_views(60)
+X, Y, y = two_views(60)
 TOO_LARGE = np.where(X > 1, 10**400, X.astype(object))
 BOTH_INFINITIES = np.where(X > 1, np.inf, np.where(X < -1, -np.inf, X)).astype(np.float32)
 WITH_GRAPH = torch.tensor(X, requires_grad=True)

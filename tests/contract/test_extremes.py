@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import ALL, CLASS, SMALL, labelled_views
+from _data import two_views
+from _models import CLASS, MODELS, SMALL
 from sklearn.base import clone
 from torch import nn
 
 from skcca import CCA, DCCA, KCCA, ClusterCCA, SupervisedDCCA, Views
 
-X, Y, y = labelled_views()
+X, Y, y = two_views()
 
-every = pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+every = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 class_paired = pytest.mark.parametrize("model", CLASS.values(), ids=CLASS)
 
 

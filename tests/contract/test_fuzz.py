@@ -11,8 +11,8 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from callables import CALLS, EXEMPT
-from dressing import problem, snapshot
+from _data import problem, snapshot
+from _models import CALLS, EXEMPT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse

@@ -5,8 +5,8 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from callables import CALLS, ESTIMATORS, SELECTOR
-from dressing import problem
+from _data import problem
+from _models import CALLS, QUICK, SELECTOR
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_fuzz import MODULES, check, close_pictures
@@ -63,8 +63,8 @@ ELSEWHERE = {
 
 def parameters(name):
     """Return the names of the parameters that a callable of the table takes as options."""
-    if name in ESTIMATORS:
-        return list(ESTIMATORS[name].get_params(deep=False))
+    if name in QUICK:
+        return list(QUICK[name].get_params(deep=False))
     call = CALLS[name]
     inner = inspect.signature(getattr(call, "func", call))
     if all(p.kind != p.VAR_KEYWORD for p in inner.parameters.values()):

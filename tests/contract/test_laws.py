@@ -1,19 +1,10 @@
-"""Laws that hold for any data: what changes nothing, and what every answer is."""
+"""Laws that hold for any data: what changes nothing, and what algebraic answer is."""
 
 import numpy as np
 import pytest
-from cases import (
-    ALL,
-    assert_same_answer,
-    cases,
-    class_paired,
-    every,
-    fit,
-    law,
-    tolerance,
-    unregularised,
-    wide_cases,
-)
+from _data import cases, wide_cases
+from _models import ALGEBRAIC, algebraic, algebraic_class_paired, unregularised
+from _oracles import assert_same_answer, fit, law, tolerance
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -46,7 +37,7 @@ def test_invertible_maps_change_no_correlation(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_row_order_changes_nothing(model, case):
     X, Y, y, rng = case.views()
@@ -56,7 +47,7 @@ def test_row_order_changes_nothing(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_column_order_moves_the_loadings_alone(model, case):
     X, Y, y, rng = case.views()
@@ -67,7 +58,7 @@ def test_column_order_moves_the_loadings_alone(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases(), decades=st.lists(st.integers(-9, 9), min_size=10, max_size=10))
 def test_units_change_nothing(model, case, decades):
     X, Y, y, _ = case.views()
@@ -79,7 +70,7 @@ def test_units_change_nothing(model, case, decades):
 
 
 @law
-@every
+@algebraic
 @given(case=cases(), shift=st.floats(-1e4, 1e4))
 def test_a_shift_of_a_view_changes_nothing(model, case, shift):
     X, Y, y, _ = case.views()
@@ -88,12 +79,12 @@ def test_a_shift_of_a_view_changes_nothing(model, case, shift):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_integer_weights_equal_repeated_rows(model, case):
     X, Y, y, rng = case.views()
     counts = rng.integers(0, 4, len(X))
-    counts[:8] += 1  # of every class some rows stay
+    counts[:8] += 1  # of algebraic class some rows stay
     rows = np.repeat(np.arange(len(X)), counts)
     a = fit(model, X, Y, y, sample_weight=counts)
     b = fit(model, X[rows], Y[rows], y[rows])
@@ -104,7 +95,7 @@ def test_integer_weights_equal_repeated_rows(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_rows_of_weight_zero_change_nothing(model, case):
     X, Y, y, rng = case.views()
@@ -119,7 +110,7 @@ def test_rows_of_weight_zero_change_nothing(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases(), scale=st.floats(1e-6, 1e6))
 def test_scale_of_weights_changes_nothing(model, case, scale):
     X, Y, y, rng = case.views()
@@ -129,7 +120,7 @@ def test_scale_of_weights_changes_nothing(model, case, scale):
 
 
 @law
-@every
+@algebraic
 @given(case=cases(), value=st.sampled_from([0.0, 1 / 3, -7e9 / 3, 1e-12]))
 def test_a_constant_feature_changes_nothing(model, case, value):
     X, Y, y, _ = case.views()
@@ -154,7 +145,7 @@ def test_a_repeated_feature_changes_nothing(model, case, factor):
 
 
 @law
-@class_paired
+@algebraic_class_paired
 @given(case=cases())
 def test_names_of_classes_do_not_matter(model, case):
     X, Y, y, rng = case.views()
@@ -172,7 +163,7 @@ def test_names_of_classes_do_not_matter(model, case):
 @given(case=wide_cases())
 def test_views_of_more_features_than_rows_obey_the_same_laws(name, case):
     X, Y, y, rng = case.views()
-    model = clone(ALL[name]).set_params(n_components=1)
+    model = clone(ALGEBRAIC[name]).set_params(n_components=1)
     counts = rng.integers(0, 4, len(X))
     counts[:4] += 1
     rows = rng.permutation(np.repeat(np.arange(len(X)), counts))  # more rows than features, or not
@@ -187,7 +178,7 @@ def test_views_of_more_features_than_rows_obey_the_same_laws(name, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_swapping_the_views_swaps_everything(model, case):
     X, Y, y, _ = case.views()
@@ -204,11 +195,11 @@ def test_swapping_the_views_swaps_everything(model, case):
     np.testing.assert_allclose(b.x_loadings_ * signs, a.y_loadings_, atol=10 * atol)
 
 
-# What every answer is
+# What algebraic answer is
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_score_of_the_training_rows_is_the_sum_of_the_correlations(model, case):
     X, Y, y, rng = case.views()
@@ -219,7 +210,7 @@ def test_score_of_the_training_rows_is_the_sum_of_the_correlations(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_variates_have_the_stated_moments(model, case):
     X, Y, y, rng = case.views()
@@ -239,7 +230,7 @@ def test_variates_have_the_stated_moments(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_correlations_descend_from_at_most_one(model, case):
     X, Y, y, _ = case.views()
@@ -253,7 +244,7 @@ def test_correlations_descend_from_at_most_one(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_loadings_are_correlations_of_features_and_variates(model, case):
     X, Y, y, _ = case.views()
@@ -289,7 +280,7 @@ def test_fewer_components_are_the_first_of_more(model, case):
 
 
 @law
-@every
+@algebraic
 @given(case=cases())
 def test_float32_rows_give_float32_scores_of_the_same_answer(model, case):
     X, Y, y, _ = case.views()

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from cases import assert_same_answer, cases, fit, law
+from _data import cases
+from _oracles import assert_same_answer, fit, law
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg

@@ -4,11 +4,11 @@ import gc
 import tracemalloc
 
 import pytest
-from callables import DEEP, ESTIMATORS
-from estimators import labelled_views
+from _data import two_views
+from _models import QUICK
 from sklearn.base import clone
 
-X, Y, y = labelled_views(60)
+X, Y, y = two_views(60)
 
 
 def resident():
@@ -24,9 +24,9 @@ def fits(model, n):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", QUICK)
 def test_two_hundred_fits_leave_nothing_behind(name):
-    model = ESTIMATORS[name]
+    model = QUICK[name]
     fits(model, 30)  # caches and pools fill up
     tracemalloc.start()
     try:
@@ -44,7 +44,7 @@ def test_two_hundred_fits_leave_nothing_behind(name):
 @pytest.mark.parametrize("name", ["CCA", "KCCA", "DCCA"])
 def test_two_hundred_fits_do_not_grow_the_process(name):
     pytest.importorskip("resource")
-    model = ESTIMATORS[name].set_params(**(DEEP if name == "DCCA" else {}))
+    model = QUICK[name]
     fits(model, 50)
     before = resident()
     fits(model, 200)

@@ -2,25 +2,18 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
+from _data import tagged_views
+from _models import SMALL, class_paired
+from _oracles import assert_equals_pairs, assert_same_bits, pair_weights
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
-from tags import (
-    DEEP,
-    N_TAGS,
-    RULES,
-    TAGS,
-    WEIGHTS,
-    N,
-    X,
-    Y,
-    assert_same_model,
-    every,
-    pair_weights,
-    rules,
-    tagged_views,
-)
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skcca import (
     CCA,
@@ -29,23 +22,45 @@ from skcca import (
     ClusterKCCA,
     SupervisedDCCA,
     Views,
+    make_view_transformer,
     retrieval_map,
 )
 from skcca._core.pairs import Pairing, Weights
 from skcca.nn import as_torch_pairs, cca_loss
 from skcca.views._labels import encode_labels
 
+X, Y, TAGS = tagged_views()
+N, N_TAGS = TAGS.shape
+WEIGHTS = np.random.default_rng(1).uniform(0.2, 2, N)
+RULES = {
+    "pairs": {},
+    "rows": {"pair_weight": "row"},
+    "blended": {"instance_weight": 0.3},
+    "blended rows": {"instance_weight": 0.3, "pair_weight": "row"},
+}
+KINDS = {
+    "bool": lambda L: L.astype(bool),
+    "float": lambda L: L.astype(float),
+    "uint8": lambda L: L.astype(np.uint8),
+    "list": lambda L: L.tolist(),
+    "list of arrays": list,
+    "read-only": lambda L: np.frombuffer(L.tobytes(), L.dtype).reshape(L.shape),
+    "frame": pd.DataFrame,
+    "frame of bools": lambda L: pd.DataFrame(L.astype(bool), columns=list("abcd")),
+    "csr_array": sparse.csr_array,
+    "csc_matrix of bools": lambda L: sparse.csc_matrix(L.astype(bool)),
+    "coo_array": sparse.coo_array,
+    "tensor": torch.as_tensor,
+    "polars": pl.DataFrame,
+}
+rules = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
-def assert_equals_pairs(model, peer, W, A, B, *, atol=1e-10):
-    """`model` is what the instance-paired `peer` is when fitted on every pair of rows."""
-    i, j = np.nonzero(W)
-    peer.set_params(n_components=model.n_components_, component_scaling=model.component_scaling)
-    peer.fit(A[i], B[j], sample_weight=W[i, j])
-    np.testing.assert_allclose(model.correlations_, peer.correlations_, atol=atol)
-    np.testing.assert_allclose(model.x_loadings_, peer.x_loadings_, atol=atol)
-    np.testing.assert_allclose(model.y_loadings_, peer.y_loadings_, atol=atol)
-    np.testing.assert_allclose(model.transform(A), peer.transform(A), atol=10 * atol)
-    np.testing.assert_allclose(model.transform_y(B), peer.transform_y(B), atol=10 * atol)
+
+def assert_same_model(a, b):
+    assert_same_bits(
+        (a.correlations_, a.x_weights_, a.y_weights_, a.transform(X)),
+        (b.correlations_, b.x_weights_, b.y_weights_, b.transform(X)),
+    )
 
 
 # Equal to materialised pairs
@@ -113,7 +128,7 @@ def test_deep_loss_and_gradient_equal_materialised_pairs(rule, norm):
 @rules
 def test_deep_training_and_directions_equal_materialised_pairs(rule):
     W = pair_weights(TAGS, TAGS, WEIGHTS, WEIGHTS, **rule)
-    settings = DEEP | {"batch_size": None, "dropout": 0.0, "max_epochs": 1, "reg": 0.01}
+    settings = SMALL | {"batch_size": None, "dropout": 0.0, "max_epochs": 1, "reg": 0.01}
     model = SupervisedDCCA(2, **settings, component_scaling="unit", **rule)
     model.fit(X, Y, TAGS, sample_weight=WEIGHTS)
     a, b = W.sum(axis=1) / W.sum(), W.sum(axis=0) / W.sum()
@@ -138,7 +153,7 @@ def test_deep_training_and_directions_equal_materialised_pairs(rule):
     np.testing.assert_allclose(V * signs, linear.transform_y(zy), atol=1e-8)
 
 
-@every
+@class_paired
 @rules
 def test_score_correlates_over_the_pairs_that_share_tags(model, rule):
     fitted = clone(model).set_params(**rule).fit(X, Y, TAGS)
@@ -155,7 +170,7 @@ def test_score_correlates_over_the_pairs_that_share_tags(model, rule):
     assert fitted.score(Views(A, B), sparse.csr_array(L), sample_weight=w) == pytest.approx(found)
 
 
-@every
+@class_paired
 def test_score_of_unpaired_tags_correlates_over_their_pairs(model):
     fitted = clone(model).fit(X, Y, TAGS)
     A, B, L = tagged_views(25, seed=5)
@@ -173,7 +188,7 @@ def test_score_of_unpaired_tags_correlates_over_their_pairs(model):
 # Equal to classes where each row has one tag
 
 
-@every
+@class_paired
 @rules
 def test_one_hot_tags_are_classes(model, rule):
     y = np.minimum(np.random.default_rng(0).geometric(0.4, N), N_TAGS) - 1
@@ -192,7 +207,7 @@ def test_one_hot_tags_are_classes(model, rule):
 
 def test_one_hot_tags_are_classes_in_early_stopping():
     y = np.arange(N) % 4
-    model = SupervisedDCCA(2, **DEEP | {"max_epochs": 3}, early_stopping=True)
+    model = SupervisedDCCA(2, **SMALL | {"max_epochs": 3}, early_stopping=True)
     a, b = clone(model).fit(X, Y, y), clone(model).fit(X, Y, np.eye(4)[y])
     assert_same_model(a, b)
     np.testing.assert_array_equal(a.validation_scores_, b.validation_scores_)
@@ -208,7 +223,7 @@ def test_rows_with_all_tags_alike_weigh_as_classes():
 
 
 def test_early_stopping_holds_out_tagged_rows():
-    model = SupervisedDCCA(2, **DEEP | {"max_epochs": 3}, early_stopping=True).fit(X, Y, TAGS)
+    model = SupervisedDCCA(2, **SMALL | {"max_epochs": 3}, early_stopping=True).fit(X, Y, TAGS)
     assert np.isfinite(model.validation_scores_).all()
     assert len(model.validation_scores_) == model.n_epochs_
 
@@ -216,7 +231,7 @@ def test_early_stopping_holds_out_tagged_rows():
 # Rows without tags, tags without rows
 
 
-@every
+@class_paired
 def test_tags_of_no_row_change_nothing(model):
     more = np.insert(TAGS, 2, 0, axis=1)
     a, b = clone(model).fit(X, Y, TAGS), clone(model).fit(X, Y, more)
@@ -301,3 +316,130 @@ def test_batches_must_hold_the_same_tags():
     for other in (np.insert(TAGS, 2, 1, axis=1), TAGS[:, :3]):
         with pytest.raises(ValueError, match="tags"):
             model.partial_fit(X, Y, other)
+
+
+# Kinds of indicators
+
+
+@class_paired
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_kind_of_indicator_does_not_matter(model, kind):
+    expected = clone(model).fit(X, Y, TAGS)
+    found = clone(model).fit(X, Y, kind(TAGS))
+    assert_same_model(expected, found)
+    np.testing.assert_array_equal(found.classes_, expected.classes_)
+    in_views = clone(model).fit(Views(X, Y), kind(TAGS))
+    assert_same_model(expected, in_views)
+    assert found.score(X, Y, labels=kind(TAGS)) == expected.score(X, Y, labels=TAGS)
+    assert retrieval_map(found, Views(X, Y), kind(TAGS)) == retrieval_map(found, X, Y, labels=TAGS)
+
+
+def test_tags_as_a_torch_tensor_or_polars_frame():
+    polars = pytest.importorskip("polars")
+    expected = ClusterCCA().fit(X, Y, TAGS)
+    for L in (torch.as_tensor(TAGS), polars.DataFrame(TAGS)):
+        assert_same_model(expected, ClusterCCA().fit(X, Y, L))
+        assert_same_model(expected, ClusterCCA().fit(Views(X, Y), L))
+
+
+def test_frames_of_tags_follow_the_index_of_the_views():
+    A, B = pd.DataFrame(X), pd.DataFrame(Y)
+    ClusterCCA().fit(A, B, labels=pd.DataFrame(TAGS))
+    with pytest.raises(ValueError, match=r"indices of `X` and `labels` differ"):
+        ClusterCCA().fit(A, B, labels=pd.DataFrame(TAGS, index=range(5, N + 5)))
+
+
+@class_paired
+def test_order_of_tags_does_not_matter(model):
+    a = clone(model).fit(X, Y, TAGS)
+    b = clone(model).fit(X, Y, TAGS[:, ::-1])
+    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-6)
+    np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-4)  # networks are float32
+
+
+def test_lists_of_tag_names_are_refused_with_the_cure():
+    ragged = [["calm"], ["calm", "sad"]] * (N // 2)
+    with pytest.raises(ValueError, match="indicator matrix"):
+        ClusterCCA().fit(X, Y, ragged)
+
+
+# Retrieval and scikit-learn
+
+
+def brute_force_map(U, V, shared):
+    """Mean average precision of cosines, without ties, over queries with a relevant item."""
+    U, V = (Z / np.linalg.norm(Z, axis=1, keepdims=True) for Z in (U, V))
+    values = []
+    for scores, relevant in zip(U @ V.T, shared > 0, strict=True):
+        hits = relevant[np.argsort(-scores)]
+        if hits.any():
+            precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+            values.append(precision[hits].mean())
+    return np.mean(values)
+
+
+@class_paired
+def test_relevant_is_what_shares_a_tag(model):
+    fitted = clone(model).fit(X, Y, TAGS)
+    A, B, L = tagged_views(25, seed=6)
+    U, V = (Z.astype(float) for Z in fitted.transform(A, B))
+    expected = brute_force_map(U, V, L @ L.T)
+    assert retrieval_map(fitted, A, B, labels=L) == pytest.approx(expected)
+    assert retrieval_map(fitted, Views(A, B), pd.DataFrame(L)) == pytest.approx(expected)
+    expected = brute_force_map(U, V[:14], L @ L[:14].T)
+    found = retrieval_map(fitted, A, B[:14], labels=(L, sparse.csr_array(L[:14])))
+    assert found == pytest.approx(expected)
+
+
+def test_queries_without_tags_are_left_out():
+    fitted = ClusterCCA().fit(X, Y, TAGS)
+    bare = TAGS.copy()
+    bare[:3] = 0
+    with pytest.warns(UserWarning, match="3 of 40 queries have no relevant item"):
+        found = retrieval_map(fitted, X, Y, labels=bare)
+    assert found == pytest.approx(brute_force_map(*fitted.transform(X, Y), bare @ bare.T))
+
+
+@class_paired
+@pytest.mark.parametrize("kind", ["frame", "list", "bool"])  # theirs takes no sparse y
+def test_cross_validation_on_views_equals_a_loop(model, kind):
+    cv = KFold(2, shuffle=True, random_state=0)
+    pipe = make_pipeline(make_view_transformer(StandardScaler(), StandardScaler()), model)
+    views = Views(X, Y)
+    found = cross_validate(
+        pipe, views, KINDS[kind](TAGS), cv=cv, scoring=retrieval_map, error_score="raise"
+    )
+    expected = []
+    for train, test in cv.split(X):
+        fitted = clone(pipe).fit(views[train], TAGS[train])
+        expected.append(retrieval_map(fitted, views[test], TAGS[test]))
+    np.testing.assert_allclose(found["test_score"], expected)
+
+
+def test_grid_search_on_views_by_either_score():
+    cv = KFold(3, shuffle=True, random_state=0)
+    for scoring in (retrieval_map, None):
+        search = GridSearchCV(
+            ClusterCCA(),
+            {"n_components": [1, 3], "instance_weight": [0.0, 0.3]},
+            scoring=scoring,
+            cv=cv,
+            error_score="raise",
+        )
+        search.fit(Views(X, Y), sparse.csr_array(TAGS))
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        fitted = clone(search.best_estimator_).fit(X, Y, TAGS)
+        assert_same_model(search.best_estimator_, fitted)
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "frame", "list", "bool"])
+def test_tags_are_routed_as_metadata(kind):
+    cv = KFold(3, shuffle=True, random_state=0)
+    options = {"scoring": retrieval_map, "cv": cv, "error_score": "raise"}
+    grid = {"n_components": [1, 3]}
+    expected = GridSearchCV(ClusterCCA(), grid, **options).fit(Views(X, Y), TAGS)
+    with config_context(enable_metadata_routing=True):
+        found = GridSearchCV(ClusterCCA(), grid, **options).fit(X, Y, labels=KINDS[kind](TAGS))
+    np.testing.assert_allclose(
+        found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
+    )

@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
@@ -39,7 +40,7 @@ def assert_finite(model, X, Y):
 
 
 def hard(case):
-    X, Y, y = labelled_views(60)
+    X, Y, y = two_views(60)
     if case == "constant columns":
         X, Y = np.hstack([X, np.ones((60, 2))]), np.hstack([Y, np.zeros((60, 3))])
     elif case == "duplicated rows":
@@ -87,7 +88,7 @@ def test_hard_settings(loss, estimator, data):
     """Dead units, steps of any length, batches smaller than the width, a last batch of one row."""
     draw = data.draw
     n = draw(st.integers(5, 40))
-    X, Y, y = labelled_views(n, seed=draw(st.integers(0, 9)))
+    X, Y, y = two_views(n, seed=draw(st.integers(0, 9)))
     options = SMALL | {
         "learning_rate": draw(st.sampled_from([1e-6, 1e-2, 1.0, 1e3])),
         "batch_size": draw(st.sampled_from([2, 3, n - 1, None])),
@@ -103,6 +104,6 @@ def test_hard_settings(loss, estimator, data):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_one_class_is_refused_by_name(loss):
-    X, Y, _ = labelled_views(30)
+    X, Y, _ = two_views(30)
     with pytest.raises(ValueError, match="at least 2 classes"):
         SupervisedDCCA(2, loss=loss, **SMALL).fit(X, Y, np.zeros(30))

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from batches import assert_same_model
+from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.model_selection import GridSearchCV, KFold

@@ -9,7 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from estimators import ALL, CLASS, INSTANCE, labelled_views
+from _data import two_views
+from _models import CLASS, INSTANCE, MODELS
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
@@ -18,10 +19,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skcca import CCA, ClusterCCA, Views, make_view_transformer, retrieval_map
 
-X, Y, y = labelled_views()
+X, Y, y = two_views()
 NAMES = np.array(["calm", "fun", "warm"])[y]
 
-every = pytest.mark.parametrize("model", ALL.values(), ids=ALL)
+every = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 class_paired = pytest.mark.parametrize("model", CLASS.values(), ids=CLASS)
 instance_paired = pytest.mark.parametrize("model", INSTANCE.values(), ids=INSTANCE)
 

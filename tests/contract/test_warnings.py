@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -11,7 +12,7 @@ from skcca import CCA, DCCA, ClusterCCA, ClusterKCCA, SupervisedDCCA, Views, ret
 from skcca.cluster import SeededKMeans
 from skcca.inspection import bootstrap_loadings
 
-X, Y, LABELS = labelled_views(40)
+X, Y, LABELS = two_views(40)
 
 
 def without_labels(model):

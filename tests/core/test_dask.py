@@ -6,8 +6,8 @@ import warnings
 import joblib
 import numpy as np
 import pytest
-from batches import assert_same_model
-from dispatch import array_api_dispatch
+from _models import array_api_dispatch
+from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.model_selection import GridSearchCV, KFold

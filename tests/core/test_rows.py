@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from dispatch import array_api_dispatch
+from _models import array_api_dispatch
 from scipy import sparse
 
 import skcca._core.arrays

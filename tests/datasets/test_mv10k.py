@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tfrecords import flip, frame_record, frames, write
+from _data import flip, frame_record, frames, write
 
 from skcca.datasets import _mv10k, build_mv10k, load_youtube8m
 

@@ -6,8 +6,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from _data import WIDTHS, frame_record, frames, video_record, write
 from tfrecord.reader import tfrecord_loader
-from tfrecords import WIDTHS, frame_record, frames, video_record, write
 
 from skcca.datasets import (
     _tfrecord,

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from tfrecords import flip, frame_record, frames, video_record, write
+from _data import flip, frame_record, frames, video_record, write
 
 from skcca.datasets import iter_youtube8m, load_youtube8m
 from skcca.datasets._examples import _messages

@@ -5,21 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from _data import HEARD, MOODS, N_FEATURES, SONG_MEANS, SONGS, VISUAL, make_songs, padded
+from _models import selector as small
+from _models import trained_selector as trained
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.class_weight import compute_class_weight
-from songs import (
-    CLASSES,
-    LABELS,
-    MEANS,
-    N_FEATURES,
-    SONGS,
-    VISUAL,
-    make_songs,
-    padded,
-    small,
-    trained,
-)
 
 from skcca import DCCA, ChunkSelector, Views
 from skcca._emotion import class_weights, emotion_targets
@@ -83,7 +74,7 @@ def test_transform_is_the_mean_of_the_chosen_frames(selector):
 @pytest.mark.parametrize("n_chunks", [1, 3, 7, 100])
 def test_all_chunks_give_the_mean_of_all_frames(selector, n_chunks):
     means = selector.set_params(n_chunks=n_chunks, k=n_chunks).transform(SONGS)
-    np.testing.assert_allclose(means, MEANS, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(means, SONG_MEANS, rtol=1e-12, atol=1e-12)
 
 
 def test_aggregates_agree(selector):
@@ -122,8 +113,8 @@ def test_the_unit_of_a_feature_does_not_matter():
     unit, shift = np.array([1e6, 1e-6, 1.0, 3.0, 1e3]), np.array([0, 5, -7, 0, 1e6])
     units = [song * unit + shift for song in SONGS]
     for strategy, X in (("attention", units), ("energy", [song * unit for song in SONGS])):
-        plain = small(strategy=strategy).fit(SONGS, LABELS).select(SONGS)
-        scaled = small(strategy=strategy).fit(X, LABELS).select(X)
+        plain = small(strategy=strategy).fit(SONGS, HEARD).select(SONGS)
+        scaled = small(strategy=strategy).fit(X, HEARD).select(X)
         assert [s.chunks[0] for s in plain] == [s.chunks[0] for s in scaled]
 
 
@@ -165,7 +156,7 @@ def test_baselines_need_no_labels_and_have_no_attention():
 
 
 def test_a_refit_leaves_nothing_behind(selector):
-    selector.fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    selector.fit(Views(audio=SONGS, visual=VISUAL), HEARD)
     selector.set_params(strategy="middle").fit(SONGS)
     left = ("classes_", "network_", "loss_curve_", "n_epochs_", "device_", "view_names_in_")
     assert not [name for name in left if hasattr(selector, name)]
@@ -175,7 +166,12 @@ def test_a_refit_leaves_nothing_behind(selector):
 
 
 def test_classes_are_learned_from_strings_ints_and_bools():
-    for labels in (LABELS, np.searchsorted(CLASSES, LABELS), LABELS == "calm", list(LABELS)):
+    for labels in (
+        HEARD,
+        np.searchsorted(MOODS, HEARD),
+        HEARD == "calm",
+        list(HEARD),
+    ):
         selector = small().fit(SONGS, labels)
         np.testing.assert_array_equal(selector.classes_, np.unique(labels))
         p = selector.predict_proba(SONGS)
@@ -185,17 +181,17 @@ def test_classes_are_learned_from_strings_ints_and_bools():
 
 def test_emotions_are_told_apart():
     selector = ChunkSelector(hidden_size=32, batch_size=16, learning_rate=3e-3, random_state=0).fit(
-        SONGS, LABELS
+        SONGS, HEARD
     )
     predicted = selector.classes_[selector.predict_proba(SONGS).argmax(axis=1)]
-    assert np.mean(predicted == LABELS) > 0.9
+    assert np.mean(predicted == HEARD) > 0.9
     assert selector.loss_curve_[-1] < 0.5 * selector.loss_curve_[0]
     assert selector.n_epochs_ == len(selector.loss_curve_) == 20
 
 
 @pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array, pd.DataFrame])
 def test_tags_may_occur_together(convert):
-    tags = (LABELS[:, None] == CLASSES).astype(int)
+    tags = (HEARD[:, None] == MOODS).astype(int)
     tags[:, 2] |= tags[:, 0]
     selector = small(max_epochs=60, learning_rate=1e-2).fit(SONGS, convert(tags))
     np.testing.assert_array_equal(selector.classes_, [0, 1, 2])
@@ -205,7 +201,7 @@ def test_tags_may_occur_together(convert):
 
 
 def test_distributions_are_learned_from_labels_alone():
-    shares = 0.1 + 0.7 * (LABELS[:, None] == CLASSES)
+    shares = 0.1 + 0.7 * (HEARD[:, None] == MOODS)
     selector = small(max_epochs=60, learning_rate=1e-2).fit(SONGS, VISUAL, labels=shares)
     p = selector.predict_proba(SONGS)
     np.testing.assert_allclose(p.sum(axis=1), 1)
@@ -215,24 +211,24 @@ def test_distributions_are_learned_from_labels_alone():
 
 
 def test_rounded_distributions_are_scaled_to_sum_one():
-    shares = 0.1 + 0.7 * (LABELS[:, None] == CLASSES)
+    shares = 0.1 + 0.7 * (HEARD[:, None] == MOODS)
     a, b = small().fit(SONGS, labels=shares), small().fit(SONGS, labels=0.9995 * shares)
     np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-6)
 
 
 def test_one_hot_distributions_equal_classes():
-    one_hot = (LABELS[:, None] == CLASSES) * (1 - 1e-7) + 1e-7 / 3  # not binary: distributions
-    a, b = small().fit(SONGS, LABELS), small().fit(SONGS, labels=one_hot)
+    one_hot = (HEARD[:, None] == MOODS) * (1 - 1e-7) + 1e-7 / 3  # not binary: distributions
+    a, b = small().fit(SONGS, HEARD), small().fit(SONGS, labels=one_hot)
     np.testing.assert_allclose(a.loss_curve_, b.loss_curve_, rtol=1e-5)
 
 
 def test_labels_come_before_y():
-    a, b = small().fit(SONGS, LABELS), small().fit(SONGS, VISUAL, labels=LABELS)
+    a, b = small().fit(SONGS, HEARD), small().fit(SONGS, VISUAL, labels=HEARD)
     np.testing.assert_array_equal(a.transform(SONGS), b.transform(SONGS))
 
 
 def missing(kind):
-    labels = LABELS.astype(object)
+    labels = HEARD.astype(object)
     labels[3] = kind
     return labels
 
@@ -249,10 +245,10 @@ BAD_LABELS = [
     ({"labels": np.full((60, 2), [0.3, 0.7])}, "all songs have the same label"),
     ({"y": np.full(60, "warm")}, "all songs have the same label"),
     ({"y": np.ones((60, 2), dtype=int)}, "all songs have the same label"),
-    ({"y": LABELS[:50]}, "50 entries but `X` has 60"),
+    ({"y": HEARD[:50]}, "50 entries but `X` has 60"),
     ({"y": missing(None)}, "1 missing label"),
     ({"y": missing(np.nan)}, "1 missing label"),
-    ({"y": np.where(LABELS == "warm", np.nan, 1.0)}, "missing values"),
+    ({"y": np.where(HEARD == "warm", np.nan, 1.0)}, "missing values"),
     ({"y": np.tile([1, 2, 3], (60, 1))}, "binary indicator matrix"),
 ]
 
@@ -269,15 +265,15 @@ def test_labels_that_cannot_be_learned_raise(given, message):
 def test_every_container_gives_the_same_result():
     objects = np.empty(len(SONGS), dtype=object)
     objects[:] = SONGS
-    expected = small(k=2).fit(SONGS, LABELS).transform(SONGS)
+    expected = small(k=2).fit(SONGS, HEARD).transform(SONGS)
     for X in (tuple(SONGS), objects, padded(SONGS), list(padded(SONGS)), Views(SONGS, VISUAL)):
-        Z = small(k=2).fit(X, LABELS).transform(X)
+        Z = small(k=2).fit(X, HEARD).transform(X)
         np.testing.assert_array_equal(next(iter(Z)) if isinstance(X, Views) else Z, expected)
 
 
 def test_equally_long_songs_may_be_an_array():
     X = np.stack([song[:30] for song in SONGS])
-    a, b = small().fit(X, LABELS), small().fit(list(X), LABELS)
+    a, b = small().fit(X, HEARD), small().fit(list(X), HEARD)
     np.testing.assert_array_equal(a.transform(X), b.transform(list(X)))
     assert np.array(a.attention(X)).shape == (60, 10)
 
@@ -286,27 +282,27 @@ def test_equally_long_songs_may_be_an_array():
 def test_float32_stays_and_the_rest_becomes_float64(aggregate):
     for dtype, expected in (("f4", "f4"), ("f2", "f8"), ("f8", "f8"), ("i8", "f8")):
         X = [song.astype(dtype) for song in SONGS]
-        Z = small(aggregate=aggregate).fit(X, LABELS).transform(X)
+        Z = small(aggregate=aggregate).fit(X, HEARD).transform(X)
         assert Z[0].dtype == expected
 
 
 def test_read_only_and_memory_mapped_songs(tmp_path, selector):
     np.save(tmp_path / "songs.npy", padded(SONGS))
     X = np.load(tmp_path / "songs.npy", mmap_mode="r")
-    mapped = small().fit(X, LABELS)
+    mapped = small().fit(X, HEARD)
     np.testing.assert_array_equal(mapped.transform(X), selector.transform(SONGS))
 
 
 def test_the_caller_keeps_his_songs_as_they_were():
     songs = [song.copy() for song in SONGS]
     small(strategy="energy").fit(songs).transform(songs)
-    small(frames_per_step=1).fit(songs, LABELS).transform(songs)
+    small(frames_per_step=1).fit(songs, HEARD).transform(songs)
     assert all(np.array_equal(a, b) for a, b in zip(songs, SONGS, strict=True))
 
 
 def test_constant_features_and_extreme_frames_never_give_nan():
     songs = [np.column_stack([song, np.full(len(song), 0.1)]) for song in SONGS]
-    selector = small().fit(songs, LABELS)
+    selector = small().fit(songs, HEARD)
     extreme = [song.copy() for song in songs]
     extreme[0][:] = 1e300
     extreme[1][5] = -1e300
@@ -322,7 +318,7 @@ def test_one_song_can_be_transformed(selector):
 
 def test_bad_songs_are_named(selector):
     bad = [SONGS[0], np.where(np.arange(N_FEATURES) == 2, np.nan, SONGS[1]), SONGS[2]]
-    for call in (lambda: small().fit(bad, LABELS[:3]), lambda: selector.transform(bad)):
+    for call in (lambda: small().fit(bad, HEARD[:3]), lambda: selector.transform(bad)):
         with pytest.raises(ValueError, match="Input X contains NaN: ChunkSelector: sequence 1"):
             call()
     with pytest.raises(ValueError, match="X has 3 features, but ChunkSelector is expecting 5"):
@@ -335,7 +331,7 @@ def test_bad_songs_are_named(selector):
 def test_more_chunks_than_there_are_raise(selector, method):
     message = "`k`=4 chunks cannot be chosen of `n_chunks`=3"
     with pytest.raises(ValueError, match=message):
-        small(k=4).fit(SONGS, LABELS)
+        small(k=4).fit(SONGS, HEARD)
     with pytest.raises(ValueError, match=message):
         getattr(selector.set_params(k=4), method)(SONGS)
 
@@ -357,12 +353,12 @@ def test_more_chunks_than_there_are_raise(selector, method):
 )
 def test_parameters_are_checked_at_fit(bad):
     with pytest.raises(ValueError, match=f"The '{next(iter(bad))}' parameter of ChunkSelector"):
-        small(**bad).fit(SONGS, LABELS)
+        small(**bad).fit(SONGS, HEARD)
 
 
 def test_an_unknown_device_is_named():
     with pytest.raises(ValueError, match="`device`='abacus' is not usable here"):
-        small(device="abacus").fit(SONGS, LABELS)
+        small(device="abacus").fit(SONGS, HEARD)
 
 
 def test_every_optimizer_is_offered():
@@ -371,11 +367,11 @@ def test_every_optimizer_is_offered():
 
 def test_a_diverging_fit_warns_or_raises_and_stays_finite():
     with pytest.warns(ConvergenceWarning, match="ChunkSelector: training diverged in epoch 2"):
-        selector = small(learning_rate=1e30, optimizer="sgd").fit(SONGS, LABELS)
+        selector = small(learning_rate=1e30, optimizer="sgd").fit(SONGS, HEARD)
     assert np.isfinite(selector.predict_proba(SONGS)).all()
     assert np.isfinite(selector.transform(SONGS)).all()
     with pytest.raises(ValueError, match="ChunkSelector: training diverged in epoch 1"):
-        small(learning_rate=1e30, optimizer="sgd", batch_size=16).fit(SONGS, LABELS)
+        small(learning_rate=1e30, optimizer="sgd", batch_size=16).fit(SONGS, HEARD)
 
 
 # What the network may be, and what chunks may be
@@ -393,17 +389,17 @@ def test_a_diverging_fit_warns_or_raises_and_stays_finite():
     ids=str,
 )
 def test_every_network_is_trained_and_reads_ragged_songs(options):
-    selector = small(**options).fit(SONGS, LABELS)
+    selector = small(**options).fit(SONGS, HEARD)
     together, p = selector.attention(SONGS), selector.predict_proba(SONGS)
     np.testing.assert_allclose(p.sum(axis=1), 1)
     for i in (0, 9):
         np.testing.assert_allclose(selector.attention([SONGS[i]])[0], together[i], atol=1e-6)
-    plain = small().fit(SONGS, LABELS).predict_proba(SONGS)
+    plain = small().fit(SONGS, HEARD).predict_proba(SONGS)
     assert not np.allclose(p, plain)
 
 
 def test_each_step_tells_tags_of_their_own():
-    tags = np.column_stack([LABELS == "calm", LABELS != "warm"]).astype(int)
+    tags = np.column_stack([HEARD == "calm", HEARD != "warm"]).astype(int)
     selector = small(head="per_step", max_epochs=20, learning_rate=1e-2, batch_size=16)
     p = selector.fit(SONGS, tags).predict_proba(SONGS)
     assert ((p > 0) & (p < 1)).all()
@@ -432,11 +428,11 @@ def test_balanced_weights_are_those_of_scikit_learn():
 )
 def test_weights_of_classes_are_checked(weights, message):
     with pytest.raises(ValueError, match=message):
-        small(class_weight=weights).fit(SONGS, LABELS)
+        small(class_weight=weights).fit(SONGS, HEARD)
 
 
 def test_columns_of_a_frame_name_the_emotions():
-    tags = pd.DataFrame({"glad": LABELS == "warm", "loud": LABELS != "calm"}).astype(int)
+    tags = pd.DataFrame({"glad": HEARD == "warm", "loud": HEARD != "calm"}).astype(int)
     assert small().fit(SONGS, tags).classes_.tolist() == ["glad", "loud"]
     shares = pd.DataFrame(np.random.default_rng(0).dirichlet([1, 1, 1], 60), columns=list("abc"))
     assert small().fit(SONGS, labels=shares).classes_.tolist() == ["a", "b", "c"]
@@ -466,7 +462,7 @@ def test_a_song_of_any_length_has_chunks_of_the_asked_duration(selector):
 def test_number_and_duration_of_chunks_exclude_each_other(given):
     options = dict(zip(("n_chunks", "chunk_duration"), given, strict=True))
     with pytest.raises(ValueError, match="set one of them, and the other to None"):
-        small(**options).fit(SONGS, LABELS)
+        small(**options).fit(SONGS, HEARD)
 
 
 def test_the_mean_of_the_steps_may_score_a_chunk(selector):
@@ -505,7 +501,7 @@ def test_blocks_of_songs_change_nothing(selector, monkeypatch):
 
 @pytest.mark.parametrize("options", [{}, {"cell": "peephole", "head": "per_step"}], ids=str)
 def test_a_saved_selector_is_the_same(tmp_path, options):
-    selector = small(**options, frame_duration=0.5).fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    selector = small(**options, frame_duration=0.5).fit(Views(audio=SONGS, visual=VISUAL), HEARD)
     selector.save(tmp_path / "selector")
     loaded = ChunkSelector.load(tmp_path / "selector")
     X = Views(audio=SONGS, visual=VISUAL)

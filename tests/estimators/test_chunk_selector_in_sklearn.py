@@ -9,6 +9,9 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from _data import HEARD, N_FEATURES, SONGS, VISUAL
+from _models import selector as small
+from _models import trained_selector as trained
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -17,7 +20,6 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
-from songs import LABELS, N_FEATURES, SONGS, VISUAL, small, trained
 
 from skcca import ChunkSelector, ClusterCCA, Views, make_view_transformer, retrieval_map
 
@@ -35,7 +37,7 @@ def test_same_seed_same_result_and_global_states_untouched():
     np.random.seed(5)  # noqa: NPY002
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     a, b, c = (
-        small(dropout=0.3, random_state=seed).fit(SONGS, LABELS).emotion_features(SONGS)
+        small(dropout=0.3, random_state=seed).fit(SONGS, HEARD).emotion_features(SONGS)
         for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(a, b)
@@ -46,7 +48,7 @@ def test_same_seed_same_result_and_global_states_untouched():
 
 @pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
 def test_generators_seed_too(make):
-    a, b = (small(random_state=make(0)).fit(SONGS, LABELS).predict_proba(SONGS) for _ in range(2))
+    a, b = (small(random_state=make(0)).fit(SONGS, HEARD).predict_proba(SONGS) for _ in range(2))
     np.testing.assert_array_equal(a, b)
 
 
@@ -72,7 +74,7 @@ def test_clone_keeps_parameters_and_forgets_the_fit(selector):
 
 
 def test_verbose_shows_progress(capsys):
-    small(verbose=1).fit(SONGS, LABELS)
+    small(verbose=1).fit(SONGS, HEARD)
     assert "ChunkSelector" in capsys.readouterr().err
 
 
@@ -92,10 +94,10 @@ def test_baselines_leave_torch_unloaded():
 def test_views_pass_the_others_on():
     X = Views(audio=SONGS, visual=VISUAL)
     selector = small()
-    Z = selector.fit_transform(X, LABELS)
+    Z = selector.fit_transform(X, HEARD)
     assert Z.names == ("audio", "visual")
     assert Z["visual"] is VISUAL
-    np.testing.assert_array_equal(Z["audio"], small().fit(SONGS, LABELS).transform(SONGS))
+    np.testing.assert_array_equal(Z["audio"], small().fit(SONGS, HEARD).transform(SONGS))
     assert selector.view_names_in_ == ("audio", "visual")
     assert len(selector.select(X)) == len(selector.attention(X)) == len(SONGS)
     frames = selector.set_params(aggregate="frames").transform(X)
@@ -103,7 +105,7 @@ def test_views_pass_the_others_on():
 
 
 def test_a_view_that_is_not_at_hand_is_none():
-    selector = small().fit(Views(SONGS, VISUAL), LABELS)
+    selector = small().fit(Views(SONGS, VISUAL), HEARD)
     queries, nothing = selector.transform(Views(SONGS, None))
     assert nothing is None
     assert queries.shape == (60, N_FEATURES)
@@ -119,15 +121,18 @@ VIEW_ERRORS = [
     (lambda s: s.transform(Views(visual=VISUAL, audio=SONGS)), r"same order: Views\(audio=..., v"),
     (lambda s: s.transform(Views(visual=None, audio=SONGS)), r"same order: Views\(audio=..., v"),
     (lambda s: s.select(Views(audio=None, visual=VISUAL)), "the first view is None"),
-    (lambda s: s.fit(Views(audio=None, visual=VISUAL), LABELS), "the first view is None"),
-    (lambda s: s.fit(Views(SONGS, VISUAL), LABELS, labels=LABELS), "labels were given twice"),
+    (lambda s: s.fit(Views(audio=None, visual=VISUAL), HEARD), "the first view is None"),
+    (
+        lambda s: s.fit(Views(SONGS, VISUAL), HEARD, labels=HEARD),
+        "labels were given twice",
+    ),
     (lambda s: s.fit(Views(SONGS, VISUAL)), "requires y to be passed"),
 ]
 
 
 @pytest.mark.parametrize(("call", "message"), VIEW_ERRORS)
 def test_wrong_use_of_views_raises(call, message):
-    selector = small(max_epochs=1).fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    selector = small(max_epochs=1).fit(Views(audio=SONGS, visual=VISUAL), HEARD)
     with pytest.raises(ValueError, match=message):
         call(selector)
 
@@ -180,7 +185,7 @@ def test_grid_search_in_two_processes():
     search = GridSearchCV(
         pipe, grid, scoring=retrieval_map, cv=StratifiedKFold(2), n_jobs=2, error_score="raise"
     )
-    search.fit(Views(SONGS, VISUAL), LABELS)
+    search.fit(Views(SONGS, VISUAL), HEARD)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
@@ -191,22 +196,22 @@ def test_a_frozen_selector_is_not_trained_again(selector):
         make_view_transformer(FrozenEstimator(selector), StandardScaler()),
         FrozenEstimator(selector),
     ):
-        pipe = make_pipeline(first, ClusterCCA(n_components=2)).fit(views, LABELS)
-        assert np.isfinite(retrieval_map(pipe, views, LABELS))
+        pipe = make_pipeline(first, ClusterCCA(n_components=2)).fit(views, HEARD)
+        assert np.isfinite(retrieval_map(pipe, views, HEARD))
         np.testing.assert_array_equal(next(iter(pipe[:-1].transform(views))), before)
 
 
 def test_in_a_pipeline_on_plain_arrays_labels_are_named():
     pipe = make_pipeline(small(), ClusterCCA(n_components=2))
-    pipe.fit(SONGS, VISUAL, chunkselector__labels=LABELS, clustercca__labels=LABELS)
+    pipe.fit(SONGS, VISUAL, chunkselector__labels=HEARD, clustercca__labels=HEARD)
     assert pipe.transform(SONGS).shape == (60, 2)
     with pytest.raises(ValueError, match="chunkselector__labels="):
-        pipe.fit(SONGS, VISUAL, clustercca__labels=LABELS)
+        pipe.fit(SONGS, VISUAL, clustercca__labels=HEARD)
 
 
 def test_labels_are_routed_by_default():
     with sklearn.config_context(enable_metadata_routing=True):
-        pipe = make_pipeline(small(), ClusterCCA(n_components=2)).fit(SONGS, VISUAL, labels=LABELS)
+        pipe = make_pipeline(small(), ClusterCCA(n_components=2)).fit(SONGS, VISUAL, labels=HEARD)
     assert hasattr(pipe[0], "classes_")
 
 
@@ -230,11 +235,11 @@ def test_set_output_keeps_the_index_in_subclasses_too():
 
     X = pd.Series(SONGS, index=[f"song{i}" for i in range(60)])
     selector = Mine(hidden_size=4, max_epochs=1, random_state=0).set_output(transform="pandas")
-    table = selector.fit_transform(X, LABELS)
+    table = selector.fit_transform(X, HEARD)
     assert table.index.equals(X.index)
     assert table.columns[0] == "mine0"
     views = Views(SONGS, VISUAL)
-    assert isinstance(selector.fit(views, LABELS).transform(views), Views)
+    assert isinstance(selector.fit(views, HEARD).transform(views), Views)
 
 
 def test_feature_names_follow_the_aggregate(selector):
@@ -253,5 +258,5 @@ def test_emotion_features_are_the_pooled_states(selector):
 
 
 def test_a_column_of_labels_is_a_row_of_labels():
-    a, b = small().fit(SONGS, LABELS), small().fit(SONGS, LABELS[:, None])
+    a, b = small().fit(SONGS, HEARD), small().fit(SONGS, HEARD[:, None])
     np.testing.assert_array_equal(a.predict_proba(SONGS), b.predict_proba(SONGS))

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -15,7 +16,7 @@ from torch import nn
 
 from skcca import CCA, DCCA, SupervisedDCCA, Views, retrieval_map
 
-X, Y, y = labelled_views(200)
+X, Y, y = two_views(200)
 
 
 def halves():
@@ -116,8 +117,8 @@ def test_same_seed_same_result_whatever_the_global_state():
 def test_same_seed_same_result_in_another_process():
     code = (
         "import sys, json; sys.path.insert(0, 'tests')\n"
-        "from estimators import SMALL, labelled_views; from skcca import SupervisedDCCA\n"
-        "X, Y, y = labelled_views(200)\n"
+        "from _data import two_views; from _models import SMALL; from skcca import SupervisedDCCA\n"
+        "X, Y, y = two_views(200)\n"
         "print(json.dumps(SupervisedDCCA(2, **SMALL).fit(X, Y, y).loss_curve_))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -264,7 +265,7 @@ def test_final_solve_uses_all_training_rows():
 
 @pytest.mark.parametrize("n", [257, 128, 129, 40])
 def test_any_number_of_rows_divides_into_batches(n):
-    A, V, labels = labelled_views(n)
+    A, V, labels = two_views(n)
     for model in (DCCA(2, **SMALL | {"batch_size": 128}), SupervisedDCCA(2, **SMALL)):
         assert np.isfinite(model.fit(A, V, labels).transform(A)).all()
 

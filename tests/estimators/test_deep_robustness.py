@@ -6,14 +6,15 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
 
-X, Y, y = labelled_views(120)
-HELD = Views(*labelled_views(60, seed=0)[:2])
-y_held = labelled_views(60, seed=0)[2]
+X, Y, y = two_views(120)
+HELD = Views(*two_views(60, seed=0)[:2])
+y_held = two_views(60, seed=0)[2]
 WITH_NAN = X.copy()
 WITH_NAN[3, 2] = np.nan
 EXACT = SMALL | {"dropout": 0, "input_noise": 0, "batch_size": None}  # no random numbers

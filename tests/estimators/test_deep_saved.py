@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
 from skcca.nn.storage import load_tree, save_tree
 
-X, Y, y = labelled_views(120)
+X, Y, y = two_views(120)
 HELD = Views(X[:40], Y[:40])
 
 

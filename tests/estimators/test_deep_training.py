@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import sklearn
 import torch
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,8 +14,8 @@ from torch import nn
 from skcca import CCA, DCCA, SupervisedDCCA, Views, make_view_transformer, retrieval_map
 from skcca.nn.training import Run
 
-X, Y, y = labelled_views(200)
-X_NEW, Y_NEW, y_new = labelled_views(120, seed=0)
+X, Y, y = two_views(200)
+X_NEW, Y_NEW, y_new = two_views(120, seed=0)
 NO_SEED = {name: value for name, value in SMALL.items() if name != "random_state"}
 LOSSES = ["trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"]
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from estimators import SMALL, labelled_views
+from _data import two_views
+from _models import SMALL
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
 from skcca.nn import MLP, batches
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-X, Y, y = labelled_views(200)
+X, Y, y = two_views(200)
 X32, Y32 = X.astype(np.float32), Y.astype(np.float32)
 IMAGES = np.random.default_rng(0).normal(size=(200, 1, 6, 5)) + X[:, :1, None, None]
 

@@ -1,30 +1,55 @@
 """Learning in batches: any split, in any order, gives what `fit` gives on all rows."""
 
+import copy
+import pickle
+import tracemalloc
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
-from batches import (
-    COUNTS,
-    NAMES,
-    TAGS,
-    TOTALS,
-    N,
-    W,
-    X,
-    Y,
-    assert_same_model,
-    batches,
-    in_batches,
-    y,
-)
-from dispatch import array_api_dispatch
+from _data import make_tags, two_views
+from _models import array_api_dispatch
+from _oracles import assert_same_linear_model as assert_same_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from scipy.linalg import LinAlgWarning
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skcca import CCA, ClusterCCA, Views
+
+N = 90
+NAMES = np.array(["calm", "glad", "sad", "wild"])
+X, Y, y = two_views(N, n_classes=4)
+X, Y = X + 100, Y - 3
+TAGS, W = make_tags(N, 5), np.random.default_rng(1).random(N) + 0.1
+COUNTS, TOTALS = np.bincount(y), TAGS.sum(axis=0)
+
+
+def batches(sizes=(40, 1, 30, 1, 18), order=None):
+    """Split the rows in some order into batches of given sizes."""
+    order = np.arange(N) if order is None else order
+    return np.split(order, np.cumsum(sizes)[:-1])
+
+
+def in_batches(model, parts, labels=None, weights=None, first=None, convert=lambda V: V):
+    """Return a model fitted in batches; what their small beginnings warn of is not the law."""
+    model = clone(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", (UserWarning, LinAlgWarning))
+        for i, rows in enumerate(parts):
+            model.partial_fit(
+                convert(X[rows]),
+                convert(Y[rows]),
+                None if labels is None else labels[rows],
+                sample_weight=None if weights is None else weights[rows],
+                **(first or {} if i == 0 else {}),
+            )
+    return model
+
 
 # name: model, labels, what the first call declares beside
 CASES = {
@@ -180,3 +205,208 @@ def test_tensors_in_batches(case):
         assert isinstance(scores, torch.Tensor)
         np.testing.assert_allclose(scores, whole.transform(X), atol=1e-8)
         np.testing.assert_allclose(found.correlations_, whole.correlations_, atol=1e-10)
+
+
+def wrong(match, kind=None, *, labelled=True, first=None, change=None, **batch):
+    return pytest.param(match, labelled, first or {}, change or {}, batch, id=kind or match)
+
+
+def frame(V, prefix="f"):
+    return pd.DataFrame(V, columns=[f"{prefix}{i}" for i in range(V.shape[1])])
+
+
+EXACT = {"class_counts": dict(enumerate(COUNTS))}
+WRONG = [
+    wrong("says", "more rows than declared", first=EXACT, labels=np.zeros(50, int)),
+    wrong("does not name", "class not declared", first={"classes": range(4)}, labels=y[40:] + 3),
+    wrong("this batch has no labels", labels=None),
+    wrong("only this batch has labels", labelled=False, labels=y[40:]),
+    wrong("pairing was", change={"instance_weight": 0.5}),
+    wrong("pairing was", "weight of pairs", change={"pair_weight": "row"}),
+    wrong("pairing was|sampled", "sampled now", change={"pair_fraction": 0.5}),
+    wrong("`reg`='auto'", change={"reg": "auto"}),
+    wrong("`solver`='svd'", change={"solver": "svd"}),
+    wrong("4 features.*5 features", X=X[40:, :4]),
+    wrong("3 features.*4", Y=Y[40:, :3]),
+    wrong("rows but `y` has", X=X[41:], labels=y[41:]),
+    wrong("has 49 entries", labels=y[41:]),
+    wrong("NaN", X=np.where(np.arange(5) == 2, np.nan, X[40:])),
+    wrong("infinity", Y=np.where(np.arange(4) == 2, np.inf, Y[40:])),
+    wrong("range of float64", X=X[40:] * 1e160),
+    wrong("do not go with", "names after numbers", labels=NAMES[y[40:]]),
+    wrong("do not go with", "tags after classes", labels=TAGS[40:]),
+    wrong("missing", "missing label", labels=np.where(y[40:] == 2, np.nan, y[40:])),
+    wrong("continuous", labels=W[40:]),
+    wrong("unpaired|paired", labels=(y[40:], y[40:])),
+    wrong("[Nn]egative", weights=-W[40:]),
+]
+
+
+@pytest.mark.parametrize(("match", "labelled", "first", "change", "batch"), WRONG)
+def test_a_wrong_batch_is_refused_and_leaves_no_trace(match, labelled, first, change, batch):
+    labels, model = y if labelled else None, ClusterCCA()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the batch without labels
+        model.partial_fit(X[:40], Y[:40], None if labels is None else y[:40], **first)
+        before = pickle.dumps(model)
+        own = model.get_params()
+        bad = {"X": X[40:], "Y": Y[40:], "labels": y[40:], "weights": None} | batch
+        model.set_params(**change)
+        with pytest.raises(ValueError, match=match):
+            model.partial_fit(bad["X"], bad["Y"], bad["labels"], sample_weight=bad["weights"])
+        model.set_params(**own)
+        assert pickle.dumps(model) == before
+        model.partial_fit(X[40:], Y[40:], None if labels is None else y[40:])
+        assert_same_model(model, clone(model).fit(X, Y, labels))
+
+
+def test_columns_are_held_against_those_of_the_first_batch():
+    model = CCA().partial_fit(frame(X[:40]), frame(Y[:40], "g"))
+    with pytest.raises(ValueError, match="feature names"):
+        model.partial_fit(frame(X[40:])[["f1", "f0", "f2", "f3", "f4"]], frame(Y[40:], "g"))
+    with pytest.raises(ValueError, match="columns of `y`"):
+        model.partial_fit(frame(X[40:]), frame(Y[40:], "g")[["g1", "g0", "g2", "g3"]])
+    model.partial_fit(frame(X[40:]), frame(Y[40:], "g"))
+    assert_same_model(model, CCA().fit(X, Y))
+
+
+@pytest.mark.parametrize(
+    ("model", "first", "match"),
+    [
+        (ClusterCCA(pair_fraction=0.5), {}, "sampled pairs"),
+        (ClusterCCA(pairs_per_sample=3), {}, "sampled pairs"),
+        (ClusterCCA(reg=("auto", 0.1)), {}, "`reg`='auto'"),
+        (ClusterCCA(solver="svd"), {}, "`solver`='svd'"),
+        (ClusterCCA(), {"classes": [0, 1, 2, 3, 3]}, "twice"),
+        (ClusterCCA(), {"classes": [0, 1, 2]}, "does not name"),
+        (ClusterCCA(), {"class_counts": COUNTS}, "order of `classes`"),
+        (ClusterCCA(), {"classes": range(4), "class_counts": COUNTS[:3]}, "4 positive numbers"),
+        (ClusterCCA(), {"classes": range(4), "class_counts": COUNTS * 0}, "positive"),
+        (ClusterCCA(), {"classes": range(4), "class_counts": COUNTS * np.nan}, "positive"),
+        (ClusterCCA(), {"classes": [0, 1, 2], "class_counts": {0: 9, 4: 9}}, "name the same"),
+        (ClusterCCA(), {"class_counts": dict.fromkeys(range(4), 1)}, "has .* rows by now"),
+        (ClusterCCA(), {"classes": NAMES}, "do not go with"),
+        (ClusterCCA(reg=-1.0), {}, "reg"),
+    ],
+)
+def test_a_wrong_beginning_is_refused_and_forgotten(model, first, match):
+    fresh = vars(model).copy()
+    with pytest.raises(ValueError, match=match):
+        model.partial_fit(X, Y, y, **first)
+    assert vars(model) == fresh
+
+
+def test_counts_in_a_series_are_taken_by_their_index():
+    counts = pd.Series(y).value_counts()  # by size, not by class
+    model = ClusterCCA().partial_fit(X, Y, y, class_counts=counts)
+    assert_same_model(model, ClusterCCA().fit(X, Y, y))
+
+
+def test_a_model_that_ignores_labels_ignores_their_classes():
+    model = CCA().partial_fit(X, Y, y, classes=range(4), class_counts=COUNTS)
+    assert_same_model(model, CCA().fit(X, Y))
+
+
+def test_classes_without_labels_are_refused():
+    with pytest.warns(UserWarning, match="no labels"), pytest.raises(ValueError, match="go with"):
+        ClusterCCA().partial_fit(X, Y, classes=range(4))
+
+
+@pytest.mark.parametrize("counts", [None, dict(enumerate(COUNTS))])
+def test_of_own_pairs_alone_the_classes_are_remembered(counts):
+    order = np.argsort(y, kind="stable")
+    model = ClusterCCA(instance_weight=1.0)
+    for rows in np.array_split(order, 3):
+        model.partial_fit(X[rows], Y[rows], y[rows], class_counts=counts)
+    assert model.classes_.tolist() == [0, 1, 2, 3]
+    expected = CCA(component_scaling="correlation").fit(X, Y)
+    np.testing.assert_allclose(abs(model.transform(X)), abs(expected.transform(X)), atol=1e-9)
+
+
+def test_a_warning_made_an_error_leaves_a_whole_state():
+    model = CCA().partial_fit(X[:40], Y[:40])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="n_components"):
+            model.set_params(n_components=9).partial_fit(X[40:], Y[40:])
+    model.set_params(n_components=None)
+    if model.n_samples_seen_ == 40:  # the batch was refused, so it may come again
+        model.partial_fit(X[40:], Y[40:])
+    assert_same_model(model, CCA().fit(X, Y))
+
+
+def test_fit_starts_anew():
+    model = CCA().partial_fit(X[:40], Y[:40]).fit(X[40:], Y[40:])
+    assert_same_model(model, CCA().fit(X[40:], Y[40:]))
+    assert not hasattr(model, "n_samples_seen_")
+    assert not hasattr(model, "_sums")
+
+
+def test_partial_fit_after_fit_warns_and_starts_anew():
+    model = ClusterCCA().fit(X[:40, :3], Y[:40, :2], NAMES[y[:40]])
+    with pytest.warns(UserWarning, match="starts anew"):
+        model.partial_fit(X[40:], Y[40:], y[40:])
+    assert_same_model(model, ClusterCCA().fit(X[40:], Y[40:], y[40:]))
+
+
+def test_a_model_that_waits_after_fit_has_no_old_directions():
+    model = CCA().fit(X[:, :3], Y)
+    with pytest.warns(UserWarning, match="starts anew|waits for more"):
+        model.partial_fit(X[:1], Y[:1])
+    with pytest.raises(NotFittedError):
+        model.transform(X)
+
+
+def test_poor_conditioning_warns():
+    A = np.hstack([X, X[:, :1] + 1e-9 * np.random.default_rng(0).normal(size=(N, 1))])
+    model = CCA()
+    with pytest.warns(LinAlgWarning, match="poorly conditioned|rank"):
+        model.partial_fit(A, Y)
+    assert np.isfinite(model.x_weights_).all()
+    assert np.abs(model.x_weights_).max() < 1e4
+    assert model.x_rank_ == 5
+
+
+def test_names_of_views_are_held_against_those_of_the_first_batch():
+    model = CCA().partial_fit(Views(audio=X[:40], visual=Y[:40]))
+    with pytest.raises(ValueError, match=r"audio.*visual"):
+        model.partial_fit(Views(visual=X[40:], audio=Y[40:]))
+
+
+@pytest.mark.parametrize("tags", [TAGS[:, :3], np.hstack([TAGS, TAGS])])
+def test_tags_of_another_number_are_refused(tags):
+    model = ClusterCCA().partial_fit(X[:40], Y[:40], TAGS[:40])
+    with pytest.raises(ValueError, match=r"tags|columns"):
+        model.partial_fit(X[40:], Y[40:], tags[40:])
+
+
+def test_a_copy_goes_on_and_a_clone_starts_anew():
+    model = in_batches(ClusterCCA(), [np.arange(40)], y)
+    for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        twin.partial_fit(X[40:], Y[40:], y[40:])
+        assert_same_model(twin, ClusterCCA().fit(X, Y, y))
+    assert model.n_samples_seen_ == 40  # copies have sums of their own
+    assert not hasattr(clone(model), "_sums")
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_one_matrix_a_view_is_kept_with_declared_counts(declared):
+    rng = np.random.default_rng(0)
+    n_classes, d = 40, 64
+    labels = np.repeat(np.arange(n_classes), 5)
+    A, B = (rng.normal(size=(200, d)) + rng.normal(size=(n_classes, d))[labels] for _ in "xy")
+    counts = dict.fromkeys(range(n_classes), 5) if declared else None
+    tracemalloc.start()
+    state = ClusterCCA(2).partial_fit(A, B, labels, class_counts=counts)._sums
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert state.n_rows == 200
+    grams = kept / (2 * 8 * d**2)
+    assert grams < 4 if declared else grams > n_classes
+
+
+def test_labels_are_requested_by_default():
+    with config_context(enable_metadata_routing=True):
+        for model in (CCA(), ClusterCCA()):
+            requests = model.get_metadata_routing().partial_fit.requests
+            assert requests["labels"] is requests["sample_weight"] is True

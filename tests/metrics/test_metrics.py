@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from _data import labelled_task, on_circle
+from _oracles import best_first, mean_over_orders
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rankings import best_first, labelled_task, mean_over_orders, on_circle
 from scipy import sparse
 from sklearn import config_context
 from sklearn.metrics import average_precision_score

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from rankings import labelled_task
+from _data import labelled_task
 
 from skcca.metrics import chance_map, retrieval_precision_recall
 

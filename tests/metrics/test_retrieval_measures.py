@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _data import labelled_task, on_circle
+from _oracles import mean_over_orders, of_order
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rankings import labelled_task, mean_over_orders, of_order, on_circle
 from sklearn import config_context
 from sklearn.metrics import ndcg_score
 from threadpoolctl import threadpool_limits

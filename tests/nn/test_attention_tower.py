@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from estimators import SMALL
-from songs import LABELS, N_FEATURES, SONGS, VISUAL, small
+from _data import HEARD, N_FEATURES, SONGS, VISUAL
+from _models import SMALL
+from _models import selector as small
 
 from skcca import DCCA, SupervisedDCCA
 from skcca._chunks import max_pooled_steps
@@ -39,7 +40,7 @@ def test_padding_never_changes_a_feature():
 
 def test_estimators_train_it_on_ragged_songs():
     tower = partial(AttentionTower, hidden_size=8)
-    model = SupervisedDCCA(2, **SMALL, x_network=tower).fit(SONGS, VISUAL, labels=LABELS)
+    model = SupervisedDCCA(2, **SMALL, x_network=tower).fit(SONGS, VISUAL, labels=HEARD)
     assert model.transform(SONGS[:4]).shape == (4, 2)
     alone = [model.transform([song])[0] for song in SONGS[:4]]
     np.testing.assert_allclose(alone, model.transform(SONGS[:4]), atol=1e-5)
@@ -49,7 +50,7 @@ def test_estimators_train_it_on_ragged_songs():
 
 @pytest.mark.parametrize("head", ["pooled", "per_step"])
 def test_a_pretrained_tower_begins_with_the_selectors_attention(head):
-    selector = small(head=head).fit(SONGS, LABELS)
+    selector = small(head=head).fit(SONGS, HEARD)
     tower = selector.tower()(N_FEATURES, 4).eval()
     steps = [(s - selector.frame_mean_) / selector.frame_scale_ for s in SONGS[:5]]
     frames, lengths = pad_batch(steps, CPU)
@@ -60,7 +61,7 @@ def test_a_pretrained_tower_begins_with_the_selectors_attention(head):
 
 
 def test_a_frozen_tower_trains_its_output_alone():
-    selector = small().fit(SONGS, LABELS)
+    selector = small().fit(SONGS, HEARD)
     before = copy.deepcopy(selector.network_.state_dict())
     build = selector.tower(frozen=True)
     model = DCCA(2, **SMALL, x_network=build).fit(SONGS, VISUAL)
@@ -77,6 +78,6 @@ def test_a_frozen_tower_trains_its_output_alone():
 
 
 def test_a_pretrained_tower_refuses_frames_of_another_width():
-    build = small().fit(SONGS, LABELS).tower()
+    build = small().fit(SONGS, HEARD).tower()
     with pytest.raises(ValueError, match="takes frames of 5 features; got 7"):
         build(7, 2)

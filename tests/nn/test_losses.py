@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from pairings import RULES, make_pairs, outputs, torch_pairs, unpaired_pairs
+from _data import RULES, make_pairs, outputs, torch_pairs, unpaired_pairs
 
 from skcca import CCA
 from skcca._core.pairs import Weights

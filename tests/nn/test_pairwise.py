@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from pairings import RULES, outputs, torch_pairs, unpaired_pairs
+from _data import RULES, outputs, torch_pairs, unpaired_pairs
 from torch.nn import functional
 
 from skcca._core.pairs import Weights, class_pairs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pairings import torch_pairs
+from _data import torch_pairs
 from torch import distributed, nn
 
 from skcca._core.pairs import instance_pairs

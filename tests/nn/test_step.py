@@ -4,7 +4,7 @@ import weakref
 
 import pytest
 import torch
-from pairings import RULES, torch_pairs, unpaired_pairs
+from _data import RULES, torch_pairs, unpaired_pairs
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 

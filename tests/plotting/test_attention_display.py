@@ -9,11 +9,13 @@ from itertools import pairwise
 import matplotlib as mpl
 import numpy as np
 import pytest
-from displays import in_legend
+from _data import HEARD, SONG_MEANS, SONGS, VISUAL
+from _models import in_legend
+from _models import selector as small
+from _models import trained_selector as trained
 from matplotlib import pyplot as plt
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from songs import LABELS, MEANS, SONGS, VISUAL, small, trained
 
 from skcca import ChunkSelector, Views
 from skcca.plotting import AttentionDisplay
@@ -122,7 +124,7 @@ def test_a_song_may_be_the_one_song_of_a_container(selector, wrap):
 
 
 def test_a_selector_of_views_shows_a_bare_song(selector):
-    of_views = small(n_chunks=5, k=2).fit(Views(audio=SONGS, visual=VISUAL), LABELS)
+    of_views = small(n_chunks=5, k=2).fit(Views(audio=SONGS, visual=VISUAL), HEARD)
     np.testing.assert_array_equal(draw(of_views).attention, draw(selector).attention)
 
 
@@ -280,7 +282,7 @@ def test_several_songs_are_refused(selector, songs):
 @pytest.mark.parametrize(
     ("song", "error", "message"),
     [
-        (MEANS[0], ValueError, "shape"),
+        (SONG_MEANS[0], ValueError, "shape"),
         ([], ValueError, "0 sequence"),
         (SONG[:, :2], ValueError, "expecting 5 features"),
         (SONG[:0], ValueError, "empty"),

@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from displays import LABELS, X, Y, in_legend
+from _models import DRAWN_LABELS as LABELS
+from _models import DRAWN_X as X
+from _models import DRAWN_Y as Y
+from _models import in_legend
 from matplotlib import pyplot as plt
 from sklearn.base import clone
 from sklearn.model_selection import KFold

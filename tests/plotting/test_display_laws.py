@@ -6,12 +6,39 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
-from displays import CLASSES, DRAW, LABELS, MODEL, MODELS, X, Y
+from _data import SONGS
+from _models import DRAWN_LABELS as LABELS
+from _models import DRAWN_X as X
+from _models import DRAWN_Y as Y
+from _models import OF_CLASSES as CLASSES
+from _models import OF_PAIRS as MODEL
+from _models import trained_selector
 from matplotlib import pyplot as plt
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skcca import ClusterCCA, Views, plotting, retrieval_map
+from skcca import CCA, ClusterCCA, Views, plotting, retrieval_map
+
+MODELS = {
+    "precision_recall": lambda **kw: plotting.PrecisionRecallDisplay.from_estimator(
+        CLASSES, X, Y, labels=LABELS, **kw
+    ),
+    "correlation": lambda **kw: plotting.CorrelationDisplay.from_estimator(
+        CCA(3), X, Y, n_permutations=20, random_state=0, **kw
+    ),
+    "embedding": lambda **kw: plotting.EmbeddingDisplay.from_estimator(
+        CLASSES, X, Y, labels=LABELS, **kw
+    ),
+    "loadings": lambda **kw: plotting.LoadingsDisplay.from_estimator(MODEL, **kw),
+    "ranking": lambda **kw: plotting.RankingDisplay.from_estimator(
+        CLASSES, X, Y, labels=LABELS, **kw
+    ),
+}
+DRAW = MODELS | {
+    "attention": lambda **kw: plotting.AttentionDisplay.from_estimator(
+        trained_selector(), SONGS[0], **kw
+    )
+}
 
 EVERY = pytest.mark.parametrize("kind", DRAW)
 EVERY_OF_A_MODEL = pytest.mark.parametrize("kind", MODELS)

@@ -3,7 +3,11 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from displays import CLASSES, LABELS, X, Y, in_legend
+from _models import DRAWN_LABELS as LABELS
+from _models import DRAWN_X as X
+from _models import DRAWN_Y as Y
+from _models import OF_CLASSES as CLASSES
+from _models import in_legend
 from matplotlib import pyplot as plt
 
 from skcca import CCA, Views

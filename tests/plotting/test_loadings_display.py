@@ -4,7 +4,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from displays import MODEL, X, Y, in_legend
+from _models import DRAWN_X as X
+from _models import DRAWN_Y as Y
+from _models import OF_PAIRS as MODEL
+from _models import in_legend
 from matplotlib import pyplot as plt
 from sklearn.cross_decomposition import PLSCanonical
 from sklearn.exceptions import NotFittedError

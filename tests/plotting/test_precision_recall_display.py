@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
-from displays import CLASSES, LABELS, MODEL, X, Y, in_legend
+from _models import DRAWN_LABELS as LABELS
+from _models import DRAWN_X as X
+from _models import DRAWN_Y as Y
+from _models import OF_CLASSES as CLASSES
+from _models import OF_PAIRS as MODEL
+from _models import in_legend
 from matplotlib import pyplot as plt
 
 from skcca.metrics import chance_map, mean_average_precision_score, retrieval_precision_recall

@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import ALL, labelled_views
+from _data import two_views
+from _models import MODELS
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.cross_decomposition import CCA as SklearnCCA
@@ -21,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from skcca import CCA, ClusterCCA, Views, make_view_transformer
 from skcca.retrieval import CrossModalRetriever
 
-X, Y, y = labelled_views(60)
-X_NEW, Y_NEW, _ = labelled_views(20, seed=1)
+X, Y, y = two_views(60)
+X_NEW, Y_NEW, _ = two_views(20, seed=1)
 METRICS = ("cosine", "correlation", "inner_product", "euclidean", "log_likelihood_ratio")
 VIDEOS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 3.0]])
 
@@ -74,11 +75,11 @@ def test_likelihood_ratio_is_of_unit_variates_however_they_are_scaled():
 # Estimators
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_estimator_puts_its_training_rows_into_the_gallery(name):
-    retriever = CrossModalRetriever(ALL[name]).fit(X, Y, y)
+    retriever = CrossModalRetriever(MODELS[name]).fit(X, Y, y)
     np.testing.assert_array_equal(retriever.ids_, np.arange(60))
-    fitted = clone(ALL[name]).fit(X, Y, y)
+    fitted = clone(MODELS[name]).fit(X, Y, y)
     expected = CrossModalRetriever(fitted, prefit=True).add(Y).query(X_NEW, 5)
     np.testing.assert_array_equal(retriever.query(X_NEW, 5).ids, expected.ids)
 

@@ -10,7 +10,8 @@ import sys
 
 import numpy as np
 import pytest
-from estimators import ALL, SMALL, labelled_views
+from _data import two_views
+from _models import MODELS, SMALL
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -22,7 +23,7 @@ from skcca import CCA, SupervisedDCCA
 from skcca._core import files as gallery_file
 from skcca.retrieval import CrossModalRetriever
 
-X, Y, y = labelled_views(60)
+X, Y, y = two_views(60)
 V = np.random.default_rng(0).normal(size=(30, 4))
 NAMES = [f"vidéo {i} 🎵" for i in range(30)]
 
@@ -137,10 +138,10 @@ def fitted(name):
         return FrozenEstimator(fitted("CCA"))
     if name in WRAPPED:
         return clone(WRAPPED[name]).fit(X, Y)
-    return clone(ALL[name]).fit(X, Y, y)
+    return clone(MODELS[name]).fit(X, Y, y)
 
 
-@pytest.mark.parametrize("name", [*ALL, *WRAPPED, "frozen"])
+@pytest.mark.parametrize("name", [*MODELS, *WRAPPED, "frozen"])
 def test_the_estimator_of_the_items_is_accepted(path, name):
     retriever = CrossModalRetriever(fitted(name), prefit=True).add(Y)
     retriever.save(path)

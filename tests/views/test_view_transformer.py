@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from single_views import NAMED, SONGS, A, FirstFrames, N, Recorder, V, Y, audio_and_visual
+from _data import two_views
+from _models import FirstFrames, Recorder, audio_and_visual
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest
@@ -14,6 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
 
 from skcca import Views, ViewTransformer, make_view_transformer
+
+N = 30
+A, V, _ = two_views(N)
+Y = np.arange(N) % 2
+SONGS = [np.random.default_rng(i).normal(size=(3 + i % 4, 2)) for i in range(N)]
+NAMED = Views(audio=A, visual=V)
 
 # What each view becomes
 

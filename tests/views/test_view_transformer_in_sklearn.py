@@ -9,7 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from single_views import NAMED, SONGS, A, FirstFrames, N, Recorder, V, Y, audio_and_visual
+from _data import two_views
+from _models import FirstFrames, Recorder, audio_and_visual
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -23,6 +24,12 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import check_estimator
 
 from skcca import Views, ViewTransformer, make_view_transformer
+
+N = 30
+A, V, _ = two_views(N)
+Y = np.arange(N) % 2
+SONGS = [np.random.default_rng(i).normal(size=(3 + i % 4, 2)) for i in range(N)]
+NAMED = Views(audio=A, visual=V)
 
 # Parameters
 

@@ -1,19 +1,22 @@
-"""Every public callable as a function of a `Problem`, in few words and at a size of a moment.
+"""The models of the tests at a size of a moment, and every public callable by its name."""
 
-A function of `CALLS` takes a problem and the options drawn for it, and returns whatever came out.
-"""
-
+import functools
+import pickle
 import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
-from dressing import clean
-from sklearn.base import clone
-from sklearn.preprocessing import FunctionTransformer
+from _data import HEARD, MOODS, SONGS, clean, two_views
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skcca import (
     CCA,
@@ -38,43 +41,145 @@ from skcca import (
 )
 from skcca.cluster import SeededKMeans
 
-DEEP = {
-    "x_hidden_layer_sizes": (4,),
-    "y_hidden_layer_sizes": (4,),
-    "max_epochs": 1,
+# Two-view estimators
+
+SMALL = {
+    "x_hidden_layer_sizes": (8,),
+    "y_hidden_layer_sizes": (8,),
+    "max_epochs": 3,
     "random_state": 0,
     "device": "cpu",
 }
-ESTIMATORS = {
-    "CCA": CCA(2),
-    "KCCA": KCCA(2, reg=1e-2),
-    "DCCA": DCCA(2, **DEEP),
+INSTANCE = {"CCA": CCA(2), "KCCA": KCCA(2, reg=1e-2), "DCCA": DCCA(2, **SMALL)}
+CLASS = {
     "ClusterCCA": ClusterCCA(2),
     "ClusterKCCA": ClusterKCCA(2, reg=1e-2),
-    "SupervisedDCCA": SupervisedDCCA(2, **DEEP),
+    "SupervisedDCCA": SupervisedDCCA(2, **SMALL),
+}
+MODELS = INSTANCE | CLASS
+
+# Linear and kernel models with the settings that change their algebra.
+LINEAR = {
+    "CCA": CCA(),
+    "CCA ridge": CCA(reg=0.1),
+    "CCA svd": CCA(solver="svd"),
+    "ClusterCCA": ClusterCCA(),
+    "ClusterCCA blended": ClusterCCA(instance_weight=0.3, reg=0.01),
+    "ClusterCCA by rows": ClusterCCA(pair_weight="row", component_scaling="unit"),
+}
+KERNEL = {
+    "KCCA": KCCA(2, reg=1e-2),
+    "KCCA all": KCCA(reg=1e-2, kernel="poly", degree=2, gamma=0.3),
+    "ClusterKCCA": ClusterKCCA(reg=1e-2),
+    "ClusterKCCA blended": ClusterKCCA(2, instance_weight=0.3, reg=1e-2),
+}
+UNREGULARISED = ("CCA", "CCA svd", "ClusterCCA", "ClusterCCA by rows")
+
+
+def of(models, name="model"):
+    """Parametrise a test over models."""
+    return pytest.mark.parametrize(name, models.values(), ids=models)
+
+
+every, class_paired, instance_paired = of(MODELS), of(CLASS), of(INSTANCE)
+ALGEBRAIC = LINEAR | KERNEL
+algebraic = of(ALGEBRAIC)
+algebraic_class_paired = of({k: m for k, m in ALGEBRAIC.items() if "Cluster" in k})
+unregularised = of({name: LINEAR[name] for name in UNREGULARISED})
+
+
+@contextmanager
+def array_api_dispatch(*, on=True):
+    """Switch the dispatch on where scikit-learn can: its version 1.6 asks for SciPy 1.14."""
+    context = config_context(array_api_dispatch=on)
+    try:
+        context.__enter__()
+    except ImportError as error:
+        pytest.skip(str(error))
+    try:
+        yield
+    finally:
+        context.__exit__(None, None, None)
+
+
+# Selectors of chunks, and transformers of one view
+
+
+def selector(**settings):
+    return ChunkSelector(**{"hidden_size": 8, "max_epochs": 2, "random_state": 0} | settings)
+
+
+@functools.cache
+def _pickled_selector():
+    return pickle.dumps(selector().fit(SONGS, HEARD))
+
+
+def trained_selector():
+    """Return a fitted selector that a test may change: training takes longer than a copy."""
+    return pickle.loads(_pickled_selector())
+
+
+def audio_and_visual(audio=None, visual=None):
+    return ViewTransformer([("audio", audio or PCA(2)), ("visual", visual or StandardScaler())])
+
+
+class FirstFrames(TransformerMixin, BaseEstimator):
+    """A transformer of sequences that is trained on labels and asks for metadata."""
+
+    def __init__(self, n_frames=1):
+        self.n_frames = n_frames
+
+    def fit(self, X, y=None, labels=None):
+        self.y_, self.labels_ = y, labels
+        return self
+
+    def transform(self, X):
+        return np.array([song[: self.n_frames].ravel() for song in X])
+
+
+class Recorder(BaseEstimator):
+    """A transformer without `fit_transform`, `get_feature_names_out` or `set_output`."""
+
+    def fit(self, X, y=None, weight=None):
+        self.y_, self.weight_ = y, weight
+        return self
+
+    def transform(self, X, shift=0):
+        return X + shift
+
+
+# Pictures
+
+DRAWN_X, DRAWN_Y, _codes = two_views(60, 5, 6, balanced=True)
+DRAWN_LABELS = MOODS[_codes]
+OF_PAIRS = CCA(3).fit(DRAWN_X, DRAWN_Y)
+OF_CLASSES = ClusterCCA().fit(DRAWN_X, DRAWN_Y, DRAWN_LABELS)
+
+
+def in_legend(display):
+    return [text.get_text() for text in display.legend_.get_texts()]
+
+
+# Every public callable: a function of `CALLS` takes a problem and the options drawn for it, and
+# returns whatever came out.
+
+QUICK = {
+    name: clone(model).set_params(max_epochs=1) if "DCCA" in name else model
+    for name, model in MODELS.items()
 }
 SELECTOR = ChunkSelector(
     frames_per_step=1, hidden_size=3, max_epochs=1, batch_size=8, random_state=0, device="cpu"
 )
 X, Y, y = clean()
-SONGS = [np.repeat(X[i : i + 1], 6 + i % 3, axis=0) + np.arange(6 + i % 3)[:, None] for i in y]
+STILL = [np.repeat(X[i : i + 1], 6 + i % 3, axis=0) + np.arange(6 + i % 3)[:, None] for i in y]
 
 
-class Fitted:
-    """A model on clean data, fitted when it is first asked for."""
-
-    def __init__(self):
-        self.models = {}
-
-    def __call__(self, name):
-        if name not in self.models:
-            model = clone(SELECTOR if name == "ChunkSelector" else ESTIMATORS[name])
-            arguments = (SONGS, y) if name == "ChunkSelector" else (X, Y, y)
-            self.models[name] = model.fit(*arguments)
-        return self.models[name]
-
-
-fitted = Fitted()
+@functools.cache
+def fitted(name):
+    """Return a model on clean data, fitted when it is first asked for."""
+    if name == "ChunkSelector":
+        return clone(SELECTOR).fit(STILL, y)
+    return clone(QUICK[name]).fit(X, Y, y)
 
 
 def learned(model):
@@ -82,7 +187,7 @@ def learned(model):
 
 
 def fit(name, p, **options):
-    model = clone(ESTIMATORS[name]).set_params(**options)
+    model = clone(QUICK[name]).set_params(**options)
     model.fit(p.X, p.Y, p.labels, sample_weight=p.weights)
     found = [learned(model), model.transform(p.X, p.Y), model.score(p.X, p.Y)]
     if hasattr(model, "predict"):
@@ -91,7 +196,7 @@ def fit(name, p, **options):
 
 
 def partial_fit(name, p, **options):
-    model = clone(ESTIMATORS[name]).set_params(**options)
+    model = clone(QUICK[name]).set_params(**options)
     model.partial_fit(X, Y, y)
     model.partial_fit(p.X, p.Y, p.labels)
     return [learned(model), model.transform(X, Y)]
@@ -117,12 +222,12 @@ def transform_y(name, p):
 
 def songs(p):
     """Songs of which one is the view of the problem, or the view itself."""
-    return [p.X, *SONGS[1:]] if p.made[0] % 2 == 0 else p.X
+    return [p.X, *STILL[1:]] if p.made[0] % 2 == 0 else p.X
 
 
 def select(p, **options):
     model = clone(SELECTOR).set_params(**options).fit(songs(p), p.labels)
-    return [model.transform(SONGS), model.predict_proba(SONGS)]
+    return [model.transform(STILL), model.predict_proba(STILL)]
 
 
 def selected(p):
@@ -338,9 +443,9 @@ def chosen(p, **options):
 
 
 CALLS = {
-    **{name: partial(fit, name) for name in ESTIMATORS},
-    **{f"{name}.transform": partial(apply, name) for name in ESTIMATORS},
-    **{f"{name}.transform_y": partial(transform_y, name) for name in ESTIMATORS},
+    **{name: partial(fit, name) for name in QUICK},
+    **{f"{name}.transform": partial(apply, name) for name in QUICK},
+    **{f"{name}.transform_y": partial(transform_y, name) for name in QUICK},
     **{
         f"{name}.partial_fit": partial(partial_fit, name)
         for name in ("CCA", "ClusterCCA", "DCCA", "SupervisedDCCA")

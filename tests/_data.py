@@ -1,8 +1,4 @@
-"""Two views and their labels, dressed in any way that a user might hand them over.
-
-`problem` builds one from choices alone: `pick` takes a list and returns one of its members, so that
-hypothesis or a random generator may choose.
-"""
+"""The data of the tests: two correlated views, tags, songs, outputs of networks, odd containers."""
 
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +8,241 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import torch
+from hypothesis import assume
+from hypothesis import strategies as st
 from scipy import sparse
+
+from skcca._core.pairs import Pairing, Weights
+from skcca.nn import as_torch_pairs
+from skcca.views._labels import encode_labels
+
+MOODS = np.array(["angry", "calm", "warm"])
+
+# Two views
+
+
+def two_views(n=90, d_x=5, d_y=4, *, n_classes=3, n_shared=3, balanced=False, seed=0):
+    """Return X (n, d_x) and Y (n, d_y) that share some sources, and the classes that move these."""
+    rng = np.random.default_rng(seed)
+    y = np.minimum(rng.geometric(0.4, n), n_classes) - 1
+    y[:n_classes] = np.arange(min(n, n_classes))  # a row at least of each class
+    y = np.arange(n) % n_classes if balanced else y
+    Z = 2 * rng.normal(size=(n_classes, n_shared))[y] + rng.normal(size=(n, n_shared))
+    X = Z @ rng.normal(size=(n_shared, d_x)) + rng.normal(size=(n, d_x))
+    Y = Z @ rng.normal(size=(n_shared, d_y)) + rng.normal(size=(n, d_y))
+    return X, Y, y
+
+
+def known_views(n, d_x, d_y, rho, *, seed=0):
+    """Return white views whose first features have the correlations `rho`, others none."""
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(n, d_x)), rng.normal(size=(n, d_y))
+    k, rho = len(rho), np.asarray(rho)
+    Y[:, :k] = rho * X[:, :k] + np.sqrt(1 - rho**2) * Y[:, :k]
+    return X, Y
+
+
+def make_tags(n, n_tags=4, *, seed=0):
+    """Return indicators of tags that overlap, one or more a row and some rarer than others."""
+    rng = np.random.default_rng(seed)
+    L = (rng.random((n, n_tags)) < np.resize([0.5, 0.3, 0.2, 0.4], n_tags)).astype(int)
+    bare = ~L.any(axis=1)
+    L[bare, rng.integers(0, n_tags, bare.sum())] = 1
+    return L
+
+
+def tagged_views(n=40, *, seed=0):
+    """Return X (n, 5), Y (n, 4) and the four tags that move their sources."""
+    rng = np.random.default_rng(seed)
+    L = make_tags(n, seed=rng)
+    Z = 1.5 * L @ rng.normal(size=(4, 3)) + rng.normal(size=(n, 3))
+    X = Z @ rng.normal(size=(3, 5)) + rng.normal(size=(n, 5))
+    Y = Z @ rng.normal(size=(3, 4)) + rng.normal(size=(n, 4))
+    return X, Y, L
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the data of an example are made from."""
+
+    seed: int
+    n: int
+    d_x: int
+    d_y: int
+    n_classes: int
+
+    def views(self):
+        """Return X, Y, labels of unbalanced classes, and a generator for what else is drawn."""
+        rng = np.random.default_rng(self.seed)
+        return *two_views(self.n, self.d_x, self.d_y, n_classes=self.n_classes, seed=rng), rng
+
+
+@st.composite
+def cases(draw, least=1):
+    """Views of `least` to 5 features, well conditioned, and more rows than features."""
+    d_x, d_y = draw(st.integers(least, 5)), draw(st.integers(least, 5))
+    n_classes = draw(st.integers(2, 4))
+    n = draw(st.integers(d_x + d_y + 6, 40))
+    case = Case(draw(st.integers(0, 2**20)), n, d_x, d_y, n_classes)
+    X, Y, _, _ = case.views()
+    assume(max(np.linalg.cond(V - V.mean(axis=0)) for V in (X, Y)) < 50)
+    return case
+
+
+@st.composite
+def wide_cases(draw):
+    """Views of more features than rows."""
+    n, d_x, d_y = (draw(st.integers(*limits)) for limits in ((8, 14), (12, 24), (3, 24)))
+    return Case(draw(st.integers(0, 2**20)), n, d_x, d_y, draw(st.integers(2, 3)))
+
+
+def labelled_task():
+    """Return 30 queries and 90 items without ties, and labels of five classes."""
+    rng = np.random.default_rng(3)
+    queries, gallery = rng.normal(size=(30, 4)), rng.normal(size=(90, 4))
+    return queries, gallery, rng.integers(0, 5, 30), rng.integers(0, 5, 90)
+
+
+def on_circle(cosines):
+    """2-D unit vectors whose cosine with (1, 0) is given."""
+    cosines = np.asarray(cosines, dtype=float)
+    return np.column_stack([cosines, np.sqrt(1 - cosines**2)])
+
+
+# Songs
+
+
+N_FEATURES = 5
+
+
+def make_songs(n=60, *, n_features=N_FEATURES, shift=4.0, seed=0):
+    """Songs of any length whose mood shows in one stretch of 9 frames, and where that begins."""
+    rng = np.random.default_rng(seed)
+    codes = np.arange(n) % len(MOODS)
+    songs, starts = [], []
+    for code in codes:
+        own = 0.7 * rng.normal(size=n_features)
+        song = rng.normal(size=(rng.integers(30, 60), n_features)) + own
+        start = int(rng.integers(0, len(song) - 9))
+        song[start : start + 9, code] += shift
+        songs.append(song)
+        starts.append(start)
+    return songs, MOODS[codes], np.array(starts)
+
+
+SONGS, HEARD, _ = make_songs()
+SONG_MEANS = np.array([song.mean(axis=0) for song in SONGS])
+VISUAL = np.random.default_rng(1).normal(size=(len(SONGS), 4))
+
+
+def padded(songs):
+    """Return songs as one array, padded with NaN."""
+    X = np.full((len(songs), max(map(len, songs)), songs[0].shape[1]), np.nan, songs[0].dtype)
+    for row, song in zip(X, songs, strict=True):
+        row[: len(song)] = song
+    return X
+
+
+def as_objects(values):
+    """Return a 1-D array of objects, whatever these are."""
+    array = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        array[i] = value
+    return array
+
+
+# Outputs of two networks, and pairs of every rule among them
+
+RULES = {
+    "instance": Pairing(instance_weight=1.0),
+    "class": Pairing(),
+    "row-weighted": Pairing(pair_weight="row"),
+    "sampled": Pairing(pair_fraction=0.5),
+    "partners": Pairing(pairs_per_sample=2),
+    "blended": Pairing(instance_weight=0.3),
+}
+
+
+def outputs(n=24, width=3, seed=0):
+    """Return two correlated batches that want a gradient."""
+    g = torch.Generator().manual_seed(seed)
+    z = torch.randn(n, 2, generator=g, dtype=torch.float64)
+    zx = torch.cat([z, torch.randn(n, width - 2, generator=g, dtype=torch.float64)], dim=1)
+    zy = z @ torch.randn(2, width, generator=g, dtype=torch.float64)
+    zy = zy + torch.randn(n, width, generator=g, dtype=torch.float64)
+    return zx.requires_grad_(), zy.requires_grad_()
+
+
+def batch_classes(n):
+    """Return unbalanced classes, one of which has one row."""
+    return np.append(np.resize([0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2], n - 1), 3)
+
+
+def make_pairs(rule, n=24):
+    """Return pairs of weighted rows."""
+    weights = np.random.default_rng(1).uniform(0.5, 2, n)
+    labels = encode_labels(batch_classes(n), n, n, "test")
+    return RULES[rule](labels, Weights(weights, weights), np.random.default_rng(0))
+
+
+def torch_pairs(rule, n=24):
+    return as_torch_pairs(make_pairs(rule, n))
+
+
+def unpaired_pairs(n_x, n_y, rule="class"):
+    """Return pairs of two views that share classes, but no rows."""
+    labels = encode_labels((batch_classes(n_x), batch_classes(n_y)), n_x, n_y, "test")
+    weights = Weights(np.ones(n_x), np.ones(n_y))
+    return as_torch_pairs(RULES[rule](labels, weights, np.random.default_rng(0)))
+
+
+# TFRecord files of simulated videos, written by a library other than the one under test
+
+WIDTHS = {"audio": 128, "rgb": 1024}
+
+
+def frames(length, seed=0):
+    """Return the bytes of sound and picture of a video."""
+    rng = np.random.default_rng(seed)
+    return {name: rng.integers(0, 256, (length, d), dtype=np.uint8) for name, d in WIDTHS.items()}
+
+
+def frame_record(video_id, labels, views):
+    """Return the arguments that make the writer write a SequenceExample."""
+    context = {"id": (video_id.encode(), "byte"), "labels": (list(labels), "int")}
+    rows = {name: ([row.tobytes() for row in view], "byte") for name, view in views.items()}
+    return context, rows
+
+
+def video_record(video_id, labels, means):
+    """Return the arguments that make the writer write an Example."""
+    context, _ = frame_record(video_id, labels, {})
+    context |= {f"mean_{name}": (mean.tolist(), "float") for name, mean in means.items()}
+    return (context,)
+
+
+def write(path, *records):
+    """Write records; return the byte at which each begins, and the end of the last."""
+    from tfrecord.writer import TFRecordWriter
+
+    writer = TFRecordWriter(str(path))
+    places = []
+    for record in records:
+        places.append(writer.file.tell())
+        writer.write(*record)
+    places.append(writer.file.tell())
+    writer.close()
+    return places
+
+
+def flip(path, position, bit=0):
+    """Invert a bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1 << bit
+    path.write_bytes(content)
+
+
+# Odd containers
 
 N, D_X, D_Y = 24, 4, 3
 
@@ -261,13 +491,9 @@ class Problem:
         return f"Problem{self.made}"
 
 
-def clean(n=N, seed=0):
+def clean(n=N):
     """Return X (n, 4), Y (n, 3) that share two sources, and three classes."""
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % 3
-    Z = rng.normal(size=(3, 2))[y] + rng.normal(size=(n, 2))
-    X, Y = (Z @ rng.normal(size=(2, d)) + rng.normal(size=(n, d)) for d in (D_X, D_Y))
-    return X, Y, y
+    return two_views(n, D_X, D_Y, n_shared=2, balanced=True)
 
 
 def mostly(choices, usual):
@@ -286,7 +512,10 @@ def dressed(V, how):
 
 
 def problem(pick):
-    """Return a problem of which most is plain, so that it comes far into the code."""
+    """Return a problem of which most is plain, so that it comes far into the code.
+
+    `pick` takes a list and returns one of its members: hypothesis or a random generator may choose.
+    """
     n = pick([N] * 25 + [0, 1, 2, 3, 5])
     X, Y, y = clean(n)
     how = [
