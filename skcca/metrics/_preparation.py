@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._core.compat import check_array, to_numpy
 from skcca._core.warnings import warn
 from skcca.metrics._relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
 from skcca.metrics._similarity import METRICS, gallery_side, query_side, unit_rows
-from skcca.views._checks import refuse_masked
 from skcca.views._container import check_aligned
+from skcca.views._projection import check_embedding
 
 RULES = ("omit", "zero", "raise")
 
@@ -196,36 +195,14 @@ def check_embeddings(
     queries: Any, gallery: Any, names: ArgumentNames
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return two embeddings in one space as float64."""
-    Q = _check_embedding(queries, names.queries, names.caller)
-    G = _check_embedding(gallery, names.gallery, names.caller)
+    Q = check_embedding(queries, names.queries, names.caller)
+    G = check_embedding(gallery, names.gallery, names.caller)
     if Q.shape[1] != G.shape[1]:
         raise ValueError(
             f"{names.caller}: `{names.queries}` has {Q.shape[1]} components but "
             f"`{names.gallery}` has {G.shape[1]}; project both into one space first."
         )
     return Q, G
-
-
-def _check_embedding(embedding: Any, name: str, caller: str) -> np.ndarray:
-    """Return an embedding as float64 (n_rows, n_components)."""
-    if embedding is None:
-        raise ValueError(f"{caller}: `{name}` is None; expected an embedding, (n, n_components).")
-    refuse_masked(embedding, name)
-    X = check_array(
-        to_numpy(embedding) if hasattr(embedding, "detach") else embedding,
-        dtype=np.float64,
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        input_name=name,
-    )
-    if X.ndim != 2 or 0 in X.shape:
-        raise ValueError(
-            f"{caller}: `{name}` must be of shape (n_rows, n_components) with at least one of "
-            f"each; got shape {X.shape}. One embedding is embedding.reshape(1, -1)."
-        )
-    return X
 
 
 def _bounded(

@@ -12,7 +12,12 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 from skcca.metrics._measures import Measure, find_measure, score_of
 from skcca.metrics._preparation import ArgumentNames, Rules, check_rules, prepare
 from skcca.metrics._similarity import METRICS
-from skcca.views._projection import final_model, labelled_sides, unit_variates
+from skcca.views._projection import (
+    canonical_correlations,
+    final_model,
+    project_with_labels,
+    to_unit_variance,
+)
 
 _DIRECTIONS = {"x_to_y": (True,), "y_to_x": (False,), "mean": (True, False)}
 
@@ -116,18 +121,22 @@ class RetrievalScorer:
             If the estimator does not project two views.
         """
         caller = repr(self)
-        sides = labelled_sides(estimator, X, y, labels, caller)
+        views = project_with_labels(estimator, X, y, labels, caller)
         rules = self._rules
         if rules.metric == "log_likelihood_ratio":
-            sides, rho = unit_variates(final_model(estimator, caller), sides, caller)
-            rules = rules._replace(correlations=rho)
+            model = final_model(estimator)
+            rho = canonical_correlations(model, caller)
+            x_view, y_view = (
+                view._replace(rows=to_unit_variance(model, view.rows, rho)) for view in views
+            )
+            views, rules = (x_view, y_view), rules._replace(correlations=rho)
         found = []
         for from_x in _DIRECTIONS[self._direction]:
-            query, gallery = sides if from_x else sides[::-1]
+            query, gallery = views if from_x else views[::-1]
             names = ArgumentNames(caller, query.name, gallery.name, query.labels_name)
             if gallery.labels_name != query.labels_name:
                 names = names._replace(gallery_labels=gallery.labels_name)
-            own = None if sides[0].labels is sides[1].labels else gallery.labels
+            own = None if query.labels is gallery.labels else gallery.labels
             arguments = query.rows, gallery.rows, query.labels, own
             retrieval = prepare(*arguments, names, rules)
             found.append(score_of(retrieval, self._measure, caller))

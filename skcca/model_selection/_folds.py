@@ -44,7 +44,7 @@ class PairedRows(NamedTuple):
                 "cannot be split together; cross-validation takes paired rows."
             )
         two_view = isinstance(estimator, TwoViewTransformer)
-        model = final_model(estimator, caller)
+        model = final_model(estimator)
         class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
         if two_view:  # an estimator of this library says itself what is wrong with the input
             check_fit(clone(estimator), X, y, labels, None, class_paired=class_paired)

@@ -9,7 +9,7 @@ import numpy as np
 
 from skcca._core.compat import check_array
 from skcca.views._container import Views
-from skcca.views._projection import final_model, labelled_sides
+from skcca.views._projection import final_model, project_with_labels
 
 
 def check_count(
@@ -81,14 +81,14 @@ def search_of(estimator: Any, X: Any, y: Any, labels: Any, direction: str, calle
     """Embed both views, and let the one be the queries and the other the gallery."""
     if direction not in DIRECTIONS:
         raise ValueError(f"{caller}: `direction` is {direction!r}; expected one of {DIRECTIONS}.")
-    sides = labelled_sides(estimator, X, y, labels, f"{caller}.from_estimator")
+    sides = project_with_labels(estimator, X, y, labels, f"{caller}.from_estimator")
     query, item = sides if direction == "x_to_y" else sides[::-1]
     return Search(query.rows, item.rows, query.labels, item.labels)
 
 
 def name_of(estimator: Any, caller: str) -> str:
     """Return the class of the model, out of the pipeline or search that it is wrapped in."""
-    return type(final_model(estimator, caller)).__name__
+    return type(final_model(estimator)).__name__
 
 
 def view_names(X: Any) -> tuple[str, str]:

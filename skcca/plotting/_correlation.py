@@ -173,7 +173,7 @@ class CorrelationDisplay:
         check_canvas(ax, _NAME)
         meaning = "a number of random orders of the rows"
         check_count(n_permutations, "n_permutations", meaning, _NAME, 0)
-        model = final_model(estimator, _NAME)
+        model = final_model(estimator)
         rows = PairedRows.of(estimator, X, y, labels, _NAME)
         folds = rows.scored_folds(cv, _NAME)
         args, kw = rows.take(np.arange(rows.n), np.arange(rows.n))
@@ -286,7 +286,7 @@ class CorrelationDisplay:
 
 
 def _correlations_of(fitted: Any) -> np.ndarray:
-    model = final_model(fitted, _NAME)
+    model = final_model(fitted)
     if not hasattr(model, "correlations_"):
         raise TypeError(
             f"{_NAME}: a fitted {type(model).__name__} has no `correlations_`; expected a model of "
@@ -311,7 +311,7 @@ def _held_out(
     first, second = (part, None) if rows.joined else part
     projected = project(fitted, first, second, _NAME)
     U, V = (np.asarray(to_numpy(Z), dtype=float) for Z in projected)
-    pairs = rows.pairs(final_model(fitted, _NAME), test)
+    pairs = rows.pairs(final_model(fitted), test)
     found = pair_correlations(U, V, pairs)[:n_components]
     return np.pad(found, (0, n_components - len(found)))
 

@@ -164,7 +164,7 @@ class LoadingsDisplay:
         check_canvas(ax, _NAME)
         if view not in _VIEWS:
             raise ValueError(f"{_NAME}: `view` is {view!r}; expected one of {tuple(_VIEWS)}.")
-        model = final_model(estimator, _NAME)
+        model = final_model(estimator)
         check_is_fitted(model)
         given = (None, None) if feature_names is None else _pair_of_names(feature_names)
         loadings, names = [], []

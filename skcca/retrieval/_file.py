@@ -17,7 +17,7 @@ from skcca._saved import check_writable
 from skcca.retrieval._gallery import EMPTY, Gallery, Snapshot
 from skcca.retrieval._search import Rows
 from skcca.retrieval._space import Space, fingerprint
-from skcca.views._projection import unwrapped
+from skcca.views._projection import unwrap
 
 PathLike = str | os.PathLike[str]
 
@@ -124,7 +124,7 @@ def _write(retriever: Any, space: Space, path: PathLike) -> None:
                 "CrossModalRetriever.save: the estimator was fitted again after the gallery was "
                 "begun, so that the items are not where it puts queries; begin a new gallery."
             )
-        model = unwrapped(space.estimator)
+        model = unwrap(space.estimator)
         values["inside"] = type(model).__name__ in LOADABLE and hasattr(model, "save")
         if values["inside"]:
             arrays["estimator"] = [_saved(model)]

@@ -8,14 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._core.compat import check_array, to_numpy
+from skcca._core.compat import to_numpy
 from skcca._core.warnings import warn
 from skcca.metrics._similarity import gallery_side, query_side
 from skcca.retrieval._faiss import FaissIndex
 from skcca.retrieval._gallery import Gallery
-from skcca.views._checks import refuse_masked
 from skcca.views._container import Views
-from skcca.views._projection import final_model, project_one, unwrapped
+from skcca.views._projection import (
+    canonical_correlations,
+    check_embedding,
+    final_model,
+    project_view,
+    to_unit_variance,
+    unwrap,
+)
 
 CALLER = "CrossModalRetriever"
 
@@ -62,26 +68,18 @@ class Space(NamedTuple):
         """Return the canonical correlations that the metric needs."""
         if self.metric != "log_likelihood_ratio":
             return None
-        found = getattr(self._model, "correlations_", None)
-        if found is None:
-            raise TypeError(
-                f"{CALLER}: metric='log_likelihood_ratio' needs an estimator with `correlations_`, "
-                f"as those of skcca; got {self._model!r:.80}. Use metric='cosine'."
-            )
-        return np.asarray(found, dtype=float)
+        return canonical_correlations(self._model, CALLER).astype(float)
 
     @property
     def _model(self) -> Any:
         """The model that makes the embeddings, out of what it is wrapped in."""
-        return None if self.estimator is None else final_model(self.estimator, CALLER)
+        return None if self.estimator is None else final_model(self.estimator)
 
     def _unit_variates(self, Z: Array) -> Array:
         """Return float64 variates as the metric wants them: of unit variance, if it asks."""
         Z = Z.astype(float)
         rho = self.correlations()
-        if rho is None or getattr(self._model, "component_scaling", "unit") == "unit":
-            return Z
-        return Z * np.divide(1.0, rho, out=np.zeros_like(rho), where=rho > 0)
+        return Z if rho is None else to_unit_variance(self._model, Z, rho)
 
     def gallery_rows(self, V: Any, name: str, caller: str) -> Array:
         """Return rows to keep: float32 where the model works in float32 and that is enough."""
@@ -101,25 +99,9 @@ class Space(NamedTuple):
         """Return the checked embedding of one view, or of that member of a Views."""
         if isinstance(V, Views):
             V = _one_of(V, view, name, caller)
-        if self.estimator is None:
-            V = to_numpy(V) if hasattr(V, "detach") else V
-            refuse_masked(V, name)
-            Z = check_array(V, dtype="numeric", input_name=name, ensure_min_samples=0)
-        else:
-            Z = project_one(self.estimator, V, view, self.in_views)
-        if Z.ndim != 2 or Z.dtype.kind not in "fiub" or not Z.shape[1]:
-            raise ValueError(
-                f"{caller}: the embedding of `{name}` must be numbers (n_rows, n_components); got "
-                f"shape {Z.shape}, {Z.dtype}."
-            )
-        with np.errstate(over="ignore"):  # what leaves float64 is refused below
-            Z = Z if Z.dtype.kind == "f" and Z.dtype.itemsize <= 8 else Z.astype(float)
-        bad = ~np.isfinite(Z).all(axis=1)
-        if bad.any():
-            raise ValueError(
-                f"{caller}: the embedding of `{name}` holds NaN or infinity in {bad.sum()} of "
-                f"{len(Z)} rows, the first of them row {int(np.flatnonzero(bad)[0])}."
-            )
+        if self.estimator is not None:
+            V = project_view(self.estimator, V, view, CALLER, in_views=self.in_views)
+        Z = check_embedding(V, name, caller, min_rows=0, keep_float32=True)
         largest = float(np.abs(Z).max(initial=0.0))
         if self.metric not in ("cosine", "correlation") and largest > LARGEST:
             raise ValueError(
@@ -160,9 +142,9 @@ def fingerprint(estimator: Any) -> dict[str, Any]:
     The hash covers all numbers and arrays that were learned, in whatever they lie, and the classes
     of all steps; it is the same in another process and after pickling.
     """
-    model = final_model(estimator, "CrossModalRetriever")
+    model = final_model(estimator)
     digest = hashlib.sha256()
-    _feed(digest, unwrapped(estimator), set())
+    _feed(digest, unwrap(estimator), set())
     widths = [getattr(model, f"n_features_{side}in_", None) for side in ("", "y_")]
     return {"class": type(model).__name__, "widths": widths, "sha256": digest.hexdigest()}
 
@@ -179,7 +161,7 @@ def _feed(digest: Any, node: Any, seen: set[int]) -> None:
     if node is None or isinstance(node, (str, bytes)) or id(node) in seen:
         return
     seen = seen | {id(node)}
-    node = unwrapped(node)
+    node = unwrap(node)
     if hasattr(node, "state_dict"):  # a torch module
         node = node.state_dict()
     if hasattr(node, "detach") or (hasattr(node, "__dlpack__") and hasattr(node, "shape")):

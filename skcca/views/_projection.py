@@ -1,7 +1,7 @@
-"""The two embedded views and their labels that a scorer is given.
+"""Views as a fitted model projects them, however the model is wrapped.
 
-What it must guarantee: an estimator scores the same alone, frozen, at the end of a pipeline or as
-the best of a search, and nothing is scored that is not two views in one space.
+An estimator projects the same alone, frozen, at the end of a pipeline or as the best of a search,
+and nothing passes for an embedding that is not two views in one space.
 """
 
 from __future__ import annotations
@@ -14,68 +14,241 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._core.compat import to_numpy
+from skcca._core.compat import check_array, to_numpy
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.views._arguments import check_same_rows_and_index
+from skcca.views._checks import refuse_masked
 from skcca.views._container import Views
 from skcca.views._transformer import ViewTransformer
 
 
-class Side(NamedTuple):
-    """Rows of one view, embedded; and what the caller named them."""
+class LabelledView(NamedTuple):
+    """Embedded rows of one view with their labels, and the caller's names of both."""
 
-    rows: Any
-    labels: Any
+    rows: ArrayLike
+    labels: LabelsLike
     name: str
     labels_name: str
 
 
-def labelled_sides(estimator: Any, X: Any, y: Any, labels: Any, caller: str) -> tuple[Side, Side]:
-    """Return both views as the estimator projects them, with their labels.
+# Unwrapping
+
+
+def unwrap(estimator: Estimator) -> Estimator:
+    """Return what a frozen estimator or a search holds, anything else as it is."""
+    if isinstance(estimator, FrozenEstimator):
+        return unwrap(estimator.estimator)
+    if hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
+        message = "This %(name)s has no best_estimator_; fit it first, with refit=True."
+        check_is_fitted(estimator, "best_estimator_", msg=message)
+        return unwrap(estimator.best_estimator_)
+    return estimator
+
+
+def final_model(estimator: Estimator) -> Estimator:
+    """Return the model that makes the embedding, out of whatever it is wrapped in."""
+    return _steps(estimator)[-1]
+
+
+def _steps(estimator: Estimator) -> list[Estimator]:
+    """Return the steps of a pipeline that do something, of which the last is the model."""
+    estimator = unwrap(estimator)
+    if isinstance(estimator, Pipeline):
+        # A step that passes its input through is None or "passthrough".
+        steps = [step for _, step in estimator.steps if not isinstance(step, str | None)]
+        if steps:
+            return steps[:-1] + _steps(steps[-1])
+    return [estimator]
+
+
+# Projection
+
+
+def project(
+    estimator: Estimator, X: ViewLike, y: ViewLike, caller: str
+) -> tuple[ArrayLike, ArrayLike]:
+    """Return both views as a fitted estimator projects them.
+
+    Parameters
+    ----------
+    estimator : fitted two-view transformer
+        Alone, at the end of a pipeline, in a search or frozen.
+    X : Views or array-like of shape (n_samples, n_features)
+        Both views, or the first.
+    y : array-like of shape (n_samples_y, n_features_y)
+        The second view; None beside a `Views`.
+    caller : str
+        Name used in error messages.
+
+    Raises
+    ------
+    TypeError
+        If the estimator does not project two views.
+    NotFittedError
+        If a search was not fitted, or not with ``refit=True``.
+    """
+    return _project_by_steps(_steps(estimator), X, y, caller)
+
+
+def project_view(
+    estimator: Estimator, V: ViewLike, view: str, caller: str, *, in_views: bool = False
+) -> np.ndarray:
+    """Return one view as a fitted estimator projects it.
+
+    Parameters
+    ----------
+    estimator, caller
+        As for `project`.
+    V : array-like of shape (n_samples, n_features)
+        The view.
+    view : {"x", "y"}
+        Whether it is the first or the second one.
+    in_views : bool, default=False
+        Whether the steps of a pipeline were fitted on `Views`; else the earlier ones transform the
+        first view alone. A `ViewTransformer` among them says the same.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_samples, n_components)
+        Dense, in memory.
+    """
+    steps = _steps(estimator)
+    X, y = (V, None) if view == "x" else (None, V)
+    if in_views or any(isinstance(unwrap(step), ViewTransformer) for step in steps):
+        X, y = Views(X, y), None
+    Z = _project_by_steps(steps, X, y, caller)[0 if view == "x" else 1]
+    Z = Z.toarray() if hasattr(Z, "toarray") else Z
+    return np.asarray(to_numpy(Z) if hasattr(Z, "__dlpack__") else Z)
+
+
+def _project_by_steps(
+    steps: list[Estimator], X: ViewLike, y: ViewLike, caller: str
+) -> tuple[ArrayLike, ArrayLike]:
+    """Return both projections, or None for a view that is None."""
+    *earlier, model = steps
+    two_views = isinstance(X, Views)
+    if X is not None:
+        # Beside a Views there is no second array; of two arrays a pipeline transforms the first.
+        for step in earlier:
+            X = step.transform(X)
+    if isinstance(X, Views):
+        whole = hasattr(model, "transform_y") and not any(member is None for member in X)
+        if whole or isinstance(model, ViewTransformer):
+            return _as_pair(model, model.transform(X), caller)
+        X, y = X
+    elif two_views:
+        problem = f", and an earlier step made a {type(X).__name__} of the Views"
+        raise _not_two_view(model, problem, caller)
+    if y is None and hasattr(model, "transform"):
+        return model.transform(X), None
+    if hasattr(model, "transform_y"):
+        # The views may have different numbers of rows.
+        return None if X is None else model.transform(X), model.transform_y(y)
+    if "y" in inspect.signature(getattr(model, "transform", len)).parameters:
+        if X is not None:
+            return _as_pair(model, model.transform(X, y), caller)
+        # Transformers of scikit-learn want both views, also where one is asked for.
+        check_is_fitted(model)
+        first = np.zeros((len(y), model.n_features_in_))
+        return None, _as_pair(model, model.transform(first, y), caller)[1]
+    raise _not_two_view(model, "", caller)
+
+
+def _as_pair(model: Estimator, projected: Any, caller: str) -> tuple[ArrayLike, ArrayLike]:
+    if isinstance(projected, (tuple, list, Views)):
+        members = tuple(projected)
+        if len(members) == 2:
+            return members
+    problem = f", whose `transform` returned a {type(projected).__name__}"
+    raise _not_two_view(model, problem, caller)
+
+
+def _not_two_view(model: Estimator, problem: str, caller: str) -> TypeError:
+    return TypeError(
+        f"{caller} needs a two-view transformer, which has `transform_y` or whose "
+        "`transform(X, y)` returns both projected views; got "
+        f"{type(model).__name__}{problem}."
+    )
+
+
+def check_embedding(
+    Z: ArrayLike, name: str, caller: str, *, min_rows: int = 1, keep_float32: bool = False
+) -> np.ndarray:
+    """Return an embedding as finite floats of shape (n_rows, n_components).
+
+    Parameters
+    ----------
+    Z : array-like
+        Embedded rows.
+    name : str
+        Name of the argument that was embedded, for error messages.
+    caller : str
+        Name used in error messages.
+    min_rows : int, default=1
+        Number of rows that are needed.
+    keep_float32 : bool, default=False
+        Whether float32 and float16 stay; all else becomes float64.
+
+    Raises
+    ------
+    ValueError
+        If the embedding is None, masked, not numeric, not 2-D, has too few rows or no component,
+        or holds NaN or infinity.
+    """
+    what = f"{caller}: the embedding of `{name}`"
+    if Z is None:
+        raise ValueError(f"{what} is None; expected numbers (n_rows, n_components).")
+    refuse_masked(Z, name)
+    Z = to_numpy(Z) if hasattr(Z, "detach") else Z
+    # Numbers that leave float64 become infinite, and are refused as such.
+    with np.errstate(over="ignore"):
+        Z = check_array(
+            Z,
+            dtype=[np.float64, np.float32, np.float16] if keep_float32 else np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_samples=0,
+            ensure_min_features=0,
+            ensure_all_finite=False,
+            input_name=name,
+        )
+    if Z.ndim != 2 or len(Z) < min_rows or not Z.shape[1]:
+        raise ValueError(
+            f"{what} must be of shape (n_rows, n_components), with at least {min_rows} rows and "
+            f"one component; got shape {Z.shape}. One row is row.reshape(1, -1)."
+        )
+    bad = ~np.isfinite(Z).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"{what} holds NaN or infinity in {bad.sum()} of {len(Z)} rows, the first of them row "
+            f"{int(np.flatnonzero(bad)[0])}."
+        )
+    return Z
+
+
+# What scores need: labels, and correlations
+
+
+def project_with_labels(
+    estimator: Estimator, X: ViewLike, y: Any, labels: LabelsLike | None, caller: str
+) -> tuple[LabelledView, LabelledView]:
+    """Return both views as an estimator projects them, with their labels.
 
     Rows that are paired have one and the same labels.
     """
     labels = _find_labels(X, y, labels, caller)
     two_views = isinstance(X, Views)
-    rows = project(estimator, X, None if two_views else y, caller)
+    Zx, Zy = project(estimator, X, None if two_views else y, caller)
     if isinstance(labels, tuple):
-        pair = zip(rows, labels, ("X", "y"), ("labels[0]", "labels[1]"), strict=True)
-        x_side, y_side = (Side(*side) for side in pair)
-        return x_side, y_side
+        of_x, of_y = labels
+        return LabelledView(Zx, of_x, "X", "labels[0]"), LabelledView(Zy, of_y, "y", "labels[1]")
     if not two_views:
-        check_same_rows_and_index(caller, X, y, *rows)
+        check_same_rows_and_index(caller, X, y, Zx, Zy)
     name = "y" if two_views and y is not None else "labels"
-    return Side(rows[0], labels, "X", name), Side(rows[1], labels, "y", name)
+    return LabelledView(Zx, labels, "X", name), LabelledView(Zy, labels, "y", name)
 
 
-def unit_variates(model: Any, sides: tuple[Side, Side], caller: str) -> tuple[Any, np.ndarray]:
-    """Return the sides with variates of unit variance, and their canonical correlations."""
-    rho = getattr(model, "correlations_", None)
-    if rho is None:
-        raise TypeError(
-            f"{caller}: metric='log_likelihood_ratio' needs a model with `correlations_`, as those "
-            f"of skcca; got {type(model).__name__}. Use metric='cosine'."
-        )
-    rho = np.asarray(rho)
-    if getattr(model, "component_scaling", "unit") == "correlation":
-        inverse = np.divide(1.0, rho, out=np.zeros_like(rho), where=rho > 0)
-        x_side, y_side = (s._replace(rows=np.asarray(s.rows) * inverse) for s in sides)
-        return (x_side, y_side), rho
-    return sides, rho
-
-
-def final_model(estimator: Any, caller: str) -> Any:
-    """Return the estimator that makes the embedding, out of whatever it is wrapped in."""
-    if isinstance(estimator, FrozenEstimator):
-        return final_model(estimator.estimator, caller)
-    if _is_search(estimator):
-        return final_model(_best_of(estimator, caller), caller)
-    if isinstance(estimator, Pipeline) and len(estimator):
-        last = estimator.steps[-1][1]
-        return final_model(estimator[:-1] if _is_passthrough(last) else last, caller)
-    return estimator
-
-
-def _find_labels(X: Any, y: Any, labels: Any, caller: str) -> Any:
+def _find_labels(X: ViewLike, y: Any, labels: LabelsLike | None, caller: str) -> LabelsLike:
     """Return the labels, after checking that both views and one set of labels are there."""
     if isinstance(X, Views):
         if y is not None and labels is not None:
@@ -119,149 +292,28 @@ def _find_labels(X: Any, y: Any, labels: Any, caller: str) -> Any:
             f"{caller}: the second view is missing; call {caller}(model, Views(A, V), "
             f"labels) or {caller}(model, A, V, labels=labels)."
         )
-    if isinstance(labels, tuple) and not _is_pair(labels):
-        return list(labels)
-    return labels
+    # A tuple of arrays has labels of both views; a tuple of two labels is a list of them.
+    return list(labels) if isinstance(labels, tuple) and not _is_pair(labels) else labels
 
 
-def _is_pair(labels: tuple) -> bool:
-    """Tell (labels_x, labels_y) from a tuple of two labels."""
+def _is_pair(labels: tuple[Any, ...]) -> bool:
     return len(labels) == 2 and all(np.ndim(part) > 0 for part in labels)
 
 
-def _is_search(estimator: Any) -> bool:
-    return hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit")
+def canonical_correlations(model: Estimator, caller: str) -> np.ndarray:
+    """Return the canonical correlations of a fitted model, for its log-likelihood ratios."""
+    correlations = getattr(model, "correlations_", None)
+    if correlations is None:
+        raise TypeError(
+            f"{caller}: metric='log_likelihood_ratio' needs an estimator with `correlations_`, as "
+            f"those of skcca; got {model!r:.80}. Use metric='cosine'."
+        )
+    return np.asarray(correlations)
 
 
-def _best_of(search: Any, caller: str) -> Any:
-    message = (
-        f"{caller}: this %(name)s has no best_estimator_; fit it, with refit=True, before scoring."
-    )
-    check_is_fitted(search, "best_estimator_", msg=message)
-    return search.best_estimator_
-
-
-def _is_passthrough(step: Any) -> bool:
-    return step is None or isinstance(step, str)
-
-
-def project(estimator: Any, X: Any, second: Any, caller: str) -> tuple[Any, Any]:
-    """Return the projections of both views, through whatever the model is wrapped in.
-
-    ``second`` is the second view beside an array, None beside a Views.
-    """
-    if isinstance(estimator, FrozenEstimator):
-        return project(estimator.estimator, X, second, caller)
-    if _is_search(estimator):
-        return project(_best_of(estimator, caller), X, second, caller)
-    if isinstance(estimator, Pipeline) and len(estimator):
-        earlier, last = estimator[:-1], estimator.steps[-1][1]
-        if _is_passthrough(last):  # the step before it is the last
-            return project(earlier, X, second, caller)
-        return project(last, earlier.transform(X) if len(earlier) else X, second, caller)
-    return _project_by_model(estimator, X, second, caller)
-
-
-def _project_by_model(model: Any, X: Any, second: Any, caller: str) -> tuple[Any, Any]:
-    two_views = isinstance(X, Views)
-    if two_views and (hasattr(model, "transform_y") or isinstance(model, ViewTransformer)):
-        return _pair(model, model.transform(X), caller)
-    if two_views:
-        X, second = X
-    if second is not None and hasattr(model, "transform_y"):  # row counts may differ
-        return model.transform(X), model.transform_y(second)
-    if second is not None and _takes_second_view(model):
-        return _pair(model, model.transform(X, second), caller)
-    raise _not_two_view(model, "it has no such method", caller)
-
-
-def _takes_second_view(model: Any) -> bool:
-    transform = getattr(model, "transform", None)
-    return transform is not None and "y" in inspect.signature(transform).parameters
-
-
-def _pair(model: Any, projected: Any, caller: str) -> tuple[Any, Any]:
-    if isinstance(projected, (tuple, list, Views)):
-        members = tuple(projected)
-        if len(members) == 2:
-            return members
-    raise _not_two_view(model, f"`transform` returned a {type(projected).__name__}", caller)
-
-
-def _not_two_view(model: Any, found: str, caller: str) -> TypeError:
-    return TypeError(
-        f"{caller} scores a two-view transformer, whose `transform(X, y)` returns both "
-        f"projected views or which has `transform_y`; got {type(model).__name__}, and {found}."
-    )
-
-
-# MERGED: _gallery.one_side
-# """One view through a fitted two-view model, however the model is wrapped."""
-
-
-def unwrapped(estimator: Any) -> Any:
-    """Return what does the work: inside of a frozen estimator, the best one of a search."""
-    if isinstance(estimator, FrozenEstimator):
-        return unwrapped(estimator.estimator)
-    if hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
-        check_is_fitted(estimator, "best_estimator_")
-        return unwrapped(estimator.best_estimator_)
-    return estimator
-
-
-def project_one(estimator: Any, V: Any, side: str, in_views: bool = False) -> np.ndarray:
-    """Return the embedding of one view.
-
-    Parameters
-    ----------
-    estimator : fitted two-view transformer
-        Alone, at the end of a pipeline, in a search or frozen.
-    V : array-like of shape (n, d)
-        The view.
-    side : {"x", "y"}
-        Which one it is.
-    in_views : bool, default=False
-        Whether the steps of a pipeline were fitted on `Views`; else the earlier ones transform the
-        first view alone. A `ViewTransformer` among them says the same.
-    """
-    model = unwrapped(estimator)
-    if isinstance(model, Pipeline):
-        steps = [unwrapped(step) for _, step in model.steps if not _is_nothing(step)]
-        in_views = in_views or any(isinstance(step, ViewTransformer) for step in steps)
-        for step in steps[:-1]:
-            if in_views:
-                V = _member(step.transform(_as_views(V, side)), side)
-            elif side == "x":
-                V = step.transform(V)
-        return project_one(steps[-1], V, side, in_views) if steps else _dense(V)
-    check_is_fitted(model)
-    if isinstance(model, ViewTransformer):
-        return _dense(_member(model.transform(_as_views(V, side)), side))
-    if side == "x" and hasattr(model, "transform"):
-        return _dense(model.transform(V))
-    if hasattr(model, "transform_y"):
-        return _dense(model.transform_y(V))
-    if "y" in inspect.signature(getattr(model, "transform", len)).parameters:
-        first = np.zeros((len(V), model.n_features_in_))  # scikit-learn's want both views
-        return _dense(model.transform(first, V)[1])
-    raise TypeError(
-        "CrossModalRetriever needs a two-view transformer, which has `transform_y` or whose "
-        f"`transform(X, y)` returns both projected views; got {type(model).__name__}."
-    )
-
-
-def _is_nothing(step: Any) -> bool:
-    return step is None or isinstance(step, str)  # "passthrough"
-
-
-def _as_views(V: Any, side: str) -> Views:
-    return Views(V, None) if side == "x" else Views(None, V)
-
-
-def _member(views: Any, side: str) -> Any:
-    return list(views)["xy".index(side)]
-
-
-def _dense(Z: Any) -> np.ndarray:
-    Z = Z.toarray() if hasattr(Z, "toarray") else Z
-    return np.asarray(to_numpy(Z) if hasattr(Z, "__dlpack__") else Z)
+def to_unit_variance(model: Estimator, Z: ArrayLike, correlations: np.ndarray) -> ArrayLike:
+    """Return the embedded rows of a model, scaled as `component_scaling="unit"` does."""
+    if getattr(model, "component_scaling", "unit") == "unit":
+        return Z
+    inverse = np.divide(1.0, correlations, out=np.zeros_like(correlations), where=correlations > 0)
+    return np.asarray(Z) * inverse

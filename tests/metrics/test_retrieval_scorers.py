@@ -94,7 +94,7 @@ def test_likelihood_ratio_is_of_variates_of_unit_variance(data, scaling, wrap):
 
 def test_likelihood_ratio_needs_correlations(data):
     other = PLSSVD(2).fit(*data)
-    with pytest.raises(TypeError, match=r"needs a model with `correlations_`.*PLSSVD"):
+    with pytest.raises(TypeError, match=r"needs an estimator with `correlations_`.*PLSSVD"):
         make_retrieval_scorer(metric="log_likelihood_ratio")(other, Views(*data), LABELS)
 
 

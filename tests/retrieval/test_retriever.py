@@ -232,7 +232,7 @@ def test_embeddings_that_are_not_finite_are_named():
         ):
             retriever.add(X + 1)
     for bad in (np.nan, np.inf):
-        with pytest.raises(ValueError, match="Input A contains"):
+        with pytest.raises(ValueError, match="the embedding of `A` holds NaN or infinity"):
             CrossModalRetriever().add(VIDEOS).query([[1.0, bad]], 1)
 
 
