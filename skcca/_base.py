@@ -1,46 +1,55 @@
-"""The two-view template: validate, choose the pairs, fit, project.
+"""The two-view template: check, pair, solve, assign.
 
 A subclass says how a view becomes features and weights (`_fit_views`) and how new rows are
-projected (`_project`); the pairing is a second, independent choice (`ClassPairedMixin`). Everything
-that scikit-learn and the two-view contract ask for besides stands here once.
+projected (`_project`); the pairing is a second, independent choice (`ClassPairedMixin`). What
+scikit-learn and the two-view contract ask for besides stands here once.
+
+A fit writes on a draft, a copy that shares the attributes of the estimator, and ends in one
+assignment. A fit that fails or is interrupted therefore leaves the estimator as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._core.arrays import to_namespace_of
 from skcca._core.compat import (
-    ContainerOutputMixin,
     Interval,
     StrOptions,
     _fit_context,
+    in_container,
     rng_from,
     to_numpy,
 )
-from skcca._core.directions import Directions, pair_correlations
+from skcca._core.directions import CanonicalFit, Directions, pair_correlations
 from skcca._core.pairs import Labels, Pairing, Pairs, TrainingData, Weights, instance_pairs
-from skcca._core.standardize import component_signs, loadings
+from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
 from skcca.views._arguments import (
-    check_fit,
-    check_pairs_of_values,
-    check_same_rows_and_index,
+    check_per_view_parameters,
+    check_same_rows,
+    check_second_view_is_no_labels,
+    check_view_names,
     check_weights,
+    drop_zero_weight_rows,
+    separate_views,
 )
 from skcca.views._checks import check_first_view, check_second_view
-from skcca.views._container import Views
+from skcca.views._container import Views, check_aligned
 from skcca.views._labels import encode_labels
 
-Learn = Callable[[TrainingData, Pairs, np.random.Generator], None]
 
-
-class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseEstimator):
+class TwoViewTransformer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]  # scikit-learn has no types
+):
     """Base class of the estimators that learn one space for two views."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -55,10 +64,27 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
     __metadata_request__fit: ClassVar[dict] = {"labels": True, "sample_weight": True}
     __metadata_request__score: ClassVar[dict] = {"labels": True, "sample_weight": True}
 
+    # Parameters and attributes of every subclass
+    n_components: int | None
+    component_scaling: str
+    n_features_in_: int
+    n_features_y_in_: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # scikit-learn would wrap neither `Views` nor the second of a pair; `_wrap` does.
+        super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
+        cls._sklearn_auto_wrap_output_keys = {"transform"}
+
     # Fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, labels: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        sample_weight: WeightsLike = None,
+    ) -> Self:
         """Learn the projections of both views.
 
         Parameters
@@ -93,44 +119,23 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
             If fewer components are found than were asked for, if a class-paired estimator gets no
             labels, or if `y` looks like labels.
         """
-        return self._fit(X, y, labels, sample_weight)
-
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        labels: Any,
-        sample_weight: Any,
-        learn: Learn | None = None,
-        *,
-        reset: bool = True,
-    ) -> Self:
-        """Fit; a subclass whose `fit` takes more says by `learn` what comes of the checked data.
-
-        Without `reset` the data must fit what was seen before.
-        """
-        check_pairs_of_values(self)
-        before = dict(self.__dict__)
-        try:
-            data = check_fit(
-                self, X, y, labels, sample_weight, class_paired=self._class_paired, reset=reset
-            )
-            rng = rng_from(getattr(self, "random_state", None))
-            self.__dict__.pop("classes_", None)
-            if self._class_paired:
-                self._check_classes(data)
-            pairs = self._pairs(data.labels, data.weights, rng)
-            (learn or self._fit_views)(data, pairs, rng)
-        except BaseException:
-            # A fit that failed must not leave new means beside old weights.
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        self._check_settings()
+        fitted = self._draft()
+        data = fitted._check_training(X, y, labels, sample_weight)
+        rng = self._rng()
+        fitted._check_classes(data.labels)
+        pairs = fitted._make_pairs(data.labels, data.weights, rng)
+        fitted._fit_views(data, pairs, rng)
+        self.__dict__ = fitted.__dict__
         return self
 
     def fit_transform(
-        self, X: Any, y: Any = None, labels: Any = None, sample_weight: Any = None
-    ) -> Any:
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        sample_weight: WeightsLike = None,
+    ) -> ViewLike:
         """Fit, then return what ``transform(X)`` returns.
 
         Parameters
@@ -153,19 +158,110 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         return self.fit(X, y, labels=labels, sample_weight=sample_weight).transform(X)
 
     def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
+        """Solve for both views, and set the fitted attributes."""
         raise NotImplementedError
 
-    def _project(self, V: np.ndarray, side: str) -> np.ndarray:
+    def _project(self, V: ViewLike, side: str) -> ViewLike:
+        """Return the scores of checked rows of one view, "x" or "y"."""
         raise NotImplementedError
 
-    def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> Any:
+    def _draft(self) -> Self:
+        """Return a copy that shares all attributes, on which a fit writes what it learns."""
+        draft = object.__new__(type(self))
+        draft.__dict__ = dict(self.__dict__)
+        return draft
+
+    def _rng(self) -> np.random.Generator:
+        return rng_from(getattr(self, "random_state", None))
+
+    def _check_settings(self) -> None:
+        """Refuse parameters that contradict each other, before any data are read."""
+        params = self.get_params(deep=False)
+        check_per_view_parameters(type(self).__name__, params, self._parameter_constraints)
+
+    def _check_training(
+        self,
+        X: ViewLike,
+        y: ViewLike,
+        labels: LabelsLike,
+        sample_weight: WeightsLike,
+        *,
+        reset: bool = True,
+        batch: bool = False,
+    ) -> TrainingData:
+        """Validate the arguments of a fit, and set what it learns of the input.
+
+        Without `reset` the data must fit what was seen before. A batch of `partial_fit` may have
+        one row alone, and its weights keep their scale.
+        """
+        name = type(self).__name__
+        if isinstance(X, Views) and not reset:
+            self._check_view_names(X)
+        given = separate_views(name, X, y, labels, class_paired=self._class_paired)
+        if given.y is None:
+            raise ValueError(
+                f"{name} requires y to be passed, but the target y is None; `y` is the second "
+                "view: fit(X, y), or fit(Views(X, y))."
+            )
+        if given.labels is None and not isinstance(X, Views):
+            check_second_view_is_no_labels(name, given.y)
+        unpaired = isinstance(given.labels, tuple)
+        if unpaired and not self._class_paired:
+            raise ValueError(
+                f"{name} pairs row i with row i, but labels=(labels_x, labels_y) describes "
+                "unpaired views; ClusterCCA, ClusterKCCA and SupervisedDCCA pair such rows by "
+                "class."
+            )
+        if not unpaired:
+            check_aligned(
+                name, X=given.X, y=given.y, labels=given.labels, sample_weight=sample_weight
+            )
+        min_samples = 1 if batch else 2
+        X = self._check_view(given.X, "x", reset=reset, min_samples=min_samples)
+        Y = self._check_view(given.y, "y", reset=reset, min_samples=min_samples)
+        Y = to_namespace_of(Y, X)
+        if hasattr(X, "dask") != hasattr(Y, "dask"):
+            raise ValueError(
+                f"{name}: one view is a Dask array and the other is not; make both Dask arrays: "
+                "dask.array.from_array(y, chunks)."
+            )
+        n_x, n_y = X.shape[0], Y.shape[0]
+        if not unpaired:
+            check_same_rows(name, X, Y)
+        members = None if given.labels is None else encode_labels(given.labels, n_x, n_y, name)
+        weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired, relative=not batch)
+        if reset:
+            self.__dict__.pop("view_names_in_", None)
+            if given.names is not None:
+                self.view_names_in_ = given.names
+        data = TrainingData(X, Y, members if self._class_paired else None, weights)
+        if self._keeps_zero_weight_rows or hasattr(X, "dask"):
+            return data
+        return drop_zero_weight_rows(data)
+
+    def _check_view(self, V: ViewLike, side: str, *, reset: bool, min_samples: int = 1) -> ViewLike:
         check = check_first_view if side == "x" else check_second_view
-        return check(self, V, reset=reset, least=least)
+        return check(self, V, native=self._native_input, reset=reset, min_samples=min_samples)
 
-    def _require_namespace(self, X: Any, method: str) -> None:
+    def _check_view_names(self, views: Views) -> None:
+        check_view_names(type(self).__name__, views, getattr(self, "view_names_in_", None))
+
+    def _check_namespace(self, X: ViewLike, method: str) -> None:
         """Refuse a first view of another array namespace than that of `fit`."""
 
-    def _pairs(self, labels: Labels | None, weights: Weights, rng: np.random.Generator) -> Pairs:
+    def _check_classes(self, labels: Labels | None) -> None:
+        """Set `classes_`, or forget those of an earlier fit."""
+        self.__dict__.pop("classes_", None)
+
+    def _check_labels(self, labels: Labels | None) -> None:
+        """Refuse labels that the pairing cannot use."""
+
+    def _pairing(self) -> Pairing:
+        return Pairing(instance_weight=1.0)
+
+    def _make_pairs(
+        self, labels: Labels | None, weights: Weights, rng: np.random.Generator
+    ) -> Pairs:
         self._check_labels(labels)
         pairs = self._pairing()(labels, weights, rng)
         if not pairs.total > 0:
@@ -175,29 +271,21 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
             )
         return pairs
 
-    def _pairing(self) -> Pairing:
-        return Pairing(instance_weight=1.0)
-
-    def _check_labels(self, labels: Labels | None) -> None:
-        """Refuse labels that the pairing cannot use."""
-
     @property
-    def _keeps_weightless_rows(self) -> bool:
-        """Whether rows of weight zero must stay in the data."""
+    def _keeps_zero_weight_rows(self) -> bool:
         return False
 
-    def _set_directions(self, found: Directions) -> None:
+    def _assign_directions(self, solution: CanonicalFit | Directions) -> None:
         """Set the fitted attributes that all feature maps share."""
-        self.correlations_ = found.correlations
-        self.singular_values_ = found.singular_values
-        self.n_components_ = self._n_features_out = len(found.correlations)
-        scaling = self.component_scaling == "correlation"
-        factor = found.correlations if scaling else np.ones(self.n_components_)
-        self.x_weights_ = found.x_weights * factor
-        self.y_weights_ = found.y_weights * factor
-        self.x_loadings_, self.y_loadings_ = found.x_loadings, found.y_loadings
-        self.x_rank_, self.y_rank_ = found.x_rank, found.y_rank
-        self.solver_ = found.solver
+        rho = solution.correlations
+        scale = rho if self.component_scaling == "correlation" else np.ones(len(rho))
+        self.correlations_ = rho
+        self.singular_values_ = solution.singular_values
+        self.n_components_ = self._n_features_out = len(rho)
+        self.x_weights_, self.y_weights_ = solution.x_weights * scale, solution.y_weights * scale
+        self.x_loadings_, self.y_loadings_ = solution.x_loadings, solution.y_loadings
+        self.x_rank_, self.y_rank_ = solution.x_rank, solution.y_rank
+        self.solver_ = solution.solver
         if self.n_components is not None and self.n_components > self.n_components_:
             reasons = []
             if self.x_rank_ is not None:
@@ -210,15 +298,6 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
                 f"{self.n_components_}{why}; further directions would be arbitrary and are left "
                 "out. See `n_components_`.",
             )
-
-    def _set_loadings(self, X: np.ndarray, Y: np.ndarray, pairs: Pairs) -> None:
-        """Correlate variates with the input features, and let those loadings fix the signs."""
-        a, b = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
-        x_loadings = loadings(X, self._project(X, "x"), a)
-        y_loadings = loadings(Y, self._project(Y, "y"), b)
-        signs = component_signs(x_loadings)
-        self.x_loadings_, self.y_loadings_ = x_loadings * signs, y_loadings * signs
-        self.x_weights_, self.y_weights_ = self.x_weights_ * signs, self.y_weights_ * signs
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the first view's scores: the lowercase class name and a number.
@@ -241,7 +320,7 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
 
     # Projecting
 
-    def transform(self, X: Any, y: Any = None) -> Any:
+    def transform(self, X: ViewLike, y: ViewLike = None) -> Any:
         """Project one view or both.
 
         Parameters
@@ -262,7 +341,7 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
             If the input does not fit what was seen in `fit`; the message names the right call.
         """
         check_is_fitted(self)
-        self._require_namespace(X, "transform")
+        self._check_namespace(X, "transform")
         name = type(self).__name__
         if isinstance(X, Views):
             if y is not None:
@@ -282,13 +361,14 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         if y is None:
             return self._wrap(self._project(V, "x"), X, "x")
         W = self._check_view(y, "y", reset=False)
-        check_same_rows_and_index(name, X, y, V, W)
+        check_aligned(name, X=X, y=y)
+        check_same_rows(name, V, W)
         return (
             self._wrap(self._project(V, "x"), X, "x"),
             self._wrap(self._project(W, "y"), y, "y"),
         )
 
-    def transform_y(self, y: Any) -> Any:
+    def transform_y(self, y: ViewLike) -> ViewLike:
         """Project the second view alone.
 
         Parameters
@@ -316,34 +396,20 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         return self._wrap(self._project(W, "y"), y, "y")
 
     def _transform_views(self, views: Views) -> Views:
-        members = self._two_members(views)
+        self._check_view_names(views)
         scores = [
             None
             if V is None
             else self._wrap(self._project(self._check_view(V, side, reset=False), side), V, side)
-            for V, side in zip(members, "xy", strict=True)
+            for V, side in zip(views, "xy", strict=True)
         ]
         return views._replace(scores)
 
-    def _two_members(self, views: Views) -> list:
-        fitted = getattr(self, "view_names_in_", None)
-        if fitted is not None and views.named and tuple(views.names) != tuple(fitted):
-            raise ValueError(
-                f"{type(self).__name__} was fitted on the views {list(fitted)}; got "
-                f"{list(views.names)}. Give the same names in the same order: "
-                f"Views({', '.join(f'{n}=...' for n in fitted)})."
-            )
-        if len(views.names) != 2:
-            raise ValueError(
-                f"{type(self).__name__} projects two views; got {views!r}. "
-                "A view that is not at hand is None: Views(X, None)."
-            )
-        return list(views)
-
-    def _wrap(self, Z: Any, original: Any, side: str) -> Any:
+    def _wrap(self, Z: ViewLike, original: ViewLike, side: str) -> ViewLike:
         """Return finite scores in the container that `set_output` asks for."""
         if hasattr(Z, "dask"):
-            return Z  # not computed yet
+            # The scores of a Dask array are not computed yet.
+            return Z
         if not np.isfinite(to_numpy(Z)).all():
             raise ValueError(
                 f"{type(self).__name__}: scores of `{'X' if side == 'x' else 'y'}` leave the range "
@@ -353,11 +419,17 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         if side == "y":
             prefix = type(self).__name__.lower()
             names = np.array([f"{prefix}_y{i}" for i in range(Z.shape[1])], dtype=object)
-        return self._in_container(Z, original, names)
+        return in_container(self, Z, original, names)
 
     # Scoring
 
-    def score(self, X: Any, y: Any = None, labels: Any = None, sample_weight: Any = None) -> float:
+    def score(
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        sample_weight: WeightsLike = None,
+    ) -> float:
         """Return the sum of the correlations of the given rows' variates.
 
         The projection is that of the training rows, so that held-out rows give the held-out total
@@ -388,31 +460,27 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         check_is_fitted(self)
         name = type(self).__name__
         if isinstance(X, Views):
-            if labels is not None and y is not None:
-                raise ValueError(
-                    f"{name}: labels were given twice, as `y` and as `labels`: "
-                    "score(Views(X, y), labels)."
-                )
-            labels = y if labels is None else labels
-            X, y = self._two_members(X)
+            self._check_view_names(X)
+        X, y, labels, _ = separate_views(
+            name, X, y, labels, method="score", class_paired=self._class_paired
+        )
         if X is None or y is None:
             raise ValueError(f"{name}: score needs both views: score(X, y) or score(Views(X, y)).")
         V, W = self._check_view(X, "x", reset=False), self._check_view(y, "y", reset=False)
-        n_rows = min(V.shape[0], W.shape[0])
-        if n_rows < 3:
+        n_x, n_y = V.shape[0], W.shape[0]
+        if min(n_x, n_y) < 3:
             raise ValueError(
-                f"{name}: score needs 3 rows at least; got {n_rows}. "
+                f"{name}: score needs 3 rows at least; got {min(n_x, n_y)}. "
                 "Two points always correlate perfectly."
             )
         unpaired = self._class_paired and isinstance(labels, tuple)
         if not unpaired:
-            check_same_rows_and_index(name, X, y, V, W, labels=labels, sample_weight=sample_weight)
-        weights = check_weights(sample_weight, V, W, unpaired=unpaired)
+            check_aligned(name, X=X, y=y, labels=labels, sample_weight=sample_weight)
+            check_same_rows(name, V, W)
+        weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired)
         pairs: Pairs = instance_pairs(weights.x)
         if self._class_paired and labels is not None:
-            members = encode_labels(labels, V.shape[0], W.shape[0], name)
-            rng = rng_from(getattr(self, "random_state", None))
-            pairs = self._pairs(members, weights, rng)
+            pairs = self._make_pairs(encode_labels(labels, n_x, n_y, name), weights, self._rng())
         U, Z = to_numpy(self._project(V, "x")), to_numpy(self._project(W, "y"))
         if not (np.isfinite(U).all() and np.isfinite(Z).all()):
             raise ValueError(
@@ -429,12 +497,8 @@ class TwoViewTransformer(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, 
         return tags
 
 
-# MERGED: _class_paired
-# """The class-paired half of the two axes: its parameters, and what its labels must be."""
-
-
 class ClassPairedMixin:
-    """Pair every row with the rows of its class, by the pairing parameters of the estimator."""
+    """The class-paired half of the two axes: its parameters, and what its labels must be."""
 
     _class_paired: ClassVar[bool] = True
     _pairing_constraints: ClassVar[dict] = {
@@ -450,6 +514,7 @@ class ClassPairedMixin:
     pair_fraction: float
     pairs_per_sample: int | None
     pair_weight: str
+    random_state: RandomStateLike
 
     def _pairing(self) -> Pairing:
         return Pairing(
@@ -473,9 +538,10 @@ class ClassPairedMixin:
                 "with an indicator matrix use all pairs (pair_fraction=1.0, pairs_per_sample=None)."
             )
 
-    def _check_classes(self, data: TrainingData) -> None:
-        """Set `classes_`, and refuse or report labels that leave rows without a partner."""
-        name, labels = type(self).__name__, data.labels
+    def _check_classes(self, labels: Labels | None) -> None:
+        """Set `classes_`; refuse or report labels that leave rows without a partner."""
+        self.__dict__.pop("classes_", None)
+        name = type(self).__name__
         if labels is None:
             self._warn_of_no_labels()
             return

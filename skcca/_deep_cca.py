@@ -7,7 +7,6 @@ cloning and printing these estimators, and the rest of skcca, need none.
 from __future__ import annotations
 
 import os
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -16,6 +15,7 @@ import numpy as np
 from skcca._base import TwoViewTransformer
 from skcca._core.arrays import project
 from skcca._core.compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+from skcca._core.directions import with_input_loadings
 from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.standardize import Standardisation
@@ -166,8 +166,7 @@ class DeepCCA(CallbackSupportMixin, SavedNetworks):
         shape_of(y, "y", type(self).__name__)
         self._given = (X, y)
         try:
-            learn = partial(self._train, validation=(X_val, y_val))
-            return self._fit(X, y, labels, sample_weight, learn)
+            return self._fit(X, y, labels, sample_weight, {"validation": (X_val, y_val)})
         finally:
             self.__dict__.pop("_given", None)
 
@@ -200,13 +199,33 @@ class DeepCCA(CallbackSupportMixin, SavedNetworks):
         """
         shape_of(y, "y", type(self).__name__)
         classes = vars(self).get("classes_")
-        learn = partial(self._train, one_pass=True)
-        self._fit(X, y, labels, sample_weight, learn, reset=not hasattr(self, "x_network_"))
+        reset = not hasattr(self, "x_network_")
+        self._fit(X, y, labels, sample_weight, {"one_pass": True}, reset=reset)
         if classes is not None and "classes_" in vars(self):
             self.classes_ = np.union1d(classes, self.classes_)
         return self
 
-    def _check_view(self, V: Any, side: str, *, reset: bool, least: int = 1) -> Any:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        labels: Any,
+        sample_weight: Any,
+        options: dict[str, Any],
+        *,
+        reset: bool = True,
+    ) -> Self:
+        TwoViewTransformer._check_settings(self)
+        fitted = self._draft()
+        data = fitted._check_training(X, y, labels, sample_weight, reset=reset)
+        rng = self._rng()
+        fitted._check_classes(data.labels)
+        pairs = fitted._make_pairs(data.labels, data.weights, rng)
+        fitted._train(data, pairs, rng, **options)
+        self.__dict__ = fitted.__dict__
+        return self
+
+    def _check_view(self, V: Any, side: str, *, reset: bool, min_samples: int = 1) -> Any:
         """Validate one view; rows of more than one dimension are flattened for all but networks.
 
         Memory maps, HDF5 and Zarr arrays stay where they are, sequences as long as they are.
@@ -234,7 +253,7 @@ class DeepCCA(CallbackSupportMixin, SavedNetworks):
                 f"{type(self).__name__}: a row of `{name}` has shape {shape}, but had "
                 f"{getattr(self, attribute)} in fit."
             )
-        V = super()._check_view(V, side, reset=reset, least=least)
+        V = super()._check_view(V, side, reset=reset, min_samples=min_samples)
         if reset:
             setattr(self, attribute, shape if len(shape) > 1 else V.shape[1:])
         return V
@@ -264,7 +283,7 @@ class DeepCCA(CallbackSupportMixin, SavedNetworks):
         held_out = given_rows(self, *validation, rng)
         if held_out is None and self.early_stopping and not one_pass:
             data, held_out = split_off(self, data, rng)
-            pairs = self._pairs(data.labels, data.weights, rng)
+            pairs = self._make_pairs(data.labels, data.weights, rng)
         if not continued:
             self._set_scaling(data, pairs)
         device = resolve_device(self.device)
@@ -285,8 +304,15 @@ class DeepCCA(CallbackSupportMixin, SavedNetworks):
         """Solve for the directions of the present networks' outputs."""
         found = solve(self, training.rows, training.pairs)
         self._x_output_mean, self._y_output_mean = found.x_mean, found.y_mean
-        self._set_directions(found)
-        self._set_loadings(training.data.X, training.data.Y, training.pairs)
+        self._assign_directions(found)
+        X, Y = training.data.X, training.data.Y
+        scores = self._project(X, "x"), self._project(Y, "y")
+        found = with_input_loadings(
+            found._replace(x_weights=self.x_weights_, y_weights=self.y_weights_),
+            X, Y, *scores, training.pairs,
+        )  # fmt: skip
+        self.x_weights_, self.y_weights_ = found.x_weights, found.y_weights
+        self.x_loadings_, self.y_loadings_ = found.x_loadings, found.y_loadings
 
     def _project(self, V: np.ndarray, side: str) -> np.ndarray:
         from skcca.nn.networks import outputs, place_of

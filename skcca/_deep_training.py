@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skcca._core.arrays import project, working_eps
+from skcca._core.arrays import input_eps, project
 from skcca._core.directions import CanonicalFit, canonical_fit, pair_correlations
 from skcca._core.lazy import RaggedRows
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.warnings import warn
-from skcca._core.whitening import Options
+from skcca._core.whitening import SolverOptions
 from skcca._deep_hooks import Hooks
 
 if TYPE_CHECKING:
@@ -280,11 +280,11 @@ def solve(model: Any, rows: Rows, pairs: Pairs) -> CanonicalFit:
     from skcca.nn.networks import outputs
 
     zx, zy = outputs(model.x_network_, rows[0]), outputs(model.y_network_, rows[1])
-    options = Options(
+    options = SolverOptions(
         model.n_components,
         reg=(model.reg, model.reg),
         scale=False,
-        eps=(working_eps(zx.dtype), working_eps(zy.dtype)),
+        eps=(input_eps(zx.dtype), input_eps(zy.dtype)),
     )
     try:
         return canonical_fit(zx, zy, pairs, options)

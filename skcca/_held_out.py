@@ -8,7 +8,6 @@ import numpy as np
 
 from skcca._core.lazy import LazyRows
 from skcca._core.pairs import Pairs, TrainingData, instance_pairs
-from skcca.views._arguments import check_fit
 from skcca.views._container import Views
 from skcca.views._labels import check_labels
 
@@ -29,9 +28,8 @@ def given_rows(estimator: Any, X_val: Any, y_val: Any, rng: np.random.Generator)
             raise ValueError(f"{name}: `y_val` was given without `X_val`.")
         return None
     _check_arguments(estimator, X_val, y_val)
-    paired = estimator._class_paired
     try:
-        data = check_fit(estimator, X_val, y_val, None, None, class_paired=paired, reset=False)
+        data = estimator._check_training(X_val, y_val, None, None, reset=False)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: `X_val` cannot be used: {error}") from error
@@ -45,7 +43,7 @@ def given_rows(estimator: Any, X_val: Any, y_val: Any, rng: np.random.Generator)
             f"{name}: `y_val` must hold at least 2 classes, whose correlation can be watched; got "
             f"{len(data.labels.classes)}."
         )
-    return data, estimator._pairs(data.labels, data.weights, rng)
+    return data, estimator._make_pairs(data.labels, data.weights, rng)
 
 
 def _check_arguments(estimator: Any, X_val: Any, y_val: Any) -> None:
@@ -89,7 +87,7 @@ def split_off(
             f"training and {len(held_out.X)} validation rows; early stopping needs 3 of each at "
             "least."
         )
-    return kept, (held_out, estimator._pairs(held_out.labels, held_out.weights, rng))
+    return kept, (held_out, estimator._make_pairs(held_out.labels, held_out.weights, rng))
 
 
 def held_out_rows(

@@ -1,16 +1,54 @@
-"""Linear canonical correlation analysis, over the rows' own pairs or over all pairs of a class."""
+"""Linear canonical correlation analysis, over the rows' own pairs or over all pairs of a class.
+
+    maximise corr(X a, Y b) over the pairs,    scores (X - x_mean_) @ x_weights_
+
+The fit is `skcca._core.directions`, the batches of `partial_fit` are `skcca._core.streaming`; both
+know no estimator. Predictions are least squares over the training pairs.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple, Self
 
-from skcca._base import ClassPairedMixin
-from skcca._linear_cca import LinearCCA
+import numpy as np
+from scipy.linalg import LinAlgWarning
+from sklearn import get_config
+from sklearn.utils.validation import check_is_fitted
+
+from skcca._base import ClassPairedMixin, TwoViewTransformer
+from skcca._core.arrays import (
+    as_namespace_of,
+    input_eps,
+    is_native,
+    project,
+    to_namespace_of,
+)
+from skcca._core.compat import Interval, StrOptions, _fit_context, array_namespace, to_numpy
+from skcca._core.directions import CanonicalFit, canonical_fit, moment_fit
+from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.streaming import add_batch, check_same_classes, start_sums
+from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike, WeightsLike
+from skcca._core.warnings import warn
+from skcca._core.whitening import NoDirectionError, SolverOptions, ridge_of
+from skcca.views._arguments import per_view
+from skcca.views._checks import check_scores
+from skcca.views._container import Views
 
 __all__ = ["CCA", "ClusterCCA"]
 
 
-class CCA(LinearCCA):
+class _FittedView(NamedTuple):
+    """The fitted arrays of one view."""
+
+    mean: np.ndarray  # (d,)
+    std: np.ndarray  # (d,)
+    weights: np.ndarray  # (d, k)
+    loadings: np.ndarray  # (d, k)
+    cross_loadings: np.ndarray  # (d, k)
+
+
+class CCA(TwoViewTransformer):
     """Canonical correlation analysis.
 
     Maximize corr(X a, Y b) subject to unit variance of each score and no correlation with the
@@ -132,6 +170,16 @@ class CCA(LinearCCA):
     array([0.7956, 0.2006, 0.0726])
     """
 
+    _parameter_constraints: ClassVar[dict] = {
+        **TwoViewTransformer._parameter_constraints,
+        "scale": ["boolean"],
+        "reg": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), tuple],
+        "solver": [StrOptions({"auto", "covariance", "svd"})],
+    }
+    _native_input: ClassVar[bool] = True
+
+    __metadata_request__partial_fit: ClassVar[dict] = {"labels": True, "sample_weight": True}
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -147,8 +195,354 @@ class CCA(LinearCCA):
         self.solver = solver
         self.component_scaling = component_scaling
 
+    # Fitting
 
-class ClusterCCA(ClassPairedMixin, LinearCCA):
+    def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
+        X, Y = data.X, data.Y
+        if hasattr(X, "dask") and self.solver == "svd":
+            raise ValueError(
+                f"{type(self).__name__}: `solver`='svd' decomposes the data in one place; of Dask "
+                "arrays the moments alone travel: set solver='auto'."
+            )
+        reg_x, reg_y = per_view(self.reg)
+        ridges = ridge_of(reg_x, X), ridge_of(reg_y, Y)
+        options = self._options(ridges, (input_eps(X.dtype), input_eps(Y.dtype)))
+        solution = canonical_fit(X, Y, pairs, options)
+        for name in ("_sums", "n_samples_seen_"):
+            self.__dict__.pop(name, None)
+        self._assign(solution, (X.shape[0], Y.shape[0]), ridges)
+        self._move_attributes_to(X)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        classes: ArrayLike = None,
+        class_counts: Any = None,
+        sample_weight: WeightsLike = None,
+    ) -> Self:
+        """Learn from one more batch of rows; together the batches give what `fit` gives.
+
+        Only sums are kept, so that any split into batches in any order gives the same answer. Every
+        call ends with a new solution, whose cost grows with the features alone: batches of at least
+        as many rows as features keep it a small part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+            Rows of the first view, or of both views.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            Rows of the second view; labels beside a `Views`.
+        labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
+            Class or tag labels of the rows, for class-paired estimators.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will come, at the first call. Without them new classes may come with
+            any batch.
+        class_counts : array-like of shape (n_classes,) or dict, default=None
+            How many rows each class will have in all (their sum of weights, with weights), at the
+            first call: an array in the order of `classes`, or a dict or Series from class to count.
+            In the end only their proportions matter; counts in other proportions than those of the
+            rows weigh the classes by them. With them, or with
+            ``pair_weight="row"``, one matrix of products a view is enough; without them there is
+            one for each class, ``n_classes * (n_features**2 + n_features_y**2)`` numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows; their scale counts from batch to batch.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted to all rows so far.
+
+        Raises
+        ------
+        ValueError
+            If the batch does not fit the ones before, pairs are to be sampled, which needs all rows
+            at once, ``reg="auto"``, or a class has more rows than `class_counts` says.
+
+        Warns
+        -----
+        UserWarning
+            If the rows so far have no direction yet, the model then waits for more; or if `fit` was
+            called before, which keeps no sums to go on from.
+        scipy.linalg.LinAlgWarning
+            If directions are left out that the moments cannot tell apart; the data themselves,
+            which could, are gone.
+        """
+        self._check_settings()
+        self._check_batch_settings()
+        name = type(self).__name__
+        first = "_sums" not in vars(self)
+        if first and hasattr(self, "n_components_"):
+            warn(
+                f"{name}: `fit` keeps no sums, so partial_fit starts anew and forgets its rows. "
+                "Give all batches to partial_fit.",
+            )
+        fitted = self._draft()
+        if first:
+            fitted._forget()
+        batch = fitted._check_training(X, y, labels, sample_weight, reset=first, batch=True)
+        self._check_labels(batch.labels)
+        pairing = self._pairing()
+        if first:
+            if not self._class_paired:
+                # Classes have no use where the labels are not used.
+                classes = class_counts = None
+            elif batch.labels is None:
+                self._warn_of_no_labels()
+            fitted._sums = start_sums(name, pairing, batch, classes, class_counts)
+        elif self._class_paired:
+            check_same_classes(name, fitted._sums, batch, classes, class_counts)
+        add_batch(name, fitted._sums, pairing, batch)
+        # The batch has been added whole, and stays in the sums whatever the solver says of them.
+        self.__dict__ = fitted.__dict__
+        self._solve_sums()
+        self._move_attributes_to(batch.X)
+        return self
+
+    def _check_batch_settings(self) -> None:
+        """Refuse parameters that need all rows at once."""
+        name = type(self).__name__
+        if "auto" in per_view(self.reg):
+            raise ValueError(
+                f"{name}: `reg`='auto' measures its shrinkage on all rows at once; set a number "
+                "for partial_fit."
+            )
+        if self.solver == "svd":
+            raise ValueError(
+                f"{name}: `solver`='svd' decomposes the data, of which partial_fit keeps moments "
+                "alone; set solver='auto'."
+            )
+
+    def _forget(self) -> None:
+        """Remove the attributes of an earlier fit."""
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            delattr(self, name)
+        self.__dict__.pop("_sums", None)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        # Batches may have given no direction yet.
+        return hasattr(self, "n_components_")
+
+    def _solve_sums(self) -> None:
+        """Set the fitted attributes from the sums so far."""
+        sums = self._sums
+        self.n_samples_seen_ = sums.n_rows
+        if sums.classes is not None:
+            self.classes_ = sums.classes
+        reg_x, reg_y = per_view(self.reg)
+        ridges = float(reg_x), float(reg_y)
+        options = self._options(ridges, sums.eps)
+        try:
+            solution = moment_fit(
+                sums.moments(), sums.max_rank, options, allow_ill_conditioned=True
+            )
+        except NoDirectionError as error:
+            seen = "" if sums.classes is None else f" of {len(sums.classes)} known classes"
+            warn(
+                f"{type(self).__name__}: the {sums.n_rows} rows so far{seen} have no direction "
+                f"yet; they are kept, and the model waits for more. ({error})",
+            )
+            return
+        ill_conditioned = solution.ill_conditioned or sums.shift_lost_precision
+        solution = solution._replace(ill_conditioned=ill_conditioned)
+        self._assign(solution, (sums.n_rows, sums.n_rows), ridges)
+
+    def _options(self, ridges: tuple[float, float], eps: tuple[float, float]) -> SolverOptions:
+        return SolverOptions(
+            self.n_components,
+            reg=ridges,
+            scale=self.scale,
+            solver=self.solver,
+            eps=eps,
+            full_precision=True,
+        )
+
+    def _assign(
+        self, solution: CanonicalFit, n_rows: tuple[int, int], ridges: tuple[float, float]
+    ) -> None:
+        """Set the fitted attributes, and warn of directions that were left out."""
+        self.x_mean_, self.y_mean_ = solution.x_mean, solution.y_mean
+        self.x_std_, self.y_std_ = solution.x_std, solution.y_std
+        self.x_cross_loadings_ = solution.x_cross_loadings
+        self.y_cross_loadings_ = solution.y_cross_loadings
+        n_x, n_y = np.count_nonzero(solution.x_std), np.count_nonzero(solution.y_std)
+        self.x_explained_variance_ratio_ = (solution.x_loadings**2).sum(axis=0) / n_x
+        self.y_explained_variance_ratio_ = (solution.y_loadings**2).sum(axis=0) / n_y
+        self.x_redundancy_ = (solution.x_cross_loadings**2).sum(axis=0) / n_x
+        self.y_redundancy_ = (solution.y_cross_loadings**2).sum(axis=0) / n_y
+        self._assign_directions(solution)
+        _warn_of_quality(
+            type(self).__name__,
+            solution,
+            n_rows,
+            ridges,
+            by_class=self._class_paired and hasattr(self, "classes_"),
+            streaming="_sums" in vars(self),
+        )
+
+    def _move_attributes_to(self, X: ViewLike) -> None:
+        """Keep fitted arrays where the data are, as scikit-learn does under array API dispatch."""
+        for name, value in vars(self).items():
+            if name.endswith("_") and isinstance(value, np.ndarray) and value.dtype == np.float64:
+                setattr(self, name, as_namespace_of(value, X))
+
+    # Projecting
+
+    def _fitted_view(self, side: str) -> _FittedView:
+        if side == "x":
+            fitted = (
+                self.x_mean_,
+                self.x_std_,
+                self.x_weights_,
+                self.x_loadings_,
+                self.x_cross_loadings_,
+            )
+        else:
+            fitted = (
+                self.y_mean_,
+                self.y_std_,
+                self.y_weights_,
+                self.y_loadings_,
+                self.y_cross_loadings_,
+            )
+        return _FittedView(*map(to_numpy, fitted))
+
+    def _project(self, V: ViewLike, side: str) -> ViewLike:
+        if side == "x":
+            return project(V, self.x_mean_, self.x_weights_)
+        return project(V, self.y_mean_, self.y_weights_)
+
+    def _check_view(self, V: ViewLike, side: str, *, reset: bool, min_samples: int = 1) -> ViewLike:
+        V = super()._check_view(V, side, reset=reset, min_samples=min_samples)
+        follows = side == "y" and not reset and get_config()["array_api_dispatch"]
+        return to_namespace_of(V, self.x_mean_) if follows and hasattr(self, "x_mean_") else V
+
+    def _check_namespace(self, X: ViewLike, method: str) -> None:
+        """Refuse a first view of another namespace than that of `fit`, as scikit-learn does."""
+        if not get_config()["array_api_dispatch"] or not hasattr(X, "__dlpack__"):
+            return
+        here, there = (np if is_native(A) else array_namespace(A) for A in (X, self.x_mean_))
+        if here is not there:
+            raise ValueError(
+                f"{type(self).__name__}.{method}() and fit must use the same namespace: got an "
+                f"array of {here.__name__}, fitted on {there.__name__}; convert one, or switch "
+                "array_api_dispatch off."
+            )
+
+    # Predicting
+
+    def predict(self, X: ViewLike) -> ViewLike:
+        """Predict the second view from the first.
+
+        The least-squares prediction from the first view's scores U, over the training pairs:
+
+            Y = mean_y + U cov(U)^-1 cov(U, Y)
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+            First view, in the units of `fit`; of a `Views` the first member.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples, n_features_y_in_) or (n_samples,)
+            The second view, in its own units; of one dimension if it was so in `fit`.
+        """
+        check_is_fitted(self)
+        self._check_namespace(X, "predict")
+        predicted = self._regress(self._member(X, "x", "predict"), "x", "y")
+        return predicted[:, 0] if self._y_is_one_column else predicted
+
+    def predict_x(self, y: ViewLike) -> ViewLike:
+        """Predict the first view from the second; `predict` the other way round.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples, n_features_y) or Views
+            Second view, in the units of `fit`; of a `Views` the second member.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_)
+            The first view, in its own units.
+        """
+        check_is_fitted(self)
+        return self._regress(self._member(y, "y", "predict_x"), "y", "x")
+
+    def inverse_transform(self, X: ViewLike, y: ViewLike = None) -> Any:
+        """Return the views that scores stand for: least squares from a view's own scores.
+
+        Where there are as many components as features, this undoes `transform`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components_) or Views
+            Scores of the first view, or of both.
+        y : array-like of shape (n_samples, n_components_), default=None
+            Scores of the second view.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_), tuple of two, or Views
+            The first view in its own units; both when `y` is given; a `Views` for a `Views`.
+        """
+        check_is_fitted(self)
+        if isinstance(X, Views):
+            self._check_view_names(X)
+            return X._replace(
+                [
+                    None if Z is None else self._from_scores(check_scores(self, Z), side, side)
+                    for Z, side in zip(X, "xy", strict=True)
+                ]
+            )
+        back = self._from_scores(check_scores(self, X), "x", "x")
+        return back if y is None else (back, self._from_scores(check_scores(self, y), "y", "y"))
+
+    def _member(self, V: ViewLike, side: str, method: str) -> ViewLike:
+        """Return the checked view of one side, taken out of a `Views`."""
+        if isinstance(V, Views):
+            self._check_view_names(V)
+            first, second = V
+            V = first if side == "x" else second
+            if V is None:
+                raise ValueError(
+                    f"{type(self).__name__}: {method} needs the "
+                    f"{'first' if side == 'x' else 'second'} view, which is None here."
+                )
+        return self._check_view(V, side, reset=False)
+
+    def _regress(self, V: ViewLike, source: str, target: str) -> ViewLike:
+        return self._from_scores(self._project(V, source), source, target)
+
+    def _from_scores(self, Z: ViewLike, source: str, target: str) -> ViewLike:
+        """Predict the target view from scores of the source view."""
+        scale = np.ones(self.n_components_)
+        if self.component_scaling == "correlation":
+            scale = to_numpy(self.correlations_)
+        coefficients = regression_coefficients(
+            self._fitted_view(source), self._fitted_view(target), scale, own=source == target
+        )
+        mean = to_numpy(self.x_mean_ if target == "x" else self.y_mean_)
+        # What leaves the range of the dtype is refused below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            predicted = project(Z, np.zeros(len(scale)), coefficients, mean)
+        if not hasattr(predicted, "dask") and not np.isfinite(to_numpy(predicted)).all():
+            raise ValueError(
+                f"{type(self).__name__}: the prediction leaves the range of {predicted.dtype}; "
+                "give float64, or rows less far outside of what was seen in fit."
+            )
+        return predicted
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags
+
+
+class ClusterCCA(ClassPairedMixin, CCA):
     """Canonical correlation analysis over all pairs of rows that share a class.
 
     Maximize the correlation of X a and Y b over the pairs (i, j) with equal labels [1]_. The pairs
@@ -248,7 +642,7 @@ class ClusterCCA(ClassPairedMixin, LinearCCA):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **LinearCCA._parameter_constraints,
+        **CCA._parameter_constraints,
         **ClassPairedMixin._pairing_constraints,
     }
 
@@ -264,7 +658,7 @@ class ClusterCCA(ClassPairedMixin, LinearCCA):
         reg: float | str | tuple[float | str, float | str] = 0.0,
         solver: str = "auto",
         component_scaling: str = "correlation",
-        random_state: Any = None,
+        random_state: RandomStateLike = None,
     ):
         self.n_components = n_components
         self.instance_weight = instance_weight
@@ -276,3 +670,62 @@ class ClusterCCA(ClassPairedMixin, LinearCCA):
         self.solver = solver
         self.component_scaling = component_scaling
         self.random_state = random_state
+
+
+def regression_coefficients(
+    source: _FittedView, target: _FittedView, scale: np.ndarray, *, own: bool
+) -> np.ndarray:
+    """Return B (k, d) of the least-squares prediction U B of a view from scores U.
+
+    B = cov(U)^-1 cov(U, V) over the training pairs. Loadings belong to variates of variance one,
+    weights to scores that are `scale` times as long; `own` says that source and target are the same
+    view.
+    """
+    variates = source.weights / scale
+    # Under a ridge the covariance of the variates is not the identity.
+    covariance = variates.T @ (source.std[:, None] * source.loadings)
+    slopes = (target.loadings if own else target.cross_loadings) * target.std[:, None]
+    return np.linalg.solve(covariance, slopes.T) / scale[:, None]
+
+
+def _warn_of_quality(
+    name: str,
+    solution: CanonicalFit,
+    n_rows: tuple[int, int],
+    ridges: tuple[float, float],
+    *,
+    by_class: bool,
+    streaming: bool,
+) -> None:
+    """Warn of directions that were left out, and of correlations that mean nothing."""
+    ranks = (solution.x_rank, solution.y_rank)
+    widths = (len(solution.x_mean), len(solution.y_mean))
+    varying = [np.count_nonzero(std > 0) for std in (solution.x_std, solution.y_std)]
+    if by_class:
+        meaningless = any(rank >= n - 1 for rank, n in zip(ranks, n_rows, strict=True))
+    else:
+        meaningless = sum(ranks) >= min(n_rows)
+    if meaningless and 0 in ridges:
+        warn(
+            f"{name}: {min(n_rows)} rows with {widths[0]} + {widths[1]} features and no ridge: "
+            "some directions fit any data perfectly, and the training correlations mean "
+            "nothing. Set `reg`, or judge by `score` on other rows.",
+        )
+        # In the first batches of a stream, the remaining warnings would repeat this one.
+        if streaming:
+            return
+    for view, rank, width, ridge in zip("Xy", ranks, varying, ridges, strict=True):
+        if rank < width and ridge == 0:
+            warn(
+                f"{name}: `{view}` has rank {rank} with {width} features that vary; directions "
+                "without variance of their own (collinear features, or too few rows) were "
+                "left out.",
+                LinAlgWarning,
+            )
+    if solution.ill_conditioned:
+        warn(
+            f"{name}: the moments are poorly conditioned and cost digits (features almost "
+            "collinear, or first rows unlike the others); fit with solver='auto' on all rows, "
+            "or set `reg`.",
+            LinAlgWarning,
+        )

@@ -1,17 +1,39 @@
-"""Kernel canonical correlation analysis, over the rows' own pairs or over all pairs of a class."""
+"""Kernel canonical correlation analysis, over the rows' own pairs or over all pairs of a class.
+
+Each view becomes a feature map of its training rows (`skcca._core.kernels`). Few directions come
+from one Cholesky factor of each kernel (`skcca._core.kernel_solver`), all of them from features G
+with G G' = K, as those of any two views (`skcca._core.directions`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple
 
-from skcca._base import ClassPairedMixin
-from skcca._kernel_cca import KernelCCA
+import numpy as np
+from sklearn.kernel_approximation import Nystroem, RBFSampler
+from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
+
+from skcca._base import ClassPairedMixin, TwoViewTransformer
+from skcca._core.arrays import input_eps
+from skcca._core.compat import Interval, StrOptions
+from skcca._core.directions import Directions, canonical_fit, with_input_loadings
+from skcca._core.kernel_solver import dual_fit, dual_solver_applies
+from skcca._core.kernels import ExactMap, FeatureMap, Kernel, SampledMap
+from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.standardize import Standardisation
+from skcca._core.types import RandomStateLike, ViewLike
+from skcca._core.whitening import SolverOptions
+from skcca.views._arguments import per_view
 
 __all__ = ["KCCA", "ClusterKCCA"]
 
+# Beyond so many rows the median distance of an approximated kernel comes from a sample of them.
+_MEDIAN_ROWS = 4000
 
-class KCCA(KernelCCA):
+
+class KCCA(TwoViewTransformer):
     """Kernel canonical correlation analysis.
 
     Maximize corr(f(x), g(y)) over functions of two reproducing kernel Hilbert spaces [1]_, with the
@@ -111,6 +133,20 @@ class KCCA(KernelCCA):
     1.0
     """
 
+    _parameter_constraints: ClassVar[dict] = {
+        **TwoViewTransformer._parameter_constraints,
+        "kernel": [StrOptions({*PAIRWISE_KERNEL_FUNCTIONS, "precomputed"}), callable, tuple],
+        "gamma": [Interval(Real, 0, None, closed="neither"), None, tuple],
+        "degree": [Interval(Real, 0, None, closed="left"), tuple],
+        "coef0": [Real, tuple],
+        "kernel_params": [dict, None, tuple],
+        "scale": ["boolean"],
+        "reg": [Interval(Real, 0, None, closed="left"), tuple],
+        "approximation": [StrOptions({"nystroem", "random_features"}), None],
+        "n_landmarks": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state", np.random.Generator],
+    }
+
     def __init__(
         self,
         n_components: int | None = None,
@@ -125,7 +161,7 @@ class KCCA(KernelCCA):
         approximation: str | None = None,
         n_landmarks: int | None = None,
         component_scaling: str = "unit",
-        random_state: Any = None,
+        random_state: RandomStateLike = None,
     ):
         self.n_components = n_components
         self.kernel = kernel
@@ -140,8 +176,97 @@ class KCCA(KernelCCA):
         self.component_scaling = component_scaling
         self.random_state = random_state
 
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        for kernel in self._kernels():
+            _check_kernel(kernel, self.scale, self.approximation)
+        if self.approximation is None and self.n_landmarks is not None:
+            raise ValueError(
+                f"`n_landmarks`={self.n_landmarks} has no use in an exact solution; set "
+                "approximation='nystroem' or 'random_features'."
+            )
 
-class ClusterKCCA(ClassPairedMixin, KernelCCA):
+    def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
+        seed = int(rng.integers(2**31))
+        sampling = _Sampling(self.approximation, self.n_landmarks, seed)
+        x_kernel, y_kernel = self._kernels()
+        x_weights, y_weights = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
+        x_scaling = self._standardise(x_kernel, data.X, x_weights, "X")
+        x_map = _feature_map(x_kernel, data.X, x_scaling, x_weights, sampling)
+        y_scaling = self._standardise(y_kernel, data.Y, y_weights, "y")
+        y_map = _feature_map(y_kernel, data.Y, y_scaling, y_weights, sampling)
+        solution = _leading_directions(x_map, y_map, pairs, self.n_components, self.reg)
+        if solution is None:
+            solution = _all_directions(x_map, y_map, pairs, self.n_components, self.reg)
+        x_map.release()
+        y_map.release()
+        directions = with_input_loadings(
+            solution.directions, data.X, data.Y, solution.x_scores, solution.y_scores, pairs
+        )
+        self.x_mean_, self.x_scale_ = x_scaling
+        self.y_mean_, self.y_scale_ = y_scaling
+        self.x_gamma_, self.y_gamma_ = x_map.kernel.gamma, y_map.kernel.gamma
+        self._x_map, self._y_map = x_map, y_map
+        self._assign_directions(directions)
+
+    def _kernels(self) -> tuple[Kernel, Kernel]:
+        """Return the kernel of each view, with the parameters as they were given."""
+        kernels = []
+        names, extras = per_view(self.kernel), per_view(self.kernel_params)
+        gammas, degrees, coef0s = (per_view(p) for p in (self.gamma, self.degree, self.coef0))
+        for name, extra, *values in zip(names, extras, gammas, degrees, coef0s, strict=True):
+            if callable(name):
+                kernels.append(Kernel(name, dict(extra or {})))
+                continue
+            if extra:
+                raise ValueError(
+                    f"`kernel_params`={extra!r} belongs to a callable kernel; kernel {name!r} "
+                    "takes `gamma`, `degree` and `coef0`."
+                )
+            params = dict(zip(("gamma", "degree", "coef0"), values, strict=True))
+            kernels.append(Kernel(name, params))
+        return kernels[0], kernels[1]
+
+    def _standardise(
+        self, kernel: Kernel, V: np.ndarray, weights: np.ndarray, name: str
+    ) -> Standardisation:
+        if not self.scale or kernel.name == "precomputed":
+            return Standardisation.identity(V.shape[1])
+        return Standardisation.of(V, weights, name=name)
+
+    def _project(self, V: ViewLike, side: str) -> ViewLike:
+        if side == "x":
+            scaling = Standardisation(self.x_mean_, self.x_scale_)
+            feature_map, weights = self._x_map, self.x_weights_
+        else:
+            scaling = Standardisation(self.y_mean_, self.y_scale_)
+            feature_map, weights = self._y_map, self.y_weights_
+        return feature_map.scores(scaling.apply(V), weights).astype(V.dtype, copy=False)
+
+    def _check_view(self, V: ViewLike, side: str, *, reset: bool, min_samples: int = 1) -> ViewLike:
+        V = super()._check_view(V, side, reset=reset, min_samples=min_samples)
+        name = per_view(self.kernel)[0 if side == "x" else 1]
+        if reset and name == "precomputed" and V.shape[0] != V.shape[1]:
+            raise ValueError(
+                f"{type(self).__name__}: the precomputed kernel of the "
+                f"{'first' if side == 'x' else 'second'} view must be square at fit, rows x rows; "
+                f"got {V.shape}. To cross-validate, precompute the kernels of both views and put "
+                "them in a Views: Views(K_x, K_y)."
+            )
+        return V
+
+    @property
+    def _keeps_zero_weight_rows(self) -> bool:
+        # A precomputed kernel has a column for every row, so that a row of weight zero must stay.
+        return "precomputed" in per_view(self.kernel)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = per_view(self.kernel) == ("precomputed", "precomputed")
+        return tags
+
+
+class ClusterKCCA(ClassPairedMixin, KCCA):
     """Kernel canonical correlation analysis over all pairs of rows that share a class.
 
     The objective of `KCCA` over the pairs of `ClusterCCA` [1]_.
@@ -236,7 +361,7 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **KernelCCA._parameter_constraints,
+        **KCCA._parameter_constraints,
         **ClassPairedMixin._pairing_constraints,
     }
 
@@ -258,7 +383,7 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
         approximation: str | None = None,
         n_landmarks: int | None = None,
         component_scaling: str = "correlation",
-        random_state: Any = None,
+        random_state: RandomStateLike = None,
     ):
         self.n_components = n_components
         self.instance_weight = instance_weight
@@ -276,3 +401,131 @@ class ClusterKCCA(ClassPairedMixin, KernelCCA):
         self.n_landmarks = n_landmarks
         self.component_scaling = component_scaling
         self.random_state = random_state
+
+
+class _Sampling(NamedTuple):
+    """How the features of a kernel are sampled, if they are."""
+
+    approximation: str | None
+    n_landmarks: int | None
+    seed: int
+
+
+class _KernelSolution(NamedTuple):
+    """Directions in feature space, and the variates of the training rows."""
+
+    directions: Directions
+    x_scores: np.ndarray  # (n_x, k)
+    y_scores: np.ndarray
+
+
+def _check_kernel(kernel: Kernel, scale: bool, approximation: str | None) -> None:
+    """Refuse a kernel that the other parameters do not fit."""
+    if scale and kernel.name in ("chi2", "additive_chi2"):
+        raise ValueError(
+            f"`kernel`={kernel.name!r} compares histograms, which have no negative values; set "
+            "scale=False, because standardized features have."
+        )
+    if approximation is None:
+        return
+    if kernel.name == "precomputed" or (
+        approximation == "random_features" and kernel.name != "rbf"
+    ):
+        raise ValueError(
+            f"`approximation`={approximation!r} cannot approximate `kernel`={kernel.name!r}; "
+            "'random_features' needs 'rbf', 'nystroem' any kernel of the rows, None all."
+        )
+
+
+def _feature_map(
+    kernel: Kernel,
+    V: np.ndarray,
+    scaling: Standardisation,
+    weights: np.ndarray,
+    sampling: _Sampling,
+) -> FeatureMap:
+    """Return the feature map of one view's training rows."""
+    rows = scaling.apply(V)
+    if sampling.approximation is None:
+        # Only a precomputed kernel has the precision of the input; others are made in float64.
+        eps = input_eps(V.dtype if kernel.name == "precomputed" else np.dtype(float))
+        kernel, K = kernel.fit_matrix(rows, weights)
+        return ExactMap(kernel, K, rows, weights, eps)
+    n_landmarks = 1000 if sampling.n_landmarks is None else sampling.n_landmarks
+    chosen = np.arange(len(rows))
+    if len(rows) > _MEDIAN_ROWS:
+        rng = np.random.default_rng(sampling.seed)
+        chosen = rng.choice(len(rows), _MEDIAN_ROWS, replace=False)
+    kernel = kernel.with_gamma(rows[chosen], weights[chosen])
+    sampler: Nystroem | RBFSampler
+    if sampling.approximation == "random_features":
+        sampler = RBFSampler(
+            gamma=kernel.gamma, n_components=n_landmarks, random_state=sampling.seed
+        )
+        return SampledMap(kernel, sampler, rows, weights)
+    params = {"kernel_params": kernel.params} if callable(kernel.name) else kernel.params
+    sampler = Nystroem(
+        kernel.name,
+        n_components=min(n_landmarks, len(rows)),
+        random_state=sampling.seed,
+        **params,
+    )
+    return SampledMap(kernel, sampler, rows, weights)
+
+
+def _leading_directions(
+    x: FeatureMap,
+    y: FeatureMap,
+    pairs: Pairs,
+    n_components: int | None,
+    reg: float | tuple[float, float],
+) -> _KernelSolution | None:
+    """Return directions from a factor of each kernel, or None where that does not serve."""
+    # Sampled features are given, and few, so that nothing is gained over their moments.
+    if not isinstance(x, ExactMap) or not isinstance(y, ExactMap):
+        return None
+    if not dual_solver_applies(pairs, n_components):
+        return None
+    reg_x, reg_y = per_view(reg)
+    x_factor = x.factor(reg_x)
+    y_factor = None if x_factor is None else y.factor(reg_y)
+    if x_factor is None or y_factor is None:
+        return None
+    solution = dual_fit(x_factor, y_factor, pairs, n_components)
+    if solution is None:
+        return None
+    directions = Directions(
+        x_weights=x.centred_coefficients(solution.x_coefficients),
+        y_weights=y.centred_coefficients(solution.y_coefficients),
+        correlations=solution.correlations,
+        singular_values=solution.singular_values,
+        solver="cholesky",
+    )
+    return _KernelSolution(directions, solution.x_scores, solution.y_scores)
+
+
+def _all_directions(
+    x: FeatureMap,
+    y: FeatureMap,
+    pairs: Pairs,
+    n_components: int | None,
+    reg: float | tuple[float, float],
+) -> _KernelSolution:
+    """Return directions from the features, as those of any two views."""
+    options = SolverOptions(n_components, per_view(reg), ridge_of="total", scale=False)
+    G, F = x.features(), y.features()
+    fit = canonical_fit(G, F, pairs, options)
+    directions = Directions(
+        x_weights=x.dual(fit.x_weights),
+        y_weights=y.dual(fit.y_weights),
+        correlations=fit.correlations,
+        singular_values=fit.singular_values,
+        solver=fit.solver,
+        x_rank=fit.x_rank,
+        y_rank=fit.y_rank,
+    )
+    return _KernelSolution(
+        directions,
+        G @ fit.x_weights - fit.x_mean @ fit.x_weights,
+        F @ fit.y_weights - fit.y_mean @ fit.y_weights,
+    )

@@ -60,12 +60,12 @@ def first_mean(V: Any, weights: np.ndarray | None = None) -> np.ndarray:
     return np.average(first, axis=0, weights=weights[: len(first)])
 
 
-def working_eps(dtype: Any) -> float:
+def input_eps(dtype: Any) -> float:
     """Return the relative precision of input of this dtype, of any namespace."""
     return float(np.finfo(np.float32 if "float32" in str(dtype) else np.float64).eps)
 
 
-def like(A: np.ndarray, V: Any) -> Any:
+def as_namespace_of(A: np.ndarray, V: Any) -> Any:
     """Return a NumPy array in the namespace and on the device of V."""
     if is_native(V):
         return A
@@ -75,7 +75,7 @@ def like(A: np.ndarray, V: Any) -> Any:
     return xp.asarray(np.array(A, order="C"), dtype=dtype, device=V.device)
 
 
-def follow(Y: Any, X: Any) -> Any:
+def to_namespace_of(Y: Any, X: Any) -> Any:
     """Return Y in the namespace and on the device of X, in its own dtype."""
     if is_native(X):
         return Y if is_native(Y) else to_numpy(Y)
@@ -101,8 +101,12 @@ def project(V: Any, mean: Any, weights: Any, offset: Any = 0.0) -> Any:
     if hasattr(V, "toarray"):
         return np.asarray(V @ weights - mean @ weights + offset).astype(V.dtype)
     if not is_native(V):
-        mean, weights, xp = like(mean, V), like(weights, V), array_namespace(V)
-        offset = like(np.asarray(offset), V)
+        mean, weights, xp = (
+            as_namespace_of(mean, V),
+            as_namespace_of(weights, V),
+            array_namespace(V),
+        )
+        offset = as_namespace_of(np.asarray(offset), V)
         return xp.astype((xp.astype(V, mean.dtype) - mean) @ weights + offset, V.dtype)
     Z = np.empty((V.shape[0], weights.shape[1]), dtype=V.dtype)
     for rows, block in row_blocks(V, mean):

@@ -29,6 +29,8 @@ from sklearn.utils.validation import _check_sample_weight
 from sklearn.utils.validation import check_array as _check_array
 from sklearn.utils.validation import validate_data as _validate_data
 
+from skcca._core.types import ArrayLike, Estimator, RandomStateLike, ViewLike
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
@@ -76,9 +78,7 @@ except ModuleNotFoundError:  # before scikit-learn 1.9
         """Nothing: these versions know no callbacks."""
 
 
-def rng_from(
-    random_state: int | np.random.RandomState | np.random.Generator | None,
-) -> np.random.Generator:
+def rng_from(random_state: RandomStateLike) -> np.random.Generator:
     """Return a Generator; ``None`` draws fresh entropy and leaves the global state untouched."""
     if isinstance(random_state, np.random.Generator):
         return random_state
@@ -91,57 +91,62 @@ def rng_from(
 def _values_refused() -> Iterator[None]:
     """End in a ValueError where scikit-learn's validation lets something else through."""
     try:
-        with np.errstate(invalid="ignore"):  # the sum of infinities, which are then refused
+        # scikit-learn sums the values to find infinities, which it then refuses.
+        with np.errstate(invalid="ignore"):
             yield
     except OverflowError as error:
         raise ValueError(f"Values must lie within the range of float64: {error}.") from error
 
 
-def check_array(array: Any, **kwargs: Any) -> Any:
+def check_array(array: ArrayLike, **kwargs: Any) -> ArrayLike:
     """Validate an array as scikit-learn does; a tensor leaves its graph of gradients behind."""
     with _values_refused():
         return _check_array(array.detach() if hasattr(array, "detach") else array, **kwargs)
 
 
-def validate_data(estimator: Any, X: Any, **kwargs: Any) -> Any:
+def validate_data(estimator: Estimator, X: ViewLike, **kwargs: Any) -> ViewLike:
     """Validate an array and its names as scikit-learn does, in the way of `check_array`."""
     with _values_refused():
         return _validate_data(estimator, X.detach() if hasattr(X, "detach") else X, **kwargs)
 
 
-def array_namespace(array: Any) -> Any:
+def array_namespace(array: ArrayLike) -> Any:
     """Return the array API namespace of an array; NumPy's unless `array_api_dispatch` is on."""
     return get_namespace(array)[0]
 
 
-def to_numpy(array: Any) -> np.ndarray:
+def to_numpy(array: ArrayLike) -> np.ndarray:
     """Return an array of any namespace and device as NumPy's."""
     if isinstance(array, np.ndarray):
         return array
-    if hasattr(array, "detach"):  # a tensor outlives the dispatch it was fitted under
+    # A tensor may outlive the array API dispatch under which it was fitted.
+    if hasattr(array, "detach"):
         return array.detach().cpu().numpy()
     return _convert_to_numpy(array, array_namespace(array))
 
 
-# MERGED: _output
-# """`set_output` for transformers that return more than one array."""
+def in_container(
+    transformer: Estimator, Z: ArrayLike, original: ViewLike, names: np.ndarray
+) -> Any:
+    """Return rows in the container that `set_output` asks for, with the index of the original."""
+    adapter = _get_container_adapter("transform", transformer)
+    if adapter is None:
+        return Z
+    if getattr(original, "ndim", 2) == 1 and hasattr(original, "to_frame"):
+        # scikit-learn 1.6 does not take the index of a Series.
+        original = original.to_frame()
+    return adapter.create_container(Z, original, columns=names)
 
 
 class ContainerOutputMixin(TransformerMixin):
-    """Offer `set_output`, and wrap what is returned by hand, in subclasses of users too.
+    """Offer `set_output` in transformers, and in subclasses of users, that call `in_container`.
 
-    scikit-learn's own wrapping knows neither `Views` nor lists nor the second of a pair.
+    scikit-learn's automatic wrapping knows neither `Views` nor lists nor the second of a pair.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
         cls._sklearn_auto_wrap_output_keys = {"transform"}
 
-    def _in_container(self, Z: np.ndarray, original: Any, names: np.ndarray) -> Any:
-        """Return rows in the container that `set_output` asks for, with the original's index."""
-        adapter = _get_container_adapter("transform", self)
-        if adapter is None:
-            return Z
-        if getattr(original, "ndim", 2) == 1 and hasattr(original, "to_frame"):
-            original = original.to_frame()  # scikit-learn 1.6 takes no index of a Series
-        return adapter.create_container(Z, original, columns=names)
+    def _in_container(self, Z: ArrayLike, original: ViewLike, names: np.ndarray) -> Any:
+        return in_container(self, Z, original, names)

@@ -10,97 +10,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import linalg
 
 from skcca._core.moments import Moments
-from skcca._core.rows import MappedRows, Rows, rows_of
-from skcca._core.standardize import check_spread, component_signs, mean_and_variance
+from skcca._core.pairs import Pairs
+from skcca._core.rows import MappedRows, rows_of
+from skcca._core.standardize import (
+    check_variance_is_finite,
+    component_signs,
+    feature_loadings,
+    mean_and_variance,
+    rounding_of_columns,
+)
+from skcca._core.types import ViewLike
 from skcca._core.whitening import (
     CholeskyWhitener,
-    NoDirection,
-    NotWellConditioned,
-    Options,
-    ViewUnits,
+    FeatureScaling,
+    IllConditionedError,
+    NoDirectionError,
+    SolverOptions,
     Whitener,
     column_dots,
     data_whitener,
-    in_units,
     moment_whitener,
+    scale_covariance,
 )
 
 Array = np.ndarray
 
 
-class PairWeights(Protocol):
-    """What the algebra needs to know of W; `skcca._core.pairs` provides it."""
+class Directions(NamedTuple):
+    """Canonical directions of any feature map."""
 
-    @property
-    def row_sums(self) -> Array:
-        """W 1, (n_x,)."""
-
-    @property
-    def column_sums(self) -> Array:
-        """W' 1, (n_y,)."""
-
-    @property
-    def total(self) -> float:
-        """1' W 1."""
-
-    @property
-    def max_rank(self) -> int | None:
-        """Bound of the rank of S_xy, or None."""
-
-    def dot(self, Y: Array) -> Array:
-        """Return W @ Y."""
-
-    def cross_moment(self, x: Rows, y: Rows) -> Array:
-        """Return [X 1]' W [Y 1]."""
-
-    def moments(self, x: Rows, y: Rows) -> Moments:
-        """Return the second moments of both views."""
-
-
-class Directions(Protocol):
-    """What every feature map finds."""
-
-    @property
-    def x_weights(self) -> Array:
-        """(features, k) of the first view."""
-
-    @property
-    def y_weights(self) -> Array:
-        """(features, k) of the second view."""
-
-    @property
-    def x_loadings(self) -> Array | None:
-        """(d_x, k)."""
-
-    @property
-    def y_loadings(self) -> Array | None:
-        """(d_y, k)."""
-
-    @property
-    def correlations(self) -> Array:
-        """(k,) of the variates, descending."""
-
-    @property
-    def singular_values(self) -> Array:
-        """(k,) with the ridge in the denominator."""
-
-    @property
-    def x_rank(self) -> int | None:
-        """Rank of the first view, where it is known."""
-
-    @property
-    def y_rank(self) -> int | None:
-        """Rank of the second view."""
-
-    @property
-    def solver(self) -> str:
-        """Name of the route."""
+    x_weights: Array  # (features, k)
+    y_weights: Array
+    correlations: Array  # (k,) of the variates, descending
+    singular_values: Array  # (k,) ridge included
+    solver: str
+    # Not every solver computes the ranks.
+    x_rank: int | None = None
+    y_rank: int | None = None
+    # `with_input_loadings` sets these.
+    x_loadings: Array | None = None  # (d_x, k) correlation of input feature and variate
+    y_loadings: Array | None = None
 
 
 class CanonicalFit(NamedTuple):
@@ -120,27 +75,32 @@ class CanonicalFit(NamedTuple):
     singular_values: Array  # (k,) of T, ridge included
     x_rank: int
     y_rank: int
-    solver: str  # "covariance" or "svd", as it was used
-    poor: bool = False  # whether moments had to serve although their condition costs digits
+    solver: str  # "covariance" or "svd", whichever ran
+    # Whether moments had to serve although their condition number costs digits.
+    ill_conditioned: bool = False
 
 
-def pair_moments(X: Any, Y: Any, pairs: PairWeights, dtype: Any = np.float64) -> Moments:
+Solution = TypeVar("Solution", CanonicalFit, Directions)
+
+
+def pair_moments(X: ViewLike, Y: ViewLike, pairs: Pairs, dtype: type = np.float64) -> Moments:
     """Return means and covariances of two views over the pairs, in one pass over each view.
 
     The products of a block are made in `dtype` and added up in float64.
     """
     x, y = rows_of(X, dtype), rows_of(Y, dtype)
     moments = pairs.moments(x, y)
-    far = moments.far_from(x.shift, y.shift)
+    shift_lost_precision = moments.loses_precision(x.shift, y.shift)
     moments = moments.centred(x.shift, y.shift)
-    if not far:
+    if not shift_lost_precision:
         return moments
-    # The first rows were unlike the others: once more, about the mean that is known by now.
+    # The first rows were unlike the others, so a second pass is made about the mean, which is known
+    # by now.
     x, y = rows_of(X, dtype, moments.mean_x), rows_of(Y, dtype, moments.mean_y)
     return pairs.moments(x, y).centred(x.shift, y.shift)
 
 
-def canonical_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> CanonicalFit:
+def canonical_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SolverOptions) -> CanonicalFit:
     """Find the canonical directions of two views, (n_x, d_x) and (n_y, d_y), over the pairs.
 
     Raises
@@ -148,47 +108,51 @@ def canonical_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> Canon
     ValueError
         If a view has no feature that varies, or the two have no correlated direction.
     """
-    wide = not hasattr(X, "dask") and any(V.shape[0] <= V.shape[1] for V in (X, Y))
+    in_memory = not hasattr(X, "dask")
+    wide = in_memory and any(V.shape[0] <= V.shape[1] for V in (X, Y))
     if options.solver == "svd" or (options.solver == "auto" and wide):
-        return _svd_fit(X, Y, pairs, options)  # the cost grows with rows, not with features
-    with np.errstate(over="ignore", invalid="ignore"):  # `check_spread` reports it
-        if _single_serves(X, Y, pairs, options):
+        # The cost of this route grows with the rows, not with the features.
+        return _svd_fit(X, Y, pairs, options)
+    # `check_variance_is_finite` reports what overflows.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if _float32_suffices(X, Y, pairs, options):
             try:
                 moments = pair_moments(X, Y, pairs, np.float32)
-                return moment_fit(moments, pairs.max_rank, options, single=True)
-            except NotWellConditioned:
+                return moment_fit(moments, pairs.max_rank, options, from_float32=True)
+            except IllConditionedError:
                 pass
         moments = pair_moments(X, Y, pairs)
     sides = ((X, moments.cov_x, pairs.row_sums), (Y, moments.cov_y, pairs.column_sums))
     for name, (V, cov, sums) in zip("Xy", sides, strict=True):
-        check_spread(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name, sums)
+        check_variance_is_finite(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name, sums)
     # The rows of a cluster are not fetched for a second look.
-    forced = options.solver == "covariance" or hasattr(X, "dask")
+    allowed = options.solver == "covariance" or not in_memory
     try:
-        return moment_fit(moments, pairs.max_rank, options, forced=forced)
-    except NotWellConditioned:
+        return moment_fit(moments, pairs.max_rank, options, allow_ill_conditioned=allowed)
+    except IllConditionedError:
         return _svd_fit(X, Y, pairs, options)
 
 
-def _single_serves(X: Any, Y: Any, pairs: PairWeights, options: Options) -> bool:
-    """Whether products of float32 are exact enough; a sample of the rows tells beforehand."""
+def _float32_suffices(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SolverOptions) -> bool:
+    """Whether products in float32 are exact enough, judged by a sample of the rows."""
     width = X.shape[1] + Y.shape[1]
     for side, (V, w) in enumerate(((X, pairs.row_sums), (Y, pairs.column_sums))):
         if not isinstance(V, np.ndarray) or V.dtype != np.float32 or len(V) < 32 * width:
             return False
         step = len(V) // (3 * V.shape[1])
         rows = rows_of(V[::step])
-        gram = rows.sums(w[::step])[0]
+        gram = rows.weighted_gram(w[::step])[0]
         mean = gram[-1, :-1] / gram[-1, -1]
         cov = gram[:-1, :-1] / gram[-1, -1] - np.outer(mean, mean)
         std = np.sqrt(np.diag(cov))
-        if not ((std > 1e-12) & (std < 1e12)).all():  # squares must stay in the range of float32
+        # Squares must stay in the range of float32.
+        if not ((std > 1e-12) & (std < 1e12)).all():
             return False
-        view = ViewUnits.of(side, mean + rows.shift, std**2, options)
+        view = FeatureScaling.of(side, mean + rows.shift, std**2, options)
         try:
-            cov = in_units(cov, view, view)
-            moment_whitener(cov, view.ridge, single=True)
-        except NotWellConditioned:
+            cov = scale_covariance(cov, view, view)
+            moment_whitener(cov, view.ridge, from_float32=True)
+        except IllConditionedError:
             return False
     return True
 
@@ -196,63 +160,72 @@ def _single_serves(X: Any, Y: Any, pairs: PairWeights, options: Options) -> bool
 def moment_fit(
     moments: Moments,
     max_rank: int | None,
-    options: Options,
+    options: SolverOptions,
     *,
-    forced: bool = False,
-    single: bool = False,
+    allow_ill_conditioned: bool = False,
+    from_float32: bool = False,
 ) -> CanonicalFit:
     """Find the canonical directions in the moments, whose memory is used up.
 
     Raises
     ------
-    NotWellConditioned
-        If they would lose too many digits, and the route is not forced.
+    IllConditionedError
+        If the moments would lose too many digits, and that is not allowed.
     """
-    x, y = (
-        ViewUnits.of(side, moments[side], np.diag(moments[2 + side]), options) for side in (0, 1)
-    )
+    x = FeatureScaling.of(0, moments.mean_x, np.diag(moments.cov_x), options)
+    y = FeatureScaling.of(1, moments.mean_y, np.diag(moments.cov_y), options)
     whiteners = [
         moment_whitener(
-            in_units(cov, view, view),
+            scale_covariance(cov, view, view),
             view.ridge,
-            exact=options.exact,
-            forced=forced,
-            single=single,
+            full_precision=options.full_precision,
+            allow_ill_conditioned=allow_ill_conditioned,
+            from_float32=from_float32,
         )
         for cov, view in ((moments.cov_x, x), (moments.cov_y, y))
     ]
-    cross = in_units(moments.cov_xy, x, y)
+    cross = scale_covariance(moments.cov_xy, x, y)
     T = whiteners[1].whiten(whiteners[0].whiten(cross).T).T
     # A ridge makes the whitening safe, but not the variance of a variate that it dwarfs.
-    strict = options.exact and not forced and max(x.ridge, y.ridge) > 0
-    found = _directions(
+    regularised = max(x.ridge, y.ridge) > 0
+    strict = options.full_precision and regularised and not allow_ill_conditioned
+    solution = _directions(
         T, [x, y], whiteners, max_rank, options.n_components, "covariance", strict=strict
     )
-    return found._replace(poor=not all(isinstance(w, CholeskyWhitener) for w in whiteners))
+    exact = all(isinstance(whitener, CholeskyWhitener) for whitener in whiteners)
+    return solution._replace(ill_conditioned=not exact)
 
 
-def _svd_fit(X: Any, Y: Any, pairs: PairWeights, options: Options) -> CanonicalFit:
+def _svd_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SolverOptions) -> CanonicalFit:
     views, whiteners, whitened = [], [], []
     for side, (V, sums) in enumerate(((X, pairs.row_sums), (Y, pairs.column_sums))):
         w = sums / pairs.total
         mean, variance = mean_and_variance(V, w)
-        check_spread(V, np.sqrt(variance), "Xy"[side], w)
-        view = ViewUnits.of(side, mean, variance, options)
+        check_variance_is_finite(V, np.sqrt(variance), "Xy"[side], w)
+        view = FeatureScaling.of(side, mean, variance, options)
         whitener = data_whitener(V, w, view)
         views.append(view)
         whiteners.append(whitener)
-        whitened.append(MappedRows(V, mean, partial(_whitened, view, whitener.matrix)))
+        whitened.append(MappedRows(V, mean, partial(_whiten_rows, view, whitener.matrix)))
     T = pairs.cross_moment(*whitened)[:-1, :-1] / pairs.total
     return _directions(T, views, whiteners, pairs.max_rank, options.n_components, "svd")
 
 
-def _whitened(view: ViewUnits, K: Array, block: Array) -> Array:
+def _whiten_rows(view: FeatureScaling, K: Array, block: Array) -> Array:
     return view.apply(block) @ K
+
+
+class _Side(NamedTuple):
+    """The directions of one view, in the units of its features."""
+
+    weights: Array  # (d, k)
+    loadings: Array
+    cross_loadings: Array
 
 
 def _directions(
     T: Array,
-    views: Sequence[ViewUnits],
+    views: Sequence[FeatureScaling],
     whiteners: Sequence[Whitener],
     max_rank: int | None,
     n_components: int | None,
@@ -260,7 +233,7 @@ def _directions(
     *,
     strict: bool = False,
 ) -> CanonicalFit:
-    """SVD of T, then variates of unit variance, their correlations in order, signs fixed."""
+    """Decompose T, and return variates of unit variance in the order of their correlations."""
     U, singular_values, Vt = linalg.svd(
         T, full_matrices=False, check_finite=False, overwrite_a=True
     )
@@ -270,57 +243,89 @@ def _directions(
     if max_rank is not None:
         support = min(support, max_rank)
     if support == 0:
-        raise NoDirection(
+        raise NoDirectionError(
             "The two views have no correlated direction over the paired rows; "
             "check that the rows (or the classes) of `X` and `y` belong together."
         )
     k = support if n_components is None else min(n_components, support)
     bases = [whiteners[0].lift(U[:, :k]), whiteners[1].lift(Vt[:k].T)]
-    del U, Vt  # matrices of this size count
+    # These matrices are as large as the moments, and are released before the next ones are made.
+    del U, Vt
     products = [w.covariance(A) for w, A in zip(whiteners, bases, strict=True)]
     if strict:
         for whitener, A, SA in zip(whiteners, bases, products, strict=True):
-            if isinstance(whitener, CholeskyWhitener) and not whitener.exact(A, SA).all():
-                raise NotWellConditioned
-    kept = whiteners[0].resolved(bases[0], products[0])
-    kept &= whiteners[1].resolved(bases[1], products[1])
-    singular_values = singular_values[:k][kept]
-    if not kept.all():
-        bases, products = [A[:, kept] for A in bases], [SA[:, kept] for SA in products]
-    # Below one under a ridge.
-    std = [np.sqrt(column_dots(A, SA)) for A, SA in zip(bases, products, strict=True)]
-    correlations = np.minimum(singular_values / (std[0] * std[1]), 1.0)
-    order = np.argsort(-correlations, kind="stable")  # which a ridge may change
-    signs = component_signs(views[0].loadings(products[0] / std[0]))
-    found: dict[str, Any] = {}
-    for name, view, whitener, s, other in zip("xy", views, whiteners, std, std[::-1], strict=True):
-        A, SA = bases.pop(0), products.pop(0)  # and their memory with them
-        found[f"{name}_mean"] = view.mean
-        found[f"{name}_std"] = np.where(view.varying, view.std, 0.0)
-        found[f"{name}_rank"] = whitener.rank
-        found[f"{name}_weights"] = (view.weights(A / s) * signs)[:, order]
-        found[f"{name}_loadings"] = (view.loadings(SA / s) * signs)[:, order]
+            if isinstance(whitener, CholeskyWhitener) and not whitener.is_exact(A, SA).all():
+                raise IllConditionedError
+    resolved = whiteners[0].resolved(bases[0], products[0])
+    resolved &= whiteners[1].resolved(bases[1], products[1])
+    singular_values = singular_values[:k][resolved]
+    if not resolved.all():
+        bases, products = [A[:, resolved] for A in bases], [SA[:, resolved] for SA in products]
+    # Under a ridge these are below one.
+    x_std, y_std = (np.sqrt(column_dots(A, SA)) for A, SA in zip(bases, products, strict=True))
+    correlations = np.minimum(singular_values / (x_std * y_std), 1.0)
+    # With a ridge, correlations need not have the order of the singular values.
+    order = np.argsort(-correlations, kind="stable")
+    signs = component_signs(views[0].loadings(products[0] / x_std))
+
+    def side(view: FeatureScaling, own_std: Array, other_std: Array) -> _Side:
+        # Each matrix is released with its view, since memory of this size counts.
+        A, SA = bases.pop(0), products.pop(0)
+        weights = (view.weights(A / own_std) * signs)[:, order]
+        loadings = (view.loadings(SA / own_std) * signs)[:, order]
         # S_xy K_y V = K_x^-T T V = (S_xx + r I) A diag(singular values)
         SA += view.ridge * A
-        SA *= singular_values / other
-        found[f"{name}_cross_loadings"] = (view.loadings(SA) * signs)[:, order]
+        SA *= singular_values / other_std
+        return _Side(weights, loadings, (view.loadings(SA) * signs)[:, order])
+
+    x, y = side(views[0], x_std, y_std), side(views[1], y_std, x_std)
     return CanonicalFit(
-        **found,
+        x_mean=views[0].mean,
+        y_mean=views[1].mean,
+        x_weights=x.weights,
+        y_weights=y.weights,
+        x_loadings=x.loadings,
+        y_loadings=y.loadings,
+        x_cross_loadings=x.cross_loadings,
+        y_cross_loadings=y.cross_loadings,
+        x_std=np.where(views[0].varying, views[0].std, 0.0),
+        y_std=np.where(views[1].varying, views[1].std, 0.0),
         correlations=correlations[order],
         singular_values=singular_values[order],
+        x_rank=whiteners[0].rank,
+        y_rank=whiteners[1].rank,
         solver=solver,
     )
 
 
-def pair_correlations(U: Array, V: Array, pairs: PairWeights) -> Array:
-    """Correlation of column k of U with column k of V over the pairs; 0 without variance."""
+def with_input_loadings(
+    solution: Solution, X: ViewLike, Y: ViewLike, x_scores: Array, y_scores: Array, pairs: Pairs
+) -> Solution:
+    """Return directions in feature space with loadings of the input features, which fix the signs.
+
+    The scores (n, k) are the variates of the training rows.
+    """
+    x_loadings = feature_loadings(X, x_scores, pairs.row_sums / pairs.total)
+    y_loadings = feature_loadings(Y, y_scores, pairs.column_sums / pairs.total)
+    signs = component_signs(x_loadings)
+    return solution._replace(
+        x_weights=solution.x_weights * signs,
+        y_weights=solution.y_weights * signs,
+        x_loadings=x_loadings * signs,
+        y_loadings=y_loadings * signs,
+    )
+
+
+def pair_correlations(U: Array, V: Array, pairs: Pairs) -> Array:
+    """Return the correlation of column k of U with column k of V over the pairs.
+
+    It is 0 where a column has no variance.
+    """
     U, V = (Z / np.maximum(np.abs(Z).max(axis=0), np.finfo(float).tiny) for Z in (U, V))
     a, b = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
-    # A constant column spreads by its rounding.
-    spread = [4 * np.finfo(float).eps * np.abs(Z).max(axis=0, initial=0.0) for Z in (U, V)]
+    x_rounding, y_rounding = rounding_of_columns(U), rounding_of_columns(V)
     U, V = U - a @ U, V - b @ V
-    std = np.sqrt(a @ U**2), np.sqrt(b @ V**2)
+    x_std, y_std = np.sqrt(a @ U**2), np.sqrt(b @ V**2)
     cov = column_dots(U, pairs.dot(V)) / pairs.total
-    defined = (std[0] > spread[0]) & (std[1] > spread[1])
-    scale = std[0] * std[1]
-    return np.divide(cov, scale, out=np.zeros(len(cov)), where=defined)
+    defined = (x_std > x_rounding) & (y_std > y_rounding)
+    return np.divide(cov, x_std * y_std, out=np.zeros(len(cov)), where=defined)

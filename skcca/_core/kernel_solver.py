@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from skcca._core.kernels import KernelFactor
 from skcca._core.pairs import FactoredPairs, Pairs, inverse
 from skcca._core.rows import product
 
@@ -48,32 +49,6 @@ _SAFE_RCOND = 1e-8
 _FEW = 0.1
 
 
-class KernelFactor(NamedTuple):
-    """One view: the Cholesky factor of M + r I."""
-
-    factor: Array  # (n, n), lower triangle
-    ridge: float
-    root: Array  # (n,) sqrt(p)
-    noise: float  # rounding of H: that of M over the ridge
-
-    @classmethod
-    def of(cls, moment: Array, ridge: float, root: Array) -> KernelFactor | None:
-        """Factor M + r I in the memory of M; None where it is not positive definite."""
-        noise = len(moment) * float(np.finfo(float).eps * np.trace(moment)) / ridge
-        moment[np.diag_indices_from(moment)] += ridge
-        # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
-        factor, info = linalg.lapack.dpotrf(moment.T, lower=True, clean=False, overwrite_a=True)
-        return None if info else cls(factor, ridge, root, noise)
-
-    def solve(self, B: Array) -> Array:
-        """Return (M + r I)^-1 B."""
-        return linalg.lapack.dpotrs(self.factor, B, lower=True)[0]
-
-    def smooth(self, B: Array) -> Array:
-        """Return H B."""
-        return B - self.ridge * self.solve(B)
-
-
 class DualFit(NamedTuple):
     """Directions as coefficients of the training rows."""
 
@@ -95,7 +70,7 @@ class _Directions(NamedTuple):
     singular_values: Array  # (k,)
 
 
-def suits(pairs: Pairs, n_components: int | None) -> bool:
+def dual_solver_applies(pairs: Pairs, n_components: int | None) -> bool:
     """Whether few enough directions are wanted, or there are few enough, for `dual_fit`."""
     n = min(len(pairs.row_sums), len(pairs.column_sums))
     return _few_classes(pairs) or (n_components is not None and n_components <= _FEW * n)

@@ -1,8 +1,8 @@
 """Kernels of one view: matrices over the training rows, feature maps, and the way to new rows.
 
 Whatever the kernel, there are features G of the training rows with G G' = K, exactly or
-approximately, on which the linear algebra can run. An exact map also factors K itself, which
-`skcca._core.kernel_solver` makes the leading directions of.
+approximately, on which the linear algebra can run. An exact map also factors K itself, from which
+`skcca._core.kernel_solver` makes the leading directions.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from sklearn.metrics.pairwise import euclidean_distances, pairwise_kernels
 from sklearn.utils import gen_batches
 
 from skcca._core.compat import get_chunk_n_rows
-from skcca._core.kernel_solver import KernelFactor
 from skcca._core.warnings import warn
+
+Array = np.ndarray
 
 WITH_GAMMA = ("rbf", "laplacian", "poly", "polynomial", "sigmoid", "chi2")
 
@@ -59,7 +60,7 @@ class Kernel(NamedTuple):
             return float(self.params["degree"]).is_integer() and self.params["coef0"] >= 0
         return self.name in _DEFINITE
 
-    def over(self, rows: np.ndarray, weights: np.ndarray) -> tuple[Kernel, np.ndarray]:
+    def fit_matrix(self, rows: np.ndarray, weights: np.ndarray) -> tuple[Kernel, np.ndarray]:
         """Return the kernel with its default `gamma`, and its matrix over the training rows."""
         if self.name not in WITH_GAMMA or self.params["gamma"] is not None:
             return self, self(rows, rows)
@@ -148,6 +149,32 @@ def _blocks(n_rows: int, width: int) -> Iterator[slice]:
     """Yield blocks of rows of which a kernel of that width, and what makes it, may be held."""
     most = get_chunk_n_rows(row_bytes=4 * 8 * width, max_n_rows=min(n_rows, _BLOCK_ROWS))
     return gen_batches(n_rows, most)
+
+
+class KernelFactor(NamedTuple):
+    """One view: the Cholesky factor of M + r I."""
+
+    factor: Array  # (n, n), lower triangle
+    ridge: float
+    root: Array  # (n,) sqrt(p)
+    noise: float  # rounding of H: that of M over the ridge
+
+    @classmethod
+    def of(cls, moment: Array, ridge: float, root: Array) -> KernelFactor | None:
+        """Factor M + r I in the memory of M; None where it is not positive definite."""
+        noise = len(moment) * float(np.finfo(float).eps * np.trace(moment)) / ridge
+        moment[np.diag_indices_from(moment)] += ridge
+        # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
+        factor, info = linalg.lapack.dpotrf(moment.T, lower=True, clean=False, overwrite_a=True)
+        return None if info else cls(factor, ridge, root, noise)
+
+    def solve(self, B: Array) -> Array:
+        """Return (M + r I)^-1 B."""
+        return linalg.lapack.dpotrs(self.factor, B, lower=True)[0]
+
+    def smooth(self, B: Array) -> Array:
+        """Return H B."""
+        return B - self.ridge * self.solve(B)
 
 
 class ExactMap:
@@ -306,3 +333,6 @@ class SampledMap:
     def release(self) -> None:
         """Forget what the training alone needs."""
         vars(self).pop("_features", None)
+
+
+FeatureMap = ExactMap | SampledMap

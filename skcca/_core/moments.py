@@ -56,7 +56,7 @@ class Moments(NamedTuple):
         """Return a part of a blend."""
         return Moments(*(share * value for value in self))
 
-    def far_from(self, shift_x: Array, shift_y: Array) -> bool:
+    def loses_precision(self, shift_x: Array, shift_y: Array) -> bool:
         """Whether a mean is so far from its shift that the second moments have lost digits."""
         sides = zip(self[:2], self[2:4], (shift_x, shift_y), strict=True)
         return any(

@@ -77,11 +77,11 @@ class Pairs:
     def cross_moment(self, x: Rows, y: Rows) -> np.ndarray:
         """Return [X 1]' W [Y 1], in stripes of columns."""
         stripes = block_slices(len(y.shift) + 1, max(1, _STRIPE // len(y)))
-        return np.hstack([x.combine(self.dot(y.columns(stripe))).T for stripe in stripes])
+        return np.hstack([x.factor_product(self.dot(y.columns(stripe))).T for stripe in stripes])
 
     def moments(self, x: Rows, y: Rows) -> Moments:
         """Return the second moments of the rows over the pairs, about their shifts."""
-        gram_x, gram_y = x.sums(self.row_sums)[0], y.sums(self.column_sums)[0]
+        gram_x, gram_y = x.weighted_gram(self.row_sums)[0], y.weighted_gram(self.column_sums)[0]
         return Moments.of_products(gram_x, gram_y, self.cross_moment(x, y), self.total)
 
     @property
@@ -117,10 +117,10 @@ class InstancePairs(Pairs):
         return x.cross(self.row_sums, y)
 
     def moments(self, x: Rows, y: Rows) -> Moments:
-        joint = x.beside(y)
+        joint = x.hstack(y)
         if joint is None:
             return super().moments(x, y)
-        return Moments.of_joint_product(joint.sums(self.row_sums)[0], len(x.shift))
+        return Moments.of_joint_product(joint.weighted_gram(self.row_sums)[0], len(x.shift))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,11 +144,11 @@ class FactoredPairs(Pairs):
         return (self.x_factor.T @ X).T @ (self.y_factor.T @ Y)
 
     def cross_moment(self, x: Rows, y: Rows) -> np.ndarray:
-        return x.combine(self.x_factor).T @ y.combine(self.y_factor)
+        return x.factor_product(self.x_factor).T @ y.factor_product(self.y_factor)
 
     def moments(self, x: Rows, y: Rows) -> Moments:
-        gram_x, sums_x = x.sums(self.row_sums, self.x_factor)
-        gram_y, sums_y = y.sums(self.column_sums, self.y_factor)
+        gram_x, sums_x = x.weighted_gram(self.row_sums, self.x_factor)
+        gram_y, sums_y = y.weighted_gram(self.column_sums, self.y_factor)
         assert sums_x is not None
         assert sums_y is not None
         return Moments.of_products(gram_x, gram_y, product(sums_x.T, sums_y), self.total)

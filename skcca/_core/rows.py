@@ -17,7 +17,14 @@ import numpy as np
 from scipy import linalg, sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from skcca._core.arrays import block_rows, block_slices, dense_rows, first_mean, is_native, like
+from skcca._core.arrays import (
+    as_namespace_of,
+    block_rows,
+    block_slices,
+    dense_rows,
+    first_mean,
+    is_native,
+)
 from skcca._core.compat import array_namespace
 
 Array = np.ndarray
@@ -48,7 +55,7 @@ class Rows:
     def __len__(self) -> int:
         return int(self.views[0].shape[0])
 
-    def beside(self, other: Rows) -> Rows | None:
+    def hstack(self, other: Rows) -> Rows | None:
         """Return both side by side where one product can serve them, else None."""
         if type(self) is not type(other) or self.dtype != other.dtype:
             return None
@@ -74,7 +81,7 @@ class Rows:
         for rows in block_slices(len(self), step):
             yield rows, self.block(rows)
 
-    def sums(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
+    def weighted_gram(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass.
 
         One symmetric rank-k update a block, of SciPy's BLAS throughout, as `product` is.
@@ -99,7 +106,7 @@ class Rows:
             gram *= weights[0]
         return _mirror(gram), combined
 
-    def combine(self, factor: Any) -> Array:
+    def factor_product(self, factor: Any) -> Array:
         """Return F' [V 1]."""
         return _total(to_host(factor_of(factor, rows, B).T @ B) for rows, B in self.blocks())
 
@@ -167,12 +174,12 @@ def scaled(block: Any, weights: Array) -> Any:
     """Return diag(w) B."""
     if sparse.issparse(block):
         return diagonal(weights) @ block
-    return like(weights[:, None], block) * block
+    return as_namespace_of(weights[:, None], block) * block
 
 
 def factor_of(factor: Any, rows: slice, block: Any) -> Any:
     """Return F of the block's rows, dense where the block is of another namespace."""
-    return factor[rows] if is_native(block) else like(dense_rows(factor, rows), block)
+    return factor[rows] if is_native(block) else as_namespace_of(dense_rows(factor, rows), block)
 
 
 def to_host(A: Any) -> Array:
@@ -205,7 +212,7 @@ _SPARSE_MEAN = 30.0
 class _PlainRows(Rows):
     """Rows whose blocks have operators of their own."""
 
-    def sums(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
+    def weighted_gram(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass."""
         gram: Any = 0.0
         combined: Any = None if factor is None else 0.0
@@ -222,7 +229,7 @@ class NamespaceRows(_PlainRows):
     def block(self, rows: slice) -> Any:
         """Return [V 1] of some rows, on their device."""
         xp = array_namespace(self.views[0])
-        shift = like(np.append(self.shift, 0.0), self.views[0])
+        shift = as_namespace_of(np.append(self.shift, 0.0), self.views[0])
         parts = [xp.astype(V[rows, :], shift.dtype) for V in self.views]
         ones = xp.ones((parts[0].shape[0], 1), dtype=shift.dtype, device=shift.device)
         return xp.concat([*parts, ones], axis=1) - shift
@@ -235,7 +242,7 @@ class SparseRows(_PlainRows):
         super().__init__([V], [np.zeros(V.shape[1])])
         self.block_rows = block_rows(1 + V.nnz // V.shape[0], most=V.shape[0])
 
-    def beside(self, other: Rows) -> None:
+    def hstack(self, other: Rows) -> None:
         """Sparse views gain nothing from standing side by side."""
         return
 
@@ -311,7 +318,7 @@ class DaskRows(Rows):
         super().__init__(views, shifts)
         self._shifts = shifts
 
-    def sums(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
+    def weighted_gram(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass."""
         uniform = is_uniform(weights)  # and one number need travel
         parts = [
@@ -320,18 +327,18 @@ class DaskRows(Rows):
         ]
         return self._reduce(_chunk_sums, parts)
 
-    def combine(self, factor: Any) -> Array:
+    def factor_product(self, factor: Any) -> Array:
         """Return F' [V 1]."""
         parts = [(factor[own],) for own in self._places()]
         return self._reduce(_chunk_combined, parts)[0]
 
     def cross(self, weights: Array, other: Rows) -> Array:
         """Return [V 1]' diag(w) [U 1], of views that can stand side by side."""
-        joint = self.beside(other)
+        joint = self.hstack(other)
         if joint is None:
             raise TypeError("A Dask array is paired with another Dask array only.")
         d = len(self.shift)
-        gram = joint.sums(weights)[0]
+        gram = joint.weighted_gram(weights)[0]
         return gram[np.r_[:d, -1]][:, np.r_[d : len(gram)]]
 
     def columns(self, chosen: slice) -> Array:
@@ -368,11 +375,11 @@ def first_mean_of_chunks(V: Any) -> Array:
 
 
 def _chunk_sums(rows: Rows, weights: Any, factor: Any) -> tuple:
-    return rows.sums(np.broadcast_to(weights, len(rows)), factor)
+    return rows.weighted_gram(np.broadcast_to(weights, len(rows)), factor)
 
 
 def _chunk_combined(rows: Rows, factor: Any) -> tuple:
-    return (rows.combine(factor),)
+    return (rows.factor_product(factor),)
 
 
 def _of_chunk(product: Callable, shifts: list[Array], chunks: tuple, arguments: tuple) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skcca._core.arrays import row_blocks, take, working_eps
+from skcca._core.arrays import input_eps, row_blocks, take
 from skcca._core.moments import Moments
 from skcca._core.pairs import Labels, Pairing, TrainingData, inverse, shared_rank
 from skcca._core.rows import Rows, diagonal, rows_of, starting_shift
@@ -58,7 +58,8 @@ class RunningSums:
 
     def __post_init__(self) -> None:
         self.n_rows = 0
-        self.far = False  # whether the first batch was unlike the rest, which costs digits
+        # Whether the first batch was unlike the rest, so that the shift costs digits.
+        self.shift_lost_precision = False
         widths = [len(shift) + 1 for shift in self.shifts]
         self._joint: Array | None = None
         self._grams: list[Array] = []
@@ -105,9 +106,9 @@ class RunningSums:
         # What is to be added, until all of it is there: an interruption must not leave a half.
         added: list[tuple[Array, Any, Array]] = []
         if self._joint is not None:
-            joint = rows[0].beside(rows[1])
+            joint = rows[0].hstack(rows[1])
             assert joint is not None
-            added.append((self._joint, ..., joint.sums(weights)[0]))
+            added.append((self._joint, ..., joint.weighted_gram(weights)[0]))
         if self._grams:
             assert labels is not None
             added += self._class_sums(views, rows, labels.x, weights)
@@ -124,14 +125,18 @@ class RunningSums:
         factor = diagonal(weights) @ member
         for side, V in enumerate(views):
             if self._factor_is_known:
-                gram, totals = rows[side].sums(weights * (member @ self._known_factor), factor)
+                gram, totals = rows[side].weighted_gram(
+                    weights * (member @ self._known_factor), factor
+                )
                 assert totals is not None
                 added += [(self._grams[side], 0, gram), (self._totals[side], ..., totals)]
                 continue
             for c in range(member.shape[1]):
                 own = member[:, [c]].nonzero()[0]
                 if len(own):
-                    gram = rows_of(take(V, own), shift=self.shifts[side]).sums(weights[own])[0]
+                    gram = rows_of(take(V, own), shift=self.shifts[side]).weighted_gram(
+                        weights[own]
+                    )[0]
                     added += [(self._grams[side], c, gram), (self._totals[side], c, gram[-1])]
         return added
 
@@ -144,7 +149,7 @@ class RunningSums:
         if self._grams:
             parts.append(self._class_moments())
         moments = parts[0] if len(parts) == 1 else parts[0].times(beta) + parts[1].times(1 - beta)
-        self.far = moments.far_from(*self.shifts)
+        self.shift_lost_precision = moments.loses_precision(*self.shifts)
         return moments.centred(*self.shifts)
 
     def _class_moments(self) -> Moments:
@@ -160,7 +165,7 @@ class RunningSums:
         return Moments.of_products(gram_x, gram_y, cross, float(cross[-1, -1]))
 
     @property
-    def has_classes_apart(self) -> bool:
+    def pairs_by_class(self) -> bool:
         """Whether class pairs are among the pairs."""
         return bool(self._grams)
 
@@ -196,7 +201,7 @@ def start_sums(
         )
     w = data.weights.x
     shifts = (starting_shift(data.X, w), starting_shift(data.Y, w))
-    eps = (working_eps(data.X.dtype), working_eps(data.Y.dtype))
+    eps = (input_eps(data.X.dtype), input_eps(data.Y.dtype))
     if data.labels is None:
         if classes is not None or class_counts is not None:
             raise ValueError(f"{caller}: `classes` and `class_counts` go with `labels`.")
@@ -272,7 +277,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
         )
     for V, shift, name in zip((data.X, data.Y), sums.shifts, "Xy", strict=True):
         # A square beyond the range of float64 would spoil all sums for good.
-        reach = _reach(V, shift)
+        reach = _max_abs_deviation(V, shift)
         largest, tiny = float(reach.max()), np.flatnonzero((reach > 0) & (reach < 1e-140))
         if len(tiny):
             raise ValueError(
@@ -293,10 +298,10 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
                 f"{caller}: partial_fit takes rows that are paired, with one label each; "
                 "labels=(labels_x, labels_y) needs fit."
             )
-        labels = _in_terms_of(caller, labels, sums)
+        labels = _align_labels(caller, labels, sums)
         if sums.counts is not None and sums.classes is not None:
             after = data.weights.x @ labels.x
-            if sums.has_classes_apart:
+            if sums.pairs_by_class:
                 after = after + sums.class_weights
             over = np.flatnonzero(after > sums.counts * (1 + 1e-9))
             if len(over):
@@ -308,7 +313,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
     sums.add((data.X, data.Y), labels, data.weights.x)
 
 
-def _in_terms_of(caller: str, labels: Labels, sums: RunningSums) -> Labels:
+def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     """Return the labels of a batch in the order of the classes so far, which may grow."""
     known = sums.classes
     assert known is not None
@@ -340,7 +345,7 @@ def _in_terms_of(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     return labels._replace(classes=union, x=member, y=member)
 
 
-def _reach(V: Any, shift: Array) -> Array:
+def _max_abs_deviation(V: Any, shift: Array) -> Array:
     """Return how far each feature goes from the shift, (d,); from zero in a Dask array."""
     if hasattr(V, "dask"):
         return np.asarray(abs(V).max(axis=0).compute(), dtype=float).ravel()

@@ -14,6 +14,7 @@ from scipy import linalg
 
 from skcca._core.arrays import row_blocks
 from skcca._core.standardize import varies
+from skcca._core.types import ArrayLike, ViewLike
 
 Array = np.ndarray
 
@@ -25,10 +26,10 @@ _EXACT_RCOND = 2e-5
 
 # Least eigenvalue, by the 1-norm, beside products of float32: their error is 1e-7, and what it does
 # to a correlation was 5e-9 over the least eigenvalue, from .1 to 1e-5.
-_SAFE_SINGLE = 1e-3
+_SAFE_FLOAT32 = 1e-3
 
 
-class Options(NamedTuple):
+class SolverOptions(NamedTuple):
     """How directions are found.
 
     Parameters
@@ -45,7 +46,7 @@ class Options(NamedTuple):
         The route; "auto" takes the covariance route where its conditioning is safe.
     eps : pair of float, default=(0.0, 0.0)
         Relative precision of the input of each view; that of float64 at least.
-    exact : bool, default=False
+    full_precision : bool, default=False
         Whether "auto" looks for an error of eps times the condition number, instead of half of the
         digits, which is enough for features that are approximations themselves.
     """
@@ -56,19 +57,19 @@ class Options(NamedTuple):
     scale: bool = True
     solver: str = "auto"
     eps: tuple[float, float] = (0.0, 0.0)
-    exact: bool = False
+    full_precision: bool = False
 
 
-class NoDirection(ValueError):
-    """Nothing in one view goes with anything in the other."""
+class NoDirectionError(ValueError):
+    """No direction of one view correlates with any of the other."""
 
 
-class NotWellConditioned(Exception):
+class IllConditionedError(Exception):
     """The covariance route would lose digits."""
 
 
-class ViewUnits(NamedTuple):
-    """Which columns of a view vary, the unit each is measured in, and the ridge in those units."""
+class FeatureScaling(NamedTuple):
+    """Columns of a view that vary, the unit of each, and the ridge in those units."""
 
     mean: Array  # (d,)
     std: Array  # (d,)
@@ -78,16 +79,16 @@ class ViewUnits(NamedTuple):
     eps: float
 
     @classmethod
-    def of(cls, side: int, mean: Array, variance: Array, options: Options) -> ViewUnits:
+    def of(cls, side: int, mean: Array, variance: Array, options: SolverOptions) -> FeatureScaling:
         eps = max(options.eps[side], float(np.finfo(float).eps))
         std = np.sqrt(np.maximum(variance, 0.0))
         varying = varies(mean, std, eps)
         if not varying.any():
-            raise NoDirection(
+            raise NoDirectionError(
                 f"`{'Xy'[side]}` has no feature that varies over the paired rows "
                 f"({len(mean)} constant); canonical correlation needs one at least."
             )
-        # Without a ridge the directions do not depend on units: the best conditioned ones serve.
+        # Without a ridge the directions do not depend on units, so the best conditioned ones serve.
         unit, reg = std[varying], options.reg[side]
         if reg > 0 and not options.scale:
             unit = np.full_like(unit, np.sqrt(np.mean(unit**2)))
@@ -111,7 +112,7 @@ class ViewUnits(NamedTuple):
         return np.clip(full, -1.0, 1.0)
 
 
-def in_units(cov: Array, rows: ViewUnits, columns: ViewUnits) -> Array:
+def scale_covariance(cov: Array, rows: FeatureScaling, columns: FeatureScaling) -> Array:
     """Return a covariance in units of the two views, in its own memory where nothing drops out."""
     if not (rows.varying.all() and columns.varying.all()):
         cov = cov[np.ix_(rows.varying, columns.varying)]
@@ -139,17 +140,20 @@ class CholeskyWhitener(NamedTuple):
         """Return S A."""
         return self.cov @ A
 
-    def exact(self, A: Array, SA: Array) -> Array:
-        """Return which columns have a variance of which half of the digits are known."""
+    def is_exact(self, A: Array, SA: Array) -> Array:
+        """Return a mask of the columns of whose variance half of the digits are known."""
         return column_dots(A, SA) > _HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
 
     def resolved(self, A: Array, SA: Array) -> Array:
-        """Return which columns vary by more than the rounding of S; a ridge hides the others."""
+        """Return a mask of the columns that vary by more than the rounding of S.
+
+        A ridge hides the others.
+        """
         rounding = 10 * np.finfo(float).eps * np.trace(self.cov)
         return column_dots(A, SA) > rounding * column_dots(A, A)
 
 
-class _SpectralWhitener(NamedTuple):
+class SpectralWhitener(NamedTuple):
     """K = V diag(s^2 + r)^-1/2 with S = V diag(s^2) V', directions without variance left out."""
 
     vectors: Array  # (d, rank)
@@ -173,45 +177,54 @@ class _SpectralWhitener(NamedTuple):
         return self.matrix @ U
 
     def covariance(self, A: Array) -> Array:
-        """Return S A; S itself would be d x d where the rows are few."""
+        """Return S A."""
+        # S itself is not formed: it would be d x d where the rows are few.
         return (self.vectors * self.values**2) @ (self.vectors.T @ A)
 
     def resolved(self, A: Array, SA: Array) -> Array:
-        """Return which columns have a variance: all, the others were left out."""
+        """Return a mask of all columns, since directions without variance were left out."""
         return np.ones(A.shape[1], dtype=bool)
 
 
-Whitener = CholeskyWhitener | _SpectralWhitener
+Whitener = CholeskyWhitener | SpectralWhitener
 
 
 def moment_whitener(
-    cov: Array, ridge: float, *, exact: bool = False, forced: bool = False, single: bool = False
+    cov: Array,
+    ridge: float,
+    *,
+    full_precision: bool = False,
+    allow_ill_conditioned: bool = False,
+    from_float32: bool = False,
 ) -> Whitener:
     """Whiten by Cholesky, or refuse where the condition number costs too many digits.
 
-    Forced, it keeps the directions that the moments can still tell apart; `single` says that their
-    products were made in float32.
+    Where ill-conditioned moments are allowed, the directions that they can still tell apart are
+    kept. `from_float32` says that the products of the moments were made in float32.
     """
     regularised = np.array(cov, order="F")
     regularised[np.diag_indices_from(cov)] += ridge
     norm = max(np.abs(column).sum() for column in regularised.T)
     factor, info = linalg.lapack.dpotrf(regularised, lower=True, clean=True, overwrite_a=True)
     rcond = linalg.lapack.dpocon(factor, norm, uplo="L")[0] if info == 0 else 0.0
-    least = _EXACT_RCOND if exact and not forced else _HALF_RCOND
-    if rcond * norm >= _SAFE_SINGLE if single else rcond >= least:
+    min_rcond = _HALF_RCOND
+    if full_precision and not allow_ill_conditioned:
+        min_rcond = _EXACT_RCOND
+    if rcond * norm >= _SAFE_FLOAT32 if from_float32 else rcond >= min_rcond:
         rank = len(cov)
-        if ridge > 0:  # which hides what the features lack
+        if ridge > 0:
+            # A ridge hides a rank that the features lack.
             tolerance = 10 * np.finfo(float).eps * np.trace(cov)
             rank = int(linalg.lapack.dpstrf(cov, tol=tolerance, lower=True)[2])
         return CholeskyWhitener(factor, cov, rank)
-    if not forced:
-        raise NotWellConditioned
+    if not allow_ill_conditioned:
+        raise IllConditionedError
     values, vectors = linalg.eigh(cov)
     kept = values > _HALF_RCOND * values[-1]
-    return _SpectralWhitener(vectors[:, kept], np.sqrt(values[kept]), ridge)
+    return SpectralWhitener(vectors[:, kept], np.sqrt(values[kept]), ridge)
 
 
-def data_whitener(V: Array, w: Array, view: ViewUnits) -> _SpectralWhitener:
+def data_whitener(V: ViewLike, w: Array, view: FeatureScaling) -> SpectralWhitener:
     """Whiten by the SVD of sqrt(w) (V - mean) / unit, through a QR that streams over the rows."""
     d = len(view.unit)
     R = np.empty((0, d))
@@ -219,7 +232,8 @@ def data_whitener(V: Array, w: Array, view: ViewUnits) -> _SpectralWhitener:
         R = np.vstack([R, view.apply(block) * np.sqrt(w[rows])[:, None]])
         if len(R) > d:
             R = linalg.qr(R, mode="r", overwrite_a=True, check_finite=False)[0][:d]
-    if 2 * len(R) < d:  # few rows: first to their own space, where the rest costs nothing
+    if 2 * len(R) < d:
+        # The few rows are first reduced to their own space, where the rest costs little.
         basis, R = linalg.qr(R.T, mode="economic", overwrite_a=True, check_finite=False)
         vectors, values, _ = linalg.svd(R, full_matrices=False, check_finite=False)
         vectors = basis @ vectors
@@ -229,8 +243,28 @@ def data_whitener(V: Array, w: Array, view: ViewUnits) -> _SpectralWhitener:
     # Rounding moves a feature by eps of its size, mean included.
     size = np.hypot(view.mean, view.std)[view.varying] / view.unit
     kept = values > 10 * view.eps * max(np.sqrt(d) * values[0], np.linalg.norm(size))
-    return _SpectralWhitener(vectors[:, kept], values[kept], view.ridge)
+    return SpectralWhitener(vectors[:, kept], values[kept], view.ridge)
 
 
 def column_dots(A: Array, B: Array) -> Array:
     return np.einsum("ik,ik->k", A, B)
+
+
+def ridge_of(reg: float | str, V: ArrayLike) -> float:
+    """Return the ridge of one view; "auto" is the shrinkage of Ledoit and Wolf, put as a ridge.
+
+    (1 - s) S + s m I has the directions of S + s / (1 - s) m I, with m the mean variance.
+    """
+    if not isinstance(reg, str):
+        return float(reg)
+    if not isinstance(V, np.ndarray):
+        raise ValueError(
+            f"`reg`='auto' measures its shrinkage on a NumPy array; got {type(V).__name__}. "
+            "Set a number, or give V.toarray()."
+        )
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    std = V.std(axis=0, dtype=float)
+    standardised = (V - V.mean(axis=0, dtype=float)) / np.where(std > 0, std, 1.0)
+    shrinkage = ledoit_wolf_shrinkage(standardised, assume_centered=True)
+    return float(shrinkage / max(1 - shrinkage, np.finfo(float).eps))

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from skcca._core.arrays import dense_rows, working_eps
+from skcca._core.arrays import dense_rows, input_eps
 from skcca._core.compat import Interval, StrOptions, rng_from, validate_parameter_constraints
 from skcca._core.progress import parallel_map
-from skcca._core.standardize import check_spread
-from skcca._linear_cca import _ridge
+from skcca._core.standardize import check_variance_is_finite
+from skcca._core.whitening import ridge_of
 from skcca.cca import CCA
 from skcca.inspection._exchange import (
     ExchangeableResiduals,
@@ -22,7 +22,7 @@ from skcca.inspection._exchange import (
     permutation_of_groups,
     permutation_within,
 )
-from skcca.views._arguments import check_fit, check_pairs_of_values, per_view
+from skcca.views._arguments import per_view
 
 __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 
@@ -217,7 +217,7 @@ def _exchangeable_views(
     estimator: Any, X: Any, y: Any, confounds: Any, groups: Any, exchange: str
 ) -> tuple[list[_View], Any]:
     """Return both views, centred or free of the confounds, and what draws permutations of rows."""
-    if not isinstance(estimator, CCA):
+    if not isinstance(estimator, CCA) or estimator._class_paired:
         raise TypeError(
             f"{_NAME} tests CCA; got {type(estimator).__name__}. Kernel models: test "
             "CCA(reg=...) on the features of sklearn.kernel_approximation.Nystroem. Class-paired "
@@ -226,8 +226,8 @@ def _exchangeable_views(
         )
     estimator = clone(estimator)
     estimator._validate_params()
-    check_pairs_of_values(estimator)
-    data = check_fit(estimator, X, y, None, None, class_paired=False)
+    estimator._check_settings()
+    data = estimator._check_training(X, y, None, None)
     n_rows = data.X.shape[0]
     codes = None if groups is None else group_codes(groups, n_rows, _NAME)
     if exchange == "whole" and codes is None:
@@ -265,8 +265,8 @@ def _whitened(
     """Whiten one view by its SVD, with the units and the ridge that CCA takes."""
     V = dense_rows(V, slice(None))
     with np.errstate(over="ignore", invalid="ignore"):  # refused in the next line
-        check_spread(V, V.std(axis=0, dtype=float), name, np.ones(len(V)))
-    eps, size = working_eps(V.dtype), np.sqrt(np.mean(np.square(V, dtype=float), axis=0))
+        check_variance_is_finite(V, V.std(axis=0, dtype=float), name, np.ones(len(V)))
+    eps, size = input_eps(V.dtype), np.sqrt(np.mean(np.square(V, dtype=float), axis=0))
     if residuals is None:
         V = V - V.mean(axis=0, dtype=float)
         n_free = len(V) - 1
@@ -282,7 +282,7 @@ def _whitened(
             f"{'' if residuals is None else ' apart from what `confounds` explain'}."
         )
     V, std = V[:, varying], std[varying]
-    ridge = _ridge(reg, V)
+    ridge = ridge_of(reg, V)
     # Without a ridge units do not matter, and those of equal variance are best conditioned.
     unit = std if scale or ridge == 0 else np.sqrt(np.mean(std**2))
     U, s, _ = np.linalg.svd(V / (unit * np.sqrt(len(V))), full_matrices=False)

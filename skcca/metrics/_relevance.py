@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skcca._core.compat import check_array
-from skcca.views._checks import refuse_masked
+from skcca.views._checks import check_no_mask_or_dates
 from skcca.views._labels import check_labels
 
 GRADES = ("shared", "count", "jaccard")
@@ -150,7 +150,7 @@ def relevance(
 
 def given_gains(gains: Any, shape: tuple[int, int], caller: str) -> Gains:
     """Check gains that the caller gives."""
-    refuse_masked(gains, "relevance")
+    check_no_mask_or_dates(gains, "relevance")
     checked = check_array(gains, dtype=np.float64, ensure_2d=False, input_name="relevance")
     if checked.shape != shape:
         raise ValueError(

@@ -12,7 +12,6 @@ from sklearn.utils import get_tags
 from skcca._base import TwoViewTransformer
 from skcca._core.compat import rng_from
 from skcca._core.pairs import Pairs, Weights, instance_pairs
-from skcca.views._arguments import check_fit
 from skcca.views._container import Views
 from skcca.views._labels import encode_labels
 from skcca.views._projection import final_model
@@ -47,7 +46,7 @@ class PairedRows(NamedTuple):
         model = final_model(estimator)
         class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
         if two_view:  # an estimator of this library says itself what is wrong with the input
-            check_fit(clone(estimator), X, y, labels, None, class_paired=class_paired)
+            clone(estimator)._check_training(X, y, labels, None)
         joined = isinstance(X, Views)
         if joined and labels is None:
             y, labels = None, y
@@ -88,7 +87,7 @@ class PairedRows(NamedTuple):
             return instance_pairs(weights)
         labels = encode_labels(self.labels[rows], len(rows), len(rows), type(model).__name__)
         rng = rng_from(getattr(model, "random_state", None))
-        return model._pairs(labels, Weights(weights, weights), rng)
+        return model._make_pairs(labels, Weights(weights, weights), rng)
 
     def scored_folds(self, cv: Any, caller: str, groups: Any = None) -> list[tuple[Array, Array]]:
         """Return folds whose held-out rows are enough for a correlation."""

@@ -5,52 +5,58 @@ The second view is validated exactly as scikit-learn validates the first.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from skcca._core.compat import array_namespace, check_array, to_numpy, validate_data
 from skcca._core.lazy import LazyRows, RaggedRows
+from skcca._core.types import Estimator, ViewLike
 from skcca._core.warnings import warn
 
 
-def check_first_view(estimator: Any, X: Any, *, reset: bool, least: int = 1) -> Any:
-    """Validate a 2-D first view."""
-    refuse_masked(X, "X")
-    X = _own_kind(estimator, X)
-    if hasattr(X, "dask") and estimator._native_input:
+def check_first_view(
+    estimator: Estimator, X: ViewLike, *, native: bool, reset: bool, min_samples: int = 1
+) -> ViewLike:
+    """Validate a 2-D first view, and set on the estimator what `validate_data` sets.
+
+    A native view may be sparse, a Dask array or an array of another namespace.
+    """
+    check_no_mask_or_dates(X, "X")
+    X = _to_supported_namespace(X, native)
+    if hasattr(X, "dask") and native:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return _check_dask(X, "X")
     if isinstance(X, (LazyRows, RaggedRows)):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-        return _check_lazy(X, least)
+        return _check_lazy(X, min_samples)
     return validate_data(
         estimator,
         X,
         reset=reset,
-        accept_sparse="csr" if estimator._native_input else False,
+        accept_sparse="csr" if native else False,
         dtype=_float_dtypes(X),
-        ensure_min_samples=least,
+        ensure_min_samples=min_samples,
     )
 
 
-def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) -> Any:
+def check_second_view(
+    estimator: Estimator, y: ViewLike, *, native: bool, reset: bool, min_samples: int = 1
+) -> ViewLike:
     """Validate a 2-D second view as `validate_data` does the first."""
     name = type(estimator).__name__
-    refuse_masked(y, "y")
+    check_no_mask_or_dates(y, "y")
     columns = _column_names(y)
-    y = _own_kind(estimator, y)
-    if hasattr(y, "dask") and estimator._native_input:
+    y = _to_supported_namespace(y, native)
+    if hasattr(y, "dask") and native:
         Y = _check_dask(y, "y")
     elif isinstance(y, (LazyRows, RaggedRows)):
-        Y = _check_lazy(y, least)
+        Y = _check_lazy(y, min_samples)
     else:
         Y = check_array(
             y,
-            accept_sparse="csr" if estimator._native_input else False,
+            accept_sparse="csr" if native else False,
             dtype=_float_dtypes(y),
             ensure_2d=False,
-            ensure_min_samples=least,
+            ensure_min_samples=min_samples,
             estimator=estimator,
             input_name="y",
         )
@@ -59,7 +65,7 @@ def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) ->
     if reset:
         estimator._y_is_one_column = one_column
         estimator.n_features_y_in_ = Y.shape[1]
-        vars(estimator).pop("feature_names_y_in_", None)
+        estimator.__dict__.pop("feature_names_y_in_", None)
         if columns is not None:
             estimator.feature_names_y_in_ = columns
         return Y
@@ -72,7 +78,7 @@ def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) ->
     if columns is not None and fitted is not None and not np.array_equal(columns, fitted):
         raise ValueError(
             f"The columns of `y` must be those {name} was fitted on, in the same order: got "
-            f"{_shortened(columns)}, expected {_shortened(fitted)}. Select them: "
+            f"{_abbreviate(columns)}, expected {_abbreviate(fitted)}. Select them: "
             "y[model.feature_names_y_in_]."
         )
     if (columns is None) != (fitted is None):
@@ -83,8 +89,8 @@ def check_second_view(estimator: Any, y: Any, *, reset: bool, least: int = 1) ->
     return Y
 
 
-def refuse_masked(V: Any, name: str) -> None:
-    """Refuse what scikit-learn would read as numbers: masked entries and dates."""
+def check_no_mask_or_dates(V: ViewLike, name: str) -> None:
+    """Refuse masked entries and dates, which scikit-learn would read as numbers."""
     if np.ma.is_masked(V):
         raise ValueError(
             f"`{name}` has masked entries; drop those rows from both views or fill them in: "
@@ -96,24 +102,25 @@ def refuse_masked(V: Any, name: str) -> None:
         )
 
 
-def _own_kind(estimator: Any, V: Any) -> Any:
-    """Return an array of another namespace as NumPy's, unless the estimator computes in it."""
+def _to_supported_namespace(V: ViewLike, native: bool) -> ViewLike:
+    """Convert an array of another namespace to NumPy's, unless the estimator computes in it."""
     if hasattr(V, "detach"):
-        V = V.detach()  # a fit keeps no graph of gradients
+        # A fit keeps no graph of gradients.
+        V = V.detach()
     if "complex" in str(getattr(V, "dtype", "")):
         raise ValueError(f"Complex data not supported; got dtype {V.dtype}.")
     foreign = hasattr(V, "__dlpack__") and not isinstance(V, np.ndarray)
-    return to_numpy(V) if foreign and not estimator._native_input else V
+    return to_numpy(V) if foreign and not native else V
 
 
-def _float_dtypes(V: Any) -> list:
-    """Return the dtypes that stay as they are; everything else becomes the first."""
+def _float_dtypes(V: ViewLike) -> list:
+    """Return the dtypes that are kept; every other dtype becomes the first of them."""
     foreign = hasattr(V, "__dlpack__") and not isinstance(V, np.ndarray)
     xp = array_namespace(V) if foreign else np
     return [xp.float64, xp.float32]
 
 
-def _check_dask(V: Any, name: str) -> Any:
+def _check_dask(V: ViewLike, name: str) -> ViewLike:
     """Return a 2-D Dask array of floats whose chunks are of known size, without computing it."""
     if V.ndim == 2 and (V.shape[0] == 0 or V.shape[1] == 0):
         raise ValueError(
@@ -127,16 +134,17 @@ def _check_dask(V: Any, name: str) -> Any:
     return V if V.dtype in (np.float64, np.float32) else V.astype(np.float64)
 
 
-def _check_lazy(V: Any, least: int) -> Any:
-    """Refuse what has too few rows or no feature; values are checked as they are read."""
-    if len(V) < least or V.shape[1] == 0:
+def _check_lazy(V: ViewLike, min_samples: int) -> ViewLike:
+    """Refuse too few rows or no feature; values are checked when they are read."""
+    if len(V) < min_samples or V.shape[1] == 0:
         raise ValueError(
-            f"`{V.name}` has shape {V.shape}; at least {least} rows and one feature are needed."
+            f"`{V.name}` has shape {V.shape}; at least {min_samples} rows and one feature are "
+            "needed."
         )
     return V
 
 
-def check_scores(estimator: Any, Z: Any) -> Any:
+def check_scores(estimator: Estimator, Z: ViewLike) -> ViewLike:
     """Validate scores for `inverse_transform`."""
     if hasattr(Z, "dask"):
         Z = _check_dask(Z, "X")
@@ -150,7 +158,7 @@ def check_scores(estimator: Any, Z: Any) -> Any:
     return Z
 
 
-def _column_names(frame: Any) -> np.ndarray | None:
+def _column_names(frame: ViewLike) -> np.ndarray | None:
     """Return the column names of a DataFrame if all are strings, as scikit-learn does."""
     columns = getattr(frame, "columns", None)
     if columns is None:
@@ -159,6 +167,6 @@ def _column_names(frame: Any) -> np.ndarray | None:
     return names if all(isinstance(c, str) for c in names) else None
 
 
-def _shortened(names: np.ndarray) -> str:
+def _abbreviate(names: np.ndarray) -> str:
     shown = ", ".join(repr(str(n)) for n in names[:5])
     return f"[{shown}{', ...' if len(names) > 5 else ''}]"

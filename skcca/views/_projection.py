@@ -16,8 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import check_array, to_numpy
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
-from skcca.views._arguments import check_same_rows_and_index
-from skcca.views._checks import refuse_masked
+from skcca.views._checks import check_no_mask_or_dates
 from skcca.views._container import Views
 from skcca.views._transformer import ViewTransformer
 
@@ -198,7 +197,7 @@ def check_embedding(
     what = f"{caller}: the embedding of `{name}`"
     if Z is None:
         raise ValueError(f"{what} is None; expected numbers (n_rows, n_components).")
-    refuse_masked(Z, name)
+    check_no_mask_or_dates(Z, name)
     Z = to_numpy(Z) if hasattr(Z, "detach") else Z
     # Numbers that leave float64 become infinite, and are refused as such.
     with np.errstate(over="ignore"):

@@ -77,7 +77,7 @@ def test_an_interrupted_batch_leaves_no_half(monkeypatch):
     X, Y = related()
     y = np.arange(400) % 3
     model = ClusterCCA(instance_weight=0.5).partial_fit(X[:200], Y[:200], y[:200])
-    calls, sums = [], Rows.sums
+    calls, sums = [], Rows.weighted_gram
 
     def interrupted(self, *args):
         calls.append(1)
@@ -86,7 +86,7 @@ def test_an_interrupted_batch_leaves_no_half(monkeypatch):
         return sums(self, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Rows, "sums", interrupted)
+        patch.setattr(Rows, "weighted_gram", interrupted)
         with pytest.raises(KeyboardInterrupt):
             model.partial_fit(X[200:], Y[200:], y[200:])
     model.partial_fit(X[200:], Y[200:], y[200:])

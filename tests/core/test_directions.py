@@ -7,8 +7,8 @@ from scipy import linalg
 from skcca._core.arrays import project
 from skcca._core.directions import canonical_fit, pair_correlations, pair_moments
 from skcca._core.pairs import instance_pairs
-from skcca._core.standardize import Standardisation, component_signs, loadings
-from skcca._core.whitening import Options
+from skcca._core.standardize import Standardisation, component_signs, feature_loadings
+from skcca._core.whitening import SolverOptions
 
 
 def two_views(n=300, d_x=6, d_y=9, seed=0):
@@ -39,7 +39,7 @@ def test_moments_are_the_weighted_ones_of_numpy():
 @pytest.mark.parametrize("reg", [0.0, 0.05, 20.0])
 def test_singular_values_are_those_of_the_whitened_cross_covariance(solver, reg):
     X, Y, pairs = two_views()
-    found = canonical_fit(X, Y, pairs, Options(reg=(reg, reg), solver=solver))
+    found = canonical_fit(X, Y, pairs, SolverOptions(reg=(reg, reg), solver=solver))
     w = pairs.row_sums
     joint = np.cov(np.hstack([X, Y]).T, aweights=w, ddof=0)
     joint /= np.sqrt(np.outer(np.diag(joint), np.diag(joint)))
@@ -53,7 +53,7 @@ def test_both_routes_agree(reg, scale):
     X, Y, pairs = two_views()
     X[:, 2] = 7.0  # a constant column has weight zero on either route
     a, b = (
-        canonical_fit(X, Y, pairs, Options(reg=(reg, reg), scale=scale, solver=solver))
+        canonical_fit(X, Y, pairs, SolverOptions(reg=(reg, reg), scale=scale, solver=solver))
         for solver in ("covariance", "svd")
     )
     assert (a.solver, b.solver) == ("covariance", "svd")
@@ -67,7 +67,7 @@ def test_both_routes_agree(reg, scale):
 @pytest.mark.parametrize("solver", ["covariance", "svd"])
 def test_variates_have_unit_variance_and_the_stated_correlations(reg, solver):
     X, Y, pairs = two_views()
-    found = canonical_fit(X, Y, pairs, Options(reg=(reg, reg), solver=solver))
+    found = canonical_fit(X, Y, pairs, SolverOptions(reg=(reg, reg), solver=solver))
     U, V = project(X, found.x_mean, found.x_weights), project(Y, found.y_mean, found.y_weights)
     w = pairs.row_sums / pairs.total
     np.testing.assert_allclose(w @ U, 0, atol=1e-12)
@@ -80,7 +80,7 @@ def test_variates_have_unit_variance_and_the_stated_correlations(reg, solver):
 
 def test_whitened_rows_have_identity_covariance():
     X, Y, pairs = two_views()
-    found = canonical_fit(X, Y, pairs, Options())
+    found = canonical_fit(X, Y, pairs, SolverOptions())
     U = project(X, found.x_mean, found.x_weights)
     np.testing.assert_allclose(np.cov(U.T, aweights=pairs.row_sums, ddof=0), np.eye(6), atol=1e-12)
 
@@ -88,12 +88,12 @@ def test_whitened_rows_have_identity_covariance():
 def test_rank_deficient_view_drops_null_directions():
     X, Y, pairs = two_views()
     X = np.hstack([X, X[:, :2] @ [[1.0], [2.0]], X[:, [0]]])
-    found = canonical_fit(X, Y, pairs, Options())
+    found = canonical_fit(X, Y, pairs, SolverOptions())
     assert found.solver == "svd"
     assert found.x_rank == 6
     assert len(found.correlations) == 6
     assert np.abs(found.x_weights).max() < 10  # a null direction would have weights of 1e7
-    plain = canonical_fit(X[:, :6], Y, pairs, Options())
+    plain = canonical_fit(X[:, :6], Y, pairs, SolverOptions())
     np.testing.assert_allclose(found.correlations, plain.correlations, atol=1e-12)
 
 
@@ -102,28 +102,28 @@ def test_ridge_does_not_bring_null_directions_back(solver):
     """Their variance is rounding, so that rounding / rounding would pass for a correlation."""
     X, Y, pairs = two_views()
     X, Y = np.hstack([X, X]), np.hstack([Y, Y[:, :4], Y[:, 4:]])
-    found = canonical_fit(X, Y, pairs, Options(reg=(1e-3, 1e-3), solver=solver))
+    found = canonical_fit(X, Y, pairs, SolverOptions(reg=(1e-3, 1e-3), solver=solver))
     assert len(found.correlations) == 6
-    true = canonical_fit(X[:, :6], Y[:, :9], pairs, Options()).correlations
+    true = canonical_fit(X[:, :6], Y[:, :9], pairs, SolverOptions()).correlations
     assert (found.correlations <= true[0] + 1e-6).all()
 
 
 def test_forced_covariance_route_keeps_the_directions_it_can_tell_apart():
     X, Y, pairs = two_views()
     X = np.hstack([X, X[:, [0]]])
-    found = canonical_fit(X, Y, pairs, Options(solver="covariance"))
-    plain = canonical_fit(X[:, :6], Y, pairs, Options())
+    found = canonical_fit(X, Y, pairs, SolverOptions(solver="covariance"))
+    plain = canonical_fit(X[:, :6], Y, pairs, SolverOptions())
     np.testing.assert_allclose(found.correlations, plain.correlations, atol=1e-8)
 
 
 @pytest.mark.parametrize("condition", [1e2, 1e5, 1e8, 1e11])
 def test_auto_keeps_the_correlations_whatever_the_condition(condition):
     X, Y, pairs = two_views(d_x=5)
-    true = canonical_fit(X, Y, pairs, Options(solver="svd")).correlations
+    true = canonical_fit(X, Y, pairs, SolverOptions(solver="svd")).correlations
     rng = np.random.default_rng(1)
     Q, _ = np.linalg.qr(rng.normal(size=(5, 5)))
     mixed = X @ (Q * np.geomspace(1, 1 / condition, 5)) @ Q.T
-    found = canonical_fit(mixed, Y, pairs, Options())
+    found = canonical_fit(mixed, Y, pairs, SolverOptions())
     tolerance = 100 * np.finfo(float).eps * condition  # rounding of `mixed` itself
     np.testing.assert_allclose(found.correlations, true, atol=max(tolerance, 1e-12))
 
@@ -132,8 +132,8 @@ def test_correlations_do_not_depend_on_units():
     X, Y, pairs = two_views()
     unit = np.geomspace(1e-9, 1e9, 6)
     for reg in (0.0, 0.1):
-        a = canonical_fit(X, Y, pairs, Options(reg=(reg, reg)))
-        b = canonical_fit(X * unit, Y * 1e-5, pairs, Options(reg=(reg, reg)))
+        a = canonical_fit(X, Y, pairs, SolverOptions(reg=(reg, reg)))
+        b = canonical_fit(X * unit, Y * 1e-5, pairs, SolverOptions(reg=(reg, reg)))
         np.testing.assert_allclose(a.correlations, b.correlations, atol=1e-12)
         np.testing.assert_allclose(a.x_weights, b.x_weights * unit[:, None], rtol=1e-8, atol=1e-10)
 
@@ -141,9 +141,9 @@ def test_correlations_do_not_depend_on_units():
 def test_fewer_rows_than_features_equals_the_rows_own_space():
     X, Y, _ = two_views(n=12, d_x=40, d_y=60)
     pairs = instance_pairs(np.ones(12))
-    found = canonical_fit(X, Y, pairs, Options(reg=(0.3, 0.3)))
+    found = canonical_fit(X, Y, pairs, SolverOptions(reg=(0.3, 0.3)))
     assert found.solver == "svd"
-    slow = canonical_fit(X, Y, pairs, Options(reg=(0.3, 0.3), solver="covariance"))
+    slow = canonical_fit(X, Y, pairs, SolverOptions(reg=(0.3, 0.3), solver="covariance"))
     np.testing.assert_allclose(found.correlations, slow.correlations, atol=1e-10)
     assert len(found.correlations) == 11
 
@@ -151,14 +151,14 @@ def test_fewer_rows_than_features_equals_the_rows_own_space():
 def test_view_without_variation_names_the_view():
     X, _Y, pairs = two_views()
     with pytest.raises(ValueError, match="`y` has no feature that varies"):
-        canonical_fit(X, np.ones((300, 2)), pairs, Options())
+        canonical_fit(X, np.ones((300, 2)), pairs, SolverOptions())
 
 
 def test_uncorrelated_views_have_no_direction():
     X = np.array([[1.0], [-1.0], [1.0], [-1.0]])
     Y = np.array([[1.0], [1.0], [-1.0], [-1.0]])
     with pytest.raises(ValueError, match="no correlated direction"):
-        canonical_fit(X, Y, instance_pairs(np.ones(4)), Options())
+        canonical_fit(X, Y, instance_pairs(np.ones(4)), SolverOptions())
 
 
 def test_largest_loading_is_positive_and_ties_go_to_the_first():
@@ -170,7 +170,7 @@ def test_loadings_are_correlations():
     X, Y, pairs = two_views()
     X[:, 1] = 3.0
     w = pairs.row_sums / pairs.total
-    found = loadings(X, Y[:, :2], w)
+    found = feature_loadings(X, Y[:, :2], w)
     joint = np.cov(np.hstack([X, Y[:, :2]]).T, aweights=w, ddof=0)
     std = np.sqrt(np.diag(joint))
     std[1] = np.inf

@@ -8,8 +8,9 @@ from scipy import linalg, sparse
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 
-from skcca import KCCA, ClusterKCCA, _kernel_cca
-from skcca._core.kernel_solver import KernelFactor, _rayleigh_ritz, dual_fit, suits
+from skcca import KCCA, ClusterKCCA, kcca
+from skcca._core.kernel_solver import _rayleigh_ritz, dual_fit, dual_solver_applies
+from skcca._core.kernels import KernelFactor
 from skcca._core.pairs import Labels, Weights, cyclic_pairs, instance_pairs
 
 N = 240
@@ -48,7 +49,7 @@ CASES = {
 def eigenvectors_of(model, *data, **options):
     """Fit by the eigenvectors of the kernels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_kernel_cca, "suits", lambda *_: False)
+        patch.setattr(kcca, "dual_solver_applies", lambda *_: False)
         return model.fit(*data, **options)
 
 
@@ -273,9 +274,9 @@ def test_fewer_components_are_those_of_the_largest_ridge_singular_values():
 
 def test_few_enough_components_or_classes_are_asked_for():
     pairs = instance_pairs(np.ones(50))
-    assert suits(pairs, 5)
-    assert not suits(pairs, 6)
-    assert not suits(pairs, None)
+    assert dual_solver_applies(pairs, 5)
+    assert not dual_solver_applies(pairs, 6)
+    assert not dual_solver_applies(pairs, None)
 
 
 ALTERNATING, HALVES = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 40)[:, None]

@@ -86,14 +86,16 @@ def test_every_product_equals_the_dense_formula(kind, weights):
         assert len(rows) == N
         expected = full.T @ (w[:, None] * full)
         for factor in (None, F, sparse.csr_array(F)):
-            gram, combined = rows.sums(w, factor)
+            gram, combined = rows.weighted_gram(w, factor)
             np.testing.assert_allclose(gram, expected, rtol=1e-12, atol=1e-9)
             if factor is None:
                 assert combined is None
                 continue
             assert type(gram) is type(combined) is np.ndarray
             np.testing.assert_allclose(combined, F.T @ full, rtol=1e-12, atol=1e-10)
-            np.testing.assert_allclose(rows.combine(factor), F.T @ full, rtol=1e-12, atol=1e-10)
+            np.testing.assert_allclose(
+                rows.factor_product(factor), F.T @ full, rtol=1e-12, atol=1e-10
+            )
         np.testing.assert_allclose(
             rows.cross(w, other), full.T @ (w[:, None] * right), rtol=1e-12, atol=1e-9
         )
@@ -111,19 +113,19 @@ def test_views_side_by_side_equal_one_wide_view(kind):
     V, U, w = view(), view(1, 4, mean=-50.0), WEIGHTS["random"]
     with array_api_dispatch(on=kind == "torch"):
         x, y = stored(kind, V), stored(kind, U)
-        joint = x.beside(y)
+        joint = x.hstack(y)
         full = np.hstack([shifted(V, x)[:, :-1], shifted(U, y)])
         np.testing.assert_allclose(
-            joint.sums(w)[0], full.T @ (w[:, None] * full), rtol=1e-12, atol=1e-9
+            joint.weighted_gram(w)[0], full.T @ (w[:, None] * full), rtol=1e-12, atol=1e-9
         )
         assert joint.shift.tolist() == [*x.shift, *y.shift]
 
 
 def test_views_that_are_kept_apart_do_not_stand_side_by_side():
     V = view()
-    assert Rows([V], [V[0]]).beside(SparseRows(thin())) is None
-    assert SparseRows(thin()).beside(SparseRows(thin())) is None
-    assert Rows([V], [V[0]]).beside(Rows([V], [V[0]], np.float32)) is None
+    assert Rows([V], [V[0]]).hstack(SparseRows(thin())) is None
+    assert SparseRows(thin()).hstack(SparseRows(thin())) is None
+    assert Rows([V], [V[0]]).hstack(Rows([V], [V[0]], np.float32)) is None
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -162,7 +164,7 @@ def test_layout_of_the_input_changes_nothing(tmp_path, dtype):
         rows = rows_of(kept)
         assert type(rows) is Rows
         full = shifted(V, rows)
-        gram, combined = rows.sums(w, w[:, None])
+        gram, combined = rows.weighted_gram(w, w[:, None])
         np.testing.assert_allclose(
             gram, full.T @ (w[:, None] * full), rtol=1e-12, atol=1e-9, err_msg=name
         )
@@ -175,7 +177,7 @@ def test_a_large_mean_costs_no_digits(mean):
     # The values are exact in float64, so that the covariance can be told to the last digits.
     V = np.round(view(mean=0.0) * 2**10) / 2**10 + mean
     rows = rows_of(V)
-    gram = rows.sums(WEIGHTS["uniform"])[0]
+    gram = rows.weighted_gram(WEIGHTS["uniform"])[0]
     cov = gram[:-1, :-1] / N - np.outer(gram[-1, :-1], gram[-1, :-1]) / N**2
     np.testing.assert_allclose(cov, np.cov((V - mean).T, ddof=0), rtol=1e-12, atol=1e-12)
 
@@ -188,7 +190,7 @@ def test_products_in_float32_are_good_to_a_millionth(mean):
     moments = []
     for dtype in (np.float32, np.float64):
         rows = rows_of(V, dtype)
-        gram = rows.sums(w)[0]
+        gram = rows.weighted_gram(w)[0]
         assert gram.dtype == np.float64
         mean = gram[-1, :-1] / w.sum()
         moments.append((mean + rows.shift, gram[:-1, :-1] / w.sum() - np.outer(mean, mean)))
