@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import check_array, to_numpy
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
+from skcca.views._arguments import check_same_rows
 from skcca.views._checks import check_no_mask_or_dates
-from skcca.views._container import Views
+from skcca.views._container import Views, check_aligned
 from skcca.views._transformer import ViewTransformer
 
 
@@ -242,7 +243,8 @@ def project_with_labels(
         of_x, of_y = labels
         return LabelledView(Zx, of_x, "X", "labels[0]"), LabelledView(Zy, of_y, "y", "labels[1]")
     if not two_views:
-        check_same_rows_and_index(caller, X, y, Zx, Zy)
+        check_aligned(caller, X=X, y=y)
+        check_same_rows(caller, Zx, Zy)
     name = "y" if two_views and y is not None else "labels"
     return LabelledView(Zx, labels, "X", name), LabelledView(Zy, labels, "y", name)
 
