@@ -578,39 +578,11 @@ class ClusterCCA(ClassPairedMixin, CCA):
 
     Attributes
     ----------
-    x_weights_, y_weights_ : ndarray of shape (n_features, n_components_)
-        Scores are ``(X - x_mean_) @ x_weights_``, in units of the caller's columns.
-    x_loadings_, y_loadings_ : ndarray of shape (n_features, n_components_)
-        Correlation, over the pairs, of each feature with its view's variates.
-    correlations_ : ndarray of shape (n_components_,)
-        Correlations of the training variates over the training pairs, descending.
-    singular_values_ : ndarray of shape (n_components_,)
-        The same with the ridge in the denominator.
-    x_cross_loadings_, y_cross_loadings_ : ndarray of shape (n_features, n_components_)
-        Correlation, over the pairs, of each feature with the other view's variates.
-    x_explained_variance_ratio_, y_explained_variance_ratio_ : ndarray of shape (n_components_,)
-        Share of the view's standardized variance that each of its variates explains; see `CCA`.
-    x_redundancy_, y_redundancy_ : ndarray of shape (n_components_,)
-        Share of it that each of the other view's variates explains over the pairs.
-    x_mean_, y_mean_, x_std_, y_std_ : ndarray of shape (n_features,)
-        Means and standard deviations over the pairs, which differ from plain ones where classes are
-        unbalanced.
     classes_ : ndarray of shape (n_classes,)
         The classes (or tag numbers); only where labels were given.
-    x_rank_, y_rank_ : int
-        Numerical rank of each view.
-    n_components_ : int
-        Number of components found.
-    solver_ : {"covariance", "svd"}
-        The solver that was used.
-    n_samples_seen_ : int
-        Rows so far; after `partial_fit` only.
-    n_features_in_, n_features_y_in_ : int
-        Widths of the two views.
-    feature_names_in_, feature_names_y_in_ : ndarray of str
-        Column names, where the views had any.
-    view_names_in_ : tuple of str
-        Names of the views, where they came as named `Views`.
+    x_weights_, y_weights_, x_loadings_, y_loadings_, correlations_, ...
+        Those of `CCA`; means, standard deviations, loadings and correlations are over the pairs,
+        and differ from those of the rows where classes are unbalanced.
 
     See Also
     --------

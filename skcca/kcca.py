@@ -277,7 +277,7 @@ class ClusterKCCA(ClassPairedMixin, KCCA):
         Number of components; None for all that the data support, at most ``n_classes - 1`` for full
         class pairs. Set it where pairs are sampled or rows' own pairs blended in, see `KCCA`.
     instance_weight : float, default=0.0
-        Share of the rows' own pairs, in [0, 1].
+        Share of the rows' own pairs, in [0, 1]; see `ClusterCCA`, also for the next three.
     pair_fraction : float, default=1.0
         Fraction of its class that each row meets, in (0, 1].
     pairs_per_sample : int, default=None
@@ -285,24 +285,23 @@ class ClusterKCCA(ClassPairedMixin, KCCA):
     pair_weight : {"pair", "row"}, default="pair"
         Whether each pair weighs the same, or each class as its rows.
     kernel : str, callable or pair of these, default="rbf"
-        The kernel; see `KCCA`.
+        See `KCCA`, also for the parameters of the kernel.
     gamma : float or pair of float, default=None
-        Parameter of the kernels that have one; see `KCCA`.
+        See `KCCA`.
     degree : float or pair of float, default=3
-        Degree of the polynomial kernel.
+        See `KCCA`.
     coef0 : float or pair of float, default=1
-        Constant of the polynomial and sigmoid kernels.
+        See `KCCA`.
     kernel_params : dict or pair of dict, default=None
-        Keyword arguments of a callable kernel.
+        See `KCCA`.
     scale : bool, default=True
         Whether to standardize each feature (over the pairs) before the kernel.
     reg : float or pair of float, default=1e-4
         Ridge, as a fraction of the total variance in feature space; see `KCCA`.
     approximation : {"nystroem", "random_features"}, default=None
-        Approximation of the kernel; see `KCCA`.
+        See `KCCA`.
     n_landmarks : int, default=None
-        Number of landmarks or random features; None is 1,000. They pay where the rows are several
-        times as many: below that the exact solution is the faster one.
+        See `KCCA`.
     component_scaling : {"unit", "correlation"}, default="correlation"
         Variance of the training variates: 1, or the squared correlation of each component.
     random_state : int, RandomState, Generator or None, default=None
@@ -310,34 +309,10 @@ class ClusterKCCA(ClassPairedMixin, KCCA):
 
     Attributes
     ----------
-    x_weights_, y_weights_ : ndarray of shape (n_samples or n_landmarks, n_components_)
-        Coefficients of the training rows (exact) or of the sampled features. Kernel rows times
-        coefficients, less their mean over the training rows, are the scores.
-    x_loadings_, y_loadings_ : ndarray of shape (n_features, n_components_)
-        Correlation, over the pairs, of each input feature with the variates.
-    correlations_ : ndarray of shape (n_components_,)
-        Correlations of the training variates over the training pairs, descending.
-    singular_values_ : ndarray of shape (n_components_,)
-        The same with the ridge in the denominator.
-    x_gamma_, y_gamma_ : float or None
-        The `gamma` of each view that was used; None where the kernel has none.
-    x_mean_, y_mean_, x_scale_, y_scale_ : ndarray of shape (n_features,)
-        Standardisation of the views; a constant feature has scale infinity.
     classes_ : ndarray of shape (n_classes,)
         The classes (or tag numbers); only where labels were given.
-    n_components_ : int
-        Number of components found.
-    x_rank_, y_rank_ : int or None
-        Numerical rank of each view in feature space; None from solver "cholesky".
-    solver_ : {"cholesky", "covariance", "svd"}
-        The solver that was used: factors of the kernels alone where few components are wanted, else
-        their eigenvectors, or the sampled features, as features of `CCA`.
-    n_features_in_, n_features_y_in_ : int
-        Widths of the two views.
-    feature_names_in_, feature_names_y_in_ : ndarray of str
-        Column names, where the views had any.
-    view_names_in_ : tuple of str
-        Names of the views, where they came as named `Views`.
+    x_weights_, y_weights_, x_loadings_, y_loadings_, correlations_, ...
+        Those of `KCCA`; means, loadings and correlations are over the pairs.
 
     See Also
     --------
