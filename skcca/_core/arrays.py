@@ -7,20 +7,20 @@ nor the rounding of a large mean is ever paid for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from skcca._core.compat import array_namespace, to_numpy
 from skcca._core.lazy import LazyRows, RaggedRows
+from skcca._core.types import ArrayLike, ViewLike
 
+# A block stays in the cache of a core where rows are short, and below 32 MiB where they are long.
 _BLOCK_ROWS = 1024
+_BLOCK_NUMBERS = 2**22
 
-_BLOCK_NUMBERS = 2**22  # 32 MiB
 
-
-def dense_rows(V: Any, rows: slice) -> np.ndarray:
-    """Return some rows as a NumPy array, whatever holds them; a view where it can be one."""
+def dense_rows(V: ViewLike, rows: slice) -> np.ndarray:
+    """Return some rows of any container as a NumPy array, without a copy where possible."""
     block = V[slice(*rows.indices(V.shape[0])), :]
     if hasattr(block, "toarray"):
         return block.toarray()
@@ -28,7 +28,7 @@ def dense_rows(V: Any, rows: slice) -> np.ndarray:
 
 
 def block_rows(width: int, most: int = _BLOCK_ROWS) -> int:
-    """Return how many rows of so many numbers make a block."""
+    """Return the number of rows of a block of that width."""
     return max(1, min(most, _BLOCK_NUMBERS // width))
 
 
@@ -38,13 +38,13 @@ def block_slices(n_rows: int, step: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n_rows))
 
 
-def row_blocks(V: Any, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def row_blocks(V: ViewLike, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the place and the float64 copy ``V[place] - shift`` of each block of rows."""
     for rows in block_slices(V.shape[0], block_rows(V.shape[1])):
         yield rows, dense_rows(V, rows) - shift
 
 
-def take(V: Any, rows: np.ndarray) -> Any:
+def take(V: ViewLike, rows: np.ndarray) -> ViewLike:
     """Return some rows of V in its own kind."""
     if is_native(V):
         return V[rows]
@@ -52,20 +52,20 @@ def take(V: Any, rows: np.ndarray) -> Any:
     return xp.take(V, xp.asarray(rows, device=V.device), axis=0)
 
 
-def first_mean(V: Any, weights: np.ndarray | None = None) -> np.ndarray:
-    """Return the mean of the first block: a shift that keeps the digits a large mean would cost."""
+def first_mean(V: ViewLike, weights: np.ndarray | None = None) -> np.ndarray:
+    """Return the mean of the first block, a shift beside which a large mean costs no digits."""
     first = dense_rows(V, slice(block_rows(V.shape[1])))
     if weights is None or not weights[: len(first)].any():
         return first.mean(axis=0, dtype=float)
     return np.average(first, axis=0, weights=weights[: len(first)])
 
 
-def input_eps(dtype: Any) -> float:
+def input_eps(dtype: object) -> float:
     """Return the relative precision of input of this dtype, of any namespace."""
     return float(np.finfo(np.float32 if "float32" in str(dtype) else np.float64).eps)
 
 
-def as_namespace_of(A: np.ndarray, V: Any) -> Any:
+def as_namespace_of(A: np.ndarray, V: ViewLike) -> ViewLike:
     """Return a NumPy array in the namespace and on the device of V."""
     if is_native(V):
         return A
@@ -75,7 +75,7 @@ def as_namespace_of(A: np.ndarray, V: Any) -> Any:
     return xp.asarray(np.array(A, order="C"), dtype=dtype, device=V.device)
 
 
-def to_namespace_of(Y: Any, X: Any) -> Any:
+def to_namespace_of(Y: ViewLike, X: ViewLike) -> ViewLike:
     """Return Y in the namespace and on the device of X, in its own dtype."""
     if is_native(X):
         return Y if is_native(Y) else to_numpy(Y)
@@ -85,14 +85,17 @@ def to_namespace_of(Y: Any, X: Any) -> Any:
     return xp.asarray(dense_rows(Y, slice(None)), device=X.device)
 
 
-def is_native(V: Any) -> bool:
-    """Whether V is a NumPy array, or sparse, or gives these: a Dask array, rows on a disk."""
+def is_native(V: ViewLike) -> bool:
+    """Whether V is a NumPy or sparse array, or gives these in blocks (Dask, rows on a disk)."""
     known = isinstance(V, (np.ndarray, LazyRows, RaggedRows))
     return known or hasattr(V, "toarray") or hasattr(V, "dask")
 
 
-def project(V: Any, mean: Any, weights: Any, offset: Any = 0.0) -> Any:
-    """Return (V - mean) @ weights + offset in the dtype of V and where V lies; lazily of Dask's."""
+def project(V: ViewLike, mean: ArrayLike, weights: ArrayLike, offset: ArrayLike = 0.0) -> ViewLike:
+    """Return (V - mean) @ weights + offset, in the dtype and on the device of V.
+
+    The result of a Dask array is lazy.
+    """
     mean, weights = to_numpy(mean), to_numpy(weights)
     if hasattr(V, "dask"):
         chunks = (V.chunks[0], (weights.shape[1],))

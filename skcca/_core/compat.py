@@ -1,4 +1,4 @@
-"""Every private name of another library that skcca relies on, in one place.
+"""Private names of other libraries that skcca relies on, in one place.
 
 scikit-learn keeps parameter validation, set_output and the metadata request mixin behind
 underscores although third-party estimators need them. When a release moves one, this file is the
@@ -58,24 +58,24 @@ __all__ = [
 if TYPE_CHECKING:
     _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-    def _fit_context(
-        *, prefer_skip_nested_validation: bool
-    ) -> Callable[[_Method], _Method]:  # scikit-learn has no types: `fit` would return anything
-        """Validate parameters around `fit`."""
+    def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[_Method], _Method]:
+        """Validate parameters around `fit`; scikit-learn has no types of its own."""
 else:
     from sklearn.base import _fit_context
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
-except ModuleNotFoundError:  # scikit-learn 1.6
+except ModuleNotFoundError:
+    # scikit-learn 1.6 has it elsewhere.
     from sklearn.utils._estimator_html_repr import _VisualBlock
 
 try:
     from sklearn.callback import CallbackSupportMixin
-except ModuleNotFoundError:  # before scikit-learn 1.9
+except ModuleNotFoundError:
+    # Callbacks came with scikit-learn 1.9.
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: these versions know no callbacks."""
+        """Stand in for the class of later versions."""
 
 
 def rng_from(random_state: RandomStateLike) -> np.random.Generator:
@@ -89,7 +89,7 @@ def rng_from(random_state: RandomStateLike) -> np.random.Generator:
 
 @contextmanager
 def _values_refused() -> Iterator[None]:
-    """End in a ValueError where scikit-learn's validation lets something else through."""
+    """Turn the OverflowError of values beyond float64 into a ValueError."""
     try:
         # scikit-learn sums the values to find infinities, which it then refuses.
         with np.errstate(invalid="ignore"):

@@ -110,8 +110,9 @@ def dual_fit(
     # With h' H h = 1, this is the share that H leaves of h; below its rounding h is noise.
     shares = [1 / np.maximum(np.sum(h**2, axis=0), 1.0) for h in (found.x, found.y)]
     known = np.minimum(squares, np.minimum(*shares)) > max(x.noise, y.noise)
+    # Noise would pass for a correlation of one.
     if (there & ~known).any():
-        return None  # it may be noise, which would pass for a correlation of one
+        return None
     support = int(np.count_nonzero(there))
     k = min(v for v in (support, n_components, pairs.max_rank) if v is not None)
     if k == 0:
@@ -120,7 +121,8 @@ def dual_fit(
     x_smooth, y_smooth = found.x_smooth[:, :k], found.y_smooth[:, :k]
     x_std, y_std = (np.sqrt(np.sum(Z**2, axis=0)) for Z in (x_smooth, y_smooth))
     correlations = np.minimum(singular_values / (x_std * y_std), 1.0)
-    order = np.argsort(-correlations, kind="stable")  # which the ridge may change
+    # With a ridge, correlations need not have the order of the singular values.
+    order = np.argsort(-correlations, kind="stable")
     return DualFit(
         (x.root[:, None] * x.solve(found.x[:, :k]) / x_std)[:, order],
         (y.root[:, None] * y.solve(found.y[:, :k]) / y_std)[:, order],
@@ -149,9 +151,11 @@ def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) ->
         E /= np.sqrt(pairs.total)
         HE = view.smooth(E)
         values, vectors = linalg.eigh(E.T @ HE)
-        kept = values > _NEGLIGIBLE * values[-1]  # the mean, and classes of the other view, have 0
+        # The direction of the mean, and classes of the other view alone, have eigenvalue 0; all of
+        # them have it where the means of all classes are equal.
+        kept = values > _NEGLIGIBLE * values[-1]
         if not kept.any():
-            return None  # all classes have one mean
+            return None
         factors.append(E)
         smooths.append(HE)
         roots.append(vectors[:, kept] * np.sqrt(values[kept]))
@@ -169,7 +173,8 @@ def _krylov_directions(
     x: KernelFactor, y: KernelFactor, pairs: Pairs, n_components: int
 ) -> _Directions | None:
     """Find the leading eigenvectors h of V H_y V' H_x in a block Krylov space."""
-    rng = np.random.default_rng(0)  # the answer does not depend on it
+    # The answer does not depend on the seed.
+    rng = np.random.default_rng(0)
     space = _KrylovSpace(x, y, pairs, most=int(_LARGEST_SPACE * len(x.root)))
     block = space.complement(rng.normal(size=(len(x.root), _WIDTH)))
     looked_at, n_known = n_components, -1
@@ -229,13 +234,14 @@ class _KrylovSpace:
         return self._back(self._HVHQ[:, new])
 
     def complement(self, block: Array) -> Array:
-        """Return an orthonormal basis of what a block adds to the space; it may be empty."""
+        """Return an orthonormal basis of the part of a block outside the space; it may be empty."""
         size = np.sqrt(np.max(np.sum(block**2, axis=0)))
         basis, R, _ = linalg.qr(self._without(block), mode="economic", pivoting=True)
         basis = basis[:, np.abs(np.diag(R)) > _NEGLIGIBLE * size]
         if basis.shape[1] == 0:
             return basis
-        return linalg.qr(self._without(basis), mode="economic")[0]  # rid of the first's rounding
+        # A second pass removes what the rounding of the first has left in the space.
+        return linalg.qr(self._without(basis), mode="economic")[0]
 
     def leading(self, k: int) -> tuple[Array, Array, Array]:
         """Return the k largest squared singular values, their Ritz vectors, and their errors."""

@@ -44,13 +44,14 @@ class Kernel(NamedTuple):
         """Return the kernel matrix (n_a, n_b) in float64; a precomputed one needs no `B`."""
         if self.name == "precomputed":
             return np.asarray(A, dtype=float)
-        with np.errstate(over="ignore", invalid="ignore"):  # reported below
+        # `require_finite` reports what overflows.
+        with np.errstate(over="ignore", invalid="ignore"):
             K = pairwise_kernels(A, B, metric=self.name, filter_params=True, **self.params)
         return require_finite(np.asarray(K, dtype=float), f"kernel {self.name!r}")
 
     @property
     def gamma(self) -> float | None:
-        """The parameter of that name, where the kernel has one."""
+        """The parameter `gamma`, or None for a kernel without it."""
         return self.params["gamma"] if self.name in WITH_GAMMA else None
 
     @property
@@ -68,7 +69,8 @@ class Kernel(NamedTuple):
         kernel = self._with_gamma(default_gamma(K, weights))
         if self.name != "rbf":
             return kernel, kernel(rows, rows)
-        for stripe in _stripes(K):  # the distances are those of the kernel
+        # The kernel is made of the distances in their own memory, stripe by stripe.
+        for stripe in _stripes(K):
             np.exp(np.multiply(K[stripe], -kernel.params["gamma"], out=K[stripe]), out=K[stripe])
         return kernel, K
 
@@ -88,7 +90,7 @@ def _squared_distances(rows: np.ndarray) -> np.ndarray:
 
 
 def require_finite(values: np.ndarray, source: str) -> np.ndarray:
-    """Return the values, or say that the source of some is out of range."""
+    """Refuse values that are not finite, with a message that names their source."""
     if not np.isfinite(values).all():
         raise ValueError(
             f"The {source} gives values that are not finite; check `gamma`, `degree` and `coef0`, "
@@ -105,7 +107,8 @@ def median_distance(distances: np.ndarray, weights: np.ndarray) -> float:
     few values to sort; the result does not depend on the sample.
     """
     n, half = len(distances), weights.sum() ** 2 / 2
-    tolerance = 1e-12 * half  # of sums; an even number of pairs must be seen as such
+    # Sums of weights are rounded, and an even number of pairs must be seen as such.
+    tolerance = 1e-12 * half
     drawn = np.random.default_rng(0).choice(n, size=(2, 20_000), p=weights / weights.sum())
     sample = distances[drawn[0], drawn[1]]
     # The sample's quantiles err by .0035, unless values repeat: then all are sorted.
@@ -129,7 +132,8 @@ def median_distance(distances: np.ndarray, weights: np.ndarray) -> float:
 def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
     """Return 1 / median of the squared distances of the training rows."""
     typical = median_distance(distances, weights)
-    if typical == 0.0:  # more than half of the pairs are equal
+    # The median is 0 where more than half of the pairs are equal.
+    if typical == 0.0:
         typical = float(weights @ distances @ weights / weights.sum() ** 2)
         if typical == 0.0:
             raise ValueError("A view is constant: all its rows are equal, and so is any kernel.")
@@ -141,12 +145,12 @@ def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _stripes(K: np.ndarray) -> Iterator[slice]:
-    """Yield stripes of rows that stay in the cache."""
+    """Yield stripes of rows small enough for the cache."""
     return gen_batches(len(K), max(1, _STRIPE // K.shape[1]))
 
 
 def _blocks(n_rows: int, width: int) -> Iterator[slice]:
-    """Yield blocks of rows of which a kernel of that width, and what makes it, may be held."""
+    """Yield blocks of rows whose kernel of that width fits the working memory."""
     most = get_chunk_n_rows(row_bytes=4 * 8 * width, max_n_rows=min(n_rows, _BLOCK_ROWS))
     return gen_batches(n_rows, most)
 
@@ -157,11 +161,12 @@ class KernelFactor(NamedTuple):
     factor: Array  # (n, n), lower triangle
     ridge: float
     root: Array  # (n,) sqrt(p)
-    noise: float  # rounding of H: that of M over the ridge
+    # The rounding of H, which is that of M over the ridge.
+    noise: float
 
     @classmethod
     def of(cls, moment: Array, ridge: float, root: Array) -> KernelFactor | None:
-        """Factor M + r I in the memory of M; None where it is not positive definite."""
+        """Factor M + r I in the memory of M; return None if it is not positive definite."""
         noise = len(moment) * float(np.finfo(float).eps * np.trace(moment)) / ridge
         moment[np.diag_indices_from(moment)] += ridge
         # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
@@ -268,7 +273,7 @@ class ExactMap:
         return out - self._row_means @ coefficients
 
     def release(self) -> None:
-        """Forget what the training alone needs."""
+        """Release the matrices needed in training alone."""
         vars(self).pop("_K", None)
         vars(self).pop("_eigen", None)
 
@@ -289,7 +294,7 @@ class ExactMap:
         return M
 
     def _require_symmetry(self, K: np.ndarray) -> None:
-        """Refuse a matrix of which one triangle does not tell the other."""
+        """Refuse a matrix that is not symmetric."""
         error = max(np.abs(K[rows] - K[:, rows].T).max() for rows in _stripes(K))
         if error > np.sqrt(self._eps) * self._size:
             raise ValueError(
@@ -299,7 +304,7 @@ class ExactMap:
 
 
 class SampledMap:
-    """Features that scikit-learn samples: Nystroem landmarks or random Fourier features."""
+    """Features sampled by scikit-learn: Nystroem landmarks or random Fourier features."""
 
     def __init__(
         self,
@@ -331,7 +336,7 @@ class SampledMap:
         return out
 
     def release(self) -> None:
-        """Forget what the training alone needs."""
+        """Release the matrices needed in training alone."""
         vars(self).pop("_features", None)
 
 

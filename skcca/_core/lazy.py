@@ -1,29 +1,30 @@
-"""Rows that are not one array in memory: on a disk, or sequences of any length."""
+"""Rows outside of one array in memory: on a disk, or sequences of any length."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from skcca._core.types import ArrayLike, ViewLike
+
 
 class LazyRows:
-    """Rows (n, d) of an array of two or more dimensions, of which slices alone are read.
+    """Rows (n, d) of an array of two or more dimensions, read in slices.
 
     Parameters
     ----------
     source : array-like of shape (n, ...)
         Is read as ``source[start:stop]`` or ``source[places]`` with rising places.
     name : str
-        Speaks in the messages.
+        Name used in error messages.
     places : ndarray of shape (n,), default=None
         The rows that belong to it; None for all.
     """
 
     ndim = 2
 
-    def __init__(self, source: Any, name: str, places: np.ndarray | None = None):
+    def __init__(self, source: ArrayLike, name: str, places: np.ndarray | None = None):
         if source.dtype.kind not in "biuf":
             raise ValueError(
                 f"`{name}` holds {source.dtype} on its disk; expected numbers (float, int or bool)."
@@ -36,7 +37,7 @@ class LazyRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: ArrayLike) -> ArrayLike:
         """Return a slice of the rows as an array, or rows at places as `LazyRows`."""
         rows = key[0] if isinstance(key, tuple) else key
         if not isinstance(rows, slice):
@@ -53,14 +54,14 @@ class LazyRows:
 
 
 class RaggedRows:
-    """Sequences (T_i, d) as rows: of numbers that every row must have, the means of its frames.
+    """Sequences (T_i, d) as rows; where every row must have as many numbers, the means of frames.
 
     Parameters
     ----------
     songs : sequence of ndarray of shape (T_i, d)
         Checked sequences of one dtype.
     name : str
-        Speaks in the messages.
+        Name used in error messages.
     """
 
     ndim = 2
@@ -73,7 +74,7 @@ class RaggedRows:
     def __len__(self) -> int:
         return len(self.songs)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: ArrayLike) -> ArrayLike:
         """Return the mean frames of a slice as an array, or sequences at places as `RaggedRows`."""
         rows = key[0] if isinstance(key, tuple) else key
         if not isinstance(rows, slice):
@@ -86,13 +87,13 @@ class RaggedRows:
         return np.concatenate(self.songs), np.repeat(weights / lengths, lengths)
 
 
-def is_ragged(V: Any) -> bool:
+def is_ragged(V: ViewLike) -> bool:
     """Whether V is a list, or an object array, of sequences."""
     listed = isinstance(V, (list, tuple)) or getattr(getattr(V, "dtype", None), "kind", "") == "O"
     return listed and len(V) > 0 and np.ndim(V[0]) == 2
 
 
-def stays_on_disk(V: Any) -> bool:
+def stays_on_disk(V: ViewLike) -> bool:
     """Whether V is a memory map, or is read in chunks as HDF5 and Zarr arrays are."""
     if isinstance(V, np.memmap):
         return True
@@ -100,11 +101,15 @@ def stays_on_disk(V: Any) -> bool:
     return chunked and not hasattr(V, "dask")
 
 
-def shape_of(V: Any, name: str, caller: str) -> tuple[int, ...]:
-    """Return the shape of an array, () of what has none; a closed file is told by name."""
+def shape_of(V: ViewLike, name: str, caller: str) -> tuple[int, ...]:
+    """Return the shape of an array, and () for anything else.
+
+    A closed file raises an error that names the argument.
+    """
     try:
         return tuple(getattr(V, "shape", ()))
-    except (OSError, RuntimeError, ValueError) as error:  # of HDF5
+    # HDF5 raises any of these for a closed file.
+    except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{caller}: `{name}` cannot be read; is its file closed? ({error})"
         ) from error

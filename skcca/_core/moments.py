@@ -14,7 +14,7 @@ import numpy as np
 
 Array = np.ndarray
 
-# A mean that is more standard deviations, squared, away from the shift costs three digits.
+# A mean whose squared distance from the shift, in variances, is larger costs three digits.
 _FAR = 1e3
 
 
@@ -57,7 +57,7 @@ class Moments(NamedTuple):
         return Moments(*(share * value for value in self))
 
     def loses_precision(self, shift_x: Array, shift_y: Array) -> bool:
-        """Whether a mean is so far from its shift that the second moments have lost digits."""
+        """Whether the second moments have lost digits to a mean far from its shift."""
         sides = zip(self[:2], self[2:4], (shift_x, shift_y), strict=True)
         return any(
             (

@@ -1,4 +1,4 @@
-"""Which rows of the two views belong together: pair weights that are never materialised.
+"""Pairs of rows of two views, as weights that are never materialised.
 
 W (n_x, n_y) >= 0 is the weight of the pair (row i of X, row j of Y). Its algebra needs no more than
 
@@ -27,10 +27,13 @@ from scipy import sparse
 from skcca._core.arrays import block_slices, take
 from skcca._core.moments import Moments
 from skcca._core.rows import Rows, product
+from skcca._core.types import ArrayLike, ViewLike
 
-_STRIPE = 2**22  # numbers of a stripe of columns, 32 MiB
+# A stripe of columns takes at most so many numbers, 32 MiB.
+_STRIPE = 2**22
 
-Array = Any  # numpy array, scipy sparse array or torch tensor
+# A NumPy array, SciPy sparse array or torch tensor: the products use operators alone.
+Array = ArrayLike
 
 
 class Labels(NamedTuple):
@@ -40,7 +43,8 @@ class Labels(NamedTuple):
     x: sparse.csr_array  # (n_x, n_classes), 0 or 1
     y: sparse.csr_array  # (n_y, n_classes)
     multilabel: bool = False
-    unpaired: bool = False  # given for each view apart: row i of X has no own row of Y
+    # Labels that were given for each view apart: row i of X has no row of its own in Y.
+    unpaired: bool = False
 
     def take(self, x_rows: np.ndarray, y_rows: np.ndarray) -> Labels:
         """Return the labels of some rows of each view."""
@@ -226,7 +230,8 @@ def class_pairs(labels: Labels, weights: Weights, pair_weight: str = "pair") -> 
     ``pair_weight="row"`` divides by sqrt(n^x_c n^y_c): a class weighs as its rows, not its pairs.
     """
     x = y = _weighted(labels.x, weights.x)
-    if not (labels.x is labels.y and weights.x is weights.y):  # a number per row counts
+    # Where both views share their labels one factor serves both, since its memory counts.
+    if not (labels.x is labels.y and weights.x is weights.y):
         y = _weighted(labels.y, weights.y)
     x_counts, y_counts = x.sum(axis=0), y.sum(axis=0)
     if pair_weight == "row":
@@ -235,13 +240,15 @@ def class_pairs(labels: Labels, weights: Weights, pair_weight: str = "pair") -> 
     overlaps = [(L.T @ L).toarray() for L in (labels.x, labels.y)] if labels.multilabel else []
     shared = np.flatnonzero(x_counts * y_counts > 0)
     rank = shared_rank(shared, overlaps)
-    if 2 * len(shared) < len(x_counts):  # a batch meets few of many classes
+    # A batch meets few of many classes, and the products need those alone.
+    if 2 * len(shared) < len(x_counts):
         same, x = x is y, x[:, shared]
         y = x if same else y[:, shared]
         x_counts, y_counts = x_counts[shared], y_counts[shared]
     a = x @ y_counts
     if x is y and not labels.multilabel and x.indices.size == np.unique(x.indices).size:
-        return instance_pairs(a)  # every row is its own class
+        # Every row is its own class.
+        return instance_pairs(a)
     b = a if x is y else y @ x_counts
     return FactoredPairs(a, b, float(x_counts @ y_counts), x, y, rank)
 
@@ -277,14 +284,16 @@ def cyclic_pairs(
     y_begin, y_end = np.zeros(len(y_line.codes), int), np.zeros(len(y_line.codes), int)
     for c, (n_x, n_y, t) in enumerate(zip(x_line.counts, y_line.counts, partners, strict=True)):
         if n_x == 0:
-            continue  # no partner: the empty stretch (0, 0]
+            # Rows without a partner keep the empty stretch (0, 0].
+            continue
         rows = np.flatnonzero(y_line.codes == c)
         starts = np.arange(n_x) * n_y // n_x
         starts = np.concatenate([starts, starts + n_y])
         places = y_line.place[rows] + n_y
         low = np.searchsorted(starts, places - t, side="left")
         high = np.searchsorted(starts, places - 1, side="right")
-        turn = np.where(low == 0, n_x, 0)  # a full circle from the start has no place before it
+        # A full circle from the start has no place before it, so it begins one turn later.
+        turn = np.where(low == 0, n_x, 0)
         y_begin[rows] = x_line.offset[c] + low + turn - 1
         y_end[rows] = x_line.offset[c] + high + turn - 1
 
@@ -313,7 +322,7 @@ def blended_pairs(instance: Pairs, classes: Pairs, instance_weight: float) -> Pa
 
 
 class Pairing(NamedTuple):
-    """The rule that makes pairs from labels; the parameters of the class-paired estimators."""
+    """The pairing parameters of the class-paired estimators, as a rule from labels to pairs."""
 
     instance_weight: float = 0.0
     pair_fraction: float = 1.0
@@ -338,7 +347,8 @@ class Pairing(NamedTuple):
         if self.instance_weight == 0.0:
             return classes
         if not classes.total > 0:
-            return instance_pairs(weights.x)  # a batch may by chance hold no tag
+            # A batch may by chance hold no tag.
+            return instance_pairs(weights.x)
         return blended_pairs(instance_pairs(weights.x), classes, self.instance_weight)
 
 
@@ -399,15 +409,11 @@ def shared_rank(shared: np.ndarray, overlaps: list[np.ndarray]) -> int:
     return min([len(shared), *map(int, ranks)]) - 1
 
 
-# MERGED: _validation
-# """The one gate: what the caller hands over becomes two checked views, labels and weights here."""
-
-
 class TrainingData(NamedTuple):
-    """What `fit` was given, checked; rows of weight zero are gone."""
+    """Checked arguments of a fit; rows of weight zero are left out."""
 
-    X: Any
-    Y: Any
+    X: ViewLike
+    Y: ViewLike
     labels: Labels | None
     weights: Weights
 

@@ -5,7 +5,9 @@
 with V shifted by the mean of its first block, so that a large mean costs no digits, and with a
 column of ones, so that sums and totals come out of the same products. Nothing larger than a block
 is ever copied. Rows lie in memory, in a memory map, in a sparse matrix, in an array of
-another namespace or on a cluster; the results are NumPy arrays of float64.
+another namespace or on a cluster; the results are NumPy arrays of float64. Of a Dask array the
+products of each chunk are made where it lies and added up in a tree: matrices of products travel,
+rows do not.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from skcca._core.arrays import (
     is_native,
 )
 from skcca._core.compat import array_namespace
+from skcca._core.types import ArrayLike, ViewLike
 
 Array = np.ndarray
 
 
 class Rows:
-    """Rows of NumPy arrays that stand side by side, shifted and with a column of ones.
+    """Rows of NumPy arrays side by side, shifted and with a column of ones.
 
     Parameters
     ----------
@@ -43,7 +46,9 @@ class Rows:
         Precision of the products of a block; the blocks are added up in float64.
     """
 
-    def __init__(self, views: list[Any], shifts: list[Array], dtype: Any = np.float64):
+    def __init__(
+        self, views: list[ViewLike], shifts: list[Array], dtype: np.typing.DTypeLike = np.float64
+    ):
         self.views = views
         self.dtype = np.dtype(dtype)
         # As it is subtracted: what the sums are about must be known to the last digit.
@@ -56,12 +61,12 @@ class Rows:
         return int(self.views[0].shape[0])
 
     def hstack(self, other: Rows) -> Rows | None:
-        """Return both side by side where one product can serve them, else None."""
+        """Return both side by side, or None if one product cannot serve them."""
         if type(self) is not type(other) or self.dtype != other.dtype:
             return None
         return type(self)([*self.views, *other.views], [self.shift, other.shift], self.dtype)
 
-    def block(self, rows: slice) -> Any:
+    def block(self, rows: slice) -> ArrayLike:
         """Return [V 1] of some rows; the next block overwrites it."""
         n = rows.stop - rows.start
         if len(self._buffer) < n:
@@ -75,13 +80,13 @@ class Rows:
         block[:, -1] = 1.0
         return block
 
-    def blocks(self, most: int | None = None) -> Iterator[tuple[slice, Any]]:
+    def blocks(self, most: int | None = None) -> Iterator[tuple[slice, ArrayLike]]:
         """Yield place and content of each block of at most so many rows."""
         step = self.block_rows if most is None else min(most, self.block_rows)
         for rows in block_slices(len(self), step):
             yield rows, self.block(rows)
 
-    def weighted_gram(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
+    def weighted_gram(self, weights: Array, factor: ArrayLike = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass.
 
         One symmetric rank-k update a block, of SciPy's BLAS throughout, as `product` is.
@@ -106,7 +111,7 @@ class Rows:
             gram *= weights[0]
         return _mirror(gram), combined
 
-    def factor_product(self, factor: Any) -> Array:
+    def factor_product(self, factor: ArrayLike) -> Array:
         """Return F' [V 1]."""
         return _total(to_host(factor_of(factor, rows, B).T @ B) for rows, B in self.blocks())
 
@@ -124,9 +129,9 @@ class Rows:
 
 
 class MappedRows(Rows):
-    """Rows of which a function of each shifted block is taken, such as its whitening."""
+    """Rows under a function of each shifted block, such as its whitening."""
 
-    def __init__(self, V: Any, shift: Array, mapping: Callable[[Array], Array]):
+    def __init__(self, V: ViewLike, shift: Array, mapping: Callable[[Array], Array]):
         super().__init__([V], [shift])
         self._mapping = mapping
 
@@ -142,7 +147,7 @@ def product(A: Array, B: Array) -> Array:
     return linalg.blas.dgemm(1.0, A.T if transposed else A, B, trans_a=transposed)
 
 
-def _add_product(total: Array, factor: Any, block: Array) -> None:
+def _add_product(total: Array, factor: ArrayLike, block: Array) -> None:
     """Add F' B to a total: only to the rows it changes, since a block meets few of many classes."""
     if getattr(factor, "format", "dense") == "csr" and factor.shape[1] > factor.shape[0]:
         met, place = np.unique(factor.indices, return_inverse=True)
@@ -160,29 +165,29 @@ def _total(parts: Iterator[Array]) -> Array:
 
 
 def is_uniform(weights: Array) -> bool:
-    """Whether all weights are equal; told at once of those that were never written out."""
+    """Whether all weights are equal; a broadcast number is seen at once."""
     return weights.strides == (0,) or float(np.ptp(weights)) == 0.0
 
 
 def diagonal(weights: Array) -> sparse.dia_array:
-    """Return diag(w), which older versions of SciPy have no function for."""
+    """Return diag(w); older versions of SciPy have no function for it."""
     n = len(weights)
     return sparse.dia_array((weights[np.newaxis], [0]), shape=(n, n))
 
 
-def scaled(block: Any, weights: Array) -> Any:
+def scaled(block: ArrayLike, weights: Array) -> ArrayLike:
     """Return diag(w) B."""
     if sparse.issparse(block):
         return diagonal(weights) @ block
     return as_namespace_of(weights[:, None], block) * block
 
 
-def factor_of(factor: Any, rows: slice, block: Any) -> Any:
+def factor_of(factor: ArrayLike, rows: slice, block: ArrayLike) -> ArrayLike:
     """Return F of the block's rows, dense where the block is of another namespace."""
     return factor[rows] if is_native(block) else as_namespace_of(dense_rows(factor, rows), block)
 
 
-def to_host(A: Any) -> Array:
+def to_host(A: ArrayLike) -> Array:
     """Return a dense NumPy array of float64."""
     return np.asarray(dense_rows(A, slice(None)), dtype=float)
 
@@ -198,9 +203,6 @@ def _mirror(gram: Array) -> Array:
     return gram
 
 
-# MERGED: _storage
-# """Rows by how they are kept: in NumPy's memory, sparse, in another namespace, on a cluster."""
-
 # A product of sparse matrices does about 1/1,000 of the operations a second that a dense one does,
 # and it needs density squared of them.
 _SPARSE_DENSITY = 0.03
@@ -209,10 +211,10 @@ _SPARSE_DENSITY = 0.03
 _SPARSE_MEAN = 30.0
 
 
-class _PlainRows(Rows):
-    """Rows whose blocks have operators of their own."""
+class _OperatorRows(Rows):
+    """Rows whose blocks are multiplied by their own operators."""
 
-    def weighted_gram(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
+    def weighted_gram(self, weights: Array, factor: ArrayLike = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass."""
         gram: Any = 0.0
         combined: Any = None if factor is None else 0.0
@@ -223,10 +225,10 @@ class _PlainRows(Rows):
         return to_host(gram), None if factor is None else to_host(combined)
 
 
-class NamespaceRows(_PlainRows):
-    """Rows of an array API namespace: the products are made where the data lie."""
+class NamespaceRows(_OperatorRows):
+    """Rows of an array API namespace, multiplied on their device."""
 
-    def block(self, rows: slice) -> Any:
+    def block(self, rows: slice) -> ArrayLike:
         """Return [V 1] of some rows, on their device."""
         xp = array_namespace(self.views[0])
         shift = as_namespace_of(np.append(self.shift, 0.0), self.views[0])
@@ -235,10 +237,10 @@ class NamespaceRows(_PlainRows):
         return xp.concat([*parts, ones], axis=1) - shift
 
 
-class SparseRows(_PlainRows):
+class SparseRows(_OperatorRows):
     """Rows of a sparse matrix, centred implicitly: without a shift zeros stay zeros."""
 
-    def __init__(self, V: Any):
+    def __init__(self, V: ViewLike):
         super().__init__([V], [np.zeros(V.shape[1])])
         self.block_rows = block_rows(1 + V.nnz // V.shape[0], most=V.shape[0])
 
@@ -252,8 +254,10 @@ class SparseRows(_PlainRows):
         return sparse.hstack([V, np.ones((V.shape[0], 1))], format="csr")
 
 
-def rows_of(V: Any, dtype: Any = np.float64, shift: Array | None = None) -> Rows:
-    """Return the rows of a checked view in the class that fits how they are kept.
+def rows_of(
+    V: ViewLike, dtype: np.typing.DTypeLike = np.float64, shift: Array | None = None
+) -> Rows:
+    """Return the rows of a checked view in the class of their storage.
 
     Parameters
     ----------
@@ -275,31 +279,25 @@ def rows_of(V: Any, dtype: Any = np.float64, shift: Array | None = None) -> Rows
     return NamespaceRows([V], [shift])
 
 
-def starting_shift(V: Any, weights: Array | None = None) -> Array:
+def starting_shift(V: ViewLike, weights: Array | None = None) -> Array:
     """Return the mean of the first rows, (d,); a weighted one of an array at hand."""
     if hasattr(V, "dask"):
         return first_mean_of_chunks(V)
     return first_mean(V, weights)
 
 
-def _stays_sparse(V: Any) -> bool:
+def _stays_sparse(V: ViewLike) -> bool:
     """Whether sparse products are faster, and lose no digits for want of a shift."""
     mean, variance = mean_variance_axis(V, axis=0)
     thin = V.nnz < _SPARSE_DENSITY * V.shape[0] * V.shape[1]
     return bool(thin and (np.abs(mean) <= _SPARSE_MEAN * np.sqrt(variance)).all())
 
 
-# MERGED: _dask
-# """Rows of a Dask array: the products of each chunk are made where it lies and added up in a tree.
-#
-# Matrices of products travel, rows never do.
-# """
-
 _FAN_IN = 8
 
 
 class DaskRows(Rows):
-    """Rows of Dask arrays that stand side by side.
+    """Rows of Dask arrays side by side.
 
     Parameters
     ----------
@@ -311,29 +309,32 @@ class DaskRows(Rows):
         Not used: products are made in float64.
     """
 
-    def __init__(self, views: list[Any], shifts: list[Array], dtype: Any = np.float64):
+    def __init__(
+        self, views: list[ViewLike], shifts: list[Array], dtype: np.typing.DTypeLike = np.float64
+    ):
         # A view of several column chunks, or cut at other rows than the first one, is cut anew.
         places = tuple(n for n in views[0].chunks[0] if n > 0)
         views = [V.rechunk({0: places, 1: -1}) for V in views]
         super().__init__(views, shifts)
         self._shifts = shifts
 
-    def weighted_gram(self, weights: Array, factor: Any = None) -> tuple[Array, Array | None]:
+    def weighted_gram(self, weights: Array, factor: ArrayLike = None) -> tuple[Array, Array | None]:
         """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass."""
-        uniform = is_uniform(weights)  # and one number need travel
+        # Of uniform weights one number need travel.
+        uniform = is_uniform(weights)
         parts = [
             (weights[0] if uniform else weights[own], None if factor is None else factor[own])
             for own in self._places()
         ]
         return self._reduce(_chunk_sums, parts)
 
-    def factor_product(self, factor: Any) -> Array:
+    def factor_product(self, factor: ArrayLike) -> Array:
         """Return F' [V 1]."""
         parts = [(factor[own],) for own in self._places()]
         return self._reduce(_chunk_combined, parts)[0]
 
     def cross(self, weights: Array, other: Rows) -> Array:
-        """Return [V 1]' diag(w) [U 1], of views that can stand side by side."""
+        """Return [V 1]' diag(w) [U 1] of another Dask array."""
         joint = self.hstack(other)
         if joint is None:
             raise TypeError("A Dask array is paired with another Dask array only.")
@@ -352,7 +353,7 @@ class DaskRows(Rows):
         stops = np.cumsum(self.views[0].chunks[0])
         return [slice(b - n, b) for b, n in zip(stops, self.views[0].chunks[0], strict=True)]
 
-    def _reduce(self, product: Callable, arguments: list[tuple]) -> Any:
+    def _reduce(self, product: Callable, arguments: list[tuple]) -> ArrayLike:
         """Return the sum over chunks of a product of their rows."""
         import dask
 
@@ -367,22 +368,22 @@ class DaskRows(Rows):
         return dask.compute(parts[0])[0]
 
 
-def first_mean_of_chunks(V: Any) -> Array:
-    """Return the mean of the first rows, made where they lie."""
+def first_mean_of_chunks(V: ViewLike) -> Array:
+    """Return the mean of the first rows, computed on their worker."""
     import dask
 
     return dask.delayed(first_mean)(V[:2048].rechunk(-1)).compute()
 
 
-def _chunk_sums(rows: Rows, weights: Any, factor: Any) -> tuple:
+def _chunk_sums(rows: Rows, weights: ArrayLike, factor: ArrayLike) -> tuple:
     return rows.weighted_gram(np.broadcast_to(weights, len(rows)), factor)
 
 
-def _chunk_combined(rows: Rows, factor: Any) -> tuple:
+def _chunk_combined(rows: Rows, factor: ArrayLike) -> tuple:
     return (rows.factor_product(factor),)
 
 
-def _of_chunk(product: Callable, shifts: list[Array], chunks: tuple, arguments: tuple) -> Any:
+def _of_chunk(product: Callable, shifts: list[Array], chunks: tuple, arguments: tuple) -> ArrayLike:
     return product(Rows(list(chunks), shifts), *arguments)
 
 
@@ -393,7 +394,8 @@ def _shipped(arguments: list[tuple]) -> list:
 
         client = get_client()
     except (ImportError, ValueError):
-        return arguments  # no cluster: the threads of this process
+        # Without a cluster the threads of this process compute.
+        return arguments
     return client.scatter(arguments, hash=False)
 
 

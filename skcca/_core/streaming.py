@@ -1,4 +1,4 @@
-"""What `partial_fit` keeps: sums over batches of rows, from which the pair moments follow.
+"""Sums over batches of rows, from which the pair moments follow: the state of `partial_fit`.
 
 Class pairs weigh a row by the size n_c of its class, which is not known before the last batch. So
 there is one matrix of products for each class (or tag) c, over its rows,
@@ -22,6 +22,7 @@ from skcca._core.arrays import input_eps, row_blocks, take
 from skcca._core.moments import Moments
 from skcca._core.pairs import Labels, Pairing, TrainingData, inverse, shared_rank
 from skcca._core.rows import Rows, diagonal, rows_of, starting_shift
+from skcca._core.types import ArrayLike, ViewLike
 
 Array = np.ndarray
 
@@ -83,7 +84,7 @@ class RunningSums:
         return self.counts
 
     def grow(self, classes: Array) -> None:
-        """Make room for classes that were not seen before; the old ones are among the new."""
+        """Make room for new classes; the old ones are among the classes given."""
         assert self.classes is not None
         if len(classes) == len(self.classes):
             return
@@ -100,10 +101,10 @@ class RunningSums:
         overlap[np.ix_(places, places)] = self._overlap
         self._overlap = overlap
 
-    def add(self, views: tuple[Any, Any], labels: Labels | None, weights: Array) -> None:
+    def add(self, views: tuple[ViewLike, ViewLike], labels: Labels | None, weights: Array) -> None:
         """Add the rows of a batch, whose labels are in terms of `classes`."""
         rows = [rows_of(V, shift=shift) for V, shift in zip(views, self.shifts, strict=True)]
-        # What is to be added, until all of it is there: an interruption must not leave a half.
+        # The parts are made first and added together, so that an interruption leaves no half.
         added: list[tuple[Array, Any, Array]] = []
         if self._joint is not None:
             joint = rows[0].hstack(rows[1])
@@ -117,9 +118,13 @@ class RunningSums:
         self.n_rows += len(rows[0])
 
     def _class_sums(
-        self, views: tuple[Any, Any], rows: list[Rows], member: sparse.csr_array, weights: Array
+        self,
+        views: tuple[ViewLike, ViewLike],
+        rows: list[Rows],
+        member: sparse.csr_array,
+        weights: Array,
     ) -> list[tuple[Array, Any, Array]]:
-        """Return the sums of each class: to what they are to be added, where, and what."""
+        """Return the additions to the sums of each class, as (total, place, part)."""
         added: list[tuple[Array, Any, Array]] = []
         added.append((self._overlap, ..., (member.T @ member).toarray()))
         factor = diagonal(weights) @ member
@@ -184,7 +189,7 @@ class RunningSums:
 
 
 def start_sums(
-    caller: str, pairing: Pairing, data: TrainingData, classes: Any, class_counts: Any
+    caller: str, pairing: Pairing, data: TrainingData, classes: ArrayLike, class_counts: Any
 ) -> RunningSums:
     """Return empty sums for the batches of which `data` is the first.
 
@@ -206,7 +211,8 @@ def start_sums(
         if classes is not None or class_counts is not None:
             raise ValueError(f"{caller}: `classes` and `class_counts` go with `labels`.")
         return RunningSums(pairing, shifts, eps=eps)
-    if hasattr(class_counts, "to_dict"):  # a pandas Series, as value_counts gives it
+    # A pandas Series, as `value_counts` returns it.
+    if hasattr(class_counts, "to_dict"):
         class_counts = class_counts.to_dict()
     if isinstance(class_counts, dict):
         if classes is not None and set(class_counts) != set(np.asarray(classes).tolist()):
@@ -242,7 +248,7 @@ def start_sums(
 
 
 def check_same_classes(
-    caller: str, sums: RunningSums, data: TrainingData, classes: Any, class_counts: Any
+    caller: str, sums: RunningSums, data: TrainingData, classes: ArrayLike, class_counts: Any
 ) -> None:
     """Refuse classes or counts that differ from those of the first call."""
     if classes is None and class_counts is None:
@@ -345,8 +351,11 @@ def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     return labels._replace(classes=union, x=member, y=member)
 
 
-def _max_abs_deviation(V: Any, shift: Array) -> Array:
-    """Return how far each feature goes from the shift, (d,); from zero in a Dask array."""
+def _max_abs_deviation(V: ViewLike, shift: Array) -> Array:
+    """Return the largest deviation of each feature from the shift, (d,).
+
+    In a Dask array it is the deviation from zero.
+    """
     if hasattr(V, "dask"):
         return np.asarray(abs(V).max(axis=0).compute(), dtype=float).ravel()
     blocks = (np.abs(block).max(axis=0) for _, block in row_blocks(V, shift))

@@ -113,7 +113,7 @@ class FeatureScaling(NamedTuple):
 
 
 def scale_covariance(cov: Array, rows: FeatureScaling, columns: FeatureScaling) -> Array:
-    """Return a covariance in units of the two views, in its own memory where nothing drops out."""
+    """Divide a covariance, in its own memory where possible, by the units of the two views."""
     if not (rows.varying.all() and columns.varying.all()):
         cov = cov[np.ix_(rows.varying, columns.varying)]
     cov /= rows.unit[:, None]
@@ -225,7 +225,7 @@ def moment_whitener(
 
 
 def data_whitener(V: ViewLike, w: Array, view: FeatureScaling) -> SpectralWhitener:
-    """Whiten by the SVD of sqrt(w) (V - mean) / unit, through a QR that streams over the rows."""
+    """Whiten by the SVD of sqrt(w) (V - mean) / unit, through a streaming QR of the rows."""
     d = len(view.unit)
     R = np.empty((0, d))
     for rows, block in row_blocks(V, view.mean):
