@@ -1,44 +1,319 @@
 """Selection of the chunks of a song that carry its emotion.
 
-Sequences in, rows out: frames -> steps (max pooling) -> attention -> chunks -> the best ones. What
-a song is stands in `_sequences`, how it is cut in `_chunks`, the attention in `_emotion` and
-`nn.attention`.
+Frames are pooled into *steps* by maxima, attention scores the steps, and the steps are cut into
+*chunks*, of which the best are kept::
+
+    frames (T, d) -> steps (S, d) -> scores (S,) -> chunk scores -> k best chunks -> one row
+
+The attention is that of `skcca.nn.attention`; this file holds all the rest: steps and chunks, the
+labels of songs, and the estimator.
 """
 
 from __future__ import annotations
 
+import copy
+import os
+import zlib
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._chunks import (
-    Selection,
-    aggregate_chunks,
-    best_chunks,
-    chunk_borders,
-    chunk_scores,
-    energy_scores,
-    middle_scores,
-    n_chunks_of,
-    random_scores,
-)
 from skcca._core.compat import ContainerOutputMixin, Interval, StrOptions, _fit_context, rng_from
-from skcca._emotion import emotion_targets
-from skcca._selector_saved import SavedSelector
+from skcca._core.types import LabelsLike, RandomStateLike, ViewLike
+from skcca._saved import (
+    attributes_of,
+    check_savable,
+    read_estimator,
+    rebuilding,
+    set_attributes,
+    write_estimator,
+)
 from skcca.views._container import Views
-from skcca.views._sequences import frame_moments
+from skcca.views._labels import encode_labels
+from skcca.views._sequences import check_sequences, frame_moments, sequence_blocks
+
+if TYPE_CHECKING:
+    import torch
+
+    from skcca.nn.attention import AttentionBiLSTM
+    from skcca.nn.songs import SongOutputs
+
+# Steps are clipped to so many standard deviations. The network saturates long before, but sums in
+# float32 would overflow.
+_MAX_DEVIATION = 1e6
+
+# Songs that are held in memory with their steps, outside of training.
+_SONGS_PER_BLOCK = 2048
+
+# Set by a fit with attention alone.
+_EMOTION_ATTRIBUTES = (
+    "classes_",
+    "network_",
+    "loss_curve_",
+    "n_epochs_",
+    "device_",
+    "_multilabel",
+    "_frames_per_step",
+)
 
 
-class ChunkSelector(
-    ClassNamePrefixFeaturesOutMixin, SavedSelector, ContainerOutputMixin, BaseEstimator
-):
-    """Represent each song by the chunks that its emotion rests on.
+# Steps and chunks
 
-    A bidirectional LSTM with attention learns to tell the emotion of annotated songs. Its attention
-    over the steps of a song, each the maximum over a few frames, is ::
+
+class Selection(NamedTuple):
+    """The chunks chosen from one song, in time order; arrays with one entry per chosen chunk."""
+
+    chunks: np.ndarray  # number of the chunk, from 0
+    starts: np.ndarray  # first frame
+    stops: np.ndarray  # frame after the last
+    scores: np.ndarray  # higher is better
+    seconds: np.ndarray  # (n_chosen, 2), start and end
+
+
+def max_pooled_steps(song: np.ndarray, frames_per_step: int) -> np.ndarray:
+    """Return the steps of a song (S, d), maxima over ``frames_per_step`` frames or the rest."""
+    n_whole = len(song) - len(song) % frames_per_step
+    steps = song[:n_whole].reshape(-1, frames_per_step, song.shape[1]).max(axis=1)
+    return steps if n_whole == len(song) else np.vstack([steps, song[n_whole:].max(axis=0)])
+
+
+def standardised_steps(
+    songs: list[np.ndarray], frames_per_step: int, mean: np.ndarray, scale: np.ndarray
+) -> list[np.ndarray]:
+    """Return the steps of each song, (S_i, d) in float32, as the network takes them."""
+    steps = []
+    for song in songs:
+        deviations = (max_pooled_steps(song, frames_per_step) - mean) / scale
+        steps.append(np.clip(deviations, -_MAX_DEVIATION, _MAX_DEVIATION).astype(np.float32))
+    return steps
+
+
+def n_chunks_of(n_frames: int, frame_duration: float, chunk_duration: float) -> int:
+    """Return the number of chunks of about ``chunk_duration`` seconds in a song, at least 1."""
+    return max(1, round(n_frames * frame_duration / chunk_duration))
+
+
+def chunk_borders(n_steps: int, n_chunks: int) -> np.ndarray:
+    """Return the borders of the chunks in steps: chunk j is ``borders[j]:borders[j + 1]``.
+
+    Border j of c chunks is j S / c, rounded half up, so that lengths differ by one step at most. A
+    song with fewer steps than chunks gives one chunk a step.
+    """
+    c = min(n_chunks, n_steps)
+    # In integers the rounding is exact.
+    return (2 * n_steps * np.arange(c + 1) + c) // (2 * c)
+
+
+def middle_scores(n_chunks: int) -> np.ndarray:
+    """Return minus the distance of each chunk from the middle of the song, in chunks."""
+    return -np.abs(np.arange(n_chunks) - (n_chunks - 1) / 2)
+
+
+def random_scores(song: np.ndarray, n_chunks: int, seed: int) -> np.ndarray:
+    """Return random scores that depend on the seed and the content of the song alone."""
+    # The other songs of a call must not matter, so each song has a generator of its own.
+    content = zlib.crc32(song.astype(np.float32).tobytes())
+    return np.random.default_rng([seed, content]).random(n_chunks)
+
+
+def energy_scores(song: np.ndarray, borders: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
+    """Return the mean square of each chunk's frames, features relative to their ``mean_square``."""
+    energy = (np.square(song, dtype=np.float64) / mean_square).mean(axis=1)
+    return np.add.reduceat(energy, borders[:-1]) / np.diff(borders)
+
+
+def chunk_scores(step_scores: np.ndarray, borders: np.ndarray, reduction: str) -> np.ndarray:
+    """Return the maximum or the mean of the step scores of each chunk; ``borders`` in steps."""
+    if reduction == "max":
+        return np.maximum.reduceat(step_scores, borders[:-1])
+    return np.add.reduceat(step_scores, borders[:-1], dtype=np.float64) / np.diff(borders)
+
+
+def best_chunks(
+    scores: np.ndarray, borders: np.ndarray, k: int, frame_duration: float = 1.0
+) -> Selection:
+    """Return the ``k`` best chunks in time order, all if there are fewer; ties go to the earlier.
+
+    ``borders`` are those of all chunks, in frames; a frame lasts ``frame_duration`` seconds.
+    """
+    chosen = np.sort(np.argsort(-scores, kind="stable")[:k])
+    starts, stops = borders[chosen], borders[chosen + 1]
+    seconds = float(frame_duration) * np.column_stack([starts, stops])
+    return Selection(chosen, starts, stops, scores[chosen], seconds)
+
+
+def aggregate_chunks(song: np.ndarray, selection: Selection, how: str, k: int) -> np.ndarray:
+    """Return the representation of a song by its chosen chunks.
+
+    ``"frames"``: the chosen frames (T', d), in the song's dtype. ``"mask"``: a mask (T,), True for
+    them. ``"mean"``: their mean (d,), in float64. ``"concat"``: the means of ``k`` chunks one after
+    another (k d,), in float64; the last is repeated where the song has fewer.
+    """
+    if how == "mask":
+        mask = np.zeros(len(song), dtype=bool)
+        for start, stop in zip(selection.starts, selection.stops, strict=True):
+            mask[start:stop] = True
+        return mask
+    chunks = [song[a:b] for a, b in zip(selection.starts, selection.stops, strict=True)]
+    if how == "concat":
+        means = [chunk.mean(axis=0, dtype=np.float64) for chunk in chunks]
+        return np.concatenate(means + means[-1:] * (k - len(means)))
+    frames = np.concatenate(chunks)
+    return frames if how == "frames" else frames.mean(axis=0, dtype=np.float64)
+
+
+# Labels
+
+
+class EmotionTargets(NamedTuple):
+    """Labels of n songs as the loss takes them."""
+
+    values: np.ndarray  # (n,) int64 class codes, or (n, n_classes) float32
+    classes: np.ndarray  # (n_classes,)
+    # Whether values are indicators of tags that may occur together.
+    multilabel: bool
+
+
+def emotion_targets(y: LabelsLike, labels: LabelsLike, n_songs: int, caller: str) -> EmotionTargets:
+    """Return the targets of ``labels``, or of ``y`` where ``labels`` is None.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_songs,) or (n_songs, n_tags) or None
+        Classes or a binary indicator matrix.
+    labels : array-like of shape (n_songs,) or (n_songs, n_tags) or None
+        The same, or tag distributions.
+    n_songs : int
+        Number of songs.
+    caller : str
+        Name of the estimator in error messages.
+
+    Raises
+    ------
+    ValueError
+        If there are no labels, or they are missing, continuous, not as many as songs, or equal for
+        all songs.
+    """
+    emotions = y if labels is None else labels
+    if emotions is None:
+        raise ValueError(
+            f"{caller} requires y to be passed, but the target y is None: attention is trained on "
+            "emotion labels. Call fit(X, y), or choose strategy='middle', 'random' or 'energy', "
+            "which need none."
+        )
+    tag_names = getattr(emotions, "columns", None)
+    emotions = emotions.toarray() if hasattr(emotions, "toarray") else _as_array(emotions)
+    if _is_continuous(emotions):
+        targets = _distributions(emotions, n_songs, caller, by_name=labels is not None)
+    else:
+        encoded = encode_labels(emotions, n_songs, n_songs, caller)
+        values = encoded.x.toarray().astype(np.float32)
+        if not encoded.multilabel:
+            values = values.argmax(axis=1)
+        targets = EmotionTargets(values, encoded.classes, encoded.multilabel)
+    if tag_names is not None and targets.values.ndim == 2:
+        targets = targets._replace(classes=np.asarray(tag_names))
+    if (targets.values == targets.values[0]).all():
+        raise ValueError(
+            f"{caller}: all songs have the same label, 1 class; attention is learned from what "
+            "tells 2 classes or more apart."
+        )
+    return targets
+
+
+def _as_array(labels: LabelsLike) -> np.ndarray:
+    array = np.asarray(labels)
+    if isinstance(labels, list) and array.dtype.kind in "US" and array.ndim == 1:
+        # NumPy has made strings of missing labels, which must be refused as missing.
+        return np.array(labels, dtype=object)
+    return array
+
+
+def _is_continuous(labels: np.ndarray) -> bool:
+    finite = labels.dtype.kind == "f" and bool(np.isfinite(labels).all())
+    return finite and not np.array_equal(labels, np.rint(labels))
+
+
+def _distributions(rows: np.ndarray, n_songs: int, caller: str, *, by_name: bool) -> EmotionTargets:
+    """Return distributions over tags, scaled to sum exactly to 1."""
+    if not by_name or rows.ndim != 2:
+        raise ValueError(
+            f"{caller}: `{'labels' if by_name else 'y'}` is continuous with shape {rows.shape}; "
+            "emotions are classes (n,) or a binary indicator matrix (n, n_tags). Tag distributions "
+            "(n, n_tags) are passed as labels=. Where `y` is the second view, as in a Pipeline on "
+            f"plain arrays, pass the labels as {caller.lower()}__labels=."
+        )
+    if len(rows) != n_songs:
+        raise ValueError(f"{caller}: `labels` has {len(rows)} rows but `X` has {n_songs} songs.")
+    sums = rows.sum(axis=1, dtype=np.float64)
+    # The tolerance lets rounded figures pass.
+    wrong = (rows < 0).any(axis=1) | (np.abs(sums - 1) > 1e-3)
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"{caller}: `labels` is continuous, but row {i} is no distribution over tags (minimum "
+            f"{rows[i].min():.4g}, sum {sums[i]:.4g}); rows must be non-negative and sum to 1."
+        )
+    values = (rows / sums[:, None]).astype(np.float32)
+    return EmotionTargets(values, np.arange(rows.shape[1]), multilabel=False)
+
+
+def class_weights(
+    class_weight: dict[Any, float] | str | None, targets: EmotionTargets, caller: str
+) -> np.ndarray | None:
+    """Return a weight for each class or tag, float32, or None for equal weights.
+
+    Raises
+    ------
+    ValueError
+        If a dict names an unknown class, or holds a weight that is negative or not finite.
+    """
+    if class_weight is None:
+        return None
+    classes, values = targets.classes, targets.values
+    if isinstance(class_weight, str):
+        counts = np.bincount(values, minlength=len(classes)) if values.ndim == 1 else values.sum(0)
+        # A tag of no song has weight 0; the bound only avoids the division by zero.
+        bounded = np.maximum(counts, 1e-9 * counts.sum())
+        return (counts.sum() / (len(classes) * bounded) * (counts > 0)).astype(np.float32)
+    index = {name: i for i, name in enumerate(classes.tolist())}
+    weights = np.ones(len(classes), dtype=np.float32)
+    for name, weight in class_weight.items():
+        if name not in index:
+            raise ValueError(
+                f"{caller}: `class_weight` names {name!r}, which is none of the classes "
+                f"{classes.tolist()}."
+            )
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ValueError(
+                f"{caller}: `class_weight` of {name!r} is {weight!r}; weights are finite and not "
+                "negative."
+            )
+        weights[index[name]] = weight
+    return weights
+
+
+def _uses_attention(estimator: ChunkSelector) -> bool:
+    if estimator.strategy == "attention":
+        return True
+    raise AttributeError(
+        f"strategy={estimator.strategy!r} has no attention; fit with strategy='attention'."
+    )
+
+
+# The estimator
+
+
+class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseEstimator):
+    """Represent each song by the chunks that carry its emotion.
+
+    A bidirectional LSTM with attention learns to classify the emotion of annotated songs. Its
+    attention over the steps of a song, each the maximum over a few frames, is ::
 
         u_t = w^T tanh(W_f h^f_t + W_b h^b_t + beta),    theta = softmax(u)
 
@@ -52,32 +327,32 @@ class ChunkSelector(
         Chunks of a song. Borders lie between steps, and chunks differ by one step at most. A song
         with fewer steps has one chunk a step. None: as many as `chunk_duration` asks for.
     k : int, default=1
-        Chunks that are kept, at most `n_chunks`; all, where a song has fewer.
+        Chunks that are kept, at most `n_chunks`; all, if a song has fewer.
     chunk_duration : float, default=None
-        With ``n_chunks=None`` a song is cut into chunks of about so many seconds: their number is
-        its length over this, rounded, 1 at least.
+        With ``n_chunks=None``, approximate length of a chunk in seconds: a song is cut into as many
+        chunks as its length divided by this, rounded, and at least into 1.
     frame_duration : float, default=1.0
-        Seconds of a frame; of consequence for `chunk_duration` and for the seconds of `select`.
+        Seconds of a frame; used for `chunk_duration` and for the seconds of `select`.
     frames_per_step : int, default=3
-        Frames pooled into a step: 3 s, where a frame is a second. The last step may have fewer.
+        Frames pooled into a step: 3 s, if a frame is a second. The last step may have fewer.
     cell : {"lstm", "peephole"}, default="lstm"
         Recurrent cell: the usual LSTM, or that of Eqs. 1 to 5 in [1]_, whose gates also see the
         memory. It takes two to three times as long.
     peepholes : {"diagonal", "full"}, default="diagonal"
-        With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all.
+        With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all units.
     head : {"pooled", "per_step"}, default="pooled"
-        Whether the emotion is told from the states averaged by attention, or told at each step and
-        then averaged [2]_.
+        Whether the states averaged by attention are classified, or each step is classified and the
+        probabilities are averaged [2]_.
     position : bool, default=False
-        Whether the network is told where in the song a step stands.
+        Whether the position of a step in the song is an input of the network.
     hidden_size : int, default=128
         Units of each direction of the LSTM, and of the hidden layer of the attention.
     chunk_score : {"max", "mean"}, default="max"
-        What of the scores of its steps is the score of a chunk.
+        Score of a chunk: the maximum or the mean of the scores of its steps.
     aggregate : {"mean", "concat", "frames", "mask"}, default="mean"
-        What stands for a song: the mean of all frames of the chosen chunks; the means of the single
-        chunks one after another, the last repeated where a song has fewer than `k`; the frames; or
-        a mask that is true for them.
+        Representation of a song: the mean of all frames of the chosen chunks; the means of the
+        single chunks one after another, the last repeated if a song has fewer than `k`; the frames;
+        or a mask that is true for them.
     strategy : {"attention", "middle", "random", "energy"}, default="attention"
         How chunks are chosen. The last three are untrained baselines that need no labels: chunks
         nearest to the middle of the song; random ones, always the same for the same song; or those
@@ -85,19 +360,19 @@ class ChunkSelector(
         `fit`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes or tags in the loss; "balanced" makes them inversely proportional to
-        their frequency, and a dict leaves those that it does not name at 1.
+        their frequency, and classes that a dict does not name have weight 1.
     dropout : float, default=0.0
         Share of the attention-pooled features that is dropped before the classifier in training.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
         Optimizer.
     learning_rate : float, default=1e-3
-        Its step size.
+        Step size of the optimizer.
     batch_size : int, default=64
         Songs in a training batch.
     max_epochs : int, default=20
         Passes over the songs.
     device : str or torch.device, default="auto"
-        Where the network computes; "auto" is CUDA where there is one, else the CPU.
+        Device of the network; "auto" is CUDA if available, else the CPU.
     random_state : int, RandomState, Generator or None, default=None
         Seeds initial weights, batches, dropout and the random strategy. None is fresh entropy.
     verbose : int, default=0
@@ -113,7 +388,7 @@ class ChunkSelector(
         Mean and standard deviation of the training frames, which standardise the network's input.
     classes_ : ndarray of shape (n_classes,)
         Classes, or the columns of indicators or distributions: their names in a DataFrame, else
-        their numbers. This and what follows is defined for ``strategy="attention"`` alone.
+        their numbers. This and all below is defined for ``strategy="attention"`` alone.
     network_ : torch.nn.Module
         The trained network, on the CPU.
     loss_curve_ : list of float
@@ -121,7 +396,7 @@ class ChunkSelector(
     n_epochs_ : int
         Epochs run.
     device_ : str
-        Where it was trained.
+        Device on which it was trained.
 
     See Also
     --------
@@ -131,15 +406,15 @@ class ChunkSelector(
     -----
     `n_chunks`, `k`, `chunk_duration`, `chunk_score`, `aggregate` and `device` may be changed after
     `fit` by `set_params`, and a selector fitted with attention may be switched to another
-    `strategy`. Songs are taken in blocks, so that a memory map of any length passes. With
+    `strategy`. Songs are read in blocks, so that a memory map may be larger than the memory. With
     ``k = n_chunks`` and ``aggregate="mean"`` a song becomes the mean of all its frames.
 
-    Attention is where the network looks, and once it is sure of every label it need not look at the
-    emotion: a class can be told by the absence of the others, a passage from memory. To keep memory
-    from spreading what one passage told, training starts with a short one and cuts it at random
-    steps in every other batch. On easy data stop early: with emotions that show in 9 frames of
-    30 to 60, attention peaks there in 100 % of the songs when the loss has fallen to half of its
-    first value, and in 56 % when it has vanished.
+    Attention need not rest on the emotion once the network is certain of every label: a class can
+    be recognised by the absence of the others, and a distant passage by the memory of the LSTM. To
+    limit that, training starts with a short memory and cuts it at random steps in every other
+    batch. On easy data stop early: with emotions that show in 9 frames of 30 to 60, attention
+    peaks there in 100 % of the songs when the loss has fallen to half of its first value, and in
+    56 % when it has vanished.
 
     References
     ----------
@@ -184,12 +459,28 @@ class ChunkSelector(
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "device": "no_validation",  # torch knows which there are
+        # torch knows its devices; `fit` asks it.
+        "device": "no_validation",
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
+
     # Requested by default, so that routing needs no set_fit_request.
     __metadata_request__fit: ClassVar[dict] = {"labels": True}
+
+    n_features_in_: int
+    view_names_in_: tuple[str, ...]
+    frame_mean_: np.ndarray
+    frame_scale_: np.ndarray
+    classes_: np.ndarray
+    network_: AttentionBiLSTM
+    loss_curve_: list[float]
+    n_epochs_: int
+    device_: str
+    _n_views: int | None
+    _seed: int
+    _multilabel: bool
+    _frames_per_step: int
 
     def __init__(
         self,
@@ -207,14 +498,14 @@ class ChunkSelector(
         chunk_score: str = "max",
         aggregate: str = "mean",
         strategy: str = "attention",
-        class_weight: Any = None,
+        class_weight: dict[Any, float] | str | None = None,
         dropout: float = 0.0,
         optimizer: str = "adam",
         learning_rate: float = 1e-3,
         batch_size: int = 64,
         max_epochs: int = 20,
-        device: Any = "auto",
-        random_state: Any = None,
+        device: str | torch.device = "auto",
+        random_state: RandomStateLike = None,
         verbose: int = 0,
     ):
         self.n_chunks = n_chunks
@@ -241,8 +532,8 @@ class ChunkSelector(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, labels: Any = None) -> Self:
-        """Learn from annotated songs where emotion is to be found.
+    def fit(self, X: ViewLike, y: LabelsLike = None, labels: LabelsLike = None) -> Self:
+        """Learn from annotated songs which steps carry their emotion.
 
         Parameters
         ----------
@@ -250,7 +541,7 @@ class ChunkSelector(
             Songs. Trailing frames of NaN are padding. Of a `Views` the first view.
         y : array-like of shape (n,) or (n, n_tags), default=None
             Emotions: one class per song (ints, strings, bools), or a binary indicator matrix of
-            tags. Ignored where `labels` is given: it may be the second view then.
+            tags. Ignored if `labels` is given, because it may be the second view then.
         labels : array-like of shape (n,) or (n, n_tags), default=None
             Emotions, as `y`, or the distribution of each song over tags (rows non-negative, with
             sum 1).
@@ -275,26 +566,76 @@ class ChunkSelector(
         ConvergenceWarning
             If training diverges later; the best weights are kept.
         """
-        self._check_choice()
+        self._check_settings()
         name = type(self).__name__
-        for attribute in self._emotion_attributes:
-            self.__dict__.pop(attribute, None)
-        songs = self._check_training_songs(X)
-        rng = rng_from(self.random_state)
-        self._seed = int(rng.integers(2**32))
-        self.frame_mean_, self.frame_scale_ = frame_moments(songs)
-        if self.strategy != "attention":
-            return self
-        if isinstance(X, Views) and y is not None and labels is not None:
+        views = X if isinstance(X, Views) else None
+        if self.strategy == "attention" and views is not None and not (y is None or labels is None):
             raise ValueError(
                 f"{name}: labels were given twice, as `y` and as `labels`. Beside a Views `y` "
                 "holds the labels: fit(Views(X, Y), labels)."
             )
-        self._fit_emotions(songs, emotion_targets(y, labels, len(songs), name), rng)
+        device = self._resolve_device() if self.strategy == "attention" else None
+        songs = check_sequences(self._songs_of(X), caller=name)
+        rng = rng_from(self.random_state)
+        # The fit is written on a copy and bound at the end, so that a refit that is refused or
+        # interrupted leaves the selector as it was.
+        fitted = copy.copy(self)
+        for attribute in (*_EMOTION_ATTRIBUTES, "view_names_in_"):
+            fitted.__dict__.pop(attribute, None)
+        if views is not None and views.named:
+            fitted.view_names_in_ = views.names
+        fitted._n_views = None if views is None else len(views.names)
+        fitted._seed = int(rng.integers(2**32))
+        fitted.n_features_in_ = songs[0].shape[1]
+        fitted.frame_mean_, fitted.frame_scale_ = frame_moments(songs)
+        if device is not None:
+            targets = emotion_targets(y, labels, len(songs), name)
+            fitted._fit_emotions(songs, targets, rng, device)
+        self.__dict__ = fitted.__dict__
         return self
 
-    def fit_transform(self, X: Any, y: Any = None, labels: Any = None) -> Any:
-        """Fit, then return what ``transform(X)`` returns.
+    def _fit_emotions(
+        self,
+        songs: list[np.ndarray],
+        targets: EmotionTargets,
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> None:
+        from skcca.nn.songs import EmotionSettings, fit_emotion_network
+
+        name, n_outputs = type(self).__name__, len(targets.classes)
+        settings = EmotionSettings(
+            network=self._network_arguments(n_outputs, multilabel=targets.multilabel),
+            class_weight=class_weights(self.class_weight, targets, name),
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            verbose=self.verbose,
+            name=name,
+        )
+        steps = self._steps(songs)
+        solution = fit_emotion_network(steps, targets.values, settings, rng, self._seed, device)
+        self.network_, self.loss_curve_, self.n_epochs_ = solution
+        self.classes_, self.device_ = targets.classes, str(device)
+        self._multilabel, self._frames_per_step = targets.multilabel, self.frames_per_step
+
+    def _network_arguments(self, n_outputs: int, *, multilabel: bool) -> dict[str, Any]:
+        """Return the arguments of `AttentionBiLSTM`."""
+        return {
+            "n_features": self.n_features_in_,
+            "n_outputs": n_outputs,
+            "hidden_size": self.hidden_size,
+            "cell": self.cell,
+            "peepholes": self.peepholes,
+            "head": self.head,
+            "multilabel": multilabel,
+            "position": self.position,
+            "dropout": self.dropout,
+        }
+
+    def fit_transform(self, X: ViewLike, y: LabelsLike = None, labels: LabelsLike = None) -> Any:
+        """Fit, then return ``transform(X)``.
 
         Parameters
         ----------
@@ -310,7 +651,7 @@ class ChunkSelector(
         """
         return self.fit(X, y, labels=labels).transform(X)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: ViewLike) -> Any:
         """Represent each song by its best chunks.
 
         Parameters
@@ -321,14 +662,14 @@ class ChunkSelector(
         Returns
         -------
         Z : ndarray of shape (n, n_features) or (n, k * n_features), list of n ndarrays, or Views
-            Means, means one after another, frames or masks, as `aggregate` says; float32 for
-            float32 songs, else float64. For a `Views` a `Views`, with this as its first view and
-            the others as they were.
+            Means, concatenated means, frames or masks, by `aggregate`; float32 for float32 songs,
+            else float64. For a `Views` a `Views` with this as its first view and the others
+            unchanged.
 
         Raises
         ------
         ValueError
-            If the songs do not fit what was seen in `fit`, or ``k > n_chunks``.
+            If the songs do not match those of `fit`, or ``k > n_chunks``.
         """
         check_is_fitted(self)
         if not isinstance(X, Views):
@@ -340,7 +681,7 @@ class ChunkSelector(
             first = self._aggregate(X, first)
         return X._replace([first, *others])
 
-    def select(self, X: Any) -> list[Selection]:
+    def select(self, X: ViewLike) -> list[Selection]:
         """Return the chosen chunks of each song.
 
         Parameters
@@ -353,11 +694,145 @@ class ChunkSelector(
         selections : list of n Selection
             Named tuples of arrays with one entry per chosen chunk, in time order: `chunks`, its
             number; `starts` and `stops`, its frames ``song[start:stop]``; `scores`, by which it was
-            chosen, comparable within a song; `seconds` (n_chosen, 2), where it begins and ends.
+            chosen, comparable within a song; `seconds` (n_chosen, 2), its start and end.
         """
         check_is_fitted(self)
-        self._check_choice()
-        return [one for songs in self._blocks(X) for one in self._select(songs)]
+        self._check_settings()
+        return [selection for songs in self._blocks(X) for selection in self._select(songs)]
+
+    @available_if(_uses_attention)
+    def attention(self, X: ViewLike) -> list[np.ndarray]:
+        """Return the attention of each song over its steps.
+
+        Parameters
+        ----------
+        X : array-like or Views
+            Songs, as in `fit`.
+
+        Returns
+        -------
+        theta : list of n ndarrays of shape (n_steps_i,)
+            float32, non-negative, with sum 1; step t begins at frame ``t * frames_per_step``.
+        """
+        return [theta for songs in self._blocks(X) for theta in self._infer(songs).attention]
+
+    @available_if(_uses_attention)
+    def emotion_features(self, X: ViewLike) -> np.ndarray:
+        """Return the states of the LSTM averaged by attention, as features for emotion clusters.
+
+        Parameters
+        ----------
+        X : array-like or Views
+            Songs, as in `fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n, 2 * hidden_size)
+            float32.
+        """
+        return np.concatenate([self._infer(songs).pooled for songs in self._blocks(X)])
+
+    @available_if(_uses_attention)
+    def predict_proba(self, X: ViewLike) -> np.ndarray:
+        """Return the probability of each emotion.
+
+        Parameters
+        ----------
+        X : array-like or Views
+            Songs, as in `fit`.
+
+        Returns
+        -------
+        p : ndarray of shape (n, n_classes)
+            float64. Rows sum to 1, unless labels were an indicator matrix, whose tags are
+            independent.
+        """
+        parts = [self._infer(songs).logits for songs in self._blocks(X)]
+        logits = np.concatenate(parts, dtype=np.float64)
+        if self._multilabel:
+            # The sigmoid in a form that does not overflow.
+            return 0.5 * (1 + np.tanh(logits / 2))
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    @available_if(_uses_attention)
+    def tower(self, *, frozen: bool = False) -> Callable[[int, int], torch.nn.Module]:
+        """Return a factory of towers that start from the trained network, for ``x_network=``.
+
+        Parameters
+        ----------
+        frozen : bool, default=False
+            Whether only the output layer of a tower is trained.
+
+        Returns
+        -------
+        build : callable
+            ``build(n_features, n_outputs)`` returns a `skcca.nn.AttentionTower`, which takes songs
+            of standardised frames, as `DCCA` and `SupervisedDCCA` pass them.
+        """
+        from skcca.nn.attention import AttentionTower
+
+        check_is_fitted(self, "network_")
+        return AttentionTower.pretrained(
+            self.network_, frames_per_step=self._frames_per_step, frozen=frozen
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted selector to one file; reading it executes no code.
+
+        The file holds all parameters, the names of the emotions, the standardisation of the frames
+        and the weights of the network.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file, in the safetensors format.
+
+        Raises
+        ------
+        TypeError
+            If a parameter or a label is neither a number nor a string; pickle keeps everything.
+        """
+        check_savable(self, path)
+        attributes = attributes_of(self)
+        if "network_" in attributes:
+            attributes["network_"] = attributes["network_"].state_dict()
+        write_estimator(self, path, attributes)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the selector that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file.
+
+        Returns
+        -------
+        selector : ChunkSelector
+            The fitted selector.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged or holds something else.
+        """
+        tree = read_estimator(cls, path)
+        from skcca.nn.attention import AttentionBiLSTM
+
+        with rebuilding(cls, path):
+            selector, attributes = cls(**tree["params"]), tree["attributes"]
+            weights = attributes.pop("network_", None)
+            set_attributes(selector, attributes)
+            if weights is not None:
+                arguments = selector._network_arguments(
+                    len(selector.classes_), multilabel=selector._multilabel
+                )
+                network = AttentionBiLSTM(**arguments)
+                network.load_state_dict(weights)
+                selector.network_ = network.eval()
+        return selector
 
     @property
     def _n_features_out(self) -> int:
@@ -367,13 +842,15 @@ class ChunkSelector(
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True  # as padding
+        # NaN is the padding of shorter songs.
+        tags.input_tags.allow_nan = True
         tags.target_tags.required = self.strategy == "attention"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _check_choice(self) -> None:
-        self._validate_params()  # `set_params` may have come after `fit`
+    def _check_settings(self) -> None:
+        """Refuse invalid parameters, which `set_params` may have set after `fit`."""
+        self._validate_params()
         if (self.n_chunks is None) == (self.chunk_duration is None):
             raise ValueError(
                 f"{type(self).__name__}: `n_chunks`={self.n_chunks} and "
@@ -385,18 +862,80 @@ class ChunkSelector(
                 f"`n_chunks`={self.n_chunks}; lower `k` or raise `n_chunks`."
             )
 
+    def _songs_of(self, X: ViewLike) -> Any:
+        """Return the songs of X, or of its first view."""
+        songs = next(iter(X)) if isinstance(X, Views) else X
+        if songs is None:
+            name = type(self).__name__
+            raise ValueError(f"{name}: the first view is None, where songs are expected.")
+        return songs
+
+    def _check_fitted_views(self, views: Views | None) -> None:
+        """Refuse other views than those of `fit`."""
+        if self._n_views is None:
+            return
+        name, fitted_names = type(self).__name__, getattr(self, "view_names_in_", None)
+        if views is None or len(views.names) != self._n_views:
+            got = "no Views" if views is None else repr(views)
+            raise ValueError(
+                f"{name} was fitted on a Views of {self._n_views} views; got {got}. A view that is "
+                "not at hand is None: Views(A, None)."
+            )
+        if fitted_names is not None and views.named and views.names != fitted_names:
+            raise ValueError(
+                f"{name} was fitted on the views {list(fitted_names)}; got {list(views.names)}. "
+                "Give the same names in the same order: "
+                f"Views({', '.join(f'{v}=...' for v in fitted_names)})."
+            )
+
+    def _blocks(self, X: ViewLike) -> Iterator[list[np.ndarray]]:
+        """Yield the songs of X, or of its first view, in blocks."""
+        check_is_fitted(self)
+        self._check_fitted_views(X if isinstance(X, Views) else None)
+        return sequence_blocks(
+            self._songs_of(X),
+            _SONGS_PER_BLOCK,
+            n_features=self.n_features_in_,
+            caller=type(self).__name__,
+        )
+
+    def _resolve_device(self) -> torch.device:
+        from skcca.nn.training import resolve_device
+
+        return resolve_device(self.device)
+
+    def _steps(self, songs: list[np.ndarray]) -> list[np.ndarray]:
+        return standardised_steps(songs, self.frames_per_step, self.frame_mean_, self.frame_scale_)
+
+    def _infer(self, songs: list[np.ndarray]) -> SongOutputs:
+        """Return the outputs of the network for a block of songs."""
+        from skcca.nn.songs import infer
+
+        check_is_fitted(self, "network_")
+        if self.frames_per_step != self._frames_per_step:
+            raise ValueError(
+                f"{type(self).__name__}: `frames_per_step`={self.frames_per_step} was "
+                f"{self._frames_per_step} in fit, and the network knows no other steps; fit again."
+            )
+        return infer(self.network_, self._steps(songs), self._resolve_device())
+
     def _select(self, songs: list[np.ndarray]) -> list[Selection]:
-        attentive = self.strategy == "attention"
-        step_scores = self._emotions(songs).scores if attentive else None
+        """Return the chosen chunks of each song of a block."""
+        step_scores = self._infer(songs).scores if self.strategy == "attention" else None
         selections = []
         for i, song in enumerate(songs):
             borders = self._borders(song)
-            in_frames = np.minimum(borders * self.frames_per_step, len(song))
+            frame_borders = np.minimum(borders * self.frames_per_step, len(song))
             if step_scores is not None:
                 scores = chunk_scores(step_scores[i], borders, self.chunk_score)
+            elif self.strategy == "middle":
+                scores = middle_scores(len(borders) - 1)
+            elif self.strategy == "random":
+                scores = random_scores(song, len(borders) - 1, self._seed)
             else:
-                scores = self._untrained_scores(song, in_frames)
-            selections.append(best_chunks(scores, in_frames, self.k, self.frame_duration))
+                mean_square = self.frame_mean_**2 + self.frame_scale_**2
+                scores = energy_scores(song, frame_borders, mean_square)
+            selections.append(best_chunks(scores, frame_borders, self.k, self.frame_duration))
         return selections
 
     def _borders(self, song: np.ndarray) -> np.ndarray:
@@ -407,15 +946,9 @@ class ChunkSelector(
             n_chunks = n_chunks_of(len(song), self.frame_duration, self.chunk_duration)
         return chunk_borders(-(-len(song) // self.frames_per_step), n_chunks)
 
-    def _untrained_scores(self, song: np.ndarray, borders: np.ndarray) -> np.ndarray:
-        if self.strategy == "middle":
-            return middle_scores(len(borders) - 1)
-        if self.strategy == "random":
-            return random_scores(song, len(borders) - 1, self._seed)
-        return energy_scores(song, borders, self.frame_mean_**2 + self.frame_scale_**2)
-
-    def _aggregate(self, X: Any, original: Any) -> Any:
-        self._check_choice()
+    def _aggregate(self, X: ViewLike, original: ViewLike) -> Any:
+        """Return the representations of songs in the container that `set_output` asks for."""
+        self._check_settings()
         rows = []
         for songs in self._blocks(X):
             rows += [

@@ -1,51 +1,182 @@
-"""The emotion network: a bidirectional recurrence whose attention tells where a song's emotion is.
+"""Recurrence, attention and head of the emotion network, and the tower made of them.
 
-::
+A song is a sequence of steps x_t. An LSTM whose gates see its memory runs over the steps in both
+directions of time, with weights of its own for each, from h_0 = c_0 = 0 [1]_::
+
+    i_t = sigmoid(W_xi x_t + W_hi h_{t-1} + W_ci c_{t-1} + b_i)    (Eq. 1, there printed s_t)
+    f_t = sigmoid(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)    (Eq. 2)
+    c_t = f_t c_{t-1} + i_t tanh(W_xc x_t + W_hc h_{t-1} + b_c)    (Eq. 3)
+    o_t = sigmoid(W_xo x_t + W_ho h_{t-1} + W_co c_t + b_o)        (Eq. 4)
+    h_t = o_t tanh(c_t)                                            (Eq. 5)
+
+The usual LSTM is the same without W_ci, W_cf and W_co. Attention weighs the states h^f and h^b of
+the two directions, and a linear layer turns their weighted mean into logits (head="pooled")::
 
     u_t    = w^T tanh(W_f h^f_t + W_b h^b_t + beta)        (Eq. 6)
     theta  = softmax(u) over the real steps                (Eq. 7)
-    logits = H sum_t theta_t [h^f_t, h^b_t] + b            (head="pooled")
+    logits = H sum_t theta_t [h^f_t, h^b_t] + b
 
-with the states h of `cells`. Told at each step [1]_, z_t = H [h^f_t, h^b_t] + b (head="per_step"),
-what is averaged are probabilities, so that a step of no attention has no say however sure it is::
+With head="per_step" each step has logits z_t = H [h^f_t, h^b_t] + b of its own, and their
+probabilities are averaged [2]_, so that a step without attention has no influence, however certain
+it is::
 
     p = sum_t theta_t softmax(z_t),    logits = log p               (one class a song)
     p = sum_t theta_t sigmoid(z_t),    logits = log p - log(1 - p)  (tags)
 
-Guarantees: a padded step never changes the score of a real one, attention is zero on padding and
-sums to one over the real steps, and inference holds a bounded number of padded steps in memory
-however many songs there are.
+Guarantees: a padded step never changes the score of a real one, and attention is zero on padding
+and sums to one over the real steps.
 
-.. [1] Y.-S. Huang, S.-Y. Chou, Y.-H. Yang, "Music thumbnailing via neural attention modeling of
+.. [1] D. Zeng, Y. Yu, K. Oyama, "Audio-Visual Embedding for Cross-Modal Music Video Retrieval
+   through Supervised Deep CCA", IEEE ISM 2018. :doi:`10.1109/ISM.2018.00-21`
+.. [2] Y.-S. Huang, S.-Y. Chou, Y.-H. Yang, "Music thumbnailing via neural attention modeling of
    music emotion", APSIPA ASC 2017. :doi:`10.1109/APSIPA.2017.8282049`
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from skcca.nn.networks import check_size
 
-__all__ = ["AttentionTower", "BiLSTM", "BiPeepholeLSTM", "bi_recurrence"]
-
-# Padded steps in one inference batch: 100 to 200 MB with 128 features and 128 units.
-_STEPS_AT_ONCE = 16_384
+__all__ = ["AttentionBiLSTM", "AttentionOutput", "AttentionTower"]
 
 
-class Emotion(NamedTuple):
-    """What the network says of a batch of B songs padded to S steps."""
+# Recurrence (Eqs. 1 to 5)
 
-    scores: torch.Tensor  # (B, S): u_t of Eq. 6, minus infinity on padding
-    attention: torch.Tensor  # (B, S): theta of Eq. 7, zero on padding
-    pooled: torch.Tensor  # (B, 2 * hidden_size): states averaged by attention
-    logits: torch.Tensor  # (B, n_outputs)
+
+def bi_recurrence(
+    cell: str, n_features: int, hidden_size: int, *, peepholes: str = "diagonal"
+) -> BiLSTM | BiPeepholeLSTM:
+    """Return a bidirectional recurrence by name.
+
+    Parameters
+    ----------
+    cell : {"lstm", "peephole"}
+        The usual LSTM, or Eqs. 1 to 5.
+    n_features, hidden_size : int
+        Width of a step, and of a state of one direction.
+    peepholes : {"diagonal", "full"}, default="diagonal"
+        Form of W_ci, W_cf and W_co. The paper does not state it; diagonal is the convention.
+    """
+    if cell == "lstm":
+        return BiLSTM(n_features, hidden_size)
+    if cell == "peephole":
+        return BiPeepholeLSTM(n_features, hidden_size, peepholes=peepholes)
+    raise ValueError(f"`cell` must be 'lstm' or 'peephole'; got {cell!r}.")
+
+
+class BiLSTM(nn.Module):
+    """Two LSTM layers of torch, one for each direction of time.
+
+    The second layer is fed with mirrored songs. Packed sequences give the same states, but a ragged
+    batch trains three times faster on a CPU this way.
+
+    Parameters
+    ----------
+    n_features, hidden_size : int
+        Width of a step, and of a state of one direction.
+    """
+
+    def __init__(self, n_features: int, hidden_size: int):
+        super().__init__()
+        self.forwards = nn.LSTM(n_features, hidden_size, batch_first=True)
+        self.backwards = nn.LSTM(n_features, hidden_size, batch_first=True)
+
+    def forward(self, steps: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the states (B, S, hidden_size) of steps and mirrored steps (B, S, n_features).
+
+        The states of each direction are in the order of its input.
+        """
+        return self.forwards(steps)[0], self.backwards(mirrored)[0]
+
+    @torch.no_grad()
+    def set_forget_bias(self, value: float) -> None:
+        """Set b_f, without the second bias of torch, which stays random."""
+        for layer in (self.forwards, self.backwards):
+            gates = layer.get_parameter("bias_ih_l0")  # input, forget, cell, output
+            gates[layer.hidden_size : 2 * layer.hidden_size] = value
+
+
+class BiPeepholeLSTM(nn.Module):
+    """LSTM whose gates see the memory (Eqs. 1 to 5), both directions in one loop over time.
+
+    Parameters
+    ----------
+    n_features, hidden_size : int
+        Width of a step, and of a state of one direction.
+    peepholes : {"diagonal", "full"}, default="diagonal"
+        Whether a gate sees the memory c of its own unit or of all units.
+    """
+
+    def __init__(self, n_features: int, hidden_size: int, *, peepholes: str = "diagonal"):
+        super().__init__()
+        if peepholes not in ("diagonal", "full"):
+            raise ValueError(f"`peepholes` must be 'diagonal' or 'full'; got {peepholes!r}.")
+        # Each parameter holds both directions; the order of the gates is that of torch: input,
+        # forget, cell, output. The cell gate has no peephole.
+        self.weight_x = nn.Parameter(torch.empty(2, 4 * hidden_size, n_features))
+        self.weight_h = nn.Parameter(torch.empty(2, 4 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.empty(2, 4 * hidden_size))
+        self.full = peepholes == "full"
+        shape = (3 * hidden_size, hidden_size) if self.full else (1, 3, hidden_size)
+        self.weight_c = nn.Parameter(torch.empty(2, *shape))  # input, forget, output
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
+
+    def forward(self, steps: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the states (B, S, hidden_size) of steps and mirrored steps (B, S, n_features)."""
+        n_units = self.weight_h.shape[2]
+        n_songs, n_steps, _ = steps.shape
+        inputs = torch.stack([steps, mirrored]).flatten(1, 2)
+        inputs = torch.baddbmm(self.bias[:, None], inputs, self.weight_x.mT)
+        weight_h = self.weight_h.mT
+        h = c = inputs.new_zeros(2, n_songs, n_units)
+        peephole = inputs.new_zeros(2, n_songs, 3 * n_units)
+        states = []
+        for x in inputs.unflatten(1, (n_songs, n_steps)).unbind(2):
+            gates = torch.baddbmm(x, h, weight_h)
+            # Input and forget gates see the memory of the step before, the output gate the new one.
+            early = torch.sigmoid_(gates[..., : 2 * n_units] + peephole[..., : 2 * n_units])
+            i, f = early.chunk(2, dim=-1)
+            c = torch.addcmul(f * c, i, torch.tanh(gates[..., 2 * n_units : 3 * n_units]))
+            peephole = self._peephole(c)
+            o = torch.sigmoid_(gates[..., 3 * n_units :] + peephole[..., 2 * n_units :])
+            h = o * torch.tanh(c)
+            states.append(h)
+        # Stacked before they are transposed, so that states lie in memory step by step, as those of
+        # `nn.LSTM` do.
+        forward, backward = torch.stack(states, dim=1).transpose(2, 1)
+        return forward, backward
+
+    def _peephole(self, c: Tensor) -> Tensor:
+        """Return W_ci c, W_cf c and W_co c side by side, of a memory c (2, B, hidden_size)."""
+        if self.full:
+            return torch.bmm(c, self.weight_c.mT)
+        return (c[:, :, None] * self.weight_c).flatten(2)
+
+    @torch.no_grad()
+    def set_forget_bias(self, value: float) -> None:
+        """Set b_f."""
+        n_units = self.weight_h.shape[2]
+        self.bias[:, n_units : 2 * n_units] = value
+
+
+# Attention (Eqs. 6 and 7)
+
+
+class AttentionOutput(NamedTuple):
+    """Output of the network for a batch of B songs padded to S steps."""
+
+    scores: Tensor  # (B, S): u_t of Eq. 6, minus infinity on padding
+    attention: Tensor  # (B, S): theta of Eq. 7, zero on padding
+    pooled: Tensor  # (B, 2 * hidden_size): states averaged by attention
+    logits: Tensor  # (B, n_outputs)
 
 
 class AttentionBiLSTM(nn.Module):
@@ -60,13 +191,13 @@ class AttentionBiLSTM(nn.Module):
     hidden_size : int, default=128
         Units of each direction, and of the hidden layer of Eq. 6.
     cell : {"lstm", "peephole"}, default="lstm"
-        The usual LSTM, or the paper's, whose gates also see the memory (Eqs. 1 to 5).
+        The usual LSTM, or that of Eqs. 1 to 5, whose gates also see the memory.
     dropout : float, default=0.0
-        Share of what the classifier sees that is dropped while training.
+        Share of the classifier's input that is dropped in training.
     peepholes : {"diagonal", "full"}, default="diagonal"
-        With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all.
+        With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all units.
     head : {"pooled", "per_step"}, default="pooled"
-        Whether the classifier sees the states averaged by attention, or sees each step, and its
+        Whether the states averaged by attention are classified, or each step is classified and the
         probabilities are averaged.
     multilabel : bool, default=False
         With ``head="per_step"``, whether outputs are tags that may occur together (sigmoid), not
@@ -79,8 +210,8 @@ class AttentionBiLSTM(nn.Module):
     >>> import torch
     >>> from skcca.nn import AttentionBiLSTM
     >>> network = AttentionBiLSTM(n_features=4, n_outputs=3, hidden_size=8).eval()
-    >>> said = network(torch.zeros(2, 5, 4), lengths=torch.tensor([5, 2]))
-    >>> said.attention.shape, said.logits.shape
+    >>> output = network(torch.zeros(2, 5, 4), lengths=torch.tensor([5, 2]))
+    >>> output.attention.shape, output.logits.shape
     (torch.Size([2, 5]), torch.Size([2, 3]))
     """
 
@@ -106,15 +237,19 @@ class AttentionBiLSTM(nn.Module):
         self.n_features, self.position = n_features, position
         self.per_step, self.multilabel = head == "per_step", multilabel
         self.recurrence = bi_recurrence(cell, n_features, hidden_size, peepholes=peepholes)
-        self.mix = nn.Linear(2 * hidden_size, hidden_size)  # [W_f, W_b] and beta
-        self.weight = nn.Linear(hidden_size, 1, bias=False)  # w; softmax would cancel a bias
+        # [W_f, W_b] and beta of Eq. 6.
+        self.mix = nn.Linear(2 * hidden_size, hidden_size)
+        # w of Eq. 6. It needs no bias, which the softmax of Eq. 7 would cancel.
+        self.weight = nn.Linear(hidden_size, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(2 * hidden_size, n_outputs)  # H and b
-        # Begin with a short memory and uneven attention.
+        # H and b.
+        self.head = nn.Linear(2 * hidden_size, n_outputs)
+        # Training starts with a short memory, so that a state tells of the steps around it, and
+        # with uneven attention, so that the steps get different gradients.
         self.recurrence.set_forget_bias(-3.0)
         nn.init.normal_(self.weight.weight, std=4 / hidden_size**0.5)
 
-    def forward(self, steps: torch.Tensor, lengths: torch.Tensor) -> Emotion:
+    def forward(self, steps: Tensor, lengths: Tensor) -> AttentionOutput:
         """Return scores, attention, pooled features and logits.
 
         Parameters
@@ -126,33 +261,34 @@ class AttentionBiLSTM(nn.Module):
 
         Returns
         -------
-        emotion : Emotion
+        output : AttentionOutput
             Scores and attention (B, S), pooled states (B, 2 hidden_size), logits (B, n_outputs).
         """
         if self.position:
             steps = steps + position_code(steps.shape[1], self.n_features).to(steps)
-        ahead, behind = self._states_in_pieces(steps, lengths, self._piece(steps.shape[1]))
-        scores = self.weight(torch.tanh_(_of_both(self.mix, ahead, behind))).squeeze(-1)
+        piece_length = self._piece_length(steps.shape[1])
+        forward, backward = self._states_of_pieces(steps, lengths, piece_length)
+        scores = self.weight(torch.tanh_(_linear_of_both(self.mix, forward, backward))).squeeze(-1)
         time = torch.arange(steps.shape[1], device=steps.device)
         scores = scores.masked_fill(time >= lengths[:, None], -torch.inf)
         attention = torch.softmax(scores, dim=1)
-        pooled = torch.cat([attention[:, None] @ h for h in (ahead, behind)], dim=2)[:, 0]
+        pooled = torch.cat([attention[:, None] @ h for h in (forward, backward)], dim=2)[:, 0]
         if not self.per_step:
-            return Emotion(scores, attention, pooled, self.head(self.dropout(pooled)))
-        told = _of_both(self.head, self.dropout(ahead), self.dropout(behind))  # (B, S, n_outputs)
+            return AttentionOutput(scores, attention, pooled, self.head(self.dropout(pooled)))
+        step_logits = _linear_of_both(self.head, self.dropout(forward), self.dropout(backward))
+        # Averages of probabilities are taken of their logarithms: a product of attention and
+        # probability may underflow.
         log_attention = torch.log_softmax(scores, dim=1)[..., None]
         if self.multilabel:
-            yes, no = (
-                torch.logsumexp(log_attention + functional.logsigmoid(sign * told), dim=1)
+            log_p, log_not_p = (
+                torch.logsumexp(log_attention + functional.logsigmoid(sign * step_logits), dim=1)
                 for sign in (1, -1)
             )
-            return Emotion(scores, attention, pooled, yes - no)
-        log_p = torch.logsumexp(log_attention + torch.log_softmax(told, dim=2), dim=1)
-        return Emotion(scores, attention, pooled, log_p)
+            return AttentionOutput(scores, attention, pooled, log_p - log_not_p)
+        log_p = torch.logsumexp(log_attention + torch.log_softmax(step_logits, dim=2), dim=1)
+        return AttentionOutput(scores, attention, pooled, log_p)
 
-    def states(
-        self, steps: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def states(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the states h^f and h^b, in time order.
 
         Parameters
@@ -164,355 +300,92 @@ class AttentionBiLSTM(nn.Module):
 
         Returns
         -------
-        ahead, behind : Tensors of shape (B, S, hidden_size)
-            States that have seen the steps before, and those after.
+        forward, backward : Tensors of shape (B, S, hidden_size)
+            States of the pass from the first step on, and of the pass from the last step back.
         """
         n_songs, n_steps, n_features = steps.shape
         time = torch.arange(n_steps, device=steps.device)[:, None]
         song = torch.arange(n_songs, device=steps.device)
-        # Reverses the real steps of each sequence; the modulo sends padding to padding.
+        # Reverses the real steps of each song; the modulo sends padding to padding.
         mirror = (lengths - 1 - time) % n_steps
         # In memory states lie step by step, so mirrored steps do too: layers need not copy them.
-        places = (song * n_steps + mirror).flatten()
-        mirrored = steps.flatten(0, 1).index_select(0, places).view(n_steps, n_songs, n_features)
-        ahead, behind = self.recurrence(steps, mirrored.transpose(0, 1))
-        places = (mirror * n_songs + song).flatten()
-        behind = behind.transpose(0, 1).flatten(0, 1).index_select(0, places)
-        return ahead, behind.view(n_steps, n_songs, -1).transpose(0, 1)
+        index = (song * n_steps + mirror).flatten()
+        mirrored = steps.flatten(0, 1).index_select(0, index).view(n_steps, n_songs, n_features)
+        forward, backward = self.recurrence(steps, mirrored.transpose(0, 1))
+        index = (mirror * n_songs + song).flatten()
+        backward = backward.transpose(0, 1).flatten(0, 1).index_select(0, index)
+        return forward, backward.view(n_steps, n_songs, -1).transpose(0, 1)
 
-    def _states_in_pieces(
-        self, steps: torch.Tensor, lengths: torch.Tensor, piece: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the states where each piece of so many steps is a sequence of its own."""
+    def _states_of_pieces(
+        self, steps: Tensor, lengths: Tensor, piece_length: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states where memory is cut after every ``piece_length`` steps."""
         n_songs, n_steps, n_features = steps.shape
-        if piece == n_steps:
+        if piece_length == n_steps:
             return self.states(steps, lengths)
-        starts = torch.arange(0, n_steps, piece, device=steps.device)
-        pieces = functional.pad(steps, (0, 0, 0, -n_steps % piece)).reshape(-1, piece, n_features)
-        real = (lengths[:, None] - starts).clamp(0, piece).flatten()
-        ahead, behind = (
-            h.reshape(n_songs, len(starts) * piece, -1)[:, :n_steps]
-            for h in self.states(pieces, real)
+        # Each piece is passed on as a song of its own.
+        starts = torch.arange(0, n_steps, piece_length, device=steps.device)
+        pieces = functional.pad(steps, (0, 0, 0, -n_steps % piece_length))
+        pieces = pieces.reshape(-1, piece_length, n_features)
+        piece_lengths = (lengths[:, None] - starts).clamp(0, piece_length).flatten()
+        forward, backward = (
+            h.reshape(n_songs, len(starts) * piece_length, -1)[:, :n_steps]
+            for h in self.states(pieces, piece_lengths)
         )
-        return ahead, behind
+        return forward, backward
 
-    def _piece(self, n_steps: int) -> int:
-        """Return after how many steps memory is cut: in training at random, in use never.
+    def _piece_length(self, n_steps: int) -> int:
+        """Return the steps after which memory is cut: random in training, all in inference.
 
-        Every other batch is cut into pieces of 2 steps or more, so that not every state can know
-        what happens far away, and attention must find it.
+        Every other batch is cut into pieces of 2 steps or more. Not every state can then tell of
+        distant steps, and attention must find the steps that matter.
         """
         if not self.training:
             return n_steps
         return min(int(torch.randint(2, 2 * n_steps + 1, ())), n_steps)
 
 
-def _of_both(layer: nn.Linear, ahead: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
-    """Return ``layer(cat([ahead, behind], dim=2))`` of states (B, S, hidden_size), uncopied."""
-    by_ahead, by_behind = layer.weight.chunk(2, dim=1)
-    ahead, behind = ahead.transpose(0, 1), behind.transpose(0, 1)  # as they lie in memory
-    mixed = functional.linear(ahead, by_ahead, layer.bias).flatten(0, 1)
-    mixed = torch.addmm(mixed, behind.flatten(0, 1), by_behind.T)
-    return mixed.view(*ahead.shape[:2], -1).transpose(0, 1)
+def _linear_of_both(layer: nn.Linear, forward: Tensor, backward: Tensor) -> Tensor:
+    """Return ``layer(cat([forward, backward], dim=2))`` of states (B, S, hidden_size)."""
+    # A product for each direction saves the concatenated copy. Transposed, states are contiguous.
+    forward_weight, backward_weight = layer.weight.chunk(2, dim=1)
+    forward, backward = forward.transpose(0, 1), backward.transpose(0, 1)
+    outputs = functional.linear(forward, forward_weight, layer.bias).flatten(0, 1)
+    outputs = torch.addmm(outputs, backward.flatten(0, 1), backward_weight.T)
+    return outputs.view(*forward.shape[:2], -1).transpose(0, 1)
 
 
-def position_code(n_steps: int, n_features: int) -> torch.Tensor:
-    """Return waves of lengths from 2 pi up to 20,000 pi steps, (n_steps, n_features).
+def position_code(n_steps: int, n_features: int) -> Tensor:
+    """Return waves of periods from 2 pi to 20,000 pi steps, (n_steps, n_features).
 
     ::
 
         P_{t,2j} = sin(t r^j),    P_{t,2j+1} = cos(t r^j),    r = 10000^(-2 / n_features)
 
-    Positions count from the start of a song, so that its length is of no consequence.
+    Positions count from the start of a song, so that its length does not matter.
     """
-    place = torch.arange(n_features)
-    rate = 10_000.0 ** (-(place - place % 2) / n_features)
+    feature = torch.arange(n_features)
+    rate = 10_000.0 ** (-(feature - feature % 2) / n_features)
     angle = torch.arange(n_steps)[:, None] * rate
-    return torch.where(place % 2 == 0, torch.sin(angle), torch.cos(angle))
+    return torch.where(feature % 2 == 0, torch.sin(angle), torch.cos(angle))
 
 
-def pad_batch(
-    songs: Sequence[np.ndarray], device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the songs padded with zeros, float32 of shape (B, S, d), and their lengths (B,)."""
-    lengths = np.array([len(song) for song in songs])
-    padded = np.zeros((len(songs), lengths.max(), songs[0].shape[1]), dtype=np.float32)
-    for row, song in zip(padded, songs, strict=True):
-        row[: len(song)] = song
-    return torch.from_numpy(padded).to(device), torch.from_numpy(lengths).to(device)
+# The network as a tower of a two-view estimator
 
 
-class SongBatches:
-    """Training batches, shuffled anew by each call.
-
-    Songs of similar length share a batch (they are sorted within pools of ``16 * batch_size``
-    shuffled songs), which saves most of the padding and still makes other batches in each epoch.
-
-    Parameters
-    ----------
-    songs : sequence of ndarray of shape (S_i, d)
-        Steps of each song.
-    targets : ndarray of shape (n,) or (n, n_outputs)
-        Class codes (int64), or distributions or indicators (float32).
-    batch_size : int
-        Songs a batch.
-    rng : numpy.random.Generator
-        Shuffles.
-    device : torch.device
-        Where the batches are put.
-    """
-
-    def __init__(
-        self,
-        songs: Sequence[np.ndarray],
-        targets: np.ndarray,
-        batch_size: int,
-        rng: np.random.Generator,
-        device: torch.device,
-    ):
-        self.songs, self.targets, self.batch_size = songs, targets, batch_size
-        self.rng, self.device = rng, device
-        self._lengths = np.array([len(song) for song in songs])
-
-    def __call__(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield (padded steps, lengths, targets) until every song was seen once."""
-        order = self.rng.permutation(len(self.songs))
-        pool = 16 * self.batch_size
-        batches = []
-        for start in range(0, len(order), pool):
-            songs = order[start : start + pool]
-            songs = songs[np.argsort(self._lengths[songs], kind="stable")]
-            batches += np.split(songs, range(self.batch_size, len(songs), self.batch_size))
-        for index in self.rng.permutation(len(batches)):
-            batch = batches[index]
-            steps, lengths = pad_batch([self.songs[i] for i in batch], self.device)
-            yield steps, lengths, torch.from_numpy(self.targets[batch]).to(self.device)
-
-
-def emotion_loss(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    *,
-    multilabel: bool,
-    class_weight: torch.Tensor | np.ndarray | None = None,
-) -> torch.Tensor:
-    """Return the mean loss of a batch.
-
-    Softmax cross-entropy, -sum_ic w_c q_ic log p_ic / sum_ic w_c q_ic, of class codes (rows q_i
-    with a single 1) or of tag distributions; sigmoid cross-entropy for indicators, a mean with
-    weights w_c over all entries.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (B, n_outputs)
-        What the network says.
-    targets : Tensor of shape (B,) or (B, n_outputs)
-        Class codes (int64), distributions or indicators.
-    multilabel : bool
-        Whether rows are indicators.
-    class_weight : Tensor or ndarray of shape (n_outputs,), default=None
-        The w_c, not negative; None for ones. A batch of weight 0 has loss 0.
-    """
-    if class_weight is None:
-        if multilabel:
-            return functional.binary_cross_entropy_with_logits(logits, targets)
-        return functional.cross_entropy(logits, targets)
-    weight = torch.as_tensor(class_weight).to(logits)
-    if multilabel:
-        loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-        weight = weight.expand_as(loss)
-    else:
-        if targets.ndim == 1:
-            targets = functional.one_hot(targets, logits.shape[1])
-        loss = -torch.log_softmax(logits, dim=1)
-        weight = weight * targets
-    return (weight * loss).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
-
-
-class SongEmotions(NamedTuple):
-    """What the network says of n songs, as float32 arrays on the host."""
-
-    scores: list[np.ndarray]  # (S_i,) of each song
-    attention: list[np.ndarray]  # (S_i,) of each song
-    pooled: np.ndarray  # (n, 2 * hidden_size)
-    logits: np.ndarray  # (n, n_outputs)
-
-
-def inference_batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the places of songs that are padded together, the longest first."""
-    order = np.argsort(-lengths, kind="stable")
-    while len(order):
-        n_songs = max(1, _STEPS_AT_ONCE // lengths[order[0]])
-        yield order[:n_songs]
-        order = order[n_songs:]
-
-
-@torch.inference_mode()
-def infer(
-    network: AttentionBiLSTM, songs: Sequence[np.ndarray], device: torch.device
-) -> SongEmotions:
-    """Apply the network, which stays where it is, to songs of any length."""
-    network = copy.deepcopy(network).to(device).eval()
-    lengths = np.array([len(song) for song in songs])
-    scores: list[np.ndarray] = [np.empty(0)] * len(songs)
-    attention = list(scores)
-    pooled = np.empty((len(songs), network.head.in_features), dtype=np.float32)
-    logits = np.empty((len(songs), network.head.out_features), dtype=np.float32)
-    for batch in inference_batches(lengths):
-        said = network(*pad_batch([songs[i] for i in batch], device))
-        u, theta = said.scores.cpu().numpy(), said.attention.cpu().numpy()
-        for i, u_song, theta_song in zip(batch, u, theta, strict=True):
-            scores[i], attention[i] = u_song[: lengths[i]], theta_song[: lengths[i]]
-        pooled[batch], logits[batch] = said.pooled.cpu().numpy(), said.logits.cpu().numpy()
-    return SongEmotions(scores, attention, pooled, logits)
-
-
-# MERGED: nn.cells
-# """Recurrences over songs in both directions of time.
-#
-# Each takes the steps in time order and the mirrored steps, and returns the states of either pass
-# in
-# the order that it was given. The usual LSTM has no W_c; with it, these are Eqs. 1 to 5 of [1]_::
-#
-#     i_t = sigmoid(W_xi x_t + W_hi h_{t-1} + W_ci c_{t-1} + b_i)    (Eq. 1, there printed s_t)
-#     f_t = sigmoid(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)    (Eq. 2)
-#     c_t = f_t c_{t-1} + i_t tanh(W_xc x_t + W_hc h_{t-1} + b_c)    (Eq. 3)
-#     o_t = sigmoid(W_xo x_t + W_ho h_{t-1} + W_co c_t + b_o)        (Eq. 4)
-#     h_t = o_t tanh(c_t)                                            (Eq. 5)
-#
-# from h_0 = c_0 = 0, with weights of its own for each direction.
-#
-# .. [1] D. Zeng, Y. Yu, K. Oyama, "Audio-Visual Embedding for Cross-Modal Music Video Retrieval
-#    through Supervised Deep CCA", IEEE ISM 2018. :doi:`10.1109/ISM.2018.00-21`
-# """
-
-Tensor = torch.Tensor
-
-
-def bi_recurrence(
-    cell: str, n_features: int, hidden_size: int, *, peepholes: str = "diagonal"
-) -> BiLSTM | BiPeepholeLSTM:
-    """Return the recurrence of a name.
-
-    Parameters
-    ----------
-    cell : {"lstm", "peephole"}
-        The usual LSTM, or Eqs. 1 to 5.
-    n_features, hidden_size : int
-        Width of a step, and of a state of one direction.
-    peepholes : {"diagonal", "full"}, default="diagonal"
-        Form of W_ci, W_cf and W_co. The paper does not state it; diagonal is the convention.
-    """
-    if cell == "lstm":
-        return BiLSTM(n_features, hidden_size)
-    if cell == "peephole":
-        return BiPeepholeLSTM(n_features, hidden_size, peepholes=peepholes)
-    raise ValueError(f"`cell` must be 'lstm' or 'peephole'; got {cell!r}.")
-
-
-class BiLSTM(nn.Module):
-    """Run two LSTM layers of torch, one a direction.
-
-    Two layers, the second fed with mirrored songs, instead of packed sequences: the states are the
-    same, and a ragged batch trains three times faster on a CPU.
-
-    Parameters
-    ----------
-    n_features, hidden_size : int
-        Width of a step, and of a state of one direction.
-    """
-
-    def __init__(self, n_features: int, hidden_size: int):
-        super().__init__()
-        self.forwards = nn.LSTM(n_features, hidden_size, batch_first=True)
-        self.backwards = nn.LSTM(n_features, hidden_size, batch_first=True)
-
-    def forward(self, steps: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states (B, S, hidden_size) of steps and mirrored steps (B, S, n_features)."""
-        return self.forwards(steps)[0], self.backwards(mirrored)[0]
-
-    @torch.no_grad()
-    def set_forget_bias(self, value: float) -> None:
-        """Set b_f, but for torch's second, random bias."""
-        for layer in (self.forwards, self.backwards):
-            gates = layer.get_parameter("bias_ih_l0")  # input, forget, cell, output
-            gates[layer.hidden_size : 2 * layer.hidden_size] = value
-
-
-class BiPeepholeLSTM(nn.Module):
-    """Run Eqs. 1 to 5, both directions in one loop over time.
-
-    Parameters
-    ----------
-    n_features, hidden_size : int
-        Width of a step, and of a state of one direction.
-    peepholes : {"diagonal", "full"}, default="diagonal"
-        Whether a gate sees the memory c of its own unit or of all.
-    """
-
-    def __init__(self, n_features: int, hidden_size: int, *, peepholes: str = "diagonal"):
-        super().__init__()
-        if peepholes not in ("diagonal", "full"):
-            raise ValueError(f"`peepholes` must be 'diagonal' or 'full'; got {peepholes!r}.")
-        # Both directions in each; gates as torch has them: input, forget, cell, output.
-        self.weight_x = nn.Parameter(torch.empty(2, 4 * hidden_size, n_features))
-        self.weight_h = nn.Parameter(torch.empty(2, 4 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(2, 4 * hidden_size))
-        self.full = peepholes == "full"
-        shape = (3 * hidden_size, hidden_size) if self.full else (1, 3, hidden_size)
-        self.weight_c = nn.Parameter(torch.empty(2, *shape))  # input, forget, output
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
-
-    def forward(self, steps: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states (B, S, hidden_size) of steps and mirrored steps (B, S, n_features)."""
-        n_units = self.weight_h.shape[2]
-        n_songs, n_steps, _ = steps.shape
-        inputs = torch.stack([steps, mirrored]).flatten(1, 2)
-        inputs = torch.baddbmm(self.bias[:, None], inputs, self.weight_x.mT)
-        weight_h = self.weight_h.mT
-        h = c = inputs.new_zeros(2, n_songs, n_units)
-        seen = inputs.new_zeros(2, n_songs, 3 * n_units)  # W_c c, of all three gates
-        states = []
-        for x in inputs.unflatten(1, (n_songs, n_steps)).unbind(2):
-            gates = torch.baddbmm(x, h, weight_h)
-            early = torch.sigmoid_(gates[..., : 2 * n_units] + seen[..., : 2 * n_units])
-            i, f = early.chunk(2, dim=-1)
-            c = torch.addcmul(f * c, i, torch.tanh(gates[..., 2 * n_units : 3 * n_units]))
-            seen = self._seen(c)
-            o = torch.sigmoid_(gates[..., 3 * n_units :] + seen[..., 2 * n_units :])
-            h = o * torch.tanh(c)
-            states.append(h)
-        ahead, behind = torch.stack(states, dim=1).transpose(2, 1)  # in memory step by step
-        return ahead, behind
-
-    def _seen(self, c: Tensor) -> Tensor:
-        """Return what the gates see of a memory (2, B, hidden_size): W_ci c, W_cf c, W_co c."""
-        if self.full:
-            return torch.bmm(c, self.weight_c.mT)
-        return (c[:, :, None] * self.weight_c).flatten(2)
-
-    @torch.no_grad()
-    def set_forget_bias(self, value: float) -> None:
-        """Set b_f."""
-        n_units = self.weight_h.shape[2]
-        self.bias[:, n_units : 2 * n_units] = value
-
-
-# MERGED: nn.attention_tower
-# """The attention model as a tower of a two-view network: ragged songs in, features out."""
+Tower = TypeVar("Tower", bound="AttentionTower")
 
 
 class AttentionTower(nn.Module):
     """Embed songs by attention over the states of a bidirectional recurrence.
 
-    Frames are pooled into steps by maxima, as `ChunkSelector` does, and what comes out is ::
+    Frames are pooled into steps by maxima, as in `ChunkSelector`, and the output is ::
 
         z = H sum_t theta_t [h^f_t, h^b_t] + b,    theta = softmax(u) over the real steps
 
-    Give it to an estimator as ``x_network=functools.partial(AttentionTower, hidden_size=64)``, and
-    attention is learned from the correlation with the other view; or as
-    ``x_network=selector.tower()``, and it starts where a `ChunkSelector` has ended.
+    Passed to an estimator as ``x_network=functools.partial(AttentionTower, hidden_size=64)``, it
+    learns attention from the correlation with the other view. ``x_network=selector.tower()`` starts
+    from the network of a fitted `ChunkSelector`.
 
     Parameters
     ----------
@@ -557,9 +430,9 @@ class AttentionTower(nn.Module):
         Parameters
         ----------
         network : AttentionBiLSTM
-            Is copied; its output layer is replaced.
+            Trained network. It is copied, and the output layer of the copy is replaced.
         frames_per_step : int, default=3
-            What it was trained with.
+            Frames pooled into a step when it was trained.
         frozen : bool, default=False
             Whether the output layer alone is trained.
 
@@ -568,7 +441,7 @@ class AttentionTower(nn.Module):
         build : callable
             ``build(n_features, n_outputs)`` returns a tower.
         """
-        return _Pretrained(cls, network, frames_per_step, frozen)  # a class: it can be pickled
+        return _PretrainedFactory(cls, network, frames_per_step, frozen)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Return the features of a batch.
@@ -585,16 +458,22 @@ class AttentionTower(nn.Module):
         z : Tensor of shape (B, n_outputs)
             Features of each song.
         """
-        z: Tensor = self.attention(*max_pooled(frames, lengths, self.frames_per_step)).logits
-        return z
+        output: AttentionOutput = self.attention(
+            *max_pool_padded(frames, lengths, self.frames_per_step)
+        )
+        return output.logits
 
 
-class _Pretrained:
-    def __init__(self, tower: Any, network: AttentionBiLSTM, frames_per_step: int, frozen: bool):
+class _PretrainedFactory(Generic[Tower]):
+    """Factory of towers that start from a trained network; unlike a closure it can be pickled."""
+
+    def __init__(
+        self, tower: type[Tower], network: AttentionBiLSTM, frames_per_step: int, frozen: bool
+    ):
         self.tower, self.network = tower, network
         self.frames_per_step, self.frozen = frames_per_step, frozen
 
-    def __call__(self, n_features: int, n_outputs: int) -> Any:
+    def __call__(self, n_features: int, n_outputs: int) -> Tower:
         network = copy.deepcopy(self.network)
         if n_features != network.n_features:
             raise ValueError(
@@ -603,18 +482,20 @@ class _Pretrained:
             )
         network.requires_grad_(not self.frozen)
         network.head, network.per_step = nn.Linear(network.head.in_features, n_outputs), False
-        built = self.tower(1, 1, frames_per_step=self.frames_per_step, hidden_size=1)
-        built.attention = network
-        return built
+        # The smallest network, which is replaced at once.
+        tower = self.tower(1, 1, frames_per_step=self.frames_per_step, hidden_size=1)
+        tower.attention = network
+        return tower
 
 
-def max_pooled(frames: Tensor, lengths: Tensor, frames_per_step: int) -> tuple[Tensor, Tensor]:
-    """Return maxima over the real frames of each step (B, S, d), zero on padding, and lengths."""
+def max_pool_padded(frames: Tensor, lengths: Tensor, frames_per_step: int) -> tuple[Tensor, Tensor]:
+    """Return the steps of padded songs (B, S, d), zero on padding, and their number per song."""
     time = torch.arange(frames.shape[1], device=frames.device)
-    padding = (time >= lengths[:, None])[..., None]
-    frames = frames.masked_fill(padding, -torch.inf)
+    padding = time >= lengths[:, None]
+    # Minus infinity loses against every real frame of a step.
+    frames = frames.masked_fill(padding[..., None], -torch.inf)
     frames = functional.pad(frames, (0, 0, 0, -frames.shape[1] % frames_per_step), value=-torch.inf)
     steps = frames.unflatten(1, (-1, frames_per_step)).amax(dim=2)
     counts = -(-lengths // frames_per_step)
-    beyond = torch.arange(steps.shape[1], device=frames.device) >= counts[:, None]
-    return steps.masked_fill(beyond[..., None], 0.0), counts
+    padding = torch.arange(steps.shape[1], device=frames.device) >= counts[:, None]
+    return steps.masked_fill(padding[..., None], 0.0), counts

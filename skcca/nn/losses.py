@@ -27,7 +27,6 @@ import torch
 from torch.nn import functional
 
 from skcca._core.pairs import Pairs, instance_pairs
-from skcca.nn.step import Objective
 
 __all__ = [
     "as_torch_pairs",
@@ -41,6 +40,9 @@ __all__ = [
 ]
 
 Tensor = torch.Tensor
+
+# A loss of the outputs of two networks and the pairs among their rows.
+Objective = Callable[[Tensor, Tensor, Pairs], Tensor]
 
 _LARGEST = 1e100  # of a ridge or a margin: its square has to be a float64
 

@@ -17,7 +17,6 @@ gradients of N small ones, which is another objective.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -25,9 +24,9 @@ from torch import nn
 
 from skcca._core.pairs import Pairs
 from skcca.nn import parallel
+from skcca.nn.losses import Objective
 
 Tensor = torch.Tensor
-Objective = Callable[[Tensor, Tensor, Pairs], Tensor]
 
 
 class Batch(NamedTuple):

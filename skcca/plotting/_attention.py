@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._chunks import Selection
-from skcca.chunk_selector import ChunkSelector
+from skcca.chunk_selector import ChunkSelector, Selection
 from skcca.plotting._canvas import LINE, ORANGE, axes_for, check_canvas, ink_of, legend_above
 from skcca.views._container import Views
 from skcca.views._sequences import check_sequences

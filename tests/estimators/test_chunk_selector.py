@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.class_weight import compute_class_weight
 
 from skcca import DCCA, ChunkSelector, Views
-from skcca._emotion import class_weights, emotion_targets
+from skcca.chunk_selector import class_weights, emotion_targets
 from skcca.nn.storage import save_tree
 from skcca.nn.training import OPTIMIZERS
 
@@ -160,6 +160,36 @@ def test_a_refit_leaves_nothing_behind(selector):
     selector.set_params(strategy="middle").fit(SONGS)
     left = ("classes_", "network_", "loss_curve_", "n_epochs_", "device_", "view_names_in_")
     assert not [name for name in left if hasattr(selector, name)]
+
+
+def interrupt(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "error"),
+    [
+        (Views(a=SONGS), HEARD[:-1], ValueError),
+        (Views(a=[song[:, :3] for song in SONGS]), np.zeros(len(SONGS)), ValueError),
+        (Views(a=[song[:, :3] for song in SONGS]), HEARD[::-1], KeyboardInterrupt),
+    ],
+)
+def test_a_refit_that_fails_leaves_the_selector_as_it_was(selector, monkeypatch, X, y, error):
+    before = dict(vars(selector))
+    expected = selector.transform(SONGS), selector.predict_proba(SONGS)
+    monkeypatch.setattr("skcca.nn.training._epoch", interrupt)
+    with pytest.raises(error):
+        selector.fit(X, y)
+    assert {name: id(value) for name, value in vars(selector).items()} == {
+        name: id(value) for name, value in before.items()
+    }
+    np.testing.assert_array_equal(selector.transform(SONGS), expected[0])
+    np.testing.assert_array_equal(selector.predict_proba(SONGS), expected[1])
+
+
+def test_settings_are_refused_before_songs_are_read():
+    with pytest.raises(ValueError, match="`device`='nowhere' is not usable"):
+        small(device="nowhere").fit([None], HEARD)
 
 
 # Labels
@@ -467,7 +497,7 @@ def test_number_and_duration_of_chunks_exclude_each_other(given):
 
 def test_the_mean_of_the_steps_may_score_a_chunk(selector):
     selector.set_params(n_chunks=2, k=2, chunk_score="mean")
-    (steps,) = selector._emotions(SONGS[:1]).scores
+    (steps,) = selector._infer(SONGS[:1]).scores
     half = (len(steps) + 1) // 2
     (chosen,) = selector.select(SONGS[:1])
     np.testing.assert_allclose(chosen.scores, [steps[:half].mean(), steps[half:].mean()], rtol=1e-6)
@@ -488,7 +518,7 @@ def test_other_steps_than_in_fit_are_refused(selector):
 
 def test_blocks_of_songs_change_nothing(selector, monkeypatch):
     whole = selector.transform(SONGS), selector.predict_proba(SONGS), selector.select(SONGS)
-    monkeypatch.setattr("skcca._emotion._SONGS_AT_ONCE", 7)
+    monkeypatch.setattr("skcca.chunk_selector._SONGS_PER_BLOCK", 7)
     np.testing.assert_allclose(selector.transform(SONGS), whole[0])
     np.testing.assert_allclose(selector.predict_proba(SONGS), whole[1], atol=1e-6)
     chunks = [chosen.chunks.tolist() for chosen in selector.select(SONGS)]

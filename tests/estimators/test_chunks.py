@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skcca._chunks import (
+from skcca.chunk_selector import (
     Selection,
     aggregate_chunks,
     best_chunks,

@@ -6,15 +6,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from skcca.nn import attention as attention_module
-from skcca.nn.attention import (
-    AttentionBiLSTM,
-    SongBatches,
-    emotion_loss,
-    infer,
-    pad_batch,
-    position_code,
-)
+from skcca.nn import songs as songs_module
+from skcca.nn.attention import AttentionBiLSTM, position_code
+from skcca.nn.songs import SongBatches, emotion_loss, infer, pad_batch
 from skcca.nn.training import seeded
 
 CPU = torch.device("cpu")
@@ -72,7 +66,7 @@ def lstm_by_loop(layer, steps):
 
 
 def test_scores_and_attention_follow_equations_6_and_7(network, songs):
-    said = infer(network, songs, CPU)
+    output = infer(network, songs, CPU)
     w = network.weight.weight.detach().double().numpy()[0]
     W_f, W_b = np.split(network.mix.weight.detach().double().numpy(), 2, axis=1)
     beta = network.mix.bias.detach().double().numpy()
@@ -88,10 +82,10 @@ def test_scores_and_attention_follow_equations_6_and_7(network, songs):
             t * np.concatenate([hf, hb]) for t, hf, hb in zip(theta, h_f, h_b, strict=True)
         )
         # float32 against float64: the scores are of order 1
-        np.testing.assert_allclose(said.scores[i], u, atol=2e-6)
-        np.testing.assert_allclose(said.attention[i], theta, atol=1e-6)
-        np.testing.assert_allclose(said.pooled[i], pooled, atol=1e-6)
-        np.testing.assert_allclose(said.logits[i], H @ pooled + b, atol=2e-6)
+        np.testing.assert_allclose(output.scores[i], u, atol=2e-6)
+        np.testing.assert_allclose(output.attention[i], theta, atol=1e-6)
+        np.testing.assert_allclose(output.pooled[i], pooled, atol=1e-6)
+        np.testing.assert_allclose(output.logits[i], H @ pooled + b, atol=2e-6)
 
 
 def test_states_equal_a_packed_bidirectional_lstm(network, songs):
@@ -107,10 +101,10 @@ def test_states_equal_a_packed_bidirectional_lstm(network, songs):
     with torch.no_grad():
         output, _ = packed(pack_padded_sequence(steps, lengths, True, enforce_sorted=False))
         states = pad_packed_sequence(output, batch_first=True)[0]
-        said = network(steps, lengths)
+        output = network(steps, lengths)
         scores = network.weight(torch.tanh(network.mix(states))).squeeze(-1)
-    real = torch.isfinite(said.scores)
-    torch.testing.assert_close(said.scores[real], scores[real], atol=1e-6, rtol=0)
+    real = torch.isfinite(output.scores)
+    torch.testing.assert_close(output.scores[real], scores[real], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("length", range(1, 13))
@@ -154,9 +148,9 @@ def test_attention_is_a_distribution_over_real_steps(any_network, songs):
 
 def test_a_batch_of_one_step_has_all_attention_on_it(any_network):
     with torch.no_grad():
-        said = any_network(torch.ones(1, 1, 4), torch.tensor([1]))
-    assert said.attention.tolist() == [[1.0]]
-    assert torch.isfinite(said.logits).all()
+        output = any_network(torch.ones(1, 1, 4), torch.tensor([1]))
+    assert output.attention.tolist() == [[1.0]]
+    assert torch.isfinite(output.logits).all()
 
 
 def test_peephole_states_of_ragged_songs_are_those_of_each_song(songs):
@@ -165,8 +159,8 @@ def test_peephole_states_of_ragged_songs_are_those_of_each_song(songs):
     together = network.states(steps.double(), lengths)
     for i, song in enumerate(songs):
         x = torch.from_numpy(song[None].astype(np.float64))
-        ahead, behind = network.recurrence(x, x.flip(1))
-        alone = ahead, behind.flip(1)
+        forward, backward = network.recurrence(x, x.flip(1))
+        alone = forward, backward.flip(1)
         for whole, part in zip(together, alone, strict=True):
             torch.testing.assert_close(whole[i : i + 1, : len(song)], part, atol=1e-10, rtol=0)
 
@@ -174,20 +168,20 @@ def test_peephole_states_of_ragged_songs_are_those_of_each_song(songs):
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_the_per_step_head_averages_probabilities(songs, multilabel):
     network = build(head="per_step", multilabel=multilabel)
-    said = infer(network, songs, CPU)
+    output = infer(network, songs, CPU)
     H, b = (p.detach().double().numpy() for p in (network.head.weight, network.head.bias))
     steps, lengths = pad_batch(songs, CPU)
     with torch.no_grad():
         states = torch.cat(network.states(steps, lengths), dim=2).double().numpy()
-    for i, (song, theta) in enumerate(zip(songs, said.attention, strict=True)):
+    for i, (song, theta) in enumerate(zip(songs, output.attention, strict=True)):
         z = states[i, : len(song)] @ H.T + b
         if multilabel:
-            p, found = theta @ sigmoid(z), sigmoid(said.logits[i])
+            p, found = theta @ sigmoid(z), sigmoid(output.logits[i])
         else:
             odds = np.exp(z)
-            p, found = theta @ (odds / odds.sum(axis=1, keepdims=True)), np.exp(said.logits[i])
+            p, found = theta @ (odds / odds.sum(axis=1, keepdims=True)), np.exp(output.logits[i])
         np.testing.assert_allclose(found, p, atol=1e-6)  # float32
-        np.testing.assert_allclose(said.pooled[i], theta @ states[i, : len(song)], atol=1e-6)
+        np.testing.assert_allclose(output.pooled[i], theta @ states[i, : len(song)], atol=1e-6)
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
@@ -210,11 +204,11 @@ def test_dropout_takes_all_that_the_classifier_sees_and_nothing_else(songs, head
     network.dropout.train()
     batch = pad_batch(songs, CPU)
     with torch.no_grad():
-        said, expected = network(*batch), without(*batch)
-    torch.testing.assert_close(said[:3], expected[:3], atol=0, rtol=0)
+        output, expected = network(*batch), without(*batch)
+    torch.testing.assert_close(output[:3], expected[:3], atol=0, rtol=0)
     assert not torch.allclose(expected.logits[0], expected.logits[1])
     bias = network.head.bias if head == "pooled" else torch.log_softmax(network.head.bias, dim=0)
-    torch.testing.assert_close(said.logits, bias.expand(6, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(output.logits, bias.expand(6, 3), atol=1e-6, rtol=0)
 
 
 def test_position_is_a_code_added_to_the_steps(songs):
@@ -266,7 +260,7 @@ def test_training_cuts_memory_into_pieces(network, songs, monkeypatch):
     for song in songs:
         pieces = [song[start : start + 3] for start in range(0, len(song), 3)]
         apart.append(np.concatenate(infer(network, pieces, CPU).scores))
-    monkeypatch.setattr(network, "_piece", lambda n_steps: 3)
+    monkeypatch.setattr(network, "_piece_length", lambda n_steps: 3)
     with torch.no_grad():
         together = network(*pad_batch(songs, CPU)).scores.numpy()
     for u, expected in zip(together, apart, strict=True):
@@ -275,11 +269,11 @@ def test_training_cuts_memory_into_pieces(network, songs, monkeypatch):
 
 
 def test_every_other_training_batch_is_cut_and_inference_never(network):
-    assert network._piece(20) == 20
+    assert network._piece_length(20) == 20
     network.train()
     with seeded(0, CPU):
-        pieces = np.array([network._piece(20) for _ in range(2000)])
-        assert {network._piece(1) for _ in range(10)} == {1}
+        pieces = np.array([network._piece_length(20) for _ in range(2000)])
+        assert {network._piece_length(1) for _ in range(10)} == {1}
     assert set(pieces) == set(range(2, 21))
     assert np.mean(pieces == 20) == pytest.approx(0.5, abs=0.05)
 
@@ -293,7 +287,7 @@ def test_memory_is_short_and_attention_uneven_at_the_start(network):
 
 def test_inference_is_bounded_and_keeps_the_order(network, songs, monkeypatch):
     whole = infer(network, songs, CPU)
-    monkeypatch.setattr(attention_module, "_STEPS_AT_ONCE", 14)
+    monkeypatch.setattr(songs_module, "_STEPS_AT_ONCE", 14)
     shapes = []
 
     def recorded(*args):
@@ -301,7 +295,7 @@ def test_inference_is_bounded_and_keeps_the_order(network, songs, monkeypatch):
         shapes.append(tuple(steps.shape))
         return steps, lengths
 
-    monkeypatch.setattr(attention_module, "pad_batch", recorded)
+    monkeypatch.setattr(songs_module, "pad_batch", recorded)
     parts = infer(network, songs, CPU)
     assert shapes == [(1, 12, 4), (1, 12, 4), (2, 7, 4), (2, 3, 4)]
     for a, b in zip(whole.scores, parts.scores, strict=True):
@@ -311,7 +305,7 @@ def test_inference_is_bounded_and_keeps_the_order(network, songs, monkeypatch):
 
 
 def test_a_song_longer_than_the_bound_is_a_batch_of_its_own(network, songs, monkeypatch):
-    monkeypatch.setattr(attention_module, "_STEPS_AT_ONCE", 2)
+    monkeypatch.setattr(songs_module, "_STEPS_AT_ONCE", 2)
     assert [len(u) for u in infer(network, songs, CPU).scores] == [len(song) for song in songs]
 
 

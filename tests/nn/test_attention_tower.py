@@ -12,9 +12,10 @@ from _models import SMALL
 from _models import selector as small
 
 from skcca import DCCA, SupervisedDCCA
-from skcca._chunks import max_pooled_steps
+from skcca.chunk_selector import max_pooled_steps
 from skcca.nn import AttentionTower
-from skcca.nn.attention import max_pooled, pad_batch
+from skcca.nn.attention import max_pool_padded
+from skcca.nn.songs import pad_batch
 
 CPU = torch.device("cpu")
 
@@ -23,7 +24,7 @@ CPU = torch.device("cpu")
 def test_steps_are_the_maxima_over_the_real_frames(frames_per_step):
     frames, lengths = pad_batch([song - 10 for song in SONGS[:5]], CPU)
     frames[frames == 0] = 99.0  # whatever the padding holds
-    steps, counts = max_pooled(frames, lengths, frames_per_step)
+    steps, counts = max_pool_padded(frames, lengths, frames_per_step)
     for song, found, count in zip(SONGS[:5], steps, counts, strict=True):
         expected = max_pooled_steps((song - 10).astype(np.float32), frames_per_step)
         np.testing.assert_array_equal(found[:count], expected)
@@ -54,7 +55,7 @@ def test_a_pretrained_tower_begins_with_the_selectors_attention(head):
     tower = selector.tower()(N_FEATURES, 4).eval()
     steps = [(s - selector.frame_mean_) / selector.frame_scale_ for s in SONGS[:5]]
     frames, lengths = pad_batch(steps, CPU)
-    attention = tower.attention(*max_pooled(frames, lengths, 3)).attention
+    attention = tower.attention(*max_pool_padded(frames, lengths, 3)).attention
     for found, expected in zip(attention, selector.attention(SONGS[:5]), strict=True):
         np.testing.assert_allclose(found[: len(expected)].detach(), expected, atol=1e-5)
     assert tower(frames, lengths).shape == (5, 4)

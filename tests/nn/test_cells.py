@@ -76,9 +76,9 @@ def test_gradients_are_those_of_finite_differences(peepholes):
     cell = peephole(peepholes, n_features=2, hidden_size=2)
     names, values = zip(*cell.named_parameters(), strict=True)
 
-    def states(ahead, behind, *values):
+    def states(steps, mirrored, *values):
         parameters = dict(zip(names, values, strict=True))
-        return torch.func.functional_call(cell, parameters, (ahead, behind))
+        return torch.func.functional_call(cell, parameters, (steps, mirrored))
 
     passes = (V.requires_grad_() for V in two_passes(n_steps=4, n_features=2))
     assert torch.autograd.gradcheck(states, (*passes, *values))
@@ -125,10 +125,10 @@ def test_forget_bias_closes_the_forget_gates_alone(settings):
 @pytest.mark.parametrize("settings", [("lstm", "diagonal"), ("peephole", "full")])
 def test_a_batch_is_its_songs(settings):
     cell = bi_recurrence(settings[0], FEATURES, HIDDEN, peepholes=settings[1]).double()
-    ahead, behind = two_passes(n_songs=3)
-    together = cell(ahead, behind)
+    steps, mirrored = two_passes(n_songs=3)
+    together = cell(steps, mirrored)
     for i in range(3):
-        alone = cell(ahead[i : i + 1], behind[i : i + 1])
+        alone = cell(steps[i : i + 1], mirrored[i : i + 1])
         for whole, part in zip(together, alone, strict=True):
             torch.testing.assert_close(whole[i : i + 1], part, atol=1e-12, rtol=0)
 

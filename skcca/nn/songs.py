@@ -1,0 +1,232 @@
+"""Training and inference of the emotion network on songs of any length.
+
+The network is `AttentionBiLSTM`. The loss of classes and of tag distributions q is the softmax
+cross-entropy, that of indicators the sigmoid cross-entropy, with weights w_c of the classes::
+
+    -sum_ic w_c q_ic log p_ic / sum_ic w_c q_ic
+    -sum_ic w_c (q_ic log p_ic + (1 - q_ic) log(1 - p_ic)) / sum_ic w_c
+
+Songs are padded batch by batch, and inference holds a bounded number of padded steps in memory,
+however many songs there are.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from skcca.nn.attention import AttentionBiLSTM
+from skcca.nn.training import by_backward, seeded, train
+
+__all__ = ["EmotionSettings", "FittedEmotions", "SongOutputs", "fit_emotion_network", "infer"]
+
+# Padded steps in one inference batch: 100 to 200 MB with 128 features and 128 units.
+_STEPS_AT_ONCE = 16_384
+
+# Padded steps (B, S, d), lengths (B,), and targets (B,) or (B, n_outputs).
+SongBatch = tuple[Tensor, Tensor, Tensor]
+
+
+class EmotionSettings(NamedTuple):
+    """Settings of the emotion network and of its training, as `ChunkSelector` documents them."""
+
+    # Arguments of `AttentionBiLSTM`.
+    network: dict[str, Any]
+    # Weights of the classes in the loss, (n_outputs,); None for equal ones.
+    class_weight: np.ndarray | None
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    max_epochs: int
+    verbose: int
+    # Name of the estimator in error messages.
+    name: str
+
+
+class FittedEmotions(NamedTuple):
+    """A trained emotion network and the course of its training."""
+
+    # On the CPU, so that a pickle opens where there is no GPU; in evaluation mode.
+    network: AttentionBiLSTM
+    loss_curve: list[float]
+    n_epochs: int
+
+
+def fit_emotion_network(
+    steps: Sequence[np.ndarray],
+    targets: np.ndarray,
+    settings: EmotionSettings,
+    rng: np.random.Generator,
+    seed: int,
+    device: torch.device,
+) -> FittedEmotions:
+    """Train an emotion network on annotated songs.
+
+    Parameters
+    ----------
+    steps : sequence of ndarray of shape (S_i, d)
+        Standardised steps of each song, float32.
+    targets : ndarray of shape (n,) or (n, n_outputs)
+        Class codes (int64), or distributions or indicators (float32).
+    settings : EmotionSettings
+        Settings of the network and of its training.
+    rng : numpy.random.Generator
+        Shuffles the songs.
+    seed : int
+        Seed of the initial weights, dropout and cuts of memory.
+    device : torch.device
+        Where torch computes.
+    """
+    batches = SongBatches(steps, targets, settings.batch_size, rng, device)
+    with seeded(seed, device):
+        network = AttentionBiLSTM(**settings.network).to(device)
+
+        def loss(batch: SongBatch) -> Tensor:
+            padded, lengths, values = batch
+            return emotion_loss(
+                network(padded, lengths).logits,
+                values,
+                multilabel=network.multilabel,
+                class_weight=settings.class_weight,
+            )
+
+        result = train(
+            network,
+            batches,
+            by_backward(loss),
+            optimizer=settings.optimizer,
+            learning_rate=settings.learning_rate,
+            max_epochs=settings.max_epochs,
+            verbose=settings.verbose,
+            name=settings.name,
+        )
+    return FittedEmotions(network.cpu().eval(), result.loss_curve, result.n_epochs)
+
+
+def pad_batch(songs: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the songs padded with zeros, float32 of shape (B, S, d), and their lengths (B,)."""
+    lengths = np.array([len(song) for song in songs])
+    padded = np.zeros((len(songs), lengths.max(), songs[0].shape[1]), dtype=np.float32)
+    for row, song in zip(padded, songs, strict=True):
+        row[: len(song)] = song
+    return torch.from_numpy(padded).to(device), torch.from_numpy(lengths).to(device)
+
+
+class SongBatches:
+    """Training batches, shuffled anew by each call.
+
+    Songs of similar length share a batch: they are sorted within pools of ``16 * batch_size``
+    shuffled songs, which saves most of the padding and still makes other batches in each epoch.
+
+    Parameters
+    ----------
+    songs, targets, batch_size, rng, device
+        Steps, targets and settings, as in `fit_emotion_network`.
+    """
+
+    def __init__(
+        self,
+        songs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        batch_size: int,
+        rng: np.random.Generator,
+        device: torch.device,
+    ):
+        self.songs, self.targets, self.batch_size = songs, targets, batch_size
+        self.rng, self.device = rng, device
+        self._lengths = np.array([len(song) for song in songs])
+
+    def __call__(self, epoch: int) -> Iterator[SongBatch]:
+        """Yield the batches of an epoch, in which each song occurs once."""
+        order = self.rng.permutation(len(self.songs))
+        pool_size = 16 * self.batch_size
+        batches = []
+        for start in range(0, len(order), pool_size):
+            pool = order[start : start + pool_size]
+            pool = pool[np.argsort(self._lengths[pool], kind="stable")]
+            batches += np.split(pool, range(self.batch_size, len(pool), self.batch_size))
+        for index in self.rng.permutation(len(batches)):
+            batch = batches[index]
+            steps, lengths = pad_batch([self.songs[i] for i in batch], self.device)
+            yield steps, lengths, torch.from_numpy(self.targets[batch]).to(self.device)
+
+
+def emotion_loss(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    multilabel: bool,
+    class_weight: Tensor | np.ndarray | None = None,
+) -> Tensor:
+    """Return the mean loss of a batch, as at the head of this module.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, n_outputs)
+        Logits of the network.
+    targets : Tensor of shape (B,) or (B, n_outputs)
+        Class codes (int64), distributions or indicators.
+    multilabel : bool
+        Whether rows are indicators.
+    class_weight : Tensor or ndarray of shape (n_outputs,), default=None
+        Non-negative weights of the classes; None for ones. A batch of weight 0 has loss 0.
+    """
+    if class_weight is None:
+        if multilabel:
+            return functional.binary_cross_entropy_with_logits(logits, targets)
+        return functional.cross_entropy(logits, targets)
+    weight = torch.as_tensor(class_weight).to(logits)
+    if multilabel:
+        loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        weight = weight.expand_as(loss)
+    else:
+        if targets.ndim == 1:
+            targets = functional.one_hot(targets, logits.shape[1])
+        loss = -torch.log_softmax(logits, dim=1)
+        weight = weight * targets
+    return (weight * loss).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+class SongOutputs(NamedTuple):
+    """Outputs of the network for n songs, as float32 arrays on the host."""
+
+    scores: list[np.ndarray]  # (S_i,) of each song
+    attention: list[np.ndarray]  # (S_i,) of each song
+    pooled: np.ndarray  # (n, 2 * hidden_size)
+    logits: np.ndarray  # (n, n_outputs)
+
+
+@torch.inference_mode()
+def infer(
+    network: AttentionBiLSTM, songs: Sequence[np.ndarray], device: torch.device
+) -> SongOutputs:
+    """Apply the network to songs of any length; it stays on its own device."""
+    network = copy.deepcopy(network).to(device).eval()
+    lengths = np.array([len(song) for song in songs])
+    scores: list[np.ndarray] = [np.empty(0)] * len(songs)
+    attention = list(scores)
+    pooled = np.empty((len(songs), network.head.in_features), dtype=np.float32)
+    logits = np.empty((len(songs), network.head.out_features), dtype=np.float32)
+    for batch in _inference_batches(lengths):
+        output = network(*pad_batch([songs[i] for i in batch], device))
+        u, theta = output.scores.cpu().numpy(), output.attention.cpu().numpy()
+        for i, u_song, theta_song in zip(batch, u, theta, strict=True):
+            scores[i], attention[i] = u_song[: lengths[i]], theta_song[: lengths[i]]
+        pooled[batch], logits[batch] = output.pooled.cpu().numpy(), output.logits.cpu().numpy()
+    return SongOutputs(scores, attention, pooled, logits)
+
+
+def _inference_batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the indices of songs that are padded together, the longest first."""
+    # In the order of their lengths songs of a batch are about equally long.
+    order = np.argsort(-lengths, kind="stable")
+    while len(order):
+        n_songs = max(1, _STEPS_AT_ONCE // lengths[order[0]])
+        yield order[:n_songs]
+        order = order[n_songs:]
