@@ -107,7 +107,7 @@ def read(folder: Path, pattern: str, work: str, n_jobs: int) -> int:
     """Do one of the works; return the number of records or videos."""
     if work == "floor":
         paths = sorted(map(str, folder.glob(pattern)))
-        return sum(1 for path in paths for batch in batches(path) for _ in batch.read())
+        return sum(1 for path in paths for batch in batches(path) for _ in batch.records)
     if work == "build":
         with tempfile.TemporaryDirectory(dir=folder) as place:
             options = {"label": OTHER, "dtype": "uint8", "n_jobs": n_jobs}

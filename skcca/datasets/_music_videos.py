@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from skcca._core.compat import rng_from
 
-from ._quantization import dequantize_features, quantize_features
+from ._youtube8m_records import dequantize_features, quantize_features
 
 EMOTIONS = (
     "angry",

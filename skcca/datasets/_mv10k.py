@@ -1,4 +1,4 @@
-"""MV-10K: the music videos of YouTube-8M that last 216 seconds, more or less, kept on a disk."""
+"""MV-10K: the music videos of YouTube-8M that last about 216 seconds, in a folder."""
 
 from __future__ import annotations
 
@@ -14,21 +14,29 @@ from sklearn.utils import Bunch
 from skcca._core.warnings import warn
 
 from ._array_folder import ArrayFolder, GrowingArray
-from ._examples import WIDTHS
-from ._vocabulary import read_vocabulary, resolve_labels
-from ._youtube8m_reading import Reading, check_parameters, find_files
+from ._youtube8m_reader import (
+    PathLike,
+    Paths,
+    VideoReader,
+    check_parameters,
+    find_files,
+    read_vocabulary,
+    resolve_labels,
+)
+from ._youtube8m_records import WIDTHS
 
 _NAME = "build_mv10k"
 _ARRAYS = ("audio", "rgb", "offsets", "ids")
-_SECONDS = 216  # divides by 3, 6 and 9 chunks
+# Songs of this length can be cut into 3, 6 or 9 chunks of equal length.
+_SECONDS = 216
 
 
 def build_mv10k(
-    path: Any,
-    cache_dir: str | os.PathLike[str],
+    path: Paths,
+    cache_dir: PathLike,
     *,
     label: int | str = "Music video",
-    vocabulary: str | os.PathLike[str] | None = None,
+    vocabulary: PathLike | None = None,
     tolerance: int = 3,
     max_videos: int | None = None,
     dtype: str = "float32",
@@ -38,7 +46,7 @@ def build_mv10k(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Bunch:
-    """Choose the music videos of about 216 seconds from YouTube-8M, and keep them in a folder.
+    """Select the music videos of about 216 seconds from YouTube-8M and keep them in a folder.
 
     A video belongs to the data set if "Music video" is its one label and it lasts between
     216 - `tolerance` and 216 + `tolerance` seconds. The first call reads the files in one pass,
@@ -47,32 +55,30 @@ def build_mv10k(
     Parameters
     ----------
     path : path or list of paths
-        Frame-level files of YouTube-8M, or patterns such as ``"frame/*.tfrecord"``. The folder is
-        enough once it is written: files that are gone are not missed, others are refused.
+        Frame-level files of YouTube-8M, or patterns such as ``"frame/*.tfrecord"``. Once the
+        folder is written, the files may be absent; files of other names or sizes are refused.
     cache_dir : path
-        Folder for the result, which is made; one that holds something else is left alone.
+        Folder for the result, created if needed; one with other content is refused.
     label : int or str, default="Music video"
         The one label: a name of `vocabulary`, or its number.
     vocabulary : path, default=None
-        The ``vocabulary.csv`` of the data set. Numbers of labels differ between its versions.
+        See `load_youtube8m`. Numbers of labels differ between versions of the data set.
     tolerance : int, default=3
         Seconds. In the paper 3 gave 10,000 videos, 6 gave 20,000, 9 gave 30,000, 12 gave 40,000.
     max_videos : int, default=None
-        Stop after so many videos.
+        See `load_youtube8m`.
     dtype : {"float32", "float16", "uint8"}, default="float32"
-        Numbers in [-2, 2], or the bytes that are stored: 10,000 videos take 10 GB, 5 GB or 2.5 GB.
-        `dequantize_features` turns bytes into numbers, video by video.
+        See `load_youtube8m`; 10,000 videos take 10 GB, 5 GB or 2.5 GB.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about a record that is damaged or there twice: raise an error, or leave it out
-        and warn.
+        See `load_youtube8m`.
     overwrite : bool, default=False
-        Build anew even if the folder is there.
+        Whether an existing folder is built anew.
     verify : bool, default=True
-        Compare a folder that is there with its checksums, for which all of it is read.
+        Whether an existing folder is compared with its checksums, for which all of it is read.
     n_jobs : int, default=None
-        Number of threads that decode; -1 uses all cores.
+        See `load_youtube8m`.
     verbose : int, default=0
-        1 shows a progress bar over the files.
+        See `load_youtube8m`.
 
     Returns
     -------
@@ -80,7 +86,7 @@ def build_mv10k(
         With the fields
 
         audio : list of n memory maps of shape (T_i, 128)
-            Sound, one row a second; read from the disk when they are used.
+            Sound, one row a second, read from the disk on access.
         rgb : list of n memory maps of shape (T_i, 1024)
             Picture.
         ids : ndarray of shape (n,), str
@@ -88,7 +94,7 @@ def build_mv10k(
         label : int
             Number of the one label.
         n_read : int
-            Number of videos from which these were chosen.
+            Number of videos that were read.
         n_skipped : int
             Number of records that were left out for an error.
 
@@ -106,11 +112,11 @@ def build_mv10k(
     Warns
     -----
     UserWarning
-        If records were left out.
+        If records were left out, at every call.
 
     See Also
     --------
-    load_youtube8m : Other choices of videos.
+    load_youtube8m : Other selections of videos.
 
     References
     ----------
@@ -133,7 +139,7 @@ def build_mv10k(
     ...     print([len(song) for song in videos.audio], videos.ids.tolist())
     [216, 219] ['video0', 'video2']
     """
-    _check_own(tolerance, overwrite, verify)
+    _check_own_parameters(tolerance, overwrite, verify)
     check_parameters(
         _NAME,
         max_videos=max_videos,
@@ -145,7 +151,7 @@ def build_mv10k(
     numbers = resolve_labels(label, read_vocabulary(vocabulary, _NAME), _NAME) or frozenset()
     if len(numbers) != 1:
         raise ValueError(f"{_NAME}: `label`={label!r} must be one label.")
-    asked = {
+    settings = {
         "label": min(numbers),
         "tolerance": int(tolerance),
         "max_videos": max_videos,
@@ -153,10 +159,10 @@ def build_mv10k(
     }
     folder = ArrayFolder(cache_dir, _ARRAYS, _NAME)
     if not folder.is_there() or overwrite:
-        reading = Reading(
+        reader = VideoReader(
             _NAME,
             path=path,
-            labels=asked["label"],
+            labels=settings["label"],
             only_labels=True,
             duration=(_SECONDS - tolerance, _SECONDS + tolerance),
             max_videos=max_videos,
@@ -165,27 +171,27 @@ def build_mv10k(
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        _build(folder, reading, asked)
+        _build(folder, reader, settings)
         verify = False
         content = folder.read_description()
     else:
         content = folder.read_description()
-        _compare(folder, content, asked, path, on_error)
+        _compare(folder, content, settings, path, on_error)
         if content["n_skipped"]:
             warn(f"{_NAME}: {folder.path} lacks {content['n_skipped']:,} record(s) of its files.")
     return _opened(folder, content, verify)
 
 
-def _build(folder: ArrayFolder, reading: Reading, asked: dict[str, Any]) -> None:
+def _build(folder: ArrayFolder, reader: VideoReader, settings: dict[str, Any]) -> None:
     """Write the videos into the folder."""
     with folder.written() as (place, content):
         arrays = {
-            name: GrowingArray(place / f"{name}.npy", width, asked["dtype"])
+            name: GrowingArray(place / f"{name}.npy", width, settings["dtype"])
             for name, width in WIDTHS.items()
         }
         lengths, ids = [0], []
         try:
-            for video in reading.videos():
+            for video in reader.videos():
                 arrays["audio"].append(video.audio)
                 arrays["rgb"].append(video.rgb)
                 lengths.append(len(video.audio))
@@ -193,14 +199,14 @@ def _build(folder: ArrayFolder, reading: Reading, asked: dict[str, Any]) -> None
         finally:
             for array in arrays.values():
                 array.close()
-        reading.require(len(ids))
+        reader.raise_if_empty(len(ids))
         np.save(place / "offsets.npy", np.cumsum(lengths))
         np.save(place / "ids.npy", np.array(ids))
         content.update(
-            asked=asked,
-            files=_sizes(reading.files),
-            n_read=reading.n_read,
-            n_skipped=reading.n_skipped,
+            asked=settings,
+            files=_sizes(reader.files),
+            n_read=reader.n_read,
+            n_skipped=reader.n_skipped,
         )
 
 
@@ -220,13 +226,17 @@ def _opened(folder: ArrayFolder, content: dict[str, Any], verify: bool) -> Bunch
 
 
 def _compare(
-    folder: ArrayFolder, content: dict[str, Any], asked: dict[str, Any], path: Any, on_error: str
+    folder: ArrayFolder,
+    content: dict[str, Any],
+    settings: dict[str, Any],
+    path: Paths,
+    on_error: str,
 ) -> None:
-    """Raise if the folder holds something other than what is asked for."""
+    """Raise if the folder was built with other parameters or from other files."""
     cure = "Name another `cache_dir`, or build anew with overwrite=True."
     other = [
         f"{name}={content['asked'][name]!r} and not {value!r}"
-        for name, value in asked.items()
+        for name, value in settings.items()
         if content["asked"][name] != value
     ]
     if other:
@@ -239,7 +249,8 @@ def _compare(
     try:
         files = find_files(path, _NAME)
     except FileNotFoundError:
-        return  # they were read and may be gone
+        # They were read when the folder was built, and may be absent now.
+        return
     if _sizes(files) != content["files"]:
         raise ValueError(
             f"{_NAME}: {folder.path} was built from {len(content['files'])} file(s) of other names "
@@ -248,11 +259,12 @@ def _compare(
 
 
 def _sizes(files: list[str]) -> list[list[Any]]:
-    """Return names and sizes, which stay the same where files are moved."""
+    """Return names and sizes, which do not change when files are moved."""
     return [[Path(file).name, os.path.getsize(file)] for file in files]
 
 
-def _check_own(tolerance: Any, overwrite: Any, verify: Any) -> None:
+def _check_own_parameters(tolerance: object, overwrite: object, verify: object) -> None:
+    """Raise if a parameter that `load_youtube8m` lacks is out of range."""
     if not isinstance(tolerance, Integral) or not 0 <= int(tolerance) < _SECONDS:
         raise ValueError(
             f"{_NAME}: `tolerance`={tolerance!r} must be an integer of seconds in [0, {_SECONDS})."

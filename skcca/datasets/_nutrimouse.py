@@ -27,16 +27,16 @@ _FILE = DataFile(
 
 
 def load_nutrimouse(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
-    """Load nutrimouse, where one view has three times more features than there are rows.
+    """Load nutrimouse, genes and lipids of forty mice.
 
     Forty mice of two genotypes on five diets: expression of 120 genes, and percentages of 21 fatty
-    acids in the liver. It is the worked example of regularised CCA.
+    acids in the liver. One view has three times as many features as there are rows, and the data
+    are the worked example of regularised CCA.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``nutrimouse/nutrimouse.npz``; by default the one that the variable
-        ``SKCCA_DATA`` names, else ``~/skcca_data``.
+        Folder that holds ``nutrimouse/nutrimouse.npz``; see `load_mnist` for its default.
 
     Returns
     -------
@@ -58,10 +58,8 @@ def load_nutrimouse(*, data_home: str | os.PathLike[str] | None = None) -> Bunch
 
     Raises
     ------
-    FileNotFoundError
-        If the file is not there; the message says what it must hold and where it can be had.
-    ValueError
-        If the file does not hold what it must.
+    FileNotFoundError, ValueError
+        If the file is missing or lacks what it must hold; see `load_mnist`.
 
     References
     ----------

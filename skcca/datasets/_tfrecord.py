@@ -1,76 +1,76 @@
 """TFRecord files: a length, its checksum, the data, their checksum, again and again.
 
-Every byte of a file is under a checksum (CRC-32C), so none is wrong in silence: what is read is a
-record as it was written, or a `Fault` that says where there is none. A file may be compressed by
-gzip; its bytes are then counted after decompression.
+Every byte of a file is covered by a checksum (CRC-32C). What is read is therefore either a record
+as it was written or a `Fault` with its place. A file may be compressed by gzip; offsets then count
+the bytes after decompression.
 """
 
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import BinaryIO, NamedTuple
 
-_HEADER, _FOOTER = 12, 4  # bytes: length and its checksum; checksum of the data
+# Bytes of a header (the length and its checksum) and of a footer (the checksum of the data).
+_HEADER, _FOOTER = 12, 4
 _GZIP = b"\x1f\x8b\x08"
-BATCH = 4 << 20  # bytes that are decoded at a time
+# Bytes of records that are decoded together.
+BATCH = 4 << 20
 
 
 class Record(NamedTuple):
-    """The data of a record."""
+    """Data of a record, and the offset of its header in the file."""
 
-    offset: int  # of its header
+    offset: int
     data: bytes
 
 
 class Fault(NamedTuple):
-    """What is wrong at a place of a file."""
+    """Error at a place of a file; a fatal one concerns more than its record."""
 
     path: str
     offset: int
     text: str
-    fatal: bool = False  # no fault of this record alone
+    fatal: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}, record at byte {self.offset}: {self.text}"
 
 
 class Batch(NamedTuple):
-    """Records of a file that are decoded together: where they lie, or themselves."""
+    """Records of a file that are decoded together; `last` marks the end of the file."""
 
     path: str
-    start: int
-    stop: int
-    records: list[Record | Fault] | None
-    last: bool  # of its file
-
-    def read(self) -> Iterable[Record | Fault]:
-        """Return the records in their order, and what is wrong between them."""
-        if self.records is not None:
-            return self.records
-        return _plain_records(self.path, self.start, self.stop)
+    records: list[Record | Fault]
+    last: bool
 
 
 def batches(path: str) -> Iterator[Batch]:
-    """Yield the batches of a file, which fill `BATCH` bytes or are one record."""
-    if not _is_compressed(path):
-        yield from _spans(path)
-        return
-    kept: list[Record | Fault] = []
+    """Yield the records of a file in batches of about `BATCH` bytes, the last one shorter."""
+    records: list[Record | Fault] = []
     size = 0
-    with gzip.open(path, "rb") as file:
-        for record in _records(file, path, 0, None):
-            kept.append(record)
-            size += len(record.data) if isinstance(record, Record) else 0
-            if size >= BATCH:
-                yield Batch(path, 0, 0, kept, last=False)
-                kept, size = [], 0
-    yield Batch(path, 0, 0, kept, last=True)
+    for record in read_records(path):
+        records.append(record)
+        size += len(record.data) if isinstance(record, Record) else 0
+        if size >= BATCH:
+            yield Batch(path, records, last=False)
+            records, size = [], 0
+    yield Batch(path, records, last=True)
+
+
+def read_records(path: str) -> Iterator[Record | Fault]:
+    """Yield the records of a file in their order, and the faults between them."""
+    if _is_compressed(path):
+        with gzip.open(path, "rb") as file:
+            yield from _records(file, path, None)
+    else:
+        with open(path, "rb") as file:
+            yield from _records(file, path, os.path.getsize(path))
 
 
 def write_records(path: str | os.PathLike[str], records: Iterable[bytes]) -> None:
@@ -87,13 +87,13 @@ def checksum(data: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def crc32c() -> Any:
-    """Return the module of the checksum."""
-    return optional("google_crc32c")
+def crc32c() -> ModuleType:
+    """Return the module that computes checksums."""
+    return import_optional("google_crc32c")
 
 
-def optional(name: str) -> Any:
-    """Import what the extra installs."""
+def import_optional(name: str) -> ModuleType:
+    """Import a module of the extra ``youtube8m``."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -103,63 +103,38 @@ def optional(name: str) -> Any:
         ) from error
 
 
-# Reading
-
-
 def _is_compressed(path: str) -> bool:
     with open(path, "rb") as file:
         head = file.read(_HEADER)
-    # A record may be as long as gzip's first bytes say, but then they match the checksum.
-    return head.startswith(_GZIP) and not _header_holds(head)
+    # The length of a plain record may start with the bytes of gzip, but then it has its checksum.
+    return head.startswith(_GZIP) and not _header_is_valid(head)
 
 
-def _spans(path: str) -> Iterator[Batch]:
-    """Yield where batches lie; headers alone are read, up to the first that is wrong."""
-    size = os.path.getsize(path)
-    start = offset = 0
-    with open(path, "rb", buffering=0) as file:
-        while offset < size:
-            file.seek(offset)
-            header = file.read(_HEADER)
-            if not _header_holds(header):
-                break
-            offset += _HEADER + _length(header) + _FOOTER
-            if offset - start >= BATCH and offset < size:
-                yield Batch(path, start, offset, None, last=False)
-                start = offset
-    yield Batch(path, start, size, None, last=True)
-
-
-def _plain_records(path: str, start: int, stop: int) -> Iterator[Record | Fault]:
-    with open(path, "rb") as file:
-        file.seek(start)
-        # Read at once, threads do not wait for one another at every record.
-        together = stop - start <= 2 * BATCH
-        source = io.BytesIO(file.read(stop - start)) if together else file
-        yield from _records(source, path, start, stop)
-
-
-def _records(file: Any, path: str, start: int, stop: int | None) -> Iterator[Record | Fault]:
-    """Yield records from `start` to `stop`, or to the end where that is unknown."""
-    offset = start
-    if stop == 0:
+def _records(
+    file: BinaryIO | gzip.GzipFile, path: str, size: int | None
+) -> Iterator[Record | Fault]:
+    """Yield the records of an open file; the size is unknown for a compressed one."""
+    offset = 0
+    if size == 0:
         yield Fault(path, 0, "the file is empty (0 bytes)")
     try:
-        while stop is None or offset < stop:
+        while size is None or offset < size:
             header = file.read(_HEADER)
-            if not header and stop is None and offset > 0:
+            if not header and size is None and offset > 0:
                 return
             if len(header) < _HEADER:
                 text = f"the file ends after {len(header)} of the {_HEADER} bytes of a header"
                 yield Fault(path, offset, text)
                 return
-            if not _header_holds(header):
-                rest = "" if stop is None else f" ({stop - offset} bytes)"
+            # After a wrong length the start of the next record is unknown.
+            if not _header_is_valid(header):
+                rest = "" if size is None else f" ({size - offset} bytes)"
                 text = f"its length does not match its checksum; the rest of the file{rest} is lost"
                 yield Fault(path, offset, text)
                 return
-            length = _length(header)
-            left = length if stop is None else stop - offset - _HEADER
+            (length,) = struct.unpack_from("<Q", header)
+            # Reading a length beyond the end of the file would allocate that much memory.
+            left = length if size is None else size - offset - _HEADER
             data = file.read(min(length, left))
             footer = file.read(_FOOTER)
             if len(data) < length or len(footer) < _FOOTER:
@@ -178,9 +153,5 @@ def _records(file: Any, path: str, start: int, stop: int | None) -> Iterator[Rec
         yield Fault(path, offset, text)
 
 
-def _header_holds(header: bytes) -> bool:
+def _header_is_valid(header: bytes) -> bool:
     return len(header) == _HEADER and checksum(header[:8]) == header[8:]
-
-
-def _length(header: bytes) -> int:
-    return struct.unpack_from("<Q", header)[0]

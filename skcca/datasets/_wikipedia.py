@@ -49,7 +49,7 @@ def load_wikipedia(text: str = "lda", *, data_home: str | os.PathLike[str] | Non
         Text view: shares of 10 LDA topics, or TF-IDF of 1,000 words.
     data_home : str or path-like, default=None
         Folder that holds ``wikipedia/wikipedia.npz`` (and ``wikipedia/wikipedia_tfidf.npz`` for
-        TF-IDF); by default the one that the variable ``SKCCA_DATA`` names, else ``~/skcca_data``.
+        TF-IDF); see `load_mnist` for its default.
 
     Returns
     -------
@@ -68,9 +68,9 @@ def load_wikipedia(text: str = "lda", *, data_home: str | os.PathLike[str] | Non
     Raises
     ------
     FileNotFoundError
-        If a file is not there; the message says what it must hold and where it can be had.
+        If a file is missing; see `load_mnist`.
     ValueError
-        If `text` is neither of the two, or a file does not hold what it must.
+        If `text` is neither of the two, or a file lacks what it must hold.
 
     References
     ----------

@@ -1,24 +1,26 @@
-"""YouTube-8M: the features of videos, read from TFRecord files one after another."""
+"""YouTube-8M: features of videos in TFRecord files."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from ._youtube8m_reading import Reading
+from skcca._core.types import ArrayLike
+
+from ._tfrecord import write_records
+from ._youtube8m_reader import Labels, PathLike, Paths, VideoReader
+from ._youtube8m_records import WIDTHS, encode
 
 
 def load_youtube8m(
-    path: Any,
+    path: Paths,
     *,
     level: str = "frame",
-    labels: Any = None,
+    labels: Labels = None,
     only_labels: bool = False,
-    vocabulary: str | os.PathLike[str] | None = None,
+    vocabulary: PathLike | None = None,
     duration: tuple[int, int] | None = None,
     max_videos: int | None = None,
     dtype: str = "float32",
@@ -29,8 +31,8 @@ def load_youtube8m(
     """Load videos of YouTube-8M from TFRecord files into memory.
 
     A frame-level record holds 128 features of sound and 1,024 of picture for each second; a
-    video-level one holds their means. Every checksum is verified, and TensorFlow is not needed:
-    ``pip install skcca[youtube8m]`` installs what is.
+    video-level one holds their means. Every checksum is verified. TensorFlow is not needed;
+    ``pip install skcca[youtube8m]`` installs the packages that are.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def load_youtube8m(
         Files, or patterns such as ``"frame/train*.tfrecord"``, whose files are read in the order
         of their names. They may be compressed by gzip.
     level : {"frame", "video"}, default="frame"
-        What the records hold.
+        Content of the records: frames or their means.
     labels : int, str or list of these, default=None
         Keep the videos that have one of these labels: numbers, or names of `vocabulary` in upper or
         lower case. None keeps every video.
@@ -48,16 +50,16 @@ def load_youtube8m(
         The ``vocabulary.csv`` of the data set, with the columns Index and Name, or its older
         ``label_names.csv``.
     duration : tuple of two ints, default=None
-        Keep videos of so many seconds, from the first number to the second inclusive. A frame is a
-        second, and frames of the first six minutes are all that there are.
+        Shortest and longest video in seconds, both inclusive. A frame is a second, and the data set
+        holds only the first six minutes of a video.
     max_videos : int, default=None
-        Stop after so many videos.
+        Largest number of videos.
     dtype : {"float32", "float16", "uint8"}, default="float32"
-        Frames are stored as bytes: "uint8" leaves them so, a quarter of the size of "float32",
-        where they are numbers in [-2, 2], see `dequantize_features`. Means are numbers already.
+        Type of the features. Frames are stored as bytes, which "uint8" keeps at a quarter of the
+        size of "float32"; floats lie in [-2, 2], see `dequantize_features`. Means are floats.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about a record that is damaged, without frames, or there twice: raise an error
-        that names its file and byte, or leave it out and warn with the count at the end. After a
+        Treatment of a record that is damaged, without frames, or repeated: raise an error that
+        names its file and byte, or leave it out and warn with the count at the end. After a
         damaged length the rest of a file cannot be read and counts once.
     n_jobs : int, default=None
         Number of threads that decode; -1 uses all cores. The result is the same.
@@ -89,7 +91,7 @@ def load_youtube8m(
     FileNotFoundError, IsADirectoryError
         If a path leads to no file.
     ValueError
-        If a record is damaged, of the other level, or there twice; if no video is left; or if a
+        If a record is damaged, of the other level, or repeated; if no video is left; or if a
         parameter is out of range.
     ImportError
         If protobuf or google-crc32c is not installed.
@@ -125,29 +127,29 @@ def load_youtube8m(
     >>> len(data.audio), data.audio[0].shape, data.rgb[0].shape, data.ids.tolist()
     (2, (10, 128), (10, 1024), ['video0', 'video2'])
     """
-    reading = Reading("load_youtube8m", **locals())
-    videos = list(reading.videos())
-    reading.require(len(videos))
-    audio: Any = [video.audio for video in videos]
-    rgb: Any = [video.rgb for video in videos]
+    reader = VideoReader("load_youtube8m", **locals())
+    videos = list(reader.videos())
+    reader.raise_if_empty(len(videos))
+    audio = [video.audio for video in videos]
+    rgb = [video.rgb for video in videos]
     return Bunch(
         audio=np.stack(audio) if level == "video" else audio,
         rgb=np.stack(rgb) if level == "video" else rgb,
         labels=[video.labels for video in videos],
         ids=np.array([video.id for video in videos]),
-        label_names=reading.names,
-        n_read=reading.n_read,
-        n_skipped=reading.n_skipped,
+        label_names=reader.names,
+        n_read=reader.n_read,
+        n_skipped=reader.n_skipped,
     )
 
 
 def iter_youtube8m(
-    path: Any,
+    path: Paths,
     *,
     level: str = "frame",
-    labels: Any = None,
+    labels: Labels = None,
     only_labels: bool = False,
-    vocabulary: str | os.PathLike[str] | None = None,
+    vocabulary: PathLike | None = None,
     duration: tuple[int, int] | None = None,
     max_videos: int | None = None,
     dtype: str = "float32",
@@ -157,33 +159,33 @@ def iter_youtube8m(
 ) -> Iterator[Bunch]:
     """Read videos of YouTube-8M one by one.
 
-    What `load_youtube8m` returns in lists comes here a video at a time: memory is needed for the
-    records that are being decoded, 50 MB at most for each job, however large the files are.
+    Memory is needed for the records that are being decoded, 50 MB at most for each job, however
+    large the files are.
 
     Parameters
     ----------
     path : path or list of paths
-        Files, or patterns such as ``"frame/train*.tfrecord"``.
+        See `load_youtube8m`, which also documents errors and warnings.
     level : {"frame", "video"}, default="frame"
-        What the records hold.
+        See `load_youtube8m`.
     labels : int, str or list of these, default=None
-        Keep the videos that have one of these labels.
+        See `load_youtube8m`.
     only_labels : bool, default=False
-        Keep a video only if it has no label besides `labels`.
+        See `load_youtube8m`.
     vocabulary : path, default=None
-        File with the names of the labels.
+        See `load_youtube8m`.
     duration : tuple of two ints, default=None
-        Keep videos of so many seconds.
+        See `load_youtube8m`.
     max_videos : int, default=None
-        Stop after so many videos.
+        See `load_youtube8m`.
     dtype : {"float32", "float16", "uint8"}, default="float32"
-        What frames are turned into.
+        See `load_youtube8m`.
     on_error : {"raise", "skip"}, default="raise"
-        What to do about a record that cannot be used.
+        See `load_youtube8m`.
     n_jobs : int, default=None
-        Number of threads that decode.
+        See `load_youtube8m`.
     verbose : int, default=0
-        1 shows a progress bar over the files.
+        See `load_youtube8m`.
 
     Returns
     -------
@@ -201,7 +203,7 @@ def iter_youtube8m(
 
     See Also
     --------
-    load_youtube8m : The same in lists; says more on the parameters and on what is raised.
+    load_youtube8m : The same videos in lists.
 
     Examples
     --------
@@ -216,5 +218,90 @@ def iter_youtube8m(
     ...     sum(len(video.audio) for video in iter_youtube8m(path))
     100
     """
-    reading = Reading("iter_youtube8m", **locals())
-    return (Bunch(**video._asdict()) for video in reading.videos())
+    # Parameters are checked now, before the first video is asked for.
+    reader = VideoReader("iter_youtube8m", **locals())
+    return (Bunch(**video._asdict()) for video in reader.videos())
+
+
+def write_youtube8m(
+    path: PathLike,
+    audio: Sequence[ArrayLike],
+    rgb: Sequence[ArrayLike],
+    *,
+    labels: Sequence[Iterable[int]],
+    ids: Sequence[str] | None = None,
+) -> None:
+    """Write videos to a TFRecord file in the format of YouTube-8M.
+
+    Parameters
+    ----------
+    path : path
+        The file; an existing one is replaced.
+    audio : sequence of n arrays of shape (T_i, 128), uint8, or (128,), float
+        Sound: the frames of each video, which make frame-level records, or their means.
+    rgb : sequence of n arrays of shape (T_i, 1024), uint8, or (1024,), float
+        Picture.
+    labels : sequence of n sequences of int
+        Labels of each video.
+    ids : sequence of n str, default=None
+        Identifiers; by default video0, video1, ...
+
+    Returns
+    -------
+    None
+        The file is there.
+
+    Raises
+    ------
+    ValueError
+        If numbers of videos, shapes or dtypes do not agree.
+
+    See Also
+    --------
+    load_youtube8m : Reads it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skcca.datasets import load_youtube8m, write_youtube8m
+    >>> means = np.ones((2, 128)), np.zeros((2, 1024))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "means.tfrecord"
+    ...     write_youtube8m(path, *means, labels=[[14], [3, 8]], ids=["nXSc", "ABCD"])
+    ...     data = load_youtube8m(path, level="video", labels=8)
+    >>> data.ids.tolist(), data.labels[0].tolist(), data.audio.shape
+    (['ABCD'], [3, 8], (1, 128))
+    """
+    ids = [f"video{i}" for i in range(len(audio))] if ids is None else ids
+    sizes = {"audio": len(audio), "rgb": len(rgb), "labels": len(labels), "ids": len(ids)}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"write_youtube8m: as many entries are needed of each; got {sizes}.")
+    videos = zip(audio, rgb, labels, ids, strict=True)
+    write_records(path, (_record(i, *video) for i, video in enumerate(videos)))
+
+
+def _record(
+    i: int, audio: ArrayLike, rgb: ArrayLike, labels: Iterable[int], video_id: str
+) -> bytes:
+    """Check a video and return its record."""
+    views = {
+        name: np.asarray(view.detach() if hasattr(view, "detach") else view)
+        for name, view in (("audio", audio), ("rgb", rgb))
+    }
+    for name, view in views.items():
+        fits = view.dtype == np.uint8 if view.ndim == 2 else view.dtype.kind == "f"
+        if view.ndim not in (1, 2) or view.shape[-1] != WIDTHS[name] or not fits:
+            raise ValueError(
+                f"write_youtube8m: `{name}[{i}]` has shape {view.shape} and dtype {view.dtype}; "
+                f"expected (T, {WIDTHS[name]}) of uint8 or ({WIDTHS[name]},) of float."
+            )
+    if views["audio"].shape[:-1] != views["rgb"].shape[:-1]:
+        raise ValueError(
+            f"write_youtube8m: video {i} has shape {views['audio'].shape} in `audio` and "
+            f"{views['rgb'].shape} in `rgb`; as many frames are needed in both."
+        )
+    if views["audio"].ndim == 2:
+        return encode(video_id, labels, frames=views)
+    return encode(video_id, labels, means=views)

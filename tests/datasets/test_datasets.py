@@ -23,7 +23,7 @@ from skcca.datasets import (
     make_music_videos,
 )
 from skcca.datasets._files import Array, DataFile
-from skcca.datasets._quantization import quantize_features
+from skcca.datasets._youtube8m_records import quantize_features
 
 LOADERS = {
     load_emotify: "emotify/emotify.npz",
@@ -58,12 +58,12 @@ def test_dequantization_is_that_of_the_youtube8m_readers():
     assert dequantize_features(bytes_).dtype == np.float32
 
 
-def test_quantization_is_the_inverse_of_dequantization():
+def test_youtube8m_records_is_the_inverse_of_dequantization():
     bytes_ = np.arange(256, dtype=np.uint8).reshape(2, -1)
     np.testing.assert_array_equal(quantize_features(dequantize_features(bytes_)), bytes_)
 
 
-def test_quantization_clips_and_rounds_to_the_nearest_level():
+def test_youtube8m_records_clips_and_rounds_to_the_nearest_level():
     values = np.array([-9.0, 9.0, 0.3])
     levels = dequantize_features(np.arange(256, dtype=np.uint8))
     nearest = [abs(levels - value).argmin() for value in values]

@@ -95,7 +95,7 @@ def test_views_stay_on_the_disk(small, tmp_path):
 
 def test_second_call_reads_no_records(small, tmp_path, monkeypatch):
     first = build(small, tmp_path / "mv")
-    monkeypatch.delattr(_mv10k, "Reading")
+    monkeypatch.delattr(_mv10k, "VideoReader")
     assert_same(build(small, tmp_path / "mv"), first)
     small.unlink()
     assert_same(build(small, tmp_path / "mv"), first)

@@ -23,7 +23,7 @@ def path(tmp_path):
 
 
 def read(path):
-    return [record for batch in batches(str(path)) for record in batch.read()]
+    return [record for batch in batches(str(path)) for record in batch.records]
 
 
 def payloads(path):

@@ -16,8 +16,8 @@ from skcca.datasets import (
     load_youtube8m,
     write_youtube8m,
 )
-from skcca.datasets._examples import _messages
 from skcca.datasets._tfrecord import write_records
+from skcca.datasets._youtube8m_records import _messages
 
 LENGTHS = (3, 1, 6, 2)
 LABELS = ([14], [3, 14], [14, 7], [5])

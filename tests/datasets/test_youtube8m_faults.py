@@ -8,8 +8,8 @@ import pytest
 from _data import flip, frame_record, frames, video_record, write
 
 from skcca.datasets import iter_youtube8m, load_youtube8m
-from skcca.datasets._examples import _messages
 from skcca.datasets._tfrecord import batches, write_records
+from skcca.datasets._youtube8m_records import _messages
 
 LABELS = ([14], [3, 14], [14, 7], [5])
 RECORDS = [frame_record(f"id{i}", labels, frames(i + 1, i)) for i, labels in enumerate(LABELS)]
@@ -29,7 +29,7 @@ def one(tmp_path, *records):
 
 
 def read_places(path):
-    return [record.offset for batch in batches(str(path)) for record in batch.read()]
+    return [record.offset for batch in batches(str(path)) for record in batch.records]
 
 
 def test_every_flipped_byte_is_reported_with_file_and_place(tmp_path):

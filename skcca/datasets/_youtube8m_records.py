@@ -1,38 +1,32 @@
-"""YouTube-8M's records: TensorFlow's messages Example and SequenceExample, without TensorFlow.
+"""Records of YouTube-8M: TensorFlow's messages Example and SequenceExample, without TensorFlow.
 
 Both messages hold the features of a video in their first field; the second field of a
-SequenceExample holds those of its frames. Here that field is bytes at first, and so is each frame:
-a video that is not wanted costs no frames, and one that is wanted few objects.
+SequenceExample holds those of its frames. That field is declared as bytes here, and so is each
+frame: the frames of a video are parsed only if the video is selected, and without an object for
+every frame. Features of frames are quantised to 8 bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ._tfrecord import optional
+from skcca._core.types import ArrayLike
+
+from ._tfrecord import import_optional
 
 WIDTHS = {"audio": 128, "rgb": 1024}
 
 
-class Video(NamedTuple):
-    """A video as its record holds it."""
-
-    id: str
-    labels: np.ndarray
-    audio: np.ndarray  # frames (T, 128) of uint8, or their mean (128,) of float32
-    rgb: np.ndarray  # (T, 1024) or (1024,)
-
-
 class WrongLevelError(ValueError):
-    """Frames were expected and means found, or the other way round."""
+    """Frames in place of means, or means in place of frames."""
 
 
 class Features:
-    """A record of which id, labels and level are decoded, and the rest when it is asked for.
+    """Record with decoded id, labels and level; frames or means are decoded on demand.
 
     Parameters
     ----------
@@ -42,7 +36,7 @@ class Features:
     Raises
     ------
     ValueError
-        If the bytes are no such message, or `id` and `labels` not what they should be.
+        If the bytes are no such message, or `id` or `labels` has another type.
     """
 
     def __init__(self, data: bytes):
@@ -56,7 +50,7 @@ class Features:
         self.has_frames = bool(self._lists)
 
     def frames(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the frames of sound and picture as the bytes that they are."""
+        """Return the frames of sound and picture, uint8."""
         if not self.has_frames and "mean_rgb" in self._context:
             raise WrongLevelError(
                 'it holds means of a video and no frames; read it with level="video"'
@@ -68,7 +62,7 @@ class Features:
         return audio, rgb
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the means over the frames of sound and picture."""
+        """Return the means of sound and picture over the frames, float32."""
         if self.has_frames:
             raise WrongLevelError('it holds frames; read it with level="frame"')
         audio, rgb = (self._mean(f"mean_{name}", width) for name, width in WIDTHS.items())
@@ -82,14 +76,14 @@ class Features:
             raise ValueError(f"`{name}` holds NaN or infinity")
         return mean
 
-    def _values(self, name: str, kind: str) -> Any:
-        """Return the values of a feature; none where there is no such feature."""
+    def _values(self, name: str, kind: str) -> Sequence[Any]:
+        """Return the values of a feature, empty if there is no such feature."""
         if name not in self._context:
             return []
         feature = self._context[name]
-        found = feature.WhichOneof("kind")
-        if found not in (kind, None):
-            raise ValueError(f"its `{name}` is a {found}; expected a {kind}")
+        stored_kind = feature.WhichOneof("kind")
+        if stored_kind not in (kind, None):
+            raise ValueError(f"its `{name}` is a {stored_kind}; expected a {kind}")
         return getattr(feature, kind).value
 
 
@@ -116,12 +110,77 @@ def encode(
     return record.SerializeToString()
 
 
+def dequantize_features(features: ArrayLike, *, low: float = -2.0, high: float = 2.0) -> np.ndarray:
+    """Turn YouTube-8M's 8-bit features into float32.
+
+    Byte q stands for ``q * (high - low) / 255 + (high - low) / 512 + low``: the 256 levels are
+    spread over the range and moved up by half a step, as the data set's own readers do.
+
+    Parameters
+    ----------
+    features : array-like of uint8
+        Quantised features, of any shape.
+    low : float, default=-2.0
+        Lower end of the range that was quantised.
+    high : float, default=2.0
+        Upper end of the range.
+
+    Returns
+    -------
+    features : ndarray of float32
+        Features of the same shape.
+
+    Raises
+    ------
+    TypeError
+        If `features` is not uint8: numbers that were dequantised before, for example.
+    ValueError
+        If `low` is not below `high`.
+
+    References
+    ----------
+    Abu-El-Haija et al., *YouTube-8M: A Large-Scale Video Classification Benchmark*, 2016,
+    arXiv:1609.08675.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca.datasets import dequantize_features
+    >>> dequantize_features(np.array([0, 100, 255], dtype=np.uint8)).round(4)
+    array([-1.9922, -0.4236,  2.0078], dtype=float32)
+    """
+    quantised = np.asarray(features.detach() if hasattr(features, "detach") else features)
+    if quantised.dtype != np.uint8:
+        raise TypeError(
+            f"`features` has dtype {quantised.dtype}; expected uint8, as the records store them."
+        )
+    # `take` releases the interpreter's lock, which indexing holds.
+    return _levels(low, high).take(quantised)
+
+
+def quantize_features(features: np.ndarray, low: float = -2.0, high: float = 2.0) -> np.ndarray:
+    """Return the byte of the nearest level for each feature, clipped to the range."""
+    step = (high - low) / 255
+    # Work in one copy: a collection of songs may be large.
+    steps = (features - _levels(low, high)[0]) / step
+    np.rint(steps, out=steps)
+    return np.clip(steps, 0, 255, out=steps).astype(np.uint8)
+
+
+def _levels(low: float, high: float) -> np.ndarray:
+    """Return the level of each of the 256 bytes."""
+    if not low < high:
+        raise ValueError(f"`low`={low!r} must be below `high`={high!r}.")
+    levels = np.arange(256) * ((high - low) / 255) + ((high - low) / 512 + low)
+    return levels.astype(np.float32)
+
+
 def _frames(lists: Any, name: str, width: int) -> np.ndarray:
     if name not in lists:
         raise ValueError(f"it has no frames `{name}` (it has {', '.join(sorted(lists)) or 'none'})")
     features = list(lists[name].feature)
-    # As written by every serializer: the same few bytes before each frame. Parsing them one by one
-    # takes ten times as long.
+    # Every serializer writes the same few bytes before each frame, so that all frames can be cut
+    # out at once; parsing them one by one takes ten times as long.
     head = np.frombuffer(_frame_head(width), dtype=np.uint8)
     if set(map(len, features)) == {len(head) + width}:
         table = np.frombuffer(b"".join(features), dtype=np.uint8).reshape(len(features), -1)
@@ -131,7 +190,7 @@ def _frames(lists: Any, name: str, width: int) -> np.ndarray:
 
 
 def _parsed_frames(features: list[bytes], name: str, width: int) -> np.ndarray:
-    """Return the frames of features that are written in any way."""
+    """Parse the frames one by one, in any valid encoding."""
     rows = [row for data in features for row in _parsed("Feature", data)[0].value]
     sizes = set(map(len, rows))
     if len(rows) != len(features) or not sizes <= {width}:
@@ -144,7 +203,7 @@ def _parsed_frames(features: list[bytes], name: str, width: int) -> np.ndarray:
 
 @cache
 def _frame_head(width: int) -> bytes:
-    """Return what precedes the bytes of a frame in its feature."""
+    """Return the bytes that precede a frame in its encoded feature."""
     return _frame(bytes(width))[:-width]
 
 
@@ -155,8 +214,8 @@ def _frame(row: bytes) -> bytes:
 
 
 def _parsed(name: str, data: bytes) -> list[Any]:
-    """Return the fields of a message."""
-    message_module = optional("google.protobuf.message")
+    """Parse a message and return its fields."""
+    message_module = import_optional("google.protobuf.message")
     message_type = _messages()[name]
     try:
         message = message_type.FromString(data)
@@ -169,20 +228,15 @@ def _parsed(name: str, data: bytes) -> list[Any]:
 
 @cache
 def _messages() -> dict[str, Any]:
-    """Return the types of the messages.
-
-    They stand in a pool of their own: TensorFlow, in the same process, declares the same ones.
-    """
-    descriptors = optional("google.protobuf.descriptor_pb2")
-    pools = optional("google.protobuf.descriptor_pool")
-    factory = optional("google.protobuf.message_factory")
+    """Return the message types by name."""
+    descriptors = import_optional("google.protobuf.descriptor_pb2")
+    pools = import_optional("google.protobuf.descriptor_pool")
+    factory = import_optional("google.protobuf.message_factory")
     kinds = descriptors.FieldDescriptorProto
     file = descriptors.FileDescriptorProto(
         name="skcca/youtube8m.proto", package="skcca", syntax="proto3"
     )
-
-    def declare(parent: Any, name: str) -> Any:
-        return parent.add(name=name)
+    messages = file.message_type
 
     def field(message: Any, name: str, number: int, kind: int, **more: Any) -> None:
         label = kinds.LABEL_REPEATED if more.pop("repeated", False) else kinds.LABEL_OPTIONAL
@@ -190,7 +244,7 @@ def _messages() -> dict[str, Any]:
 
     def mapping(message: Any, name: str, entry_name: str, value: str) -> None:
         """Declare ``map<string, value> name = 1``."""
-        entry = declare(message.nested_type, entry_name)
+        entry = message.nested_type.add(name=entry_name)
         entry.options.map_entry = True
         field(entry, "key", 1, kinds.TYPE_STRING)
         field(entry, "value", 2, kinds.TYPE_MESSAGE, type_name=f".skcca.{value}")
@@ -202,22 +256,24 @@ def _messages() -> dict[str, Any]:
         ("FloatList", kinds.TYPE_FLOAT),
         ("Int64List", kinds.TYPE_INT64),
     )
-    feature = declare(file.message_type, "Feature")
+    feature = messages.add(name="Feature")
     feature.oneof_decl.add(name="kind")
     for number, (name, kind) in enumerate(lists, start=1):
-        field(declare(file.message_type, name), "value", 1, kind, repeated=True)
-        places = {"type_name": f".skcca.{name}", "oneof_index": 0}
-        field(feature, name.replace("List", "_list").lower(), number, kinds.TYPE_MESSAGE, **places)
-    mapping(declare(file.message_type, "Features"), "feature", "FeatureEntry", "Feature")
-    feature_list = declare(file.message_type, "FeatureList")
-    field(feature_list, "feature", 1, kinds.TYPE_BYTES, repeated=True)  # a Feature each
-    feature_lists = declare(file.message_type, "FeatureLists")
+        field(messages.add(name=name), "value", 1, kind, repeated=True)
+        options = {"type_name": f".skcca.{name}", "oneof_index": 0}
+        field(feature, name.replace("List", "_list").lower(), number, kinds.TYPE_MESSAGE, **options)
+    mapping(messages.add(name="Features"), "feature", "FeatureEntry", "Feature")
+    feature_list = messages.add(name="FeatureList")
+    # Each entry is an encoded Feature, which is left as bytes.
+    field(feature_list, "feature", 1, kinds.TYPE_BYTES, repeated=True)
+    feature_lists = messages.add(name="FeatureLists")
     mapping(feature_lists, "feature_list", "FeatureListEntry", "FeatureList")
-    record = declare(file.message_type, "Record")
+    record = messages.add(name="Record")
     field(record, "context", 1, kinds.TYPE_MESSAGE, type_name=".skcca.Features")
-    # Repeated, because the parts of a message that comes in parts are joined.
+    # A message may come in parts, which are joined; as bytes they make a repeated field.
     field(record, "feature_lists", 2, kinds.TYPE_BYTES, repeated=True)
 
+    # TensorFlow, if it is loaded too, declares the same messages in the default pool.
     pool = pools.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     return {
