@@ -1,16 +1,11 @@
 """Measures of cross-modal retrieval, and the scorers that hand them to scikit-learn's searches.
 
-Every measure ranks the whole gallery for each query, by cosine similarity if not told otherwise.
-Equal similarities are ties, and a figure is the expectation over random orders of the tied items.
+Every measure ranks the whole gallery for each query, by default by cosine similarity. Equal
+similarities are ties, and a score is the expectation over random orders of the tied items.
 """
 
 from __future__ import annotations
 
-from skcca.metrics._average_precision import (
-    average_precision_scores,
-    chance_map,
-    mean_average_precision_score,
-)
 from skcca.metrics._curves import (
     RetrievalCurve,
     interpolated_precision,
@@ -18,7 +13,14 @@ from skcca.metrics._curves import (
 )
 from skcca.metrics._report import retrieval_report
 from skcca.metrics._scorer import make_retrieval_scorer, retrieval_map
-from skcca.metrics._scores import chance_score, retrieval_score, retrieval_scores
+from skcca.metrics._scores import (
+    average_precision_scores,
+    chance_map,
+    chance_score,
+    mean_average_precision_score,
+    retrieval_score,
+    retrieval_scores,
+)
 
 __all__ = [
     "RetrievalCurve",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from skcca._core.types import ArrayLike, LabelsLike
+from skcca.metrics._measures import expected_hits, interpolated_precisions
 from skcca.metrics._preparation import ArgumentNames, Rules, prepare
-from skcca.metrics._ranked_list import expected_hits, interpolated_precisions
-from skcca.metrics._ranking import figures
+from skcca.metrics._ranking import evaluate
 
 
 class RetrievalCurve(NamedTuple):
@@ -21,10 +22,10 @@ class RetrievalCurve(NamedTuple):
 
 
 def retrieval_precision_recall(
-    queries: Any,
-    gallery: Any,
-    query_labels: Any = None,
-    gallery_labels: Any = None,
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    query_labels: LabelsLike = None,
+    gallery_labels: LabelsLike = None,
     *,
     n_points: int | None = None,
     metric: str = "cosine",
@@ -38,23 +39,19 @@ def retrieval_precision_recall(
 
     Parameters
     ----------
-    queries : array-like of shape (n_queries, n_components)
-        Embedded queries.
-    gallery : array-like of shape (n_gallery, n_components)
-        Embedded items to rank.
-    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
-        Classes, or a binary indicator matrix; None means instance pairs.
-    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-        Labels of the gallery; None means that item i has the label of query i.
+    queries, gallery : array-like of shape (n, n_components)
+        Embedded queries, and embedded items to rank.
+    query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
+        Classes or tags; see `retrieval_scores`.
     n_points : int, default=None
         Number of points of the curve, evenly spaced from 1 item to the whole gallery; None gives
         every one.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
         What orders the gallery; see `retrieval_scores`.
     exclude_self : bool, default=False
-        Whether item i is left out of the list of query i.
+        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+        See `retrieval_scores`.
 
     Returns
     -------
@@ -69,12 +66,7 @@ def retrieval_precision_recall(
     Raises
     ------
     ValueError
-        As for `mean_average_precision_score`, and if ``n_points`` is less than 1.
-
-    Warns
-    -----
-    UserWarning
-        If queries without a relevant item were left out (with their number).
+        As `mean_average_precision_score`, with its warnings; and if ``n_points`` is less than 1.
 
     Examples
     --------
@@ -93,52 +85,48 @@ def retrieval_precision_recall(
     names = ArgumentNames("retrieval_precision_recall")
     rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
-    hits, recall = np.zeros((2, retrieval.n_shown))
-    for expected in figures(retrieval, expected_hits):
+    hits, recall = np.zeros((2, retrieval.n_ranked))
+    for expected in evaluate(retrieval, expected_hits):
         hits += expected
         recall += expected / expected[-1]
-    n_shown = np.arange(1, retrieval.n_shown + 1)
+    n_shown = np.arange(1, retrieval.n_ranked + 1)
     if n_points is not None:
-        n_shown = np.unique(np.linspace(1, retrieval.n_shown, n_points).round().astype(int))
-    n_counted = len(retrieval.counted) + len(retrieval.zero) or np.nan
+        n_shown = np.unique(np.linspace(1, retrieval.n_ranked, n_points).round().astype(int))
+    n_queries = len(retrieval.measured) + len(retrieval.zero) or np.nan
     at = n_shown - 1
-    return RetrievalCurve(hits[at] / n_shown / n_counted, recall[at] / n_counted, n_shown)
+    return RetrievalCurve(hits[at] / n_shown / n_queries, recall[at] / n_queries, n_shown)
 
 
 def interpolated_precision(
-    queries: Any,
-    gallery: Any,
-    query_labels: Any = None,
-    gallery_labels: Any = None,
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    query_labels: LabelsLike = None,
+    gallery_labels: LabelsLike = None,
     *,
-    recall_levels: Any = 11,
+    recall_levels: int | ArrayLike = 11,
     metric: str = "cosine",
     exclude_self: bool = False,
     no_relevant: str = "omit",
 ) -> np.ndarray:
-    """Return mean interpolated precision at levels of recall; their mean is 11-point precision.
+    """Return mean interpolated precision at levels of recall.
 
     The interpolated precision of a list at recall r is the highest precision at any rank whose
-    recall is r at least [1]_.
+    recall is r at least [1]_. The mean over the default levels is 11-point precision.
 
     Parameters
     ----------
-    queries : array-like of shape (n_queries, n_components)
-        Embedded queries.
-    gallery : array-like of shape (n_gallery, n_components)
-        Embedded items to rank.
-    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
-        Classes, or a binary indicator matrix; None means instance pairs.
-    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-        Labels of the gallery; None means that item i has the label of query i.
+    queries, gallery : array-like of shape (n, n_components)
+        Embedded queries, and embedded items to rank.
+    query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
+        Classes or tags; see `retrieval_scores`.
     recall_levels : int or array-like of shape (n_levels,), default=11
         Levels from 0 to 1, or the number of evenly spaced ones: 0, .1, ..., 1.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
         What orders the gallery; see `retrieval_scores`.
     exclude_self : bool, default=False
-        Whether item i is left out of the list of query i.
+        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+        See `retrieval_scores`.
 
     Returns
     -------
@@ -148,12 +136,7 @@ def interpolated_precision(
     Raises
     ------
     TypeError, ValueError
-        As for `mean_average_precision_score`, and for levels that are none.
-
-    Warns
-    -----
-    UserWarning
-        If queries without a relevant item were left out (with their number).
+        As `mean_average_precision_score`, with its warnings; and if a level is not from 0 to 1.
 
     Notes
     -----
@@ -176,12 +159,12 @@ def interpolated_precision(
     levels = _check_levels(recall_levels, names.caller)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
     total = np.zeros(len(levels))
-    for precisions in figures(retrieval, partial(interpolated_precisions, recall_levels=levels)):
+    for precisions in evaluate(retrieval, partial(interpolated_precisions, recall_levels=levels)):
         total += precisions
-    return total / (len(retrieval.counted) + len(retrieval.zero) or np.nan)
+    return total / (len(retrieval.measured) + len(retrieval.zero) or np.nan)
 
 
-def _check_levels(levels: Any, caller: str) -> np.ndarray:
+def _check_levels(levels: int | ArrayLike, caller: str) -> np.ndarray:
     if isinstance(levels, (int, np.integer)) and not isinstance(levels, bool) and levels > 1:
         return np.linspace(0, 1, int(levels))
     checked = np.asarray(levels)

@@ -1,7 +1,11 @@
-"""Queries and a gallery, checked and made comparable, before anything is ranked.
+"""Retrieval tasks: queries, a gallery and what is relevant, checked before anything is ranked.
 
-What it must guarantee: what is no embedding, no label and no rule is refused by its name, and the
-products of the prepared rows lie in [-1, 1] or are told to go beyond, in the order of the metric.
+Whatever is no embedding, no label and no rule is refused by the name of its argument. An item is
+relevant to a query by
+
+classes     relevant = same class
+tags        relevant = a tag in common; gain 1, the number of shared tags, or their Jaccard index
+gains       given for every query and item; relevant = gain above 0
 """
 
 from __future__ import annotations
@@ -10,19 +14,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skcca._core.compat import check_array
+from skcca._core.types import ArrayLike, LabelsLike
 from skcca._core.warnings import warn
-from skcca.metrics._relevance import GRADES, Gains, Relevance, given_gains, of_labels, own_pairs
-from skcca.metrics._similarity import METRICS, gallery_side, query_side, unit_rows
+from skcca.metrics._similarity import bounded_vectors, check_metric
+from skcca.views._checks import check_no_mask_or_dates
 from skcca.views._container import check_aligned
+from skcca.views._labels import check_labels
 from skcca.views._projection import check_embedding
 
-RULES = ("omit", "zero", "raise")
+GRADES = ("shared", "count", "jaccard")
 
-FAR = 1e3  # an item so many times longer than most would take all of the grid of `ranking`
+NO_RELEVANT = ("omit", "zero", "raise")
 
 
 class ArgumentNames(NamedTuple):
-    """What the caller calls the arguments of `prepare`, for the messages."""
+    """Names of a function and of its arguments, for error messages."""
 
     caller: str
     queries: str = "queries"
@@ -35,8 +42,8 @@ class Rules(NamedTuple):
     """How items are compared, what is relevant, and which queries count."""
 
     metric: str = "cosine"
-    correlations: Any = None
-    relevance: Any = "shared"
+    correlations: ArrayLike | None = None
+    relevance: str | ArrayLike = "shared"
     exclude_self: bool = False
     no_relevant: Any = "omit"
 
@@ -44,28 +51,28 @@ class Rules(NamedTuple):
 class Retrieval(NamedTuple):
     """Checked queries and gallery, ready to be ranked."""
 
-    queries: np.ndarray  # float64 rows, to be multiplied by those of the gallery
-    gallery: np.ndarray
+    queries: np.ndarray  # (n_queries, n_columns), vectors of `bounded_vectors`
+    gallery: np.ndarray  # (n_gallery, n_columns)
     relevant: Relevance | Gains
-    counted: np.ndarray  # the numbers of the queries that can be measured
-    zero: np.ndarray  # those of queries without a relevant item, if they count as 0
+    measured: np.ndarray  # numbers of the queries that can be measured
+    zero: np.ndarray  # numbers of the queries without a relevant item that count as 0
     exclude_self: bool
-    beyond: float = 1.0  # products lie in [-beyond, beyond]
-    device: str | None = None  # where torch ranks; None is here, with NumPy
+    max_abs_score: float = 1.0
+    device: str | None = None  # of torch, where it ranks; None ranks by NumPy
 
     @property
-    def n_shown(self) -> int:
+    def n_ranked(self) -> int:
         """Length of a ranked list."""
         return len(self.gallery) - self.exclude_self
 
 
 def prepare(
-    queries: Any,
-    gallery: Any,
-    query_labels: Any,
-    gallery_labels: Any,
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    query_labels: LabelsLike | None,
+    gallery_labels: LabelsLike | None,
     names: ArgumentNames,
-    rules: Rules | None = None,
+    rules: Rules,
 ) -> Retrieval:
     """Check embeddings, labels and rules, and warn of the queries that cannot be measured.
 
@@ -75,7 +82,6 @@ def prepare(
         For embeddings that are empty, not 2-D, not finite or of different widths, for labels
         that are missing, continuous, or not as many as rows, and for rules that cannot be followed.
     """
-    rules = rules or Rules()
     caller = names.caller
     check_aligned(caller, **{names.queries: queries, names.query_labels: query_labels})
     if gallery_labels is None:
@@ -89,7 +95,7 @@ def prepare(
     relevant = find_relevance(
         query_labels, gallery_labels, len(queries), len(gallery), names, rules.relevance
     )
-    counts = relevant.counts()
+    n_relevant = relevant.counts()
     if rules.exclude_self:
         if len(queries) != len(gallery) or len(gallery) < 2:
             raise ValueError(
@@ -97,26 +103,186 @@ def prepare(
                 f"{len(queries)} queries and {len(gallery)} items; expected equally many, 2 at "
                 "least."
             )
-        counts = counts - relevant.diagonal()
-    n_shown = len(gallery) - rules.exclude_self
-    counted, zero = _measurable(counts, n_shown, rules.no_relevant, caller)
-    Q, G, beyond = _bounded(queries, gallery, rules.metric, correlations)
-    own = bool(rules.exclude_self)
-    return Retrieval(Q, G, relevant, counted, zero, own, beyond, device)
+        n_relevant = n_relevant - relevant.diagonal()
+    n_ranked = len(gallery) - rules.exclude_self
+    measured, zero = _queries_to_measure(n_relevant, n_ranked, rules.no_relevant, caller)
+    Q, G, max_abs_score = bounded_vectors(queries, gallery, rules.metric, correlations)
+    return Retrieval(
+        Q, G, relevant, measured, zero, bool(rules.exclude_self), max_abs_score, device
+    )
 
 
-def at_chance(retrieval: Retrieval) -> Retrieval:
-    """Return the retrieval by queries that know nothing: all scores are 0, one group of ties."""
+def chance_retrieval(retrieval: Retrieval) -> Retrieval:
+    """Return the retrieval with one group of ties, whose expectation is that of random rankings."""
     return retrieval._replace(queries=np.zeros_like(retrieval.queries))
 
 
+def check_rules(rules: Rules, caller: str) -> None:
+    """Refuse values of `no_relevant` and `exclude_self` that have no meaning."""
+    if not isinstance(rules.no_relevant, str) or rules.no_relevant not in NO_RELEVANT:
+        raise ValueError(
+            f"{caller}: `no_relevant` is {rules.no_relevant!r}; expected 'omit', 'zero' or 'raise'."
+        )
+    if not isinstance(rules.exclude_self, (bool, np.bool_)):
+        raise TypeError(f"{caller}: `exclude_self` is {rules.exclude_self!r}; expected a bool.")
+
+
+def _gpu_of(embedding: ArrayLike) -> str | None:
+    """Return the device of a tensor on a GPU that has float64, else None."""
+    device = getattr(embedding, "device", None)
+    return str(device) if getattr(device, "type", None) == "cuda" else None
+
+
+def check_embeddings(
+    queries: ArrayLike, gallery: ArrayLike, names: ArgumentNames
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two embeddings in one space as float64."""
+    Q = check_embedding(queries, names.queries, names.caller)
+    G = check_embedding(gallery, names.gallery, names.caller)
+    if Q.shape[1] != G.shape[1]:
+        raise ValueError(
+            f"{names.caller}: `{names.queries}` has {Q.shape[1]} components but "
+            f"`{names.gallery}` has {G.shape[1]}; project both into one space first."
+        )
+    return Q, G
+
+
+def _queries_to_measure(
+    n_relevant: np.ndarray, n_ranked: int, rule: str, caller: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the queries to measure and those that count as 0; warn of the others."""
+    measured, without = np.flatnonzero(n_relevant), np.flatnonzero(n_relevant == 0)
+    none, n_without = without[:0], len(without)
+    if n_without and rule == "raise":
+        raise ValueError(
+            f"{caller}: {n_without} of {len(n_relevant)} queries have no relevant item in the "
+            f"gallery, the first of them query {without[0]}; "
+            "no_relevant='omit' leaves them out, 'zero' counts them as 0."
+        )
+    if (
+        len(measured)
+        and (n_relevant[measured] == n_ranked).all()
+        and not (n_without and rule == "zero")
+    ):
+        problem = (
+            "every gallery item is relevant to every query (a gallery of one class), so that any "
+            "ranking is perfect; there is nothing to measure: nan. Folds of sorted labels do this: "
+            "shuffle or stratify them"
+        )
+        measured = none
+    elif n_without == 0 or rule == "zero":
+        return measured, without
+    elif len(measured) == 0:
+        problem = "no query has a relevant item in the gallery; there is nothing to measure: nan"
+    else:
+        problem = (
+            f"{n_without} of {len(n_relevant)} queries have no relevant item in the gallery and "
+            "are left out"
+        )
+    warn(f"{caller}: {problem}.")
+    return measured, none
+
+
+# Relevance
+
+
+class Relevance:
+    """Which gallery items are relevant to which queries: same class, or a tag in common.
+
+    Parameters
+    ----------
+    queries, gallery : ndarray of shape (n,) or (n, n_tags)
+        Class numbers, or tags as 0 and 1.
+    grade : {"shared", "count", "jaccard"}
+        The gain of a relevant item: one, or by the tags that are shared.
+    """
+
+    def __init__(self, queries: np.ndarray, gallery: np.ndarray, grade: str = "shared"):
+        self._by_tag = queries.ndim == 2
+        # Numbers of shared tags are exact in float32, and only floats have a fast product.
+        dtype: type = np.float32 if self._by_tag else np.intp
+        self._queries: np.ndarray = queries.astype(dtype)
+        self._gallery: np.ndarray = gallery.astype(dtype)
+        self.grade = grade
+
+    @property
+    def graded(self) -> bool:
+        """Whether gains differ among relevant items."""
+        return self.grade != "shared"
+
+    @property
+    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Class numbers or tags of queries and items."""
+        return self._queries, self._gallery
+
+    def __getitem__(self, queries: np.ndarray) -> np.ndarray:
+        """Return whether each gallery item is relevant to each of some queries."""
+        if self._by_tag:
+            return self._queries[queries] @ self._gallery.T > 0
+        return self._queries[queries, np.newaxis] == self._gallery
+
+    def gains(self, query: int) -> np.ndarray:
+        """Return the gain of each gallery item."""
+        shared = (self._gallery @ self._queries[query]).astype(float)
+        if self.grade == "count":
+            return shared
+        either = self._gallery.sum(axis=1) + self._queries[query].sum() - shared
+        return np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
+
+    def counts(self) -> np.ndarray:
+        """Return the number of relevant items of every query."""
+        if not self._by_tag:
+            n_classes = max(self._queries.max(), self._gallery.max()) + 1
+            return np.bincount(self._gallery, minlength=n_classes)[self._queries]
+        tag_sets, which = np.unique(self._queries, axis=0, return_inverse=True)
+        shared = [np.count_nonzero(self._gallery @ tags) for tags in tag_sets]
+        return np.array(shared)[which.ravel()]
+
+    def diagonal(self) -> np.ndarray:
+        """Return whether item i is relevant to query i."""
+        if self._by_tag:
+            return (self._queries * self._gallery).sum(axis=1) > 0
+        return self._queries == self._gallery
+
+
+class Gains:
+    """Gains that are given for every query and item.
+
+    Parameters
+    ----------
+    gains : ndarray of shape (n_queries, n_gallery)
+        Zero where an item is not relevant.
+    """
+
+    graded = True
+
+    def __init__(self, gains: np.ndarray):
+        self._gains = gains
+
+    def __getitem__(self, queries: np.ndarray) -> np.ndarray:
+        """Return whether each gallery item is relevant to each of some queries."""
+        return self._gains[queries] > 0
+
+    def gains(self, query: int) -> np.ndarray:
+        """Return the gain of each gallery item."""
+        return self._gains[query]
+
+    def counts(self) -> np.ndarray:
+        """Return the number of relevant items of every query."""
+        return np.count_nonzero(self._gains, axis=1)
+
+    def diagonal(self) -> np.ndarray:
+        """Return whether item i is relevant to query i."""
+        return np.diagonal(self._gains) > 0
+
+
 def find_relevance(
-    query_labels: Any,
-    gallery_labels: Any,
+    query_labels: LabelsLike | None,
+    gallery_labels: LabelsLike | None,
     n_queries: int,
     n_gallery: int,
     names: ArgumentNames,
-    rule: Any,
+    rule: str | ArrayLike,
 ) -> Relevance | Gains:
     """Return the relevance that labels, or a matrix of gains, describe."""
     shape = n_queries, n_gallery
@@ -130,146 +296,120 @@ def find_relevance(
                 f"{names.caller}: `relevance` holds the gain of every item, so that labels have "
                 f"nothing to say; leave `{names.query_labels}` and `{names.gallery_labels}` out."
             )
-        return given_gains(rule, shape, names.caller)
+        return check_gains(rule, shape, names.caller)
     if rule not in GRADES:
         raise ValueError(
             f"{names.caller}: `relevance` is {rule!r}; expected one of {GRADES}, or a matrix of "
             "gains (n_queries, n_gallery)."
         )
     if query_labels is None and gallery_labels is None:
-        return own_pairs(*shape, names.caller)
-    return of_labels(query_labels, gallery_labels, *shape, names, rule)
+        return _instance_relevance(*shape, names.caller)
+    return relevance_from_labels(query_labels, gallery_labels, *shape, names, rule)
 
 
-def check_rules(rules: Rules, caller: str) -> None:
-    """Refuse what is no rule."""
-    if not isinstance(rules.no_relevant, str) or rules.no_relevant not in RULES:
+def check_gains(gains: ArrayLike, shape: tuple[int, int], caller: str) -> Gains:
+    """Return the gains of all items for all queries, checked and scaled."""
+    check_no_mask_or_dates(gains, "relevance")
+    checked = check_array(gains, dtype=np.float64, ensure_2d=False, input_name="relevance")
+    if checked.shape != shape:
         raise ValueError(
-            f"{caller}: `no_relevant` is {rules.no_relevant!r}; expected 'omit', 'zero' or 'raise'."
+            f"{caller}: `relevance` has shape {checked.shape}; expected the gain of every item for "
+            f"every query, {shape}, or one of {GRADES}."
         )
-    if not isinstance(rules.exclude_self, (bool, np.bool_)):
-        raise TypeError(f"{caller}: `exclude_self` is {rules.exclude_self!r}; expected a bool.")
-
-
-def check_metric(
-    metric: Any, correlations: Any, n_components: int, caller: str
-) -> np.ndarray | None:
-    """Return the correlations that a metric needs, as an array."""
-    if not isinstance(metric, str) or metric not in METRICS:
-        raise ValueError(f"{caller}: `metric` is {metric!r}; expected one of {METRICS}.")
-    if metric == "correlation" and n_components < 2:
+    if (checked < 0).any():
         raise ValueError(
-            f"{caller}: `metric='correlation'` compares the profiles of rows, and those of one "
-            "component are all alike; use 'cosine'."
+            f"{caller}: `relevance` holds the gain {checked.min():g}; gains are at least 0, which "
+            "is the gain of an item that is not relevant."
         )
-    if metric != "log_likelihood_ratio":
-        if correlations is not None:
-            raise ValueError(
-                f"{caller}: `correlations` belong to metric='log_likelihood_ratio'; `metric` is "
-                f"{metric!r}."
-            )
-        return None
-    if correlations is None:
+    # Of a row of gains only the proportions matter, and their sums must stay in range.
+    largest = checked.max(axis=1, keepdims=True)
+    return Gains(checked / np.where(largest > 0, largest, 1.0))
+
+
+def _instance_relevance(n_queries: int, n_gallery: int, caller: str) -> Relevance:
+    """Return the relevance of row i to row i alone."""
+    if n_queries != n_gallery:
         raise ValueError(
-            f"{caller}: metric='log_likelihood_ratio' needs the canonical correlations of the "
-            "components: correlations=model.correlations_, with variates of unit variance "
-            "(component_scaling='unit')."
+            f"{caller}: without labels item i is what query i should find, but there are "
+            f"{n_queries} queries and {n_gallery} items; give `query_labels` and `gallery_labels`."
         )
-    rho = np.asarray(correlations)
-    rho = rho.astype(float) if rho.dtype.kind in "iuf" else np.array([np.nan])
-    if rho.shape != (n_components,) or not ((rho >= 0) & (rho <= 1 + 1e-9)).all():
-        raise ValueError(
-            f"{caller}: `correlations` must be {n_components} numbers from 0 to 1, one for each "
-            f"component; got {correlations!r:.80}."
-        )
-    return rho
+    rows = np.arange(n_queries)
+    return Relevance(rows, rows)
 
 
-def _gpu_of(embedding: Any) -> str | None:
-    """Return the device of a tensor on a GPU that has float64, else None."""
-    device = getattr(embedding, "device", None)
-    return str(device) if getattr(device, "type", None) == "cuda" else None
+def relevance_from_labels(
+    query_labels: LabelsLike | None,
+    gallery_labels: LabelsLike | None,
+    n_queries: int,
+    n_gallery: int,
+    names: ArgumentNames,
+    grade: str = "shared",
+) -> Relevance:
+    """Return the relevance by class or tag, after checking the labels.
 
-
-def check_embeddings(
-    queries: Any, gallery: Any, names: ArgumentNames
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return two embeddings in one space as float64."""
-    Q = check_embedding(queries, names.queries, names.caller)
-    G = check_embedding(gallery, names.gallery, names.caller)
-    if Q.shape[1] != G.shape[1]:
-        raise ValueError(
-            f"{names.caller}: `{names.queries}` has {Q.shape[1]} components but "
-            f"`{names.gallery}` has {G.shape[1]}; project both into one space first."
-        )
-    return Q, G
-
-
-def _bounded(
-    queries: np.ndarray, gallery: np.ndarray, metric: str, correlations: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return both sides, changed in ways that change no order, so that most products end at 1.
-
-    The last value is how far beyond 1 they may be, or 1 if none is.
+    Raises
+    ------
+    ValueError
+        If labels are missing, continuous, or not as many as rows.
     """
-    if metric in ("cosine", "correlation"):
-        return query_side(queries, metric), gallery_side(gallery, metric), 1.0
-    largest = max(np.abs(queries).max(), np.abs(gallery).max())  # its square may be infinite
-    largest = largest if largest > 0 else 1.0
-    queries, gallery = queries / largest, gallery / largest
-    if metric != "log_likelihood_ratio":
-        # What all items share moves every score alike; unlike the mean, no single one moves it.
-        shared = np.median(gallery, axis=0)
-        gallery = gallery - shared
-        size = _typical(np.linalg.norm(gallery, axis=1))
-        gallery = gallery / size
-        queries = (queries - shared) / size if metric == "euclidean" else queries
-    Q = unit_rows(query_side(queries, metric, correlations))
-    G = gallery_side(gallery, metric, correlations)
-    lengths = np.linalg.norm(G, axis=1)
-    longest, typical = lengths.max(), _typical(lengths)
-    if longest > FAR * typical:  # on its scale the others would all be ties
-        return Q, G / typical, float(longest / typical)
-    return Q, G / (longest if longest > 0 else 1.0), 1.0
-
-
-def _typical(lengths: np.ndarray) -> float:
-    """Return the median of lengths that are not 0, but never so small that squares overflow."""
-    positive = lengths[lengths > 0]
-    return max(float(np.median(positive)), 1e-70 * float(positive.max())) if len(positive) else 1.0
-
-
-def _measurable(
-    n_relevant: np.ndarray, n_gallery: int, rule: str, caller: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the queries to measure and those that count as 0; warn of the others."""
-    counted, without = np.flatnonzero(n_relevant), np.flatnonzero(n_relevant == 0)
-    none, n_without = without[:0], len(without)
-    if n_without and rule == "raise":
+    if query_labels is None:
         raise ValueError(
-            f"{caller}: {n_without} of {len(n_relevant)} queries have no relevant item in the "
-            f"gallery, the first of them query {without[0]}; "
-            "no_relevant='omit' leaves them out, 'zero' counts them as 0."
+            f"{names.caller}: `{names.gallery_labels}` are given without `{names.query_labels}`; "
+            "give both, or neither where row i belongs to row i."
         )
-    if (
-        len(counted)
-        and (n_relevant[counted] == n_gallery).all()
-        and not (n_without and rule == "zero")
-    ):
-        problem = (
-            "every gallery item is relevant to every query (a gallery of one class), so that any "
-            "ranking is perfect; there is nothing to measure: nan. Folds of sorted labels do this: "
-            "shuffle or stratify them"
+    query_labels = check_labels(
+        query_labels, n_queries, names.query_labels, names.queries, names.caller
+    )
+    if gallery_labels is not None:
+        gallery_labels = check_labels(
+            gallery_labels, n_gallery, names.gallery_labels, names.gallery, names.caller
         )
-        counted = none
-    elif n_without == 0 or rule == "zero":
-        return counted, without
-    elif len(counted) == 0:
-        problem = "no query has a relevant item in the gallery; there is nothing to measure: nan"
+    elif n_queries == n_gallery:
+        gallery_labels = query_labels
     else:
-        problem = (
-            f"{n_without} of {len(n_relevant)} queries have no relevant item in the gallery and "
-            "are left out"
+        raise ValueError(
+            f"{names.caller}: `{names.queries}` has {n_queries} rows but `{names.gallery}` has "
+            f"{n_gallery}, so item i cannot have the label of query i; give the gallery its own: "
+            f"`{names.gallery_labels}`."
         )
-    warn(f"{caller}: {problem}.")
-    return counted, none
+    return _compare_labels(query_labels, gallery_labels, names.caller, grade)
+
+
+def _compare_labels(
+    query_labels: np.ndarray, gallery_labels: np.ndarray, caller: str, grade: str
+) -> Relevance:
+    """Return the relevance by class or tag, from labels that are each valid on their own."""
+    if query_labels.ndim != gallery_labels.ndim:
+        raise ValueError(
+            f"{caller}: the labels of the queries have shape {query_labels.shape} and those of the "
+            f"gallery {gallery_labels.shape}; give both as classes (1-D) or both as an indicator "
+            "matrix."
+        )
+    if query_labels.ndim == 2:
+        if query_labels.shape[1] != gallery_labels.shape[1]:
+            raise ValueError(
+                f"{caller}: the indicator matrix of the queries has {query_labels.shape[1]} tags "
+                f"and that of the gallery {gallery_labels.shape[1]}; columns must mean the same "
+                "tags."
+            )
+        return Relevance(query_labels, gallery_labels, grade)
+    if grade != "shared":
+        raise ValueError(
+            f"{caller}: `relevance`={grade!r} grades shared tags, but the labels are classes; give "
+            "binary indicator matrices (n, n_tags), or leave `relevance` out."
+        )
+    if (query_labels.dtype.kind in "US") != (gallery_labels.dtype.kind in "US"):
+        raise ValueError(
+            f"{caller}: the labels of the queries are of dtype {query_labels.dtype} and those of "
+            f"the gallery of dtype {gallery_labels.dtype}; no string equals a number. Name the "
+            "classes of both alike."
+        )
+    both = np.concatenate([query_labels, gallery_labels])
+    if both.dtype.kind == "f":
+        raise ValueError(
+            f"{caller}: the labels of the queries are of dtype {query_labels.dtype} and those of "
+            f"the gallery of dtype {gallery_labels.dtype}, and no integer type holds both; give "
+            "both the same dtype."
+        )
+    codes = np.unique(both, return_inverse=True)[1]
+    return Relevance(codes[: len(query_labels)], codes[len(query_labels) :])

@@ -1,7 +1,10 @@
-"""Ranking a gallery for every query, block by block.
+"""Ranking a gallery for every query, block by block, in several threads.
 
-What it must guarantee: no figure depends on the order of the gallery, on the sizes of the blocks or
-on the number of threads. Scores that are equal in float32 are ties.
+No result depends on the order of the gallery, on the sizes of the blocks or on the number of
+threads. Scores that are equal in float32 are ties.
+
+As many threads work as BLAS may use, so that OMP_NUM_THREADS, `threadpoolctl.threadpool_limits` and
+the workers of joblib limit them too.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import TypeVar
 
@@ -18,41 +21,98 @@ import numpy as np
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
-from skcca.metrics._preparation import Retrieval
-from skcca.metrics._ranked_list import RankedList
-from skcca.metrics._relevance import Relevance
+from skcca.metrics._measures import (
+    KINDS,
+    Measure,
+    RankedList,
+    average_precisions,
+    check_cutoff,
+)
+from skcca.metrics._preparation import Relevance, Retrieval
 
-BLOCK_SCORES = 2**19  # in one matrix product: 4 MiB
+# Scores in one matrix product: 4 MiB.
+BLOCK_SCORES = 2**19
 
-FEW_SCORES = 2**17  # less than this is done before a thread has started
+# Fewer scores than these are ranked before a thread has started.
+SINGLE_THREAD_SCORES = 2**17
 
-CACHED_SCORES = 2**18  # ranked at once: 2 MiB, in the cache, and long enough a work for threads
+# Scores ranked at once: 2 MiB stay in the cache, and keep a thread busy for long enough.
+CACHED_SCORES = 2**18
 
-SNAP = 2.0**10  # adding and subtracting it rounds a float64 score to a multiple of 2**-42
+# Adding and subtracting it rounds a float64 score to a multiple of 2**-42.
+ROUNDING_SHIFT = 2.0**10
 
-LAST = np.float32(1.5)  # where scores end at 1; below 2, so that its bits may be shifted
+# Key of an item that is left out: behind the scores, which end at 1, and below 2, so that its bits
+# may be shifted.
+EXCLUDED = np.float32(1.5)
 
-MAGNITUDE = np.int32(0x7FFFFFFF)  # the bits of a float32 without its sign
+# Bits of a float32 without its sign.
+MAGNITUDE = np.int32(0x7FFFFFFF)
 
-Figure = TypeVar("Figure")
+_LIMITING_BLAS = threading.Lock()
+
+Value = TypeVar("Value")
 
 
-def figures(
-    retrieval: Retrieval,
-    figure: Callable[[RankedList], Figure],
-    of_many: Callable[[np.ndarray], Sequence[Figure]] | None = None,
-) -> Iterator[Figure]:
-    """Yield a figure of the ranked list of each counted query, in their order.
+def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str) -> np.ndarray:
+    """Return measures of every query.
 
     Parameters
     ----------
     retrieval : Retrieval
-        What `prepare` returns.
-    figure : callable
+        Checked queries and gallery.
+    measures : sequence of Measure
+        Measures to compute.
+    caller : str
+        Name used in error messages.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_queries, n_measures)
+        nan for queries that are left out.
+    """
+    for measure in measures:
+        check_cutoff(measure, retrieval.n_ranked, caller)
+        if len(retrieval.zero) and not measure.kind.greater_is_better:
+            raise ValueError(
+                f"{caller}: {len(retrieval.zero)} queries without a relevant item have no rank "
+                f"that {measure.name!r} could count as 0; use no_relevant='omit' or 'raise'."
+            )
+    scores = np.full((len(retrieval.queries), len(measures)), np.nan)
+    scores[retrieval.zero] = 0.0
+    if [measure.kind for measure in measures] == [KINDS["map"]]:
+        of_lists = partial(average_precisions, k=measures[0].k)
+        scores[retrieval.measured, 0] = list(evaluate(retrieval, measures[0].value, of_lists))
+        return scores
+    rows = list(evaluate(retrieval, lambda ranked: [m.value(ranked) for m in measures]))
+    if rows:
+        scores[retrieval.measured] = rows
+    return scores
+
+
+def overall_score(retrieval: Retrieval, measure: Measure, caller: str) -> float:
+    """Return a measure of all queries that are not left out; nan if there is none."""
+    scores = score_queries(retrieval, [measure], caller)[:, 0]
+    return measure.reduce(scores[~np.isnan(scores)])
+
+
+def evaluate(
+    retrieval: Retrieval,
+    measure: Callable[[RankedList], Value],
+    batch_measure: Callable[[np.ndarray], Iterable[Value]] | None = None,
+) -> Iterator[Value]:
+    """Yield a measure of the ranked list of each query to measure, in their order.
+
+    Parameters
+    ----------
+    retrieval : Retrieval
+        Checked queries and gallery.
+    measure : callable
         Is called with a `RankedList`, from several threads at once.
-    of_many : callable, default=None
-        Returns the figures of several lists (n_lists, n_gallery) at once, if they are not graded:
-        threads wait for one another at every call of a function as short as those of one list.
+    batch_measure : callable, default=None
+        The same measure of several lists (n_lists, n_gallery) at once, used where relevance is not
+        graded: a measure of one list is so short that threads would wait for the interpreter lock
+        at every call.
 
     Yields
     ------
@@ -65,65 +125,80 @@ def figures(
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
     except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
     """
-    if retrieval.device or len(retrieval.counted) * len(retrieval.gallery) <= FEW_SCORES:
-        yield from _figures(retrieval, figure, of_many, 1)
+    n_scores = len(retrieval.measured) * len(retrieval.gallery)
+    if retrieval.device or n_scores <= SINGLE_THREAD_SCORES:
+        yield from _evaluate(retrieval, measure, batch_measure, 1)
         return
-    with own_threads() as n_workers:
-        yield from _figures(retrieval, figure, of_many, n_workers)
+    with limit_blas_threads() as n_workers:
+        yield from _evaluate(retrieval, measure, batch_measure, n_workers)
 
 
-def _figures(
+def _evaluate(
     retrieval: Retrieval,
-    figure: Callable[[RankedList], Figure],
-    of_many: Callable[[np.ndarray], Sequence[Figure]] | None,
+    measure: Callable[[RankedList], Value],
+    batch_measure: Callable[[np.ndarray], Iterable[Value]] | None,
     n_workers: int,
-) -> Iterator[Figure]:
-    counted, n_gallery = retrieval.counted, len(retrieval.gallery)
+) -> Iterator[Value]:
+    measured, n_gallery = retrieval.measured, len(retrieval.gallery)
     affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery * n_workers))
     n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery)))
-    blocks = [counted[start : start + n_rows] for start in range(0, len(counted), n_rows)]
-    at_once = max(1, CACHED_SCORES // n_gallery)
-    rank: Callable[..., np.ndarray] = _ranked
-    rows_of_blocks: Iterable[np.ndarray | None] = [None] * len(blocks)
-    if retrieval.relevant.graded:
-        of_many = None
-    elif retrieval.device and retrieval.beyond == 1:
-        rank, rows_of_blocks = _ranked_already, _ranked_on_gpu(retrieval, blocks)
-
-    def of_block(queries: np.ndarray, rows: np.ndarray | None) -> list[Figure]:
-        rows = _scores(retrieval, queries) if rows is None else rows
-        found: list[Figure] = []
-        for start in range(0, len(queries), at_once):
-            part = slice(start, start + at_once)
-            if retrieval.relevant.graded:
-                found += map(figure, _ranked_with_gains(rows[part], retrieval, queries[part]))
-                continue
-            ranked = rank(rows[part], retrieval, queries[part])
-            found += of_many(ranked) if of_many else map(figure, map(RankedList, ranked))
-        return found
-
-    tasks = zip(blocks, rows_of_blocks, strict=True)
+    blocks = [measured[start : start + n_rows] for start in range(0, len(measured), n_rows)]
+    ranked_blocks: Iterable[np.ndarray | None] = [None] * len(blocks)
+    if retrieval.device and retrieval.max_abs_score == 1 and not retrieval.relevant.graded:
+        ranked_blocks = _rank_on_gpu(retrieval, blocks)
+    evaluate_block = partial(_evaluate_block, retrieval, measure, batch_measure)
+    tasks = zip(blocks, ranked_blocks, strict=True)
     if n_workers == 1:
         for task in tasks:
-            yield from of_block(*task)
+            yield from evaluate_block(*task)
         return
     with ThreadPoolExecutor(n_workers) as pool:
+        # No more blocks than workers at a time, which bounds the memory of their scores.
         while some := list(islice(tasks, n_workers)):
-            for found in pool.map(of_block, *zip(*some, strict=True)):
-                yield from found
+            for values in pool.map(evaluate_block, *zip(*some, strict=True)):
+                yield from values
 
 
-def _scores(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Return the scores (n_queries, n_gallery) of some queries."""
+def _evaluate_block(
+    retrieval: Retrieval,
+    measure: Callable[[RankedList], Value],
+    batch_measure: Callable[[np.ndarray], Iterable[Value]] | None,
+    queries: np.ndarray,
+    ranked_block: np.ndarray | None,
+) -> list[Value]:
+    """Return a measure of each query of a block, which was ranked elsewhere or is ranked here."""
+    products = _products(retrieval, queries) if ranked_block is None else ranked_block
+    n_at_once = max(1, CACHED_SCORES // len(retrieval.gallery))
+    values: list[Value] = []
+    for start in range(0, len(queries), n_at_once):
+        part = slice(start, start + n_at_once)
+        if retrieval.relevant.graded:
+            values.extend(map(measure, _rank_with_gains(products[part], retrieval, queries[part])))
+            continue
+        if ranked_block is None:
+            ranked = _rank(products[part], retrieval, queries[part])
+        else:
+            ranked = ranked_block[part]
+        # An item that is left out stands last.
+        ranked = ranked[:, : retrieval.n_ranked].view(np.uint32)
+        values.extend(
+            batch_measure(ranked) if batch_measure else map(measure, map(RankedList, ranked))
+        )
+    return values
+
+
+def _products(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
+    """Return scores (n_queries, n_gallery) in [-1, 1] of some queries."""
     scores = retrieval.queries[queries] @ retrieval.gallery.T
-    if retrieval.beyond > 1:  # a logarithm beyond 1, and as fine as before around 0
+    if retrieval.max_abs_score > 1:
+        # It is logarithmic beyond 1, and around 0 as fine as before.
         np.arcsinh(scores, out=scores)
-        scores /= np.arcsinh(retrieval.beyond)
+        scores /= np.arcsinh(retrieval.max_abs_score)
     return scores
 
 
-def _ranked_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield the ranked lists of each block."""
+def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield what `_rank` returns of each block."""
     from skcca.nn.ranking import ranked_blocks
 
     assert retrieval.device is not None
@@ -135,85 +210,77 @@ def _ranked_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[n
         blocks,
         retrieval.device,
         exclude_self=retrieval.exclude_self,
-        snap=SNAP,
-        last=float(LAST),
+        snap=ROUNDING_SHIFT,
+        last=float(EXCLUDED),
     )
 
 
-def _ranked_already(ranked: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Take lists that were ranked elsewhere."""
-    return ranked[:, : retrieval.n_shown].view(np.uint32)
+def _rank(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
+    """Rank items, best first, with their relevance in the lowest bit.
 
-
-def _ranked(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Rank items and their relevance by one sort of integers, as fast as one of floats."""
-    ranked = _best_first(scores, retrieval, queries)
-    ranked <<= 1  # a score in [-2, 2] uses 31 of the 32 bits
+    One sort of integers, as fast as one of floats, orders both.
+    """
+    ranked = _sort_keys(scores, retrieval, queries)
+    # A score in [-2, 2] uses 31 of the 32 bits.
+    ranked <<= 1
     ranked |= retrieval.relevant[queries]
     ranked.sort(axis=1)
-    return _ranked_already(ranked, retrieval, queries)
+    return ranked
 
 
-def _ranked_with_gains(
+def _rank_with_gains(
     scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray
 ) -> Iterator[RankedList]:
-    """Rank items and their gains, by one sort of scores with the number of the item below them."""
-    keys = _best_first(scores, retrieval, queries).astype(np.int64)
+    """Rank items with their gains, by one sort of scores with the number of the item below them."""
+    keys = _sort_keys(scores, retrieval, queries).astype(np.int64)
     keys <<= 32
     keys |= np.arange(scores.shape[1])
     keys.sort(axis=1)
-    for query, row in zip(queries, keys[:, : retrieval.n_shown], strict=True):
+    for query, row in zip(queries, keys[:, : retrieval.n_ranked], strict=True):
         gains = retrieval.relevant.gains(query)[row & 0xFFFFFFFF]
         ranked = (row >> 32).astype(np.int32) << 1
         ranked |= gains > 0
         yield RankedList(ranked.view(np.uint32), gains)
 
 
-def _best_first(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
+def _sort_keys(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
     """Return int32 that are smaller the higher the score is, and equal where float32 is."""
-    scores += SNAP
-    negative = np.subtract(SNAP, scores, out=scores).astype(np.float32)
+    scores += ROUNDING_SHIFT
+    negative = np.subtract(ROUNDING_SHIFT, scores, out=scores).astype(np.float32)
     if retrieval.exclude_self:
-        negative[np.arange(len(queries)), queries] = LAST
+        negative[np.arange(len(queries)), queries] = EXCLUDED
     bits = negative.view(np.int32)
-    bits ^= (bits >> 31) & MAGNITUDE  # a negative float orders backwards; no zero is negative here
+    # The bits of negative floats order backwards; after the subtraction no zero is negative.
+    bits ^= (bits >> 31) & MAGNITUDE
     return bits
 
 
-# MERGED: _threads
-# """How many threads work at once: as many as BLAS may use, which whoever limits threads limits."""
-
-_LIMITED = threading.Lock()
-
-
-def n_threads() -> int:
-    """Return the number of threads that BLAS uses now.
-
-    So OMP_NUM_THREADS, `threadpoolctl.threadpool_limits` and the workers of joblib are respected.
-    """
+def n_blas_threads() -> int:
+    """Return the number of threads that BLAS uses now."""
     pools = _controller().select(user_api="blas").info()
     return max((pool["num_threads"] for pool in pools), default=1)
 
 
 @contextmanager
-def own_threads() -> Iterator[int]:
+def limit_blas_threads() -> Iterator[int]:
     """Give the number of threads to start, while matrix products use one each.
 
     Threads of BLAS would still be spinning while others want to work. One caller at a time limits
     them, and undoes it in the thread that did it: where a second caller is inside, it has one
     thread, and finds BLAS as it is.
     """
-    if not _LIMITED.acquire(blocking=False):
+    if not _LIMITING_BLAS.acquire(blocking=False):
         yield 1
         return
     try:
-        n = n_threads()
+        n = n_blas_threads()
         with _controller().limit(limits=1, user_api="blas"):
             yield n
     finally:
-        _LIMITED.release()
+        _LIMITING_BLAS.release()
 
 
 @lru_cache(maxsize=1)
 def _controller() -> ThreadpoolController:
-    return ThreadpoolController()  # finding the libraries takes milliseconds, asking them none
+    # Finding the libraries takes milliseconds, asking them none.
+    return ThreadpoolController()

@@ -1,20 +1,21 @@
-"""Several measures of both directions at once, beside chance."""
+"""Reports of several measures in both directions, beside chance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from skcca.metrics._measures import Measure, find_measure, scores_of_queries
-from skcca.metrics._preparation import ArgumentNames, Rules, at_chance, prepare
+from skcca._core.types import ArrayLike, LabelsLike
+from skcca.metrics._measures import Measure, find_measure
+from skcca.metrics._preparation import ArgumentNames, Retrieval, Rules, chance_retrieval, prepare
+from skcca.metrics._ranking import score_queries
 
 MEASURES = ("map", "precision@1", "recall@10", "ndcg@10", "mrr", "median_rank")
 
 
 class RetrievalReport(dict[str, dict[str, float]]):
-    """Figures by direction and measure, which print as a table."""
+    """Scores by direction and measure, printed as a table."""
 
     def __str__(self) -> str:
         measures = list(next(iter(self.values())))
@@ -27,19 +28,19 @@ class RetrievalReport(dict[str, dict[str, float]]):
 
 
 def retrieval_report(
-    X: Any,
-    Y: Any,
-    labels: Any = None,
-    y_labels: Any = None,
+    X: ArrayLike,
+    Y: ArrayLike,
+    labels: LabelsLike = None,
+    y_labels: LabelsLike = None,
     *,
     measures: Sequence[str] | None = None,
     metric: str = "cosine",
-    correlations: Any = None,
-    relevance: Any = "shared",
+    correlations: ArrayLike = None,
+    relevance: ArrayLike = "shared",
     exclude_self: bool = False,
     no_relevant: str = "omit",
 ) -> RetrievalReport:
-    """Return several measures of retrieval in both directions, beside what chance would score.
+    """Return several measures of retrieval in both directions, beside those of random rankings.
 
     Parameters
     ----------
@@ -60,9 +61,9 @@ def retrieval_report(
         Gain of an item in "ndcg"; see `retrieval_scores`. Gains that are given are those of Y
         for X.
     exclude_self : bool, default=False
-        Whether item i is left out of the list of query i.
+        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+        See `retrieval_scores`.
 
     Returns
     -------
@@ -73,12 +74,7 @@ def retrieval_report(
     Raises
     ------
     TypeError, ValueError
-        As `retrieval_scores`.
-
-    Warns
-    -----
-    UserWarning
-        As `retrieval_scores`.
+        As `retrieval_scores`, with its warnings.
 
     Examples
     --------
@@ -98,35 +94,43 @@ def retrieval_report(
     x_names = ArgumentNames(caller, "X", "Y", "labels", "y_labels")
     y_names = ArgumentNames(caller, "Y", "X", "y_labels", "labels")
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
-    turned = rules
+    swapped = rules
     if not isinstance(relevance, str):
-        turned = rules._replace(relevance=np.transpose(np.asarray(relevance)))
+        swapped = rules._replace(relevance=np.transpose(np.asarray(relevance)))
     of_y = labels if y_labels is None else y_labels
-    found = {
+    directions = {
         "x_to_y": prepare(X, Y, labels, y_labels, x_names, rules),
-        "y_to_x": prepare(Y, X, of_y, labels, y_names, turned),
+        "y_to_x": prepare(Y, X, of_y, labels, y_names, swapped),
     }
     report = RetrievalReport()
-    for prefix, version in (("", lambda retrieval: retrieval), ("chance ", at_chance)):
-        for direction, retrieval in found.items():
-            chosen = _chosen(measures, retrieval.n_shown, caller)
-            scores = scores_of_queries(version(retrieval), chosen, caller)
-            counted = scores[~np.isnan(scores).any(axis=1)]
-            report[prefix + direction] = {
-                measure.name: measure.average(column)
-                for measure, column in zip(chosen, counted.T, strict=True)
-            }
+    for direction, retrieval in directions.items():
+        report[direction] = _measured(retrieval, measures, caller)
+    for direction, retrieval in directions.items():
+        report[f"chance {direction}"] = _measured(chance_retrieval(retrieval), measures, caller)
     return report
 
 
-def _chosen(measures: Sequence[str] | None, n_shown: int, caller: str) -> list[Measure]:
+def _measured(
+    retrieval: Retrieval, measures: Sequence[str] | None, caller: str
+) -> dict[str, float]:
+    """Return the value of each measure, over the queries that have all of them."""
+    chosen = _choose(measures, retrieval.n_ranked, caller)
+    scores = score_queries(retrieval, chosen, caller)
+    scores = scores[~np.isnan(scores).any(axis=1)]
+    return {
+        measure.name: measure.reduce(column)
+        for measure, column in zip(chosen, scores.T, strict=True)
+    }
+
+
+def _choose(measures: Sequence[str] | None, n_ranked: int, caller: str) -> list[Measure]:
     if measures is None:
-        found = [find_measure(name, caller) for name in MEASURES]
-        return [measure for measure in found if (measure.k or 0) <= n_shown]
-    given, measures = measures, list(measures) if hasattr(measures, "__iter__") else []
-    if isinstance(given, str) or not measures:
+        defaults = [find_measure(name, caller) for name in MEASURES]
+        return [measure for measure in defaults if (measure.k or 0) <= n_ranked]
+    names = list(measures) if hasattr(measures, "__iter__") else []
+    if isinstance(measures, str) or not names:
         raise ValueError(
-            f"{caller}: `measures` is {given!r:.60}; expected a list of names, such as "
+            f"{caller}: `measures` is {measures!r:.60}; expected a list of names, such as "
             "['map', 'recall@10']."
         )
-    return [find_measure(name, caller) for name in measures]
+    return [find_measure(name, caller) for name in names]

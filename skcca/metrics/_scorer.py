@@ -1,4 +1,4 @@
-"""Scorers for model selection: from a fitted estimator and two views to one figure."""
+"""Scorers for model selection, of a fitted estimator and two views."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from skcca.metrics._measures import Measure, find_measure, score_of
+from skcca._core.types import Estimator, LabelsLike, ViewLike
+from skcca.metrics._measures import Measure, find_measure
 from skcca.metrics._preparation import ArgumentNames, Rules, check_rules, prepare
+from skcca.metrics._ranking import overall_score
 from skcca.metrics._similarity import METRICS
 from skcca.views._projection import (
     canonical_correlations,
@@ -27,18 +29,16 @@ _MAKER = "make_retrieval_scorer"
 class RetrievalScorer:
     """Score a fitted two-view transformer by how well one view retrieves the other.
 
-    Both views are projected by the estimator; relevant = same class, or a tag in common. The
-    figures are those of `skcca.metrics.retrieval_score`. Make one by `make_retrieval_scorer`, or
-    use the ready `skcca.retrieval_map`, as ``scoring=`` of any search or cross-validation; or call
-    it.
+    Both views are projected by the estimator; relevant = same class, or a tag in common. Scores are
+    those of `skcca.metrics.retrieval_score`. Make a scorer by `make_retrieval_scorer`, or use the
+    ready `skcca.retrieval_map`, as ``scoring=`` of any search or cross-validation; or call it.
 
     Parameters
     ----------
     measure : str, default="map"
-        Name of a measure; "neg_mean_rank" and "neg_median_rank" are ranks with their sign turned,
-        so that more is better.
+        See `make_retrieval_scorer`, also for what follows.
     direction : {"x_to_y", "y_to_x", "mean"}, default="x_to_y"
-        Which view the queries are of; "mean" is the mean of both.
+        Which view the queries are of.
     metric : str, default="cosine"
         What orders the gallery.
     exclude_self : bool, default=False
@@ -49,7 +49,7 @@ class RetrievalScorer:
     See Also
     --------
     skcca.metrics.retrieval_score : The measures, on embeddings.
-    skcca.metrics.chance_score : What a random ranking scores.
+    skcca.metrics.chance_score : Expected score of a random ranking.
 
     Notes
     -----
@@ -92,7 +92,9 @@ class RetrievalScorer:
         _check_choice("direction", direction, tuple(_DIRECTIONS))
         self._labels_alias: str | bool | None = True
 
-    def __call__(self, estimator: Any, X: Any, y: Any = None, labels: Any = None) -> float:
+    def __call__(
+        self, estimator: Estimator, X: ViewLike, y: Any = None, labels: LabelsLike = None
+    ) -> float:
         """Return how well one view retrieves the other.
 
         Parameters
@@ -130,7 +132,7 @@ class RetrievalScorer:
                 view._replace(rows=to_unit_variance(model, view.rows, rho)) for view in views
             )
             views, rules = (x_view, y_view), rules._replace(correlations=rho)
-        found = []
+        scores = []
         for from_x in _DIRECTIONS[self._direction]:
             query, gallery = views if from_x else views[::-1]
             names = ArgumentNames(caller, query.name, gallery.name, query.labels_name)
@@ -139,8 +141,8 @@ class RetrievalScorer:
             own = None if query.labels is gallery.labels else gallery.labels
             arguments = query.rows, gallery.rows, query.labels, own
             retrieval = prepare(*arguments, names, rules)
-            found.append(score_of(retrieval, self._measure, caller))
-        return self._sign * float(np.mean(found))
+            scores.append(overall_score(retrieval, self._measure, caller))
+        return self._sign * float(np.mean(scores))
 
     def __repr__(self) -> str:
         given = [repr(self._name)]
@@ -191,11 +193,12 @@ class RetrievalScorer:
         scorer = copy.copy(self)
         if labels is not UNCHANGED:
             scorer._labels_alias = labels
-            scorer.get_metadata_routing()  # refuses what is no alias
+            # The request refuses whatever is no alias.
+            scorer.get_metadata_routing()
         return scorer
 
     def _accept_sample_weight(self) -> bool:
-        # scikit-learn asks every scorer; average precision has no weighted form here.
+        # This is asked of every scorer by scikit-learn; no measure has a weighted form here.
         return False
 
 
@@ -205,7 +208,7 @@ def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 
 def _signed_measure(name: Any) -> tuple[int, Measure]:
-    """Return 1, or -1 for a rank, and the measure."""
+    """Return the sign that makes more better, -1 for a rank, and the measure."""
     negative = isinstance(name, str) and name.startswith("neg_")
     measure = find_measure(name.removeprefix("neg_") if negative else name, _MAKER)
     if negative == measure.kind.greater_is_better:

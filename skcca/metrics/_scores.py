@@ -1,4 +1,4 @@
-"""Any measure by its name, of each query or of all, and what chance would score."""
+"""Measures of retrieval from embeddings and labels, of each query or of all, and chance."""
 
 from __future__ import annotations
 
@@ -6,37 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from skcca.metrics._measures import find_measure, score_of, scores_of_queries
-from skcca.metrics._preparation import ArgumentNames, Rules, prepare
+from skcca._core.types import ArrayLike, LabelsLike
+from skcca.metrics._measures import KINDS, Measure, find_measure
+from skcca.metrics._preparation import ArgumentNames, Rules, prepare, relevance_from_labels
+from skcca.metrics._ranking import overall_score, score_queries
 from skcca.views._labels import count_labels
 
 
 def retrieval_score(
-    queries: Any,
-    gallery: Any,
-    query_labels: Any = None,
-    gallery_labels: Any = None,
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    query_labels: LabelsLike = None,
+    gallery_labels: LabelsLike = None,
     *,
     measure: str = "map",
     metric: str = "cosine",
-    correlations: Any = None,
-    relevance: Any = "shared",
+    correlations: ArrayLike = None,
+    relevance: ArrayLike = "shared",
     exclude_self: bool = False,
     no_relevant: str = "omit",
 ) -> float:
-    """Return how well queries find their relevant items: the mean of `retrieval_scores`.
+    """Return how well queries find their relevant items, the mean of `retrieval_scores`.
 
     Parameters
     ----------
-    queries : array-like of shape (n_queries, n_components)
-        Embedded queries.
-    gallery : array-like of shape (n_gallery, n_components)
-        Embedded items to rank.
-    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
-        Classes (relevant = same class), or a binary indicator matrix (relevant = a tag in common).
-        None means instance pairs: row i of the gallery alone is relevant to query i.
-    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-        Labels of the gallery; None means that item i has the label of query i.
+    queries, gallery : array-like of shape (n, n_components)
+        Embedded queries, and embedded items to rank.
+    query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
+        Classes or tags; see `retrieval_scores`.
     measure : str, default="map"
         Name of the measure; see `retrieval_scores`. The ranks of "median_rank" are averaged by
         their median, everything else by its mean.
@@ -47,9 +44,9 @@ def retrieval_score(
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
         Gain of an item in "ndcg"; see `retrieval_scores`.
     exclude_self : bool, default=False
-        Whether item i is left out of the list of query i.
+        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+        See `retrieval_scores`.
 
     Returns
     -------
@@ -59,16 +56,11 @@ def retrieval_score(
     Raises
     ------
     TypeError, ValueError
-        As `retrieval_scores`.
-
-    Warns
-    -----
-    UserWarning
-        As `retrieval_scores`.
+        As `retrieval_scores`, with its warnings.
 
     See Also
     --------
-    chance_score : What a random ranking scores.
+    chance_score : Expected score of a random ranking.
     retrieval_report : Several measures in both directions, beside chance.
     make_retrieval_scorer : The same for model selection.
 
@@ -82,22 +74,22 @@ def retrieval_score(
     1.0
     """
     names = ArgumentNames("retrieval_score")
-    found = find_measure(measure, names.caller)
+    named = find_measure(measure, names.caller)
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
-    return score_of(retrieval, found, names.caller)
+    return overall_score(retrieval, named, names.caller)
 
 
 def retrieval_scores(
-    queries: Any,
-    gallery: Any,
-    query_labels: Any = None,
-    gallery_labels: Any = None,
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    query_labels: LabelsLike = None,
+    gallery_labels: LabelsLike = None,
     *,
     measure: str = "map",
     metric: str = "cosine",
-    correlations: Any = None,
-    relevance: Any = "shared",
+    correlations: ArrayLike = None,
+    relevance: ArrayLike = "shared",
     exclude_self: bool = False,
     no_relevant: str = "omit",
 ) -> np.ndarray:
@@ -142,9 +134,8 @@ def retrieval_scores(
         1 - 1e-6.
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
         Gain of an item in ``ndcg``: 1 if it is relevant, the number of tags it shares with the
-        query, or their Jaccard index; or the gains themselves, of shape
-        (n_queries, n_gallery), in place of labels. To the other
-        measures an item of positive gain is relevant.
+        query, or their Jaccard index; or the gains themselves, (n_queries, n_gallery), in place of
+        labels. To the other measures an item of positive gain is relevant.
     exclude_self : bool, default=False
         Whether item i is left out of the list of query i, as where queries and gallery are the same
         rows.
@@ -184,22 +175,171 @@ def retrieval_scores(
     array([1. , 0.5])
     """
     names = ArgumentNames("retrieval_scores")
-    found = find_measure(measure, names.caller)
+    named = find_measure(measure, names.caller)
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
-    return scores_of_queries(retrieval, [found], names.caller)[:, 0]
+    return score_queries(retrieval, [named], names.caller)[:, 0]
 
 
-def chance_score(
-    query_labels: Any,
-    gallery_labels: Any = None,
+def mean_average_precision_score(
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    query_labels: LabelsLike = None,
+    gallery_labels: LabelsLike = None,
     *,
-    measure: str = "map",
-    relevance: Any = "shared",
+    k: int | None = None,
+    metric: str = "cosine",
     exclude_self: bool = False,
     no_relevant: str = "omit",
 ) -> float:
-    """Return what a random ranking scores: the expectation over all orders of the gallery.
+    """Return the mean average precision (MAP) of ranking a gallery by cosine similarity.
+
+    The average precision of one query over its full ranked list is the mean, over all R items
+    relevant to it, of the precision at each one's rank::
+
+        AP = (1/R) sum_i p(i) rel(i),   p(i) = share of relevant items among the first i
+
+    and MAP is its mean over the queries. Items of equal similarity count as ordered at random:
+    their AP is the expectation over the orders, so that the order of the gallery never matters and
+    an embedding collapsed to a point scores as chance.
+
+    Parameters
+    ----------
+    queries : array-like of shape (n_queries, n_components)
+        Embedded queries.
+    gallery : array-like of shape (n_gallery, n_components)
+        Embedded items to rank. A zero row has cosine 0 with everything.
+    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
+        Classes (integers, strings or bools): relevant = same class. Or a binary indicator matrix:
+        relevant = at least one tag in common. None means instance pairs: item i alone is relevant
+        to query i.
+    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
+        Labels of the gallery; None means that item i has the label of query i.
+    k : int, default=None
+        Number of items of each list that are looked at; the sum is then over min(R, k). None means
+        all of them.
+    metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    exclude_self : bool, default=False
+        See `retrieval_scores`.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        See `retrieval_scores`.
+
+    Returns
+    -------
+    score : float
+        Between 0 and 1; nan where there is nothing to measure, with a warning: no query has a
+        relevant item, or every item is relevant to every query.
+
+    Raises
+    ------
+    ValueError
+        If an embedding is empty, not 2-D, NaN or infinite, if the widths differ, or if labels are
+        missing, continuous or not as many as rows.
+
+    Warns
+    -----
+    UserWarning
+        If queries without a relevant item were left out of the mean (with their number).
+
+    See Also
+    --------
+    average_precision_scores : The same for each query.
+    chance_map : MAP of a random ranking, for a large gallery.
+    retrieval_map : The scorer for model selection.
+
+    References
+    ----------
+    .. [1] D. Zeng, Y. Yu, K. Oyama, "Audio-visual embedding for cross-modal music video retrieval
+       through supervised deep CCA", IEEE ISM 2018, Eqs. 12 and 13. :doi:`10.1109/ISM.2018.00-21`
+
+    Examples
+    --------
+    >>> from skcca.metrics import mean_average_precision_score
+    >>> songs, videos = [[1, 0]], [[2, 0], [1, 1], [0, 1]]
+    >>> round(mean_average_precision_score(songs, videos, ["calm"], ["calm", "angry", "calm"]), 4)
+    0.8333
+    """
+    names = ArgumentNames("mean_average_precision_score")
+    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
+    return overall_score(retrieval, _map_at(k, names.caller), names.caller)
+
+
+def average_precision_scores(
+    queries: ArrayLike,
+    gallery: ArrayLike,
+    query_labels: LabelsLike = None,
+    gallery_labels: LabelsLike = None,
+    *,
+    k: int | None = None,
+    metric: str = "cosine",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
+) -> np.ndarray:
+    """Return the average precision of every query.
+
+    Their mean is `mean_average_precision_score`.
+
+    Parameters
+    ----------
+    queries, gallery : array-like of shape (n, n_components)
+        Embedded queries, and embedded items to rank.
+    query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
+        Classes or tags; see `retrieval_scores`.
+    k : int, default=None
+        Number of items of each list that are looked at; the sum is then over min(R, k). None means
+        all of them.
+    metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
+        What orders the gallery; see `retrieval_scores`.
+    exclude_self : bool, default=False
+        See `retrieval_scores`.
+    no_relevant : {"omit", "zero", "raise"}, default="omit"
+        See `retrieval_scores`.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_queries,)
+        Between 0 and 1; nan for a query without relevant items, and for all of them where every
+        item is relevant to every query.
+
+    Raises
+    ------
+    ValueError
+        As `mean_average_precision_score`, with its warnings.
+
+    Examples
+    --------
+    >>> from skcca.metrics import average_precision_scores
+    >>> songs, videos = [[1, 0], [0, 1]], [[2, 0], [1, 1], [0, 1]]
+    >>> average_precision_scores(songs, videos, [True, False], [True, False, True]).round(4)
+    array([0.8333, 0.5   ])
+    """
+    names = ArgumentNames("average_precision_scores")
+    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
+    return score_queries(retrieval, [_map_at(k, names.caller)], names.caller)[:, 0]
+
+
+def _map_at(k: Any, caller: str) -> Measure:
+    """Return the measure "map" or "map@k"."""
+    if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
+        raise ValueError(f"{caller}: `k` is {k!r}; expected a number of items, or None for all.")
+    if k is None:
+        return Measure("map", KINDS["map"], None)
+    return Measure(f"map@{k}", KINDS["map"], int(k))
+
+
+def chance_score(
+    query_labels: LabelsLike,
+    gallery_labels: LabelsLike = None,
+    *,
+    measure: str = "map",
+    relevance: str = "shared",
+    exclude_self: bool = False,
+    no_relevant: str = "omit",
+) -> float:
+    """Return the expected score of a random ranking, over all orders of the gallery.
 
     Parameters
     ----------
@@ -212,9 +352,9 @@ def chance_score(
     relevance : {"shared", "count", "jaccard"}, default="shared"
         Gain of an item; see `retrieval_scores`.
     exclude_self : bool, default=False
-        Whether item i is left out of the list of query i.
+        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+        See `retrieval_scores`.
 
     Returns
     -------
@@ -245,13 +385,61 @@ def chance_score(
     0.7407
     """
     names = ArgumentNames("chance_score", "query_labels", "gallery_labels")
-    found = find_measure(measure, names.caller)
+    named = find_measure(measure, names.caller)
     n_queries = count_labels(query_labels, "query_labels", names.caller)
     n_gallery = n_queries
     if gallery_labels is not None:
         n_gallery = count_labels(gallery_labels, "gallery_labels", names.caller)
     rules = Rules(relevance=relevance, exclude_self=exclude_self, no_relevant=no_relevant)
-    points = np.zeros((n_queries, 1)), np.zeros((n_gallery, 1))  # all equal: ties
-    return score_of(
-        prepare(*points, query_labels, gallery_labels, names, rules), found, names.caller
-    )
+    # Points that are all equal are one group of ties, in random order.
+    points = np.zeros((n_queries, 1)), np.zeros((n_gallery, 1))
+    retrieval = prepare(*points, query_labels, gallery_labels, names, rules)
+    return overall_score(retrieval, named, names.caller)
+
+
+def chance_map(labels: LabelsLike, gallery_labels: LabelsLike = None) -> float:
+    """Return the probability that a random item is relevant to a random query.
+
+    For classes of shares pi_c among the queries and gamma_c in the gallery::
+
+        sum_c pi_c gamma_c
+
+    which is the expected precision of a random ranking at any rank, and the limit of its MAP as the
+    gallery grows.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_queries,) or (n_queries, n_tags)
+        Classes, or a binary indicator matrix (relevant = at least one tag in common).
+    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
+        Labels of the gallery; None means the same labels, hence sum_c pi_c^2.
+
+    Returns
+    -------
+    chance : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If labels are empty, missing or continuous.
+
+    Notes
+    -----
+    In a gallery of n items the MAP of a random ranking is larger than this limit, by at most
+    (1 + ln n) / n, because a relevant item always counts at its own rank; a constant embedding
+    scores its exact value. Queries without a relevant item count here, as 0, while MAP leaves them
+    out.
+
+    Examples
+    --------
+    >>> from skcca.metrics import chance_map
+    >>> chance_map(["calm", "calm", "calm", "angry"])
+    0.625
+    """
+    names = ArgumentNames("chance_map", "labels", "gallery_labels", "labels", "gallery_labels")
+    n_queries = n_gallery = count_labels(labels, "labels", names.caller)
+    if gallery_labels is not None:
+        n_gallery = count_labels(gallery_labels, "gallery_labels", names.caller)
+    relevant = relevance_from_labels(labels, gallery_labels, n_queries, n_gallery, names)
+    return float(relevant.counts().mean() / n_gallery)

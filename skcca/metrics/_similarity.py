@@ -1,7 +1,7 @@
-"""How alike two embedded rows are: every metric as an inner product of prepared rows.
+"""Similarity of embedded rows: every metric as an inner product of vectors made of the rows.
 
-What it must guarantee: the prepared sides do not know of one another, so that a gallery is prepared
-once and grows, and a row is more similar the larger the product is.
+The vectors of queries and of a gallery do not depend on one another, so that those of a gallery are
+computed once and new items are appended. A row is more similar the larger the product is.
 
     cosine                u.v / |u||v|                                     0 for a zero row
     correlation           the cosine of rows less their means
@@ -19,13 +19,54 @@ from typing import Any
 
 import numpy as np
 
+from skcca._core.types import ArrayLike
+
 METRICS = ("cosine", "correlation", "inner_product", "euclidean", "log_likelihood_ratio")
 
-LARGEST_CORRELATION = 1 - 1e-6  # of one, the ratio is infinite wherever u and v differ
+# With a correlation of one, the ratio is infinite wherever u and v differ.
+MAX_CORRELATION = 1 - 1e-6
+
+# An item longer than this times the median would leave the others too few digits: on its scale they
+# would all be ties.
+MAX_LENGTH_RATIO = 1e3
 
 
-def query_side(U: np.ndarray, metric: str, correlations: np.ndarray | None = None) -> np.ndarray:
-    """Return rows whose product with those of `gallery_side` is the similarity.
+def check_metric(
+    metric: Any, correlations: ArrayLike | None, n_components: int, caller: str
+) -> np.ndarray | None:
+    """Check the name of a metric, and return the correlations that it needs as an array."""
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise ValueError(f"{caller}: `metric` is {metric!r}; expected one of {METRICS}.")
+    if metric == "correlation" and n_components < 2:
+        raise ValueError(
+            f"{caller}: `metric='correlation'` compares the profiles of rows, and those of one "
+            "component are all alike; use 'cosine'."
+        )
+    if metric != "log_likelihood_ratio":
+        if correlations is not None:
+            raise ValueError(
+                f"{caller}: `correlations` belong to metric='log_likelihood_ratio'; `metric` is "
+                f"{metric!r}."
+            )
+        return None
+    if correlations is None:
+        raise ValueError(
+            f"{caller}: metric='log_likelihood_ratio' needs the canonical correlations of the "
+            "components: correlations=model.correlations_, with variates of unit variance "
+            "(component_scaling='unit')."
+        )
+    rho = np.asarray(correlations)
+    rho = rho.astype(float) if rho.dtype.kind in "iuf" else np.array([np.nan])
+    if rho.shape != (n_components,) or not ((rho >= 0) & (rho <= 1 + 1e-9)).all():
+        raise ValueError(
+            f"{caller}: `correlations` must be {n_components} numbers from 0 to 1, one for each "
+            f"component; got {correlations!r:.80}."
+        )
+    return rho
+
+
+def query_vectors(U: np.ndarray, metric: str, correlations: np.ndarray | None = None) -> np.ndarray:
+    """Return vectors whose product with those of `gallery_vectors` is the similarity.
 
     Parameters
     ----------
@@ -46,18 +87,20 @@ def query_side(U: np.ndarray, metric: str, correlations: np.ndarray | None = Non
     if metric == "log_likelihood_ratio":
         cross, square = _coefficients(correlations)
         return np.column_stack([U * cross, _minus_half_square(U * square), np.ones(len(U))])
-    return _one_sided(U, metric)
+    return _symmetric_vectors(U, metric)
 
 
-def gallery_side(V: np.ndarray, metric: str, correlations: np.ndarray | None = None) -> np.ndarray:
-    """Return rows whose product with those of `query_side` is the similarity.
+def gallery_vectors(
+    V: np.ndarray, metric: str, correlations: np.ndarray | None = None
+) -> np.ndarray:
+    """Return vectors whose product with those of `query_vectors` is the similarity.
 
     Parameters
     ----------
     V : ndarray of shape (n_gallery, n_components)
         Embedded items, float64.
     metric, correlations
-        As for `query_side`.
+        As for `query_vectors`.
 
     Returns
     -------
@@ -69,14 +112,57 @@ def gallery_side(V: np.ndarray, metric: str, correlations: np.ndarray | None = N
     if metric == "log_likelihood_ratio":
         square = _coefficients(correlations)[1]
         return np.column_stack([V, np.ones(len(V)), _minus_half_square(V * square)])
-    return _one_sided(V, metric)
+    return _symmetric_vectors(V, metric)
 
 
-def _one_sided(X: np.ndarray, metric: str) -> np.ndarray:
+def bounded_vectors(
+    queries: np.ndarray, gallery: np.ndarray, metric: str, correlations: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return vectors of both, scaled so that no order changes and most products lie in [-1, 1].
+
+    Returns
+    -------
+    Q, G : ndarray of shape (n_queries, n_columns) and (n_gallery, n_columns)
+        Their products are the similarities, up to a shift and a scale for each query.
+    max_abs_score : float
+        Bound of all products; 1 or more.
+    """
+    if metric in ("cosine", "correlation"):
+        return query_vectors(queries, metric), gallery_vectors(gallery, metric), 1.0
+    # The square of the largest entry may be infinite.
+    largest = max(np.abs(queries).max(), np.abs(gallery).max())
+    largest = largest if largest > 0 else 1.0
+    queries, gallery = queries / largest, gallery / largest
+    if metric != "log_likelihood_ratio":
+        # What all items share moves every score alike; unlike the mean, no single one moves it.
+        shared = np.median(gallery, axis=0)
+        gallery = gallery - shared
+        size = _median_length(np.linalg.norm(gallery, axis=1))
+        gallery = gallery / size
+        queries = (queries - shared) / size if metric == "euclidean" else queries
+    Q = unit_rows(query_vectors(queries, metric, correlations))
+    G = gallery_vectors(gallery, metric, correlations)
+    lengths = np.linalg.norm(G, axis=1)
+    longest, median = lengths.max(), _median_length(lengths)
+    if longest > MAX_LENGTH_RATIO * median:
+        return Q, G / median, float(longest / median)
+    return Q, G / (longest if longest > 0 else 1.0), 1.0
+
+
+def _median_length(lengths: np.ndarray) -> float:
+    """Return the median of lengths that are not 0, but never so small that squares overflow."""
+    positive = lengths[lengths > 0]
+    return max(float(np.median(positive)), 1e-70 * float(positive.max())) if len(positive) else 1.0
+
+
+def _symmetric_vectors(X: np.ndarray, metric: str) -> np.ndarray:
+    """Return the vectors of a metric that treats queries and items alike."""
     if metric == "correlation":
-        X = unit_rows(X)  # of large numbers the mean would be infinite
+        # Of large numbers the mean would be infinite.
+        X = unit_rows(X)
         X = X - X.mean(axis=1, keepdims=True)
-        X[np.abs(X).max(axis=1) < 1e-14] = 0.0  # a constant row, but for rounding
+        # Rounding leaves a constant row with entries that are not exactly 0.
+        X[np.abs(X).max(axis=1) < 1e-14] = 0.0
     return X if metric == "inner_product" else unit_rows(X)
 
 
@@ -84,9 +170,9 @@ def _minus_half_square(X: np.ndarray) -> np.ndarray:
     return -0.5 * np.einsum("nk,nk->n", X, X)
 
 
-def _coefficients(correlations: Any) -> tuple[np.ndarray, np.ndarray]:
+def _coefficients(correlations: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return the factors of u_k v_k, and those of u_k and v_k before they are squared."""
-    rho = np.clip(correlations, 0.0, LARGEST_CORRELATION)
+    rho = np.clip(correlations, 0.0, MAX_CORRELATION)
     return rho / (1 - rho**2), rho / np.sqrt(1 - rho**2)
 
 
@@ -99,8 +185,8 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
     return X
 
 
-def reported(products: np.ndarray, metric: str) -> np.ndarray:
-    """Return similarities as users know them: of "euclidean" minus the distance."""
+def similarities(products: np.ndarray, metric: str) -> np.ndarray:
+    """Return the similarities of products; that of "euclidean" is minus the distance."""
     if metric == "euclidean":
         return -np.sqrt(np.maximum(-2 * products, 0.0))
     return products

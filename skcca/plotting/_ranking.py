@@ -6,8 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from skcca.metrics._preparation import ArgumentNames, check_embeddings, check_metric, find_relevance
-from skcca.metrics._similarity import gallery_side, query_side, reported
+from skcca.metrics._preparation import ArgumentNames, check_embeddings, find_relevance
+from skcca.metrics._similarity import (
+    check_metric,
+    gallery_vectors,
+    query_vectors,
+    similarities,
+)
 from skcca.plotting._canvas import axes_for, check_canvas, ink_of
 from skcca.plotting._cells import Cells, drawn_pictures, height_of
 from skcca.plotting._checks import check_count, name_of, search_of
@@ -289,7 +294,7 @@ class RankingDisplay:
         relevance = find_relevance(
             query_labels, gallery_labels, n_queries, n_gallery, names, "shared"
         )
-        products = query_side(queries[rows], metric) @ gallery_side(gallery, metric).T
+        products = query_vectors(queries[rows], metric) @ gallery_vectors(gallery, metric).T
         if exclude_self:
             products[np.arange(len(rows)), rows] = -np.inf
         order = np.argsort(-products, axis=1, kind="stable")[:, :k]
@@ -297,7 +302,7 @@ class RankingDisplay:
             rows,
             order,
             np.array([relevance[row][items] for row, items in zip(rows, order, strict=True)]),
-            reported(np.take_along_axis(products, order, axis=1), metric),
+            similarities(np.take_along_axis(products, order, axis=1), metric),
             query_labels=_classes(query_labels, n_queries),
             gallery_labels=_classes(
                 query_labels if gallery_labels is None else gallery_labels, n_gallery

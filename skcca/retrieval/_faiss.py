@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca.metrics._similarity import gallery_side, unit_rows
+from skcca.metrics._similarity import gallery_vectors, unit_rows
 from skcca.retrieval._gallery import Snapshot
 from skcca.retrieval._search import Best, empty, merge, pair_scores, search
 
@@ -166,7 +166,7 @@ def _build(
         # Of the prepared rows (v, 1, -|S v|^2 / 2) and (a, ., 1) the products are ordered as the
         # distances between S v and a / S.
         d = rows.shape[1] - 2
-        to_l2 = np.sqrt(-2 * gallery_side(np.eye(d), metric, correlations)[:, -1])
+        to_l2 = np.sqrt(-2 * gallery_vectors(np.eye(d), metric, correlations)[:, -1])
         rows = rows[:, :d] * to_l2
     scale = max(float(np.abs(rows).max()), np.finfo(float).tiny)
     rows = np.ascontiguousarray(rows / scale, dtype=np.float32)

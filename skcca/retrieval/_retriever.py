@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from skcca._core.compat import StrOptions, _fit_context
-from skcca.metrics._similarity import METRICS, reported
+from skcca.metrics._similarity import METRICS, similarities
 from skcca.retrieval._faiss import FaissIndex, check_index
 from skcca.retrieval._file import SavedRetriever
 from skcca.retrieval._gallery import Gallery, check_ids
@@ -314,7 +314,9 @@ default="cosine"
         """
         space, question = self._ask(A, k, groups, "query")
         best = self._answer(space, question)
-        return QueryResult(question.gallery.ids[best.places], reported(best.scores, space.metric))
+        return QueryResult(
+            question.gallery.ids[best.places], similarities(best.scores, space.metric)
+        )
 
     def recall_against_exact(self, A: Any, k: int = 10, *, groups: Any = None) -> float:
         """Return the share of the exact best items that the index finds.

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import to_numpy
 from skcca._core.warnings import warn
-from skcca.metrics._similarity import gallery_side, query_side
+from skcca.metrics._similarity import gallery_vectors, query_vectors
 from skcca.retrieval._faiss import FaissIndex
 from skcca.retrieval._gallery import Gallery
 from skcca.views._container import Views
@@ -84,7 +84,7 @@ class Space(NamedTuple):
     def gallery_rows(self, V: Any, name: str, caller: str) -> Array:
         """Return rows to keep: float32 where the model works in float32 and that is enough."""
         Z = self.embedding(V, self.gallery_view, name, caller)
-        rows = gallery_side(self._unit_variates(Z), self.metric, self.correlations())
+        rows = gallery_vectors(self._unit_variates(Z), self.metric, self.correlations())
         single = Z.dtype.itemsize < 8 and self.metric not in ("euclidean", "log_likelihood_ratio")
         # The other two subtract squares, for which float32 has too few digits.
         if single and np.abs(rows).max(initial=0.0) < LARGEST_SINGLE:
@@ -93,7 +93,7 @@ class Space(NamedTuple):
 
     def query_rows(self, Z: Array) -> Array:
         """Return prepared rows of embedded queries."""
-        return query_side(self._unit_variates(Z), self.metric, self.correlations())
+        return query_vectors(self._unit_variates(Z), self.metric, self.correlations())
 
     def embedding(self, V: Any, view: str, name: str, caller: str) -> Array:
         """Return the checked embedding of one view, or of that member of a Views."""

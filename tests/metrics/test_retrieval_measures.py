@@ -33,7 +33,7 @@ from skcca.metrics import (
     retrieval_scores,
 )
 from skcca.metrics._preparation import ArgumentNames, Rules, prepare
-from skcca.metrics._ranking import figures
+from skcca.metrics._ranking import evaluate
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -336,7 +336,7 @@ def test_torch_ranks_as_numpy_does(tags, exclude_self, device):
     here = prepare(Z, Z, labels, None, ArgumentNames("test"), rules)
     there = here._replace(device=device)
     with config_context(working_memory=0.1):
-        for own, other in zip(figures(here, _bits), figures(there, _bits), strict=True):
+        for own, other in zip(evaluate(here, _bits), evaluate(there, _bits), strict=True):
             np.testing.assert_array_equal(other, own)
 
 

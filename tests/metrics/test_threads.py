@@ -7,16 +7,16 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from skcca.metrics import mean_average_precision_score
-from skcca.metrics._ranking import n_threads, own_threads
+from skcca.metrics._ranking import limit_blas_threads, n_blas_threads
 
 
 @pytest.mark.parametrize("limit", [1, 2])
 def test_limits_of_others_are_respected(limit):
     with threadpool_limits(limit, user_api="blas"):
-        with own_threads() as n:
+        with limit_blas_threads() as n:
             assert n == limit
-            assert n_threads() == 1
-        assert n_threads() == limit
+            assert n_blas_threads() == 1
+        assert n_blas_threads() == limit
 
 
 def test_a_second_caller_has_one_thread_and_changes_no_limit():
@@ -24,23 +24,23 @@ def test_a_second_caller_has_one_thread_and_changes_no_limit():
         given = []
 
         def second():
-            with own_threads() as n:
+            with limit_blas_threads() as n:
                 given.append(n)
 
-        with own_threads() as n:
+        with limit_blas_threads() as n:
             thread = threading.Thread(target=second)
             thread.start()
             thread.join()
-            assert (n, given, n_threads()) == (2, [1], 1)
-        assert n_threads() == 2
+            assert (n, given, n_blas_threads()) == (2, [1], 1)
+        assert n_blas_threads() == 2
 
 
 def test_an_error_inside_undoes_the_limit():
     with threadpool_limits(2, user_api="blas"):
         for _ in range(2):
-            with pytest.raises(KeyError), own_threads() as n:
+            with pytest.raises(KeyError), limit_blas_threads() as n:
                 raise KeyError
-            assert n == n_threads() == 2
+            assert n == n_blas_threads() == 2
 
 
 def test_measures_from_several_threads_agree_and_leave_the_limit_as_it_was():
@@ -59,5 +59,5 @@ def test_measures_from_several_threads_agree_and_leave_the_limit_as_it_was():
             thread.start()
         for thread in threads:
             thread.join()
-        assert n_threads() == 2
+        assert n_blas_threads() == 2
     np.testing.assert_allclose(found, expected, rtol=1e-12)

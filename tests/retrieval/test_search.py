@@ -6,7 +6,7 @@ import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skcca.metrics._similarity import METRICS, gallery_side, query_side
+from skcca.metrics._similarity import METRICS, gallery_vectors, query_vectors
 from skcca.retrieval import _search
 from skcca.retrieval._search import Rows, pair_scores, search
 
@@ -51,9 +51,9 @@ def test_search_is_a_full_stable_sort(seed, n, d, n_queries, dtype, metric, bloc
     V = np.where(rng.random((n, 1)) < 0.2, np.nextafter(V, 9e9), V)
     U = np.vstack([V[rng.integers(n, size=n_queries)], np.zeros(d), rng.normal(size=d)])
     rho = np.linspace(0, 1, d)
-    rows = gallery_side(V, metric, rho)
+    rows = gallery_vectors(V, metric, rho)
     rows = np.clip(rows, -6e4, 6e4).astype(dtype)  # the range of float16
-    queries = query_side(U, metric, rho)
+    queries = query_vectors(U, metric, rho)
     cut = int(rng.integers(n + 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_search, "BLOCK_SCORES", block)
