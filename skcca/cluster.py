@@ -1,9 +1,10 @@
-"""K-means whose clusters keep the names of a few annotated rows."""
+"""K-means that starts from a few annotated rows and names its clusters after their classes."""
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -26,43 +27,47 @@ from skcca._core.compat import (
     rng_from,
     validate_data,
 )
+from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
 from skcca.views._labels import check_labels
 
 __all__ = ["SeededKMeans"]
 
+# Validated rows of float32 or float64.
+Rows: TypeAlias = np.ndarray | sparse.csr_matrix
+
 
 class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
-    """K-means started from the means of annotated rows, one cluster for each annotated class.
+    """K-means that starts from the means of annotated rows, with one cluster for each class.
 
     Minimize the sum over clusters of the squared distances of their rows to their mean u_c::
 
         sum_c sum_{x in c} |x - u_c|^2,   u_c at first = mean of the rows annotated c
 
-    A few annotated songs for each emotion thus turn all songs into named emotion clusters, whose
-    names are the labels that `ClusterCCA`, `ClusterKCCA` and `SupervisedDCCA` pair by. Annotations
-    only set the start: an annotated row may end in the cluster of another class.
+    With a few annotated songs for each emotion, all songs fall into named emotion clusters. The
+    names serve as the labels of `ClusterCCA`, `ClusterKCCA` and `SupervisedDCCA`. Annotations only
+    set the start: an annotated row may end in the cluster of another class.
 
     Parameters
     ----------
     n_clusters : int, default=None
-        Number of clusters; None means one for each annotated class, and there are never fewer.
-        Clusters beyond the classes start from rows drawn by k-means++.
+        Number of clusters, at least one for each annotated class, and exactly that for None.
+        Further clusters start from rows drawn by k-means++.
     max_iter : int, default=300
         Maximum number of Lloyd iterations.
     tol : float, default=1e-4
-        Centres that move by less than this, relative to the mean variance of the features, have
-        converged.
+        Movement of the centres, relative to the mean variance of the features, below which the
+        iterations have converged.
     algorithm : {"lloyd", "elkan"}, default="lloyd"
-        As in scikit-learn's `KMeans`, which does the iterations.
+        As in scikit-learn's `KMeans`, which runs the iterations.
     random_state : int, RandomState, Generator or None, default=None
-        Draws the centres that no annotation gives; otherwise nothing is random.
+        Draws the first centres of the clusters without annotations; nothing else is random.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_clusters,)
-        Names of the clusters: the annotated classes, sorted, then names for the further clusters,
-        the next integers, or "cluster0", "cluster1", ... beside strings.
+        Names of the clusters: the annotated classes, sorted, then for further clusters the next
+        integers, or "cluster0", "cluster1", ... beside strings.
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
         Means of the clusters, in the order of ``classes_``.
     labels_ : ndarray of shape (n_samples,)
@@ -74,7 +79,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where `X` has names that are all strings.
+        Names of the features, if all columns of `X` have names that are strings.
 
     See Also
     --------
@@ -98,7 +103,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
     ['angry']
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -113,7 +118,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         max_iter: int = 300,
         tol: float = 1e-4,
         algorithm: str = "lloyd",
-        random_state: Any = None,
+        random_state: RandomStateLike = None,
     ):
         self.n_clusters = n_clusters
         self.max_iter = max_iter
@@ -122,7 +127,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: ViewLike, y: LabelsLike = None, sample_weight: WeightsLike = None) -> Self:
         """Cluster the rows, starting from the annotated ones.
 
         Parameters
@@ -131,8 +136,8 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             Rows to cluster.
         y : array-like of shape (n_samples,), default=None
             Class of the annotated rows (integers, strings or bools), and for every other row -1,
-            None or NaN; "-1" beside strings: ``np.where(known, names, "-1")``. Without ``y`` this
-            is k-means with a k-means++ start.
+            None or NaN; "-1" beside strings: ``np.where(known, names, "-1")``. Without ``y``,
+            k-means starts from k-means++ alone.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows, in the first means as in the clusters; an integer
             weight equals repeated rows.
@@ -154,10 +159,14 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             If ``y`` annotates no row or more classes than ``n_clusters``, or if a cluster has lost
             all annotated rows of its class.
         """
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        # The fit is written on a copy and bound at the end, so that a refit that is refused leaves
+        # the model as it was.
+        fitted = copy.copy(self)
+        X = validate_data(fitted, X, accept_sparse="csr", dtype=[np.float64, np.float32])
         _check_range(X)
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        if not weights.any():  # refused by newer scikit-learn above
+        # Newer releases of scikit-learn refuse this in the line above.
+        if not weights.any():
             raise ValueError(f"{type(self).__name__}: `sample_weight` is zero for every row.")
         seeds, annotated = self._annotations(y, X, weights)
         seed_classes, seed_codes = np.unique(seeds, return_inverse=True)
@@ -165,8 +174,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
 
         centers = _class_means(X[annotated], seed_codes, len(seed_classes), weights[annotated])
         centers = _add_centers(centers, X, n_clusters, weights, rng_from(self.random_state))
-        # Given centres leave nothing random; a seed keeps KMeans off the global state all the same.
-        self._kmeans = KMeans(
+        # Given centres leave nothing random, but without a seed KMeans would still draw from the
+        # global random state.
+        kmeans = KMeans(
             n_clusters,
             init=centers,
             n_init=1,
@@ -175,16 +185,19 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             algorithm=self.algorithm,
             random_state=0,
         ).fit(X, sample_weight=weights)
+        self._warn_of_lost_classes(seed_classes, seed_codes, kmeans.labels_[annotated])
 
-        self.classes_ = _cluster_names(seed_classes, n_clusters)
-        self.cluster_centers_ = self._kmeans.cluster_centers_
-        self.labels_ = self.classes_[self._kmeans.labels_]
-        self.inertia_ = self._kmeans.inertia_
-        self.n_iter_ = self._kmeans.n_iter_
-        self._warn_of_lost_classes(seed_classes, seed_codes, self._kmeans.labels_[annotated])
+        fitted._kmeans = kmeans
+        fitted.classes_ = _cluster_names(seed_classes, n_clusters)
+        fitted.cluster_centers_ = kmeans.cluster_centers_
+        fitted.labels_ = fitted.classes_[kmeans.labels_]
+        fitted.inertia_, fitted.n_iter_ = kmeans.inertia_, kmeans.n_iter_
+        self.__dict__ = fitted.__dict__
         return self
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+    def fit_predict(
+        self, X: ViewLike, y: LabelsLike = None, sample_weight: WeightsLike = None
+    ) -> np.ndarray:
         """Cluster the rows and return the cluster of each.
 
         Parameters
@@ -203,7 +216,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         """
         return self.fit(X, y, sample_weight).labels_
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: ViewLike) -> np.ndarray:
         """Return the cluster with the nearest centre.
 
         Parameters
@@ -219,7 +232,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         X = self._check_rows(X)
         return self.classes_[self._kmeans.predict(X)]
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: ViewLike) -> np.ndarray:
         """Return the distances to the centres.
 
         Parameters
@@ -235,7 +248,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         X = self._check_rows(X)
         return self._kmeans.transform(X)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: ViewLike, y: object = None, sample_weight: WeightsLike = None) -> float:
         """Return minus the sum of the squared distances to the nearest centres.
 
         Parameters
@@ -255,32 +268,35 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         X = self._check_rows(X)
         return float(self._kmeans.score(X, sample_weight=sample_weight))
 
-    def _check_rows(self, X: Any) -> Any:
+    def _check_rows(self, X: ViewLike) -> Rows:
         check_is_fitted(self)
-        # KMeans wants rows and centres of one dtype.
+        # KMeans needs rows and centres of one dtype.
         dtype = self.cluster_centers_.dtype
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=dtype)
         _check_range(X)
         return X
 
-    def _annotations(self, y: Any, X: Any, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the classes of the annotated rows, and which rows these are."""
+    def _annotations(
+        self, y: LabelsLike, X: Rows, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classes of the annotated rows and the indices of these rows."""
         if y is None:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.intp)
-        values = column_or_1d(y, dtype=None, warn=True)
+        name, values = type(self).__name__, column_or_1d(y, dtype=None, warn=True)
         check_consistent_length(X, values)
         annotated = np.array([not _is_unannotated(value) for value in values])
-        annotated = np.flatnonzero(annotated & (weights > 0))  # a row of weight 0 is not there
+        # A row of weight 0 counts as absent.
+        annotated = np.flatnonzero(annotated & (weights > 0))
         if len(annotated) == 0:
             warn(
-                f"{type(self).__name__}: `y` annotates no row (all are -1, None or NaN), so the "
+                f"{name}: `y` annotates no row (all are -1, None or NaN), so the "
                 "clusters start at random and have numbers for names.",
             )
             return np.empty(0, dtype=np.int64), annotated
-        name = type(self).__name__
         return check_labels(values[annotated], len(annotated), "y", "X", name), annotated
 
-    def _check_n_clusters(self, n_classes: int, X: Any) -> int:
+    def _check_n_clusters(self, n_classes: int, X: Rows) -> int:
+        """Return the number of clusters, at least one for each annotated class."""
         name, n_clusters = type(self).__name__, self.n_clusters
         if n_clusters is None:
             if n_classes == 0:
@@ -306,8 +322,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
     def _warn_of_lost_classes(
         self, classes: np.ndarray, codes: np.ndarray, clusters: np.ndarray
     ) -> None:
-        kept = np.bincount(codes[codes == clusters], minlength=len(classes))
-        lost = [str(name) for name in classes[kept == 0]]
+        """Warn of clusters that no longer hold an annotated row of the class they are named by."""
+        n_kept = np.bincount(codes[codes == clusters], minlength=len(classes))
+        lost = [str(name) for name in classes[n_kept == 0]]
         if lost:
             warn(
                 f"{type(self).__name__}: no annotated row of {', '.join(lost)} is left in the "
@@ -329,12 +346,13 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
 def _is_unannotated(value: Any) -> bool:
     if value is None or isinstance(value, (str, np.str_)):
         return value is None or value == "-1"
-    if type(value).__name__ == "NAType":  # pandas.NA equals nothing and answers no question
+    # Comparisons with pandas.NA have no truth value.
+    if type(value).__name__ == "NAType":
         return True
     return bool(value != value) or value == -1
 
 
-def _check_range(X: Any) -> None:
+def _check_range(X: Rows) -> None:
     """Refuse rows whose squared distances, or the sum of them, may leave the range of X."""
     largest = float(np.abs(X.data if sparse.issparse(X) else X).max(initial=0.0))
     limit = float(np.sqrt(np.finfo(X.dtype).max / (8 * max(1, X.shape[0] * X.shape[1]))))
@@ -345,7 +363,7 @@ def _check_range(X: Any) -> None:
         )
 
 
-def _class_means(X: Any, codes: np.ndarray, n_classes: int, weights: np.ndarray) -> np.ndarray:
+def _class_means(X: Rows, codes: np.ndarray, n_classes: int, weights: np.ndarray) -> np.ndarray:
     """Return the weighted mean of the rows of each class, (n_classes, n_features)."""
     members = sparse.csr_array(
         (weights, (codes, np.arange(len(codes)))), shape=(n_classes, len(codes)), dtype=np.float64
@@ -356,12 +374,12 @@ def _class_means(X: Any, codes: np.ndarray, n_classes: int, weights: np.ndarray)
 
 
 def _add_centers(
-    centers: np.ndarray, X: Any, n_clusters: int, weights: np.ndarray, rng: np.random.Generator
+    centers: np.ndarray, X: Rows, n_clusters: int, weights: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Add rows of X as centres until there are ``n_clusters``: greedy k-means++.
+    """Add rows of X as centres until there are ``n_clusters``, by greedy k-means++.
 
-    Each is the best of a few rows, drawn with odds in proportion to their weight and their squared
-    distance to the nearest centre.
+    Each new centre is the best of a few rows, which are drawn with probabilities proportional to
+    weight and squared distance to the nearest centre.
     """
     n_trials = 2 + int(np.log(n_clusters))
     distances = np.ones(X.shape[0])
@@ -369,21 +387,22 @@ def _add_centers(
         distances = euclidean_distances(X, centers, squared=True).min(axis=1)
     while len(centers) < n_clusters:
         odds = weights.astype(np.float64) * distances
-        if not odds.any():  # fewer distinct rows than clusters: KMeans will say so
+        if not odds.any():
+            # There are fewer distinct rows than clusters, of which KMeans will warn.
             odds = weights.astype(np.float64)
         trials = rng.choice(len(odds), size=n_trials, p=odds / odds.sum())
-        left = euclidean_distances(X, X[trials], squared=True)
+        remaining = euclidean_distances(X, X[trials], squared=True)
         if len(centers):
-            left = np.minimum(left, distances[:, np.newaxis])
-        best = np.argmin(weights @ left)
-        distances = left[:, best]
+            remaining = np.minimum(remaining, distances[:, np.newaxis])
+        best = np.argmin(weights @ remaining)
+        distances = remaining[:, best]
         row = X[trials[best : best + 1]]
-        centers = np.vstack([centers, row.toarray() if sparse.issparse(row) else row])
+        centers = np.vstack([centers, row if isinstance(row, np.ndarray) else row.toarray()])
     return centers
 
 
 def _cluster_names(classes: np.ndarray, n_clusters: int) -> np.ndarray:
-    """Return the names of the annotated classes and of the clusters beyond them."""
+    """Return the annotated classes and names for further clusters."""
     n_more = n_clusters - len(classes)
     if classes.dtype.kind in "US":
         free = (f"cluster{i}" for i in range(n_clusters + len(classes)))

@@ -271,6 +271,19 @@ def test_feature_names_out(blobs):
     np.testing.assert_array_equal(model.feature_names_in_, ["a", "b"])
 
 
+@pytest.mark.parametrize("y", [["calm", 1], np.full(120, -1)], ids=["refused", "warned of"])
+def test_a_refit_that_fails_leaves_the_clusters_as_they_were(blobs, y):
+    X, _, annotations = blobs
+    model = SeededKMeans().fit(X, annotations)
+    before = dict(vars(model))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises((ValueError, UserWarning)):
+            model.fit(np.hstack([X, X]), y)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+
+
 def test_pickle_keeps_the_clusters(blobs):
     X, _, y = blobs
     model = SeededKMeans().fit(X, y)
