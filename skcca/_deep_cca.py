@@ -14,15 +14,21 @@ import numpy as np
 
 from skcca._base import TwoViewTransformer
 from skcca._core.arrays import project
-from skcca._core.compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
+from skcca._core.compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    require_torch,
+)
 from skcca._core.directions import with_input_loadings
+from skcca._core.files import check_writable
 from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.standardize import Standardisation
 from skcca._deep_saved import SavedNetworks
 from skcca._deep_training import DeepTraining, solve
 from skcca._held_out import given_rows, split_off
-from skcca._saved import check_writable, require_torch
 from skcca.views._sequences import check_sequences
 
 _ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}

@@ -83,7 +83,7 @@ class Hooks:
         """Return the state that a checkpoint has kept of the same training, if there is one."""
         from pathlib import Path
 
-        from skcca.nn.storage import load_tree
+        from skcca.nn.files import load_tree
 
         if self.model.checkpoint is None or not Path(self.model.checkpoint).exists():
             return None
@@ -105,7 +105,7 @@ class Hooks:
         return dict(kept["run"])
 
     def _save(self, run: Run) -> None:
-        from skcca.nn.storage import save_tree
+        from skcca.nn.files import save_tree
 
         state = {
             "identity": self._identity(),

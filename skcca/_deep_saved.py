@@ -6,16 +6,11 @@ import os
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import TwoViewTransformer
-from skcca._saved import (
-    attributes_of,
-    check_savable,
-    read_estimator,
-    rebuilding,
-    set_attributes,
-    write_estimator,
-)
+from skcca._core.compat import require_torch
+from skcca._core.files import check_writable
 
 
 class SavedNetworks(TwoViewTransformer):
@@ -52,7 +47,10 @@ class SavedNetworks(TwoViewTransformer):
         >>> np.array_equal(DCCA.load(path).transform(X), model.transform(X))
         True
         """
-        check_savable(self, path)
+        check_is_fitted(self)
+        check_writable(path, f"{type(self).__name__}.save: `path`")
+        from skcca.nn.files import attributes_of, write_estimator
+
         params = self.get_params(deep=False)
         own = sorted(f"{side}_network" for side in "xy" if params[f"{side}_network"] is not None)
         attributes = attributes_of(self)
@@ -86,6 +84,9 @@ class SavedNetworks(TwoViewTransformer):
             If the file is damaged, holds another estimator, or a network of your own is missing or
             another one.
         """
+        require_torch(cls.__name__)
+        from skcca.nn.files import read_estimator, rebuilding, set_attributes
+
         tree = read_estimator(cls, path)
         from skcca.nn.networks import build_network, restored
 

@@ -23,16 +23,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._core.compat import ContainerOutputMixin, Interval, StrOptions, _fit_context, rng_from
-from skcca._core.types import LabelsLike, RandomStateLike, ViewLike
-from skcca._saved import (
-    attributes_of,
-    check_savable,
-    read_estimator,
-    rebuilding,
-    set_attributes,
-    write_estimator,
+from skcca._core.compat import (
+    ContainerOutputMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    require_torch,
+    rng_from,
 )
+from skcca._core.files import check_writable
+from skcca._core.types import LabelsLike, RandomStateLike, ViewLike
 from skcca.views._container import Views
 from skcca.views._labels import encode_labels
 from skcca.views._sequences import check_sequences, frame_moments, sequence_blocks
@@ -793,7 +793,10 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         TypeError
             If a parameter or a label is neither a number nor a string; pickle keeps everything.
         """
-        check_savable(self, path)
+        check_is_fitted(self)
+        check_writable(path, f"{type(self).__name__}.save: `path`")
+        from skcca.nn.files import attributes_of, write_estimator
+
         attributes = attributes_of(self)
         if "network_" in attributes:
             attributes["network_"] = attributes["network_"].state_dict()
@@ -818,9 +821,11 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         ValueError
             If the file is damaged or holds something else.
         """
-        tree = read_estimator(cls, path)
+        require_torch(cls.__name__)
         from skcca.nn.attention import AttentionBiLSTM
+        from skcca.nn.files import read_estimator, rebuilding, set_attributes
 
+        tree = read_estimator(cls, path)
         with rebuilding(cls, path):
             selector, attributes = cls(**tree["params"]), tree["attributes"]
             weights = attributes.pop("network_", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -49,6 +50,7 @@ __all__ = [
     "array_namespace",
     "check_array",
     "get_chunk_n_rows",
+    "require_torch",
     "rng_from",
     "to_numpy",
     "validate_data",
@@ -76,6 +78,19 @@ except ModuleNotFoundError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand in for the class of later versions."""
+
+
+def require_torch(name: str) -> None:
+    """Say how to install torch where the estimator of this name needs it and it is missing."""
+    try:
+        import_module("torch")
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "torch":
+            raise
+        raise ImportError(
+            f"{name} trains neural networks with torch, which is not installed: pip install torch. "
+            "CCA, KCCA, ClusterCCA and ClusterKCCA work without it."
+        ) from error
 
 
 def rng_from(random_state: RandomStateLike) -> np.random.Generator:

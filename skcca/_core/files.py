@@ -1,18 +1,28 @@
-"""Arrays and plain values in one file that is written at once and executes nothing when it is read.
+"""Files of arrays and plain values: written atomically, checksummed, read without running code.
 
-The format is that of safetensors: the length of a header, a JSON header, the bytes of the arrays.
-It is written here, block by block, because an array may be larger than the memory, and read here,
-because it may stay on the disk.
+A file appears under its name only once it is whole and on the disk. Its format is safetensors: the
+length of a header, a JSON header, the bytes of the arrays. NumPy writes it block by block, because
+an array may be larger than the memory, and reads it, because an array may stay on the disk as a
+memory map. `save_tree` and `load_tree` lay dicts, lists, tensors and arrays into this format.
+
+Version 2 of the header has two texts in ``__metadata__``: ``skcca``, the JSON of `format`, `kind`,
+`checksums` (CRC-32, by array) and `values`; and ``skcca.checksum``, the CRC-32 of that text and of
+the entries of the arrays. Version 1, which is still read, had galleries under ``skcca.gallery`` and
+``skcca.sum``, and models without checksums under ``skcca``.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
+import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -21,152 +31,66 @@ PathLike = str | os.PathLike[str]
 
 Array = np.ndarray
 
-FORMAT = 1
+FORMAT = 2
 
-KEY, SUM = "skcca.gallery", "skcca.sum"
+KEY, CHECKSUM = "skcca", "skcca.checksum"
 
-LARGEST_HEADER = 2**24  # bytes; nobody's memory is to be filled by a header
+GALLERY, MODEL = "gallery", "model"
 
-DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I64": "<i8", "U32": "<u4", "U8": "|u1"}
+# Keys of version 1.
+GALLERY_KEY_1, CHECKSUM_1 = "skcca.gallery", "skcca.sum"
+
+LARGEST_HEADER = 10**8  # bytes, the limit of safetensors
+
+# NumPy has no bfloat16; its two bytes are carried as they are.
+BFLOAT16 = np.dtype("V2")
+
+DTYPES = {"BOOL": "|b1", "BF16": BFLOAT16.str, "C64": "<c8"}
+DTYPES |= {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
+DTYPES |= {"I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
+DTYPES |= {"U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8"}
 
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 BLOCK = 2**22  # bytes
 
-# What a header that is not ours makes the reader raise.
-NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
+# Errors that a damaged or foreign header can raise.
+DAMAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
 
 
 class Contents(NamedTuple):
-    """What a file holds: plain values, and arrays by name, each in one part or several."""
+    """Plain values, and arrays by name, each in one part or in several below one another."""
 
-    values: dict[str, Any]
+    kind: str
+    values: Any
     arrays: dict[str, Sequence[Array]]
+    checksums: dict[str, int] = {}  # of arrays that were left on the disk, unchecked
 
 
-def write(path: PathLike, contents: Contents) -> None:
-    """Write a file; until it is whole, what was there before stays as it was."""
-    entries: dict[str, Any] = {}
-    sums: dict[str, int] = {}
-    end = 0
-    for name, parts in contents.arrays.items():
-        dtype = parts[0].dtype.newbyteorder("<")
-        shape = [sum(len(part) for part in parts), *parts[0].shape[1:]]
-        start, end = end, end + dtype.itemsize * int(np.prod(shape))
-        entries[name] = {
-            "dtype": NAMES[dtype.str],
-            "shape": shape,
-            "data_offsets": [start, end],
-        }
-        sums[name] = _sum(_bytes_of(parts, dtype))
-    values = json.dumps({"format": FORMAT, "sums": sums, "values": contents.values})
-    metadata = {KEY: values, SUM: _sum_of_header(entries, values)}
-    header = json.dumps({"__metadata__": metadata, **entries}).encode()
-    header += b" " * (-(8 + len(header)) % 64)  # so that the rows are aligned
-    whole = Path(path).absolute()
-    part = whole.with_name(f".{whole.name}.{secrets.token_hex(6)}.part")
+# Writing
+
+
+@contextmanager
+def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
+    """Yield a binary file that appears under `path` once it is whole and on the disk.
+
+    Until then, and after an error, the file that was there before stays as it was. The temporary
+    file lies in the same folder, under a name of its own for each writer, and has the permissions
+    that the umask leaves to a new file.
+    """
+    target = Path(path).absolute()
+    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
         with part.open("xb") as file:
-            file.write(len(header).to_bytes(8, "little"))
-            file.write(header)
-            for name, parts in contents.arrays.items():
-                for block in _bytes_of(parts, np.dtype(DTYPES[entries[name]["dtype"]])):
-                    file.write(block)
+            yield file
             file.flush()
+            # Without it, a power cut after the renaming could leave an empty file.
             os.fsync(file.fileno())
-        part.replace(whole)
+        part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(whole.parent)
-
-
-def read(path: PathLike, on_disk: Sequence[str] = ()) -> Contents:
-    """Return what `write` wrote; some arrays as read-only memory maps.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, cut off, of a later version, or none of these files.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            values, entries, start = _read_header(file)
-            arrays: dict[str, Sequence[Array]] = {}
-            for name, entry in entries.items():
-                array = _read_array(file, start, entry, name in on_disk)
-                if _sum(_bytes_of([array], array.dtype)) != values["sums"][name]:
-                    raise ValueError(f"the sum over {name!r} is another one")
-                arrays[name] = [array]
-            return Contents(values["values"], arrays)
-    except NOT_OURS as error:
-        raise ValueError(
-            f"{str(path)!r} is not a whole file of CrossModalRetriever.save: {error}."
-        ) from error
-
-
-def _read_header(file: BinaryIO) -> tuple[dict, dict, int]:
-    size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > min(size - 8, LARGEST_HEADER):
-        raise ValueError("it is cut off, or of another format")
-    entries = json.loads(file.read(length))
-    metadata = entries.pop("__metadata__", {})
-    if KEY not in metadata:
-        raise ValueError("it holds no gallery")
-    values = json.loads(metadata[KEY])
-    if values["format"] != FORMAT:
-        raise ValueError(
-            f"it is of version {values['format']!r:.20} of the format and this skcca reads "
-            f"version {FORMAT}; use the release that wrote it, or a later one"
-        )
-    if metadata[SUM] != _sum_of_header(entries, metadata[KEY]):
-        raise ValueError("the sum over its header is another one")
-    end = 0
-    for entry in entries.values():
-        shape, (start, stop) = entry["shape"], entry["data_offsets"]
-        if not all(isinstance(n, int) and n >= 0 for n in [*shape, start, stop]):
-            raise ValueError("a size is no number")
-        n_bytes = np.dtype(DTYPES[entry["dtype"]]).itemsize
-        for n in shape:
-            n_bytes *= n  # of Python's integers: a product that wraps around would pass
-        if start != end or stop - start != n_bytes:
-            raise ValueError("the places of its arrays do not follow one another")
-        end = stop
-    if size != 8 + length + end:
-        raise ValueError(f"it has {size} bytes in place of {8 + length + end}")
-    return values, entries, 8 + length
-
-
-def _read_array(file: BinaryIO, start: int, entry: dict, on_disk: bool) -> Array:
-    dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(entry["shape"])
-    offset = start + entry["data_offsets"][0]
-    if on_disk and 0 not in shape:
-        return np.asarray(np.memmap(file, dtype, "r", offset, shape))
-    file.seek(offset)
-    array = np.fromfile(file, dtype, int(np.prod(shape))).reshape(shape)
-    array.flags.writeable = False
-    return array
-
-
-def _bytes_of(parts: Sequence[Array], dtype: np.dtype) -> Iterator[bytes]:
-    """Yield the bytes of arrays that stand below one another, in blocks."""
-    for part in parts:
-        row = max(1, dtype.itemsize * int(np.prod(part.shape[1:])))
-        step = max(1, BLOCK // row)
-        for start in range(0, len(part), step):
-            yield np.ascontiguousarray(part[start : start + step], dtype=dtype).tobytes()
-
-
-def _sum(blocks: Iterator[bytes]) -> int:
-    total = 0
-    for block in blocks:
-        total = zlib.crc32(block, total)
-    return total
-
-
-def _sum_of_header(entries: dict, values: str) -> str:
-    return str(_sum(iter([json.dumps(entries).encode(), values.encode()])))
+    _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -177,3 +101,306 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def check_writable(path: PathLike, what: str) -> None:
+    """Refuse a name under which no file can be written, before anything is trained."""
+    file = Path(path)
+    if "\0" in str(path):
+        raise ValueError(f"{what}={str(path)!r} is no name of a file.")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        reason = "is a folder" if file.is_dir() else "lies in a folder that is not there"
+        raise ValueError(f"{what}={str(path)!r} {reason}; name a file in a folder that exists.")
+    try:
+        with tempfile.NamedTemporaryFile(dir=file.absolute().parent, prefix=file.name + "."):
+            pass
+    except OSError as error:
+        raise ValueError(f"{what}={str(path)!r} cannot be written: {error}.") from error
+
+
+def write(path: PathLike, contents: Contents) -> None:
+    """Write values and arrays to a file.
+
+    Raises
+    ------
+    TypeError
+        If an array is of a dtype that the format does not know.
+    ValueError
+        If the values are too large for the header.
+    """
+    entries: dict[str, Any] = {}
+    checksums: dict[str, int] = {}
+    end = 0
+    for name, parts in contents.arrays.items():
+        dtype = parts[0].dtype.newbyteorder("<")
+        if dtype.str not in NAMES:
+            raise TypeError(
+                f"An array of dtype {parts[0].dtype} cannot be kept; use pickle for it."
+            )
+        shape = [len(part) for part in parts[:1] if part.ndim]
+        shape = [sum(map(len, parts)), *parts[0].shape[1:]] if shape else []
+        start, end = end, end + dtype.itemsize * math.prod(shape)
+        entries[name] = {"dtype": NAMES[dtype.str], "shape": shape, "data_offsets": [start, end]}
+        checksums[name] = checksum(parts)
+    header = _encode_header(entries, contents.kind, contents.values, checksums)
+    with atomic_write(path) as file:
+        file.write(header)
+        for parts in contents.arrays.values():
+            for block in _blocks(parts):
+                file.write(block)
+
+
+def _encode_header(
+    entries: dict[str, Any], kind: str, values: Any, checksums: dict[str, int]
+) -> bytes:
+    text = json.dumps({"format": FORMAT, "kind": kind, "checksums": checksums, "values": values})
+    metadata = {KEY: text, CHECKSUM: _header_checksum(entries, text)}
+    header = json.dumps({"__metadata__": metadata, **entries}).encode()
+    # The first array begins at a multiple of 64 bytes, so that its memory map is aligned.
+    header += b" " * (-(8 + len(header)) % 64)
+    if len(header) > LARGEST_HEADER:
+        raise ValueError(
+            f"The values beside the arrays take {len(header)} bytes; a file holds {LARGEST_HEADER}."
+        )
+    return len(header).to_bytes(8, "little") + header
+
+
+def checksum(parts: Sequence[Array]) -> int:
+    """Return the CRC-32 of the bytes of arrays that stand below one another."""
+    return _crc32(_blocks(parts))
+
+
+def _header_checksum(entries: dict[str, Any], text: str) -> str:
+    return str(_crc32([json.dumps(entries).encode(), text.encode()]))
+
+
+def _crc32(blocks: Iterable[bytes]) -> int:
+    total = 0
+    for block in blocks:
+        total = zlib.crc32(block, total)
+    return total
+
+
+def _blocks(parts: Sequence[Array]) -> Iterator[bytes]:
+    """Yield the bytes of arrays, little-endian and row by row, in blocks."""
+    dtype = parts[0].dtype.newbyteorder("<")
+    for part in map(np.atleast_1d, parts):
+        row_bytes = max(1, dtype.itemsize * math.prod(part.shape[1:]))
+        step = max(1, BLOCK // row_bytes)
+        for start in range(0, len(part), step):
+            yield np.ascontiguousarray(part[start : start + step], dtype=dtype).tobytes()
+
+
+# Reading
+
+
+def read(path: PathLike, kind: str, on_disk: Sequence[str] = ()) -> Contents:
+    """Return what `write` wrote.
+
+    Arrays named in `on_disk` are read-only memory maps. They are not read here: who uses them
+    compares their `checksum` with that in the result.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, cut off, of a later version, of another kind, or a foreign one.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            header, entries, start = _read_header(file, kind)
+            checksums = header["checksums"]
+            arrays: dict[str, Sequence[Array]] = {}
+            for name, entry in entries.items():
+                array = _read_array(file, start, entry, name in on_disk)
+                arrays[name] = [array]
+                if name in on_disk or checksums is None:
+                    continue
+                if checksum([array]) != checksums[name]:
+                    raise ValueError(f"the checksum of {name!r} is another one")
+            return Contents(
+                kind, header["values"], arrays, {name: checksums[name] for name in on_disk}
+            )
+    except (IsADirectoryError, *DAMAGE) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: PathLike, reason: object) -> ValueError:
+    """Return the error for a file that cannot be used."""
+    return ValueError(f"{str(path)!r} is not a whole file that skcca wrote: {reason}.")
+
+
+def _read_header(file: BinaryIO, kind: str) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Return the header, the entries of the arrays, and where their bytes begin."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    # A length that is only claimed must not make `read` allocate.
+    if size < 8 or length > min(size - 8, LARGEST_HEADER):
+        raise ValueError("it is cut off, or of another format")
+    entries = json.loads(file.read(length))
+    header = _decode_metadata(entries, kind)
+    end = 0
+    for entry in sorted(entries.values(), key=lambda entry: entry["data_offsets"]):
+        shape, (start, stop) = entry["shape"], entry["data_offsets"]
+        if not all(isinstance(n, int) and n >= 0 for n in [*shape, start, stop]):
+            raise ValueError("a size is no number")
+        # Python's integers, since a product that wraps around would pass.
+        n_bytes = np.dtype(DTYPES[entry["dtype"]]).itemsize * math.prod(shape)
+        if start != end or stop - start != n_bytes:
+            raise ValueError("the places of its arrays do not follow one another")
+        end = stop
+    if size != 8 + length + end:
+        raise ValueError(f"it has {size} bytes in place of {8 + length + end}")
+    return header, entries, 8 + length
+
+
+def _decode_metadata(entries: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Take the metadata out of the entries, and return the header in the layout of version 2."""
+    metadata = entries.pop("__metadata__", {})
+    if GALLERY_KEY_1 in metadata:
+        text, expected = metadata[GALLERY_KEY_1], metadata[CHECKSUM_1]
+        header = json.loads(text)
+        header |= {"kind": GALLERY, "checksums": header["sums"]}
+    elif KEY in metadata:
+        text, expected = metadata[KEY], metadata.get(CHECKSUM)
+        header = json.loads(text)
+        # Models of version 1 have no checksums, neither of the header nor of the arrays.
+        if not isinstance(header, dict) or "format" not in header:
+            header = {"format": 1, "kind": MODEL, "checksums": None, "values": header}
+            expected = _header_checksum(entries, text)
+    else:
+        raise ValueError(f"it holds no {kind}")
+    if header["format"] not in (1, FORMAT):
+        raise ValueError(
+            f"it is of version {header['format']!r:.20} of the format and this skcca reads "
+            f"versions 1 to {FORMAT}; use the release that wrote it, or a later one"
+        )
+    if header["kind"] != kind:
+        raise ValueError(f"it holds no {kind}")
+    if expected != _header_checksum(entries, text):
+        raise ValueError("the checksum of its header is another one")
+    return dict(header)
+
+
+def _read_array(file: BinaryIO, start: int, entry: dict[str, Any], on_disk: bool) -> Array:
+    dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(entry["shape"])
+    offset = start + entry["data_offsets"][0]
+    # A map of no bytes is refused by the system.
+    if on_disk and 0 not in shape:
+        return np.asarray(np.memmap(file, dtype, "r", offset, shape))
+    file.seek(offset)
+    return np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
+
+
+# Trees
+
+
+def save_tree(path: PathLike, tree: Any) -> None:
+    """Write a tree of dicts, lists, tuples, tensors, arrays and plain values."""
+    arrays: dict[str, Array] = {}
+    values = _encode(tree, arrays)
+    # Wide numbers come first, so that all are aligned for readers that map them.
+    order = sorted(arrays, key=lambda name: -arrays[name].itemsize)
+    write(path, Contents(MODEL, values, {name: [arrays[name]] for name in order}))
+
+
+def load_tree(path: PathLike, torch: ModuleType) -> Any:
+    """Return what `save_tree` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    torch : module
+        The library that makes tensors and dtypes of what they were.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or none of those.
+    """
+    contents = read(path, MODEL)
+    arrays = {name: array for name, (array,) in contents.arrays.items()}
+    try:
+        return _decode(contents.values, arrays, torch)
+    except DAMAGE as error:
+        raise damaged(path, repr(error)) from error
+
+
+def _encode(node: Any, arrays: dict[str, Array]) -> Any:
+    """Return what JSON can hold of a tree; its arrays are added to those by name."""
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    if isinstance(node, np.generic) and not isinstance(node.item(), np.generic):
+        return _encode(node.item(), arrays)
+    if isinstance(node, dict):
+        return {"dict": [[_encode(k, arrays), _encode(v, arrays)] for k, v in node.items()]}
+    if isinstance(node, (list, tuple)):
+        kind = "list" if isinstance(node, list) else "tuple"
+        return {kind: [_encode(value, arrays) for value in node]}
+    if isinstance(node, np.ndarray) and node.dtype.kind in "USO":
+        values = [_encode(value, arrays) for value in node.ravel().tolist()]
+        return {"strings": values, "kind": node.dtype.str, "shape": list(node.shape)}
+    name = str(len(arrays))
+    if isinstance(node, np.ndarray):
+        arrays[name] = node
+        return {"array": name}
+    if hasattr(node, "detach"):
+        arrays[name] = _array_of(node)
+        return {"tensor": name}
+    if f"{type(node).__module__}.{type(node).__name__}" == "torch.dtype":
+        return {"dtype": str(node)}
+    raise TypeError(
+        f"A value of type {type(node).__name__} cannot be kept in a file that executes nothing; "
+        "use pickle for it."
+    )
+
+
+def _array_of(tensor: Any) -> Array:
+    tensor = tensor.detach().cpu()
+    if str(tensor.dtype) != "torch.bfloat16":
+        return np.asarray(tensor.numpy())
+    # A bfloat16 is the upper half of the float32 of the same value.
+    bits = tensor.float().numpy().view(np.uint32) >> 16
+    return bits.astype("<u2").view(BFLOAT16)
+
+
+def _decode(node: Any, arrays: Mapping[str, Array], torch: ModuleType) -> Any:
+    """Return the tree that `_encode` was given."""
+    if not isinstance(node, dict):
+        return node
+    kind, *_ = node
+    value = node[kind]
+    if kind == "dict":
+        return {_decode(k, arrays, torch): _decode(v, arrays, torch) for k, v in value}
+    if kind in ("list", "tuple"):
+        items = [_decode(item, arrays, torch) for item in value]
+        return items if kind == "list" else tuple(items)
+    if kind == "dtype":
+        dtype = getattr(torch, value.removeprefix("torch."))
+        if not isinstance(dtype, torch.dtype):
+            raise ValueError(f"{value!r} is no dtype")
+        return dtype
+    if kind == "strings":
+        return _decode_strings([_decode(v, arrays, torch) for v in value], node)
+    if kind == "array":
+        return arrays[value]
+    if kind != "tensor":
+        raise ValueError(f"{kind!r:.40} is no kind of node")
+    array = arrays[value]
+    if array.dtype == BFLOAT16:
+        return torch.from_numpy(array.view("<i2")).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _decode_strings(values: list[Any], node: dict[str, Any]) -> Array:
+    dtype = np.dtype(node["kind"])
+    if dtype.kind not in "USO":
+        raise ValueError(f"{node['kind']!r:.40} is no dtype of strings")
+    # A width that is only claimed must not fill the memory.
+    if dtype.kind != "O" and dtype.itemsize * len(values) > BLOCK:
+        dtype = np.dtype(f"{dtype.kind}{max(map(len, values))}")
+    array = np.empty(len(values), dtype=dtype)
+    # One by one, because NumPy would make a second axis of entries that are lists.
+    for i, value in enumerate(values):
+        array[i] = value
+    return array.reshape(node["shape"])

@@ -12,8 +12,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skcca._core.files import Contents, read, write
-from skcca._saved import check_writable
+from skcca._core.files import GALLERY, Contents, check_writable, checksum, damaged, read, write
 from skcca.retrieval._gallery import EMPTY, Gallery, Snapshot
 from skcca.retrieval._search import Rows
 from skcca.retrieval._space import Space, fingerprint
@@ -128,12 +127,14 @@ def _write(retriever: Any, space: Space, path: PathLike) -> None:
         values["inside"] = type(model).__name__ in LOADABLE and hasattr(model, "save")
         if values["inside"]:
             arrays["estimator"] = [_saved(model)]
-    write(path, Contents(_plain(values), arrays))
+    write(path, Contents(GALLERY, _plain(values), arrays))
 
 
 def _read(path: PathLike, estimator: Any, mmap: bool) -> tuple[dict[str, Any], Any, bool, Gallery]:
     """Return parameters, the fitted estimator, whether it was fitted on Views, and the gallery."""
-    values, arrays = read(path, on_disk=["rows"] if mmap else [])
+    _, values, arrays, unchecked = read(path, GALLERY, on_disk=["rows"] if mmap else [])
+    if unchecked and checksum(arrays["rows"]) != unchecked["rows"]:
+        raise damaged(path, "the checksum of 'rows' is another one")
     try:
         known = values.get("estimator")
         if known is None and estimator is not None:

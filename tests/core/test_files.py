@@ -1,16 +1,19 @@
 """Trees of tensors and plain values in a file, and files that are none of those."""
 
+import json
 import math
+import os
 import pickle
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from skcca.nn import storage
-from skcca.nn.storage import load_tree, save_tree
+from skcca import DCCA
+from skcca._core import files
+from skcca.nn.files import load_tree, save_tree
 
 
 def assert_same(found, expected):
@@ -218,15 +221,124 @@ def test_file_that_is_not_there_is_said_to_be_missing(tmp_path):
 def test_interrupted_write_leaves_the_last_file(tmp_path, monkeypatch):
     save_tree(tmp_path / "tree", {"epoch": 1})
 
-    def interrupted(tensors, path, metadata):
-        path.write_bytes(b"half of ")
+    def interrupted(parts):
+        yield b"half of "
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "save_file", interrupted)
+        patch.setattr(files, "_blocks", interrupted)
+        patch.setattr(files, "checksum", lambda parts: 0)
         with pytest.raises(KeyboardInterrupt):
-            save_tree(tmp_path / "tree", {"epoch": 2})
+            save_tree(tmp_path / "tree", {"epoch": 2, "weights": torch.ones(3)})
     assert load_tree(tmp_path / "tree") == {"epoch": 1}
     save_tree(tmp_path / "tree", {"epoch": 3})
     assert load_tree(tmp_path / "tree") == {"epoch": 3}
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
+# One way of writing
+
+
+def test_a_file_has_the_permissions_of_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with files.atomic_write(tmp_path / "file") as file:
+            file.write(b"content")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").read_bytes() == b"content"
+    if os.name == "posix":
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_two_writers_of_one_name_do_not_meet(tmp_path):
+    with files.atomic_write(tmp_path / "file") as one:
+        one.write(b"one")
+        with files.atomic_write(tmp_path / "file") as other:
+            other.write(b"other")
+        assert (tmp_path / "file").read_bytes() == b"other"
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("place", [-1, -30, 70])
+def test_another_byte_is_noticed(tmp_path, place):
+    path = tmp_path / "tree"
+    save_tree(path, {"a": torch.ones(100), "b": np.arange(3)})
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"tree' is not a whole file that skcca wrote"):
+        load_tree(path)
+
+
+def test_values_beyond_the_header_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST_HEADER", 1000)
+    with pytest.raises(ValueError, match=r"take \d+ bytes; a file holds 1000"):
+        save_tree(tmp_path / "tree", "a" * 1000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claimed_width_of_strings_fills_no_memory(tmp_path):
+    text = '{"strings": ["a", "bc"], "kind": "<U500000000", "shape": [2]}'
+    save_file({"0": torch.ones(1)}, tmp_path / "tree", metadata={"skcca": text})
+    assert_same(load_tree(tmp_path / "tree"), np.array(["a", "bc"]))
+
+
+def test_other_readers_of_the_format_read_the_file(tmp_path):
+    tree = [torch.arange(3, dtype=torch.uint8), torch.ones(2, 3).bfloat16(), np.arange(3.0)]
+    save_tree(tmp_path / "tree", tree)
+    found = load_file(tmp_path / "tree")
+    assert_same(
+        [found[name] for name in "012"], [tree[0], tree[1], torch.arange(3, dtype=torch.float64)]
+    )
+
+
+def test_a_later_version_is_refused_by_both_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "FORMAT", 3)
+    save_tree(tmp_path / "tree", {"a": 1})
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"version 3 of the format .* reads versions 1 to 2"):
+        load_tree(tmp_path / "tree")
+
+
+# Version 1: the JSON of the tree under one key, tensors as the safetensors library wrote them
+
+
+def write_version_1(path, values, **tensors):
+    save_file(tensors, path, metadata={"skcca": json.dumps(values)})
+
+
+def test_trees_of_version_1_are_read(tmp_path):
+    values = {"dict": [
+        ["estimator", "DCCA"],
+        ["layers", {"tuple": [{"list": [8, 4]}, None]}],
+        [{"tuple": [1, "a"]}, {"array": "0"}],
+        ["weights", {"dict": [["bias", {"tensor": "1"}], ["half", {"tensor": "2"}]]}],
+        ["dtype", {"dtype": "torch.float32"}],
+        ["classes", {"strings": ["a", "bb"], "kind": "<U2", "shape": [2]}],
+    ]}  # fmt: skip
+    half = torch.tensor([1.5, -2.0]).bfloat16()
+    tensors = {"0": torch.tensor([True, False]), "1": torch.arange(3.0), "2": half}
+    write_version_1(tmp_path / "tree", values, **tensors)
+    expected = {
+        "estimator": "DCCA",
+        "layers": ([8, 4], None),
+        (1, "a"): np.array([True, False]),
+        "weights": {"bias": torch.arange(3.0), "half": half},
+        "dtype": torch.float32,
+        "classes": np.array(["a", "bb"]),
+    }
+    assert_same(load_tree(tmp_path / "tree"), expected)
+
+
+def test_models_of_version_1_are_read(tmp_path):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(40, 4)), rng.normal(size=(40, 3))
+    model = DCCA(2, x_hidden_layer_sizes=(5,), max_epochs=1, random_state=0).fit(X, Y)
+    model.save(tmp_path / "new")
+    contents = files.read(tmp_path / "new", files.MODEL)
+    tensors = {name: torch.from_numpy(array) for name, (array,) in contents.arrays.items()}
+    write_version_1(tmp_path / "old", contents.values, **tensors)
+    loaded = DCCA.load(tmp_path / "old")
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))

@@ -14,7 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from skcca import DCCA, ChunkSelector, Views
 from skcca.chunk_selector import class_weights, emotion_targets
-from skcca.nn.storage import save_tree
+from skcca.nn.files import save_tree
 from skcca.nn.training import OPTIMIZERS
 
 

@@ -8,7 +8,7 @@ from _models import SMALL
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
-from skcca.nn.storage import load_tree, save_tree
+from skcca.nn.files import load_tree, save_tree
 
 X, Y, y = two_views(120)
 HELD = Views(X[:40], Y[:40])

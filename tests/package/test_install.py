@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
-CLASSICAL = ["joblib", "numpy", "safetensors", "scikit-learn", "scipy", "threadpoolctl"]
+CLASSICAL = ["joblib", "numpy", "scikit-learn", "scipy", "threadpoolctl"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("install")]
 

@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -107,9 +108,9 @@ def test_items_of_several_precisions_are_kept_in_the_widest(path):
 def test_a_gallery_of_float16_is_searched(path):
     retriever = CrossModalRetriever().add(V)
     retriever.save(path)
-    values, arrays = gallery_file.read(path)
+    _, values, arrays, _ = gallery_file.read(path, "gallery")
     rows = arrays["rows"][0].astype(np.float16)
-    gallery_file.write(path, gallery_file.Contents(values, arrays | {"rows": [rows]}))
+    gallery_file.write(path, gallery_file.Contents("gallery", values, arrays | {"rows": [rows]}))
     loaded = CrossModalRetriever.load(path)
     assert loaded._space.gallery.snapshot.parts[0].values.dtype == np.float16
     wide = CrossModalRetriever(metric="inner_product").add(rows.astype(float))
@@ -256,11 +257,45 @@ def test_other_files_of_the_format_are_refused(path):
 
 
 def test_later_versions_are_refused(path, monkeypatch):
-    monkeypatch.setattr(gallery_file, "FORMAT", 2)
+    monkeypatch.setattr(gallery_file, "FORMAT", 3)
     CrossModalRetriever().add(V).save(path)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="version 2 of the format and this skcca reads version 1"):
+    with pytest.raises(ValueError, match="version 3 of the format and this skcca reads"):
         CrossModalRetriever.load(path)
+
+
+def write_version_1(path, values, arrays):
+    """Write a gallery as the first releases did."""
+    entries, sums, end = {}, {}, 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        dtype = {"f4": "F32", "f8": "F64", "i8": "I64", "u4": "U32"}[array.dtype.str[1:]]
+        entries[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, end]}
+        sums[name] = zlib.crc32(array.tobytes())
+    text = json.dumps({"format": 1, "sums": sums, "values": values})
+    total = str(zlib.crc32(text.encode(), zlib.crc32(json.dumps(entries).encode())))
+    metadata = {"skcca.gallery": text, "skcca.sum": total}
+    header = json.dumps({"__metadata__": metadata, **entries}).encode()
+    header += b" " * (-(8 + len(header)) % 64)
+    content = b"".join(array.tobytes() for array in arrays.values())
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content)
+
+
+def test_galleries_of_version_1_are_read(path):
+    params = {"index": "exact", "index_params": None, "aggregate": "mean", "add_training": True}
+    values = {
+        "params": params | {"direction": "x_to_y", "metric": "inner_product"},
+        "in_views": False,
+        "next_id": 0,
+    }
+    ids = np.array(["sun", "sea"]).view("<u4").reshape(2, 3)
+    write_version_1(path, values, {"rows": np.eye(2), "ids": ids})
+    for mmap in (True, False):
+        loaded = CrossModalRetriever.load(path, mmap=mmap)
+        assert loaded.query([[0.2, 0.9]], k=2).ids.tolist() == [["sea", "sun"]]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ValueError, match=r"the checksum of .* is another one"):
+        CrossModalRetriever.load(path).query([[0.2, 0.9]])
 
 
 def forged():
@@ -302,9 +337,9 @@ def forged():
 def test_forged_contents_are_refused(path, case):
     message, arrays, values = case
     CrossModalRetriever().add(V).save(path)
-    found = gallery_file.read(path)
+    found = gallery_file.read(path, "gallery")
     arrays = found.arrays | {name: [array] for name, array in arrays.items()}
-    gallery_file.write(path, gallery_file.Contents(found.values | values, arrays))
+    gallery_file.write(path, gallery_file.Contents("gallery", found.values | values, arrays))
     with pytest.raises(ValueError, match=message):
         CrossModalRetriever.load(path)
 
@@ -315,9 +350,9 @@ def test_forged_contents_are_refused(path, case):
 )
 def test_forged_settings_are_refused(path, change):
     CrossModalRetriever().add(V).save(path)
-    values, arrays = gallery_file.read(path)
+    _, values, arrays, _ = gallery_file.read(path, "gallery")
     values["params"] |= change
-    gallery_file.write(path, gallery_file.Contents(values, arrays))
+    gallery_file.write(path, gallery_file.Contents("gallery", values, arrays))
     with pytest.raises(ValueError):  # noqa: PT011 - of parameters, each with words of its own
         CrossModalRetriever.load(path).query(V)
 
@@ -338,7 +373,9 @@ def test_a_shape_whose_product_wraps_around_is_refused(path):
     header = json.loads(content[8 : 8 + length])
     metadata = header.pop("__metadata__")
     header["rows"]["shape"] = [2**32, 2**32]
-    metadata[gallery_file.SUM] = gallery_file._sum_of_header(header, metadata[gallery_file.KEY])
+    metadata[gallery_file.CHECKSUM] = gallery_file._header_checksum(
+        header, metadata[gallery_file.KEY]
+    )
     encoded = json.dumps({"__metadata__": metadata, **header}).encode()
     path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + length :])
     with pytest.raises(ValueError, match="do not follow one another"):
@@ -372,17 +409,17 @@ path = sys.argv[1]
 retriever = CrossModalRetriever().add(np.eye(2000, 50))
 retriever.save(path)
 gallery_file.BLOCK = 4000
-bytes_of, count = gallery_file._bytes_of, 0
+blocks, count = gallery_file._blocks, 0
 
-def killed(parts, dtype):
+def killed(parts):
     global count
-    for block in bytes_of(parts, dtype):
+    for block in blocks(parts):
         count += 1
         if count > 330:  # while the rows are written, after their sum was taken
             os._exit(9)
         yield block
 
-gallery_file._bytes_of = killed
+gallery_file._blocks = killed
 retriever.add(np.eye(300, 50) + 1).save(path)
 """
 

@@ -1,0 +1,110 @@
+"""Fitted estimators of networks in files.
+
+`skcca._core.files` has the format; here are the parameters and the attributes of an estimator.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from skcca._core import files
+from skcca._core.files import PathLike, save_tree
+from skcca._core.types import Estimator
+
+__all__ = [
+    "attributes_of",
+    "load_tree",
+    "read_estimator",
+    "rebuilding",
+    "save_tree",
+    "set_attributes",
+    "write_estimator",
+]
+
+
+def load_tree(path: PathLike) -> Any:
+    """Return the tree that `save_tree` wrote; tensors are on the CPU."""
+    return files.load_tree(path, torch)
+
+
+def attributes_of(model: Estimator) -> dict[str, Any]:
+    """Return the attributes that `fit` set; callbacks of scikit-learn are left out."""
+    params = model.get_params(deep=False)
+    return {k: v for k, v in vars(model).items() if k not in params and not k.startswith("_skl_")}
+
+
+def write_estimator(
+    model: Estimator,
+    path: PathLike,
+    attributes: dict[str, Any],
+    *,
+    without: Collection[str] = (),
+    **more: Any,
+) -> None:
+    """Write a fitted estimator.
+
+    Parameters
+    ----------
+    model : fitted estimator
+        Its class and parameters are written.
+    path : path
+        The file.
+    attributes : dict
+        Fitted attributes; networks are there as their `state_dict`.
+    without : collection of str, default=()
+        Parameters to leave out.
+    **more : plain values
+        Further entries for `load`.
+    """
+    name = type(model).__name__
+    params = {k: v for k, v in model.get_params(deep=False).items() if k not in without}
+    params["device"] = str(params["device"])
+    for key, value in params.items():
+        if isinstance(value, os.PathLike):
+            params[key] = os.fspath(value)
+        elif isinstance(value, (np.random.Generator, np.random.RandomState)):
+            raise TypeError(
+                f"{name}.save: `{key}` is a {type(value).__name__}, which a file without code "
+                f"cannot hold; set_params({key}=None), or use pickle."
+            )
+    save_tree(path, {"estimator": name, "params": params, "attributes": attributes} | more)
+
+
+def read_estimator(kind: type, path: PathLike) -> dict[str, Any]:
+    """Return the entries that `write_estimator` wrote of an estimator of this class."""
+    tree = load_tree(path)
+    if not isinstance(tree, dict) or "estimator" not in tree:
+        raise ValueError(f"{str(path)!r} holds no estimator; {kind.__name__}.save writes one.")
+    if tree["estimator"] != kind.__name__:
+        raise ValueError(
+            f"{str(path)!r} holds a {tree['estimator']}: {tree['estimator']}.load(path)."
+        )
+    return tree
+
+
+@contextmanager
+def rebuilding(kind: type, path: PathLike) -> Iterator[None]:
+    """Name the file in errors that its contents cause while an estimator is made of them."""
+    try:
+        yield
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{kind.__name__}.load: {str(path)!r} does not hold what it must, or not the weights "
+            f"of the networks that were given: {error}"
+        ) from error
+
+
+def set_attributes(model: Estimator, attributes: dict[str, Any]) -> None:
+    """Check the parameters of a model that was read, and set its fitted attributes."""
+    model._validate_params()
+    for name in attributes:
+        # A file must not replace a method.
+        if hasattr(type(model), name):
+            raise ValueError(f"{name!r} is no attribute that fit sets")
+    model.__dict__.update(attributes)
