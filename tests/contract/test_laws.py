@@ -277,18 +277,3 @@ def test_fewer_components_are_the_first_of_more(model, case):
         np.testing.assert_allclose(part.correlations_, whole.correlations_[:k], atol=1e-12)
         np.testing.assert_allclose(part.x_weights_, whole.x_weights_[:, :k], atol=1e-10)
         np.testing.assert_allclose(part.y_weights_, whole.y_weights_[:, :k], atol=1e-10)
-
-
-@law
-@algebraic
-@given(case=cases())
-def test_float32_rows_give_float32_scores_of_the_same_answer(model, case):
-    X, Y, y, _ = case.views()
-    A, B = X.astype(np.float32), Y.astype(np.float32)
-    a, b = fit(model, X, Y, y), fit(model, A, B, y)
-    U, V = b.transform(A, B)
-    assert U.dtype == V.dtype == np.float32
-    assert a.transform(A).dtype == np.float32  # of the rows given, not of those fitted
-    assert b.transform(X).dtype == np.float64
-    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-4)
-    np.testing.assert_allclose(U, a.transform(X), atol=1e-2)

@@ -100,10 +100,3 @@ def test_hard_settings(loss, estimator, data):
     }
     model = estimator(draw(st.integers(1, 6)), loss=loss, **options)
     assert_finite(fitted(model, X, Y, y), X, Y)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_one_class_is_refused_by_name(loss):
-    X, Y, _ = two_views(30)
-    with pytest.raises(ValueError, match="at least 2 classes"):
-        SupervisedDCCA(2, loss=loss, **SMALL).fit(X, Y, np.zeros(30))

@@ -1,9 +1,5 @@
 """What all six estimators share: fitting, projecting, scoring, routing, containers."""
 
-import pickle
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -73,17 +69,6 @@ def test_fitted_attributes(model):
 
 
 @every
-def test_training_variates_have_unit_variance_over_the_pairs(model):
-    fitted = clone(model).set_params(component_scaling="unit").fit(X, Y, y)
-    U, V = fitted.transform(X, Y)
-    w = np.bincount(y)[y] if type(model).__name__ in CLASS else np.ones(len(y))
-    for Z in (U, V):
-        mean = np.average(Z, axis=0, weights=w)
-        np.testing.assert_allclose(mean, 0, atol=1e-8)
-        np.testing.assert_allclose(np.average((Z - mean) ** 2, axis=0, weights=w), 1)
-
-
-@every
 def test_score_on_training_rows_is_the_sum_of_correlations(model):
     fitted = clone(model).fit(X, Y, y)
     labels = {"labels": y} if type(model).__name__ in CLASS else {}
@@ -91,12 +76,12 @@ def test_score_on_training_rows_is_the_sum_of_correlations(model):
     assert fitted.score(Views(X, Y), y) == pytest.approx(fitted.correlations_.sum(), abs=1e-6)
 
 
-@class_paired
-def test_score_without_labels_correlates_rows(model):
-    fitted = clone(model).fit(X, Y, y)
-    U, V = fitted.transform(X, Y)
+@every
+def test_score_without_labels_correlates_the_rows_given(model):
+    fitted = clone(model).fit(X[:60], Y[:60], y[:60])
+    U, V = fitted.transform(X[60:], Y[60:])
     expected = sum(np.corrcoef(u, v)[0, 1] for u, v in zip(U.T, V.T, strict=True))
-    assert fitted.score(X, Y) == pytest.approx(expected)
+    assert fitted.score(X[60:], Y[60:]) == pytest.approx(expected)
 
 
 @instance_paired
@@ -147,15 +132,22 @@ def test_float32_stays_float32_and_agrees_with_float64(model):
         assert Z.dtype == W.dtype == np.float32
         np.testing.assert_allclose(Z, W, atol=2e-3)
     assert double.transform(X).dtype == np.float64
+    if hasattr(model, "predict"):
+        answers = (fitted.predict(X32), fitted.predict_x(Y32), *fitted.inverse_transform(Z, Z))
+        expected = (double.predict(X32), double.predict_x(Y32), *double.inverse_transform(W, W))
+        for found, exact in zip(answers, expected, strict=True):
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, exact, atol=1e-2)
 
 
 @every
 @pytest.mark.parametrize("dtype", [np.int32, np.float16, bool])
 def test_other_dtypes_become_float64(model, dtype):
-    V = (10 * X).astype(dtype) if dtype is not bool else X > 0
-    a, b = clone(model).fit(V, Y, y), clone(model).fit(V.astype(float), Y, y)
-    assert a.transform(V).dtype == np.float64
-    np.testing.assert_allclose(a.transform(V), b.transform(V.astype(float)))
+    A, V = ((10 * Z).astype(dtype) if dtype is not bool else Z > 0 for Z in (X, Y))
+    a, b = clone(model).fit(A, V, y), clone(model).fit(A.astype(float), V.astype(float), y)
+    for found, expected in zip(a.transform(A, V), b.transform(A * 1.0, V * 1.0), strict=True):
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected)
 
 
 @every
@@ -168,26 +160,6 @@ def test_read_only_memory_mapped_and_strided_input_is_left_alone(model, tmp_path
     expected = clone(model).fit(X, Y, y).transform(X)
     np.testing.assert_allclose(clone(model).fit(mapped, frozen, y).transform(mapped), expected)
     np.testing.assert_allclose(clone(model).fit(X, strided, y).transform(X), expected)
-
-
-@every
-def test_pickle_in_a_fresh_process(model, tmp_path):
-    fitted = clone(model).fit(X, Y, y)
-    (tmp_path / "model.pkl").write_bytes(pickle.dumps((fitted, X)))
-    code = (
-        "import pickle, sys, numpy as np\n"
-        f"model, X = pickle.load(open({str(tmp_path / 'model.pkl')!r}, 'rb'))\n"
-        f"np.save({str(tmp_path / 'Z.npy')!r}, model.transform(X))"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-    np.testing.assert_allclose(np.load(tmp_path / "Z.npy"), fitted.transform(X), atol=1e-12)
-
-
-@every
-def test_global_random_state_is_untouched(model):
-    legacy = np.random.get_state()[1].copy()  # noqa: NPY002
-    clone(model).fit(X, Y, y)
-    np.testing.assert_array_equal(legacy, np.random.get_state()[1])  # noqa: NPY002
 
 
 @every
@@ -289,26 +261,6 @@ def test_a_column_vector_serves_as_second_view():
     model = CCA().fit(X, Y[:, 0])
     assert model.n_components_ == 1
     np.testing.assert_allclose(model.transform_y(Y[:, 0]), model.transform_y(Y[:, [0]]))
-
-
-@every
-def test_weights_of_zero_equal_absent_rows(model):
-    w = np.ones(len(X))
-    w[60:] = 0
-    a = clone(model).fit(X, Y, y, sample_weight=w)
-    b = clone(model).fit(X[:60], Y[:60], y[:60])
-    np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-10)
-
-
-def test_multilabel_indicators_serve_in_every_class_paired_estimator():
-    tags = np.column_stack([y == 0, y != 1]).astype(int)
-    tags[y == 1, 1] = 1
-    for model in CLASS.values():
-        fitted = clone(model).set_params(n_components=1).fit(X, Y, tags)
-        np.testing.assert_array_equal(fitted.classes_, [0, 1])
-        assert fitted.n_components_ == 1
-    with pytest.raises(ValueError, match="sample within one class per row"):
-        ClusterCCA(pair_fraction=0.5).fit(X, Y, tags)
 
 
 @every

@@ -243,26 +243,6 @@ def test_indefinite_kernels_are_reported_however_small_the_negative_part():
         assert (model.solver_ != "cholesky") == warns
 
 
-def test_row_order_does_not_matter():
-    order = np.random.default_rng(0).permutation(N)
-    for model, options in (CASES["instance"], CASES["class, weights"]):
-        shuffled = {name: values[order] for name, values in options.items()}
-        a = clone(model).fit(X, Y, **options)
-        b = clone(model).fit(X[order], Y[order], **shuffled)
-        assert a.solver_ == b.solver_ == "cholesky"
-        assert_same_fit(a, b, X, Y)
-
-
-def test_repeated_rows_equal_weights():
-    rows = np.repeat(np.arange(N), WEIGHTS)
-    for model, options in (CASES["instance"], CASES["class"], CASES["blended"]):
-        repeated = {name: values[rows] for name, values in options.items()}
-        a = clone(model).fit(X, Y, sample_weight=WEIGHTS, **options)
-        b = clone(model).fit(X[rows], Y[rows], **repeated)
-        assert a.solver_ == b.solver_ == "cholesky"
-        assert_same_fit(a, b, X, Y)
-
-
 def test_fewer_components_are_those_of_the_largest_ridge_singular_values():
     few, more = KCCA(2, reg=1e-2).fit(X, Y), KCCA(4, reg=1e-2).fit(X, Y)
     largest = np.sort(more.singular_values_)[::-1]

@@ -214,17 +214,6 @@ def test_sine_is_in_the_band_of_its_frequency():
         assert row[:64].argmax() == np.abs(centres - mel(hertz)).argmin()
 
 
-@pytest.mark.parametrize("channels", [2, 3, 6])
-def test_equal_channels_are_mono(save, channels):
-    mono = noise(1)
-    paths = (
-        save("mono.wav", mono, subtype="FLOAT"),
-        save("many.wav", np.stack([mono] * channels, axis=1), subtype="FLOAT"),
-    )
-    one, many = audio_frames(paths)
-    np.testing.assert_array_equal(one, many)
-
-
 def test_channels_are_averaged():
     stereo = noise(1, channels=2)
     np.testing.assert_array_equal(

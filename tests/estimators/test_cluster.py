@@ -1,6 +1,5 @@
 """Seeded k-means: named clusters, an oracle loop for Lloyd's iterations, and every refusal."""
 
-import pickle
 import warnings
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import check_estimator
 
 from skcca.cluster import SeededKMeans
@@ -168,21 +167,6 @@ def test_further_clusters_beside_strings_get_free_names(blobs):
     assert set(model.labels_) == set(model.classes_)
 
 
-def test_same_seed_same_clusters_and_the_global_state_stays_untouched(blobs):
-    X, _, y = blobs
-    np.random.seed(11)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    fits = [
-        SeededKMeans(7, random_state=seed()).fit(X, y).labels_
-        for seed in 2 * [lambda: 4] + 2 * [lambda: np.random.default_rng(4)]
-    ]
-    SeededKMeans(7).fit(X)
-    np.testing.assert_array_equal(fits[0], fits[1])
-    np.testing.assert_array_equal(fits[0], fits[2])
-    np.testing.assert_array_equal(fits[2], fits[3])
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-
-
 def test_without_annotations_it_is_kmeans(blobs):
     X, _, _ = blobs
     found = SeededKMeans(3, random_state=0).fit(X)
@@ -284,12 +268,6 @@ def test_a_refit_that_fails_leaves_the_clusters_as_they_were(blobs, y):
     assert all(vars(model)[name] is value for name, value in before.items())
 
 
-def test_pickle_keeps_the_clusters(blobs):
-    X, _, y = blobs
-    model = SeededKMeans().fit(X, y)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.labels_)
-
-
 def test_labels_pair_classes():
     from skcca import ClusterCCA
 
@@ -348,15 +326,3 @@ def test_bad_parameters_are_named(params):
 def test_more_clusters_than_rows_raises():
     with pytest.raises(ValueError, match="`n_clusters`=7 is more than n_samples=6"):
         SeededKMeans(7).fit(X, [0, 1, -1, -1, -1, -1])
-
-
-@pytest.mark.parametrize("method", ["predict", "transform", "score"])
-def test_unfitted_raises(method):
-    with pytest.raises(NotFittedError):
-        getattr(SeededKMeans(), method)(X)
-
-
-def test_wrong_width_raises(blobs):
-    model = SeededKMeans().fit(blobs[0], blobs[2])
-    with pytest.raises(ValueError, match="3 features"):
-        model.predict(np.ones((4, 3)))

@@ -1,9 +1,5 @@
 """Deep CCA: networks, training options, reproducibility."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +7,6 @@ from _data import two_views
 from _models import SMALL
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcca import CCA, DCCA, SupervisedDCCA, Views, retrieval_map
@@ -56,26 +51,6 @@ def test_the_paper_is_one_call_away():
     assert isinstance(model, SupervisedDCCA)
 
 
-def test_linear_tower_approaches_cca():
-    """A network without hidden layers can do no better, and should do as well."""
-    model = DCCA(
-        3,
-        x_hidden_layer_sizes=(),
-        y_hidden_layer_sizes=(),
-        output_activation="identity",
-        input_noise=0,
-        reg=1e-6,
-        optimizer="adam",
-        learning_rate=0.02,
-        batch_size=None,
-        max_epochs=300,
-        random_state=0,
-    ).fit(X, Y)
-    linear = CCA(3).fit(X, Y)
-    assert (model.correlations_ <= linear.correlations_ + 1e-4).all()
-    np.testing.assert_allclose(model.correlations_, linear.correlations_, atol=1e-3)
-
-
 def test_networks_find_what_linear_maps_cannot():
     rng = np.random.default_rng(0)
     angle = rng.uniform(0, 2 * np.pi, 900)
@@ -114,31 +89,6 @@ def test_same_seed_same_result_whatever_the_global_state():
     assert np.abs(other - first).max() > 1e-3
 
 
-def test_same_seed_same_result_in_another_process():
-    code = (
-        "import sys, json; sys.path.insert(0, 'tests')\n"
-        "from _data import two_views; from _models import SMALL; from skcca import SupervisedDCCA\n"
-        "X, Y, y = two_views(200)\n"
-        "print(json.dumps(SupervisedDCCA(2, **SMALL).fit(X, Y, y).loss_curve_))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    here = SupervisedDCCA(2, **SMALL).fit(X, Y, y).loss_curve_
-    np.testing.assert_allclose(json.loads(done.stdout), here, atol=1e-10)
-
-
-def test_global_state_of_torch_is_untouched():
-    before = torch.random.get_rng_state()
-    DCCA(2, **SMALL).fit(X, Y)
-    assert torch.equal(before, torch.random.get_rng_state())
-
-
-@pytest.mark.parametrize("loss", ["trace", "frobenius"])
-def test_loss_falls(loss):
-    model = DCCA(2, **SMALL | {"loss": loss, "max_epochs": 30, "dropout": 0}).fit(X, Y)
-    assert len(model.loss_curve_) == model.n_epochs_ == 30
-    assert model.loss_curve_[-1] < model.loss_curve_[0]
-
-
 @pytest.mark.parametrize("estimator", [DCCA, SupervisedDCCA])
 def test_early_stopping_keeps_the_best_held_out_weights(estimator):
     options = SMALL | {"max_epochs": 60, "learning_rate": 0.05, "n_iter_no_change": 3}
@@ -147,19 +97,6 @@ def test_early_stopping_keeps_the_best_held_out_weights(estimator):
     assert len(scores) == model.n_epochs_ < 60
     assert max(scores) == scores[-4]
     assert estimator(2, **SMALL).fit(X, Y, y).validation_scores_ == []
-
-
-def test_held_out_score_is_that_of_the_final_model():
-    """The projection is solved after the best weights are restored, never before."""
-    model = DCCA(2, early_stopping=True, **SMALL | {"max_epochs": 25, "learning_rate": 0.05})
-    rng_fit = np.random.default_rng(0)
-    model.set_params(random_state=rng_fit).fit(X, Y)
-    from skcca._held_out import held_out_rows
-
-    rng = np.random.default_rng(0)
-    rng.integers(2**31)  # the seed of the networks is drawn before
-    held = held_out_rows(200, 0.1, None, rng)
-    assert model.score(X[held], Y[held]) == pytest.approx(max(model.validation_scores_), abs=1e-6)
 
 
 def test_early_stopping_needs_rows_to_hold_out():
@@ -198,24 +135,6 @@ def test_warm_start_on_other_data_is_refused(change):
         model.set_params(n_components=1)
     with pytest.raises(ValueError, match="Set warm_start=False"):
         model.fit(V, Y)
-
-
-def test_divergence_keeps_the_best_weights(monkeypatch):
-    from skcca.nn import losses
-
-    calls = []
-
-    def poisoned(*args, **kwargs):
-        calls.append(1)
-        return real(*args, **kwargs) * (float("nan") if len(calls) > 5 else 1.0)
-
-    real = losses.cca_loss
-    monkeypatch.setattr(losses, "cca_loss", poisoned)
-    model = DCCA(2, **SMALL | {"max_epochs": 9})
-    with pytest.warns(ConvergenceWarning, match="diverged in epoch 6"):
-        model.fit(X, Y)
-    assert model.n_epochs_ == 5
-    assert np.isfinite(model.transform(X)).all()
 
 
 def test_own_module_is_copied_and_trained():
@@ -263,19 +182,13 @@ def test_final_solve_uses_all_training_rows():
     )
 
 
-@pytest.mark.parametrize("n", [257, 128, 129, 40])
-def test_any_number_of_rows_divides_into_batches(n):
-    A, V, labels = two_views(n)
-    for model in (DCCA(2, **SMALL | {"batch_size": 128}), SupervisedDCCA(2, **SMALL)):
-        assert np.isfinite(model.fit(A, V, labels).transform(A)).all()
-
-
-def test_fewer_rows_than_outputs_is_finite():
+@pytest.mark.parametrize("reg", [1e-3, 0.0])
+def test_fewer_rows_than_outputs_is_finite(reg):
     with (
         pytest.warns(UserWarning, match="the data support"),
         pytest.warns(UserWarning, match="batches of 10 rows say little of `n_components`=30"),
     ):
-        model = DCCA(30, **SMALL).fit(X[:10], Y[:10])
+        model = DCCA(30, **SMALL, reg=reg).fit(X[:10], Y[:10])
     assert np.isfinite(model.transform(X)).all()
 
 
@@ -283,11 +196,6 @@ def test_units_of_the_input_do_not_matter():
     a = DCCA(2, **SMALL).fit(X, Y).transform(X)
     b = DCCA(2, **SMALL).fit(X * 1e6 + 3e6, Y).transform(X * 1e6 + 3e6)
     np.testing.assert_allclose(a, b, atol=1e-5)
-
-
-def test_progress_bar_is_shown_when_asked(capsys):
-    DCCA(2, **SMALL, verbose=1).fit(X, Y)
-    assert "DCCA [########################] 3/3" in capsys.readouterr().err
 
 
 def test_unusable_device_is_named():

@@ -65,12 +65,6 @@ def test_sizes_of_any_sequence_of_integers_are_taken(sizes):
     assert [layer.out_features for layer in layers] == [*sizes, 2]
 
 
-def test_lbfgs_and_weight_decay_contradict_each_other():
-    model = SupervisedDCCA(2, optimizer="lbfgs", batch_size=None, weight_decay=0.1, **SMALL)
-    with pytest.raises(ValueError, match=r"SupervisedDCCA: .*'lbfgs' knows no `weight_decay`=0\.1"):
-        model.fit(X, Y, y)
-
-
 @pytest.mark.parametrize("size", [1, 2])
 def test_single_rows_in_a_batch_norm_are_told_by_the_size_of_the_pieces(size):
     """Of an odd number of rows pieces of two at most leave single ones."""
@@ -91,6 +85,9 @@ def test_single_rows_in_a_batch_norm_are_told_by_the_size_of_the_pieces(size):
         ({"X_val": HELD, "y_val": y}, "`y_val` has 120 entries but `X_val` has 60 rows"),
         ({"X_val": HELD, "y_val": list(y)}, "`y_val` has 120 entries but `X_val` has 60 rows"),
         ({"X_val": HELD, "y_val": HELD}, "`y_val` holds labels"),
+        ({"X_val": X}, "`X_val` must be a Views"),
+        ({"X_val": Views(X[:2], Y[:2])}, ".*has 2 rows"),
+        ({"y_val": y}, "`y_val` was given without `X_val`"),
     ],
 )
 @pytest.mark.parametrize("estimator", [DCCA, SupervisedDCCA])

@@ -47,6 +47,7 @@ DIFFERENT = {
     "hidden layers": (arguments(), {"x_hidden_layer_sizes": (7,)}, "the networks"),
     "own networks": (arguments(), {"y_network": own}, "the networks"),
     "seed": (arguments(), {"random_state": 1}, "random_state"),
+    "learning rate": (arguments(), {"learning_rate": 0.1}, "learning_rate"),
 }
 
 

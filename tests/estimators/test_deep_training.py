@@ -42,16 +42,14 @@ def test_every_objective_finds_the_shared_directions(loss):
     assert model.score(X, Y) > share * CCA(2).fit(X, Y).score(X, Y)
 
 
-def test_lbfgs_reaches_linear_cca_in_a_few_steps():
+def test_linear_tower_approaches_cca():
+    """A network without hidden layers can do no better, and L-BFGS does as well in ten steps."""
     linear = {"x_hidden_layer_sizes": (), "y_hidden_layer_sizes": (), "max_epochs": 10}
     options = SMALL | linear | {"output_activation": "identity", "reg": 1e-6, "input_noise": 0}
     model = DCCA(3, optimizer="lbfgs", learning_rate=1, batch_size=None, **options).fit(X, Y)
-    np.testing.assert_allclose(model.correlations_, CCA(3).fit(X, Y).correlations_, atol=1e-3)
-
-
-def test_lbfgs_needs_all_rows():
-    with pytest.raises(ValueError, match=r"`batch_size`=512; set batch_size=None"):
-        DCCA(2, optimizer="lbfgs", **SMALL).fit(X, Y)
+    linear = CCA(3).fit(X, Y).correlations_
+    assert (model.correlations_ <= linear + 1e-4).all()
+    np.testing.assert_allclose(model.correlations_, linear, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +58,11 @@ def test_lbfgs_needs_all_rows():
         ({"optimizer": "lbfgs", "batch_size": None, "max_grad_norm": 1.0}, "would cut"),
         ({"loss": "ranking", "pair_fraction": 0.5}, "use all pairs"),
         ({"loss": "contrastive", "pairs_per_sample": 2}, "use all pairs"),
+        ({"optimizer": "lbfgs"}, r"`batch_size`=512; set batch_size=None"),
+        (
+            {"optimizer": "lbfgs", "batch_size": None, "weight_decay": 0.1},
+            r"SupervisedDCCA: .*'lbfgs' knows no `weight_decay`=0\.1",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings, message):
@@ -139,20 +142,6 @@ def test_a_pipeline_takes_the_validation_set_through_its_steps():
         pipe.fit(Views(100 * X, Y), X_val=Views(100 * X_NEW, Y_NEW))
         score = pipe.score(Views(100 * X_NEW, Y_NEW))
     assert max(pipe[-1].validation_scores_) == pytest.approx(score, abs=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("held", "message"),
-    [
-        ({"X_val": X}, "`X_val` must be a Views"),
-        ({"X_val": Views(X[:2], Y[:2])}, "has 2 rows"),
-        ({"y_val": y}, "`y_val` was given without `X_val`"),
-        ({"X_val": Views(X[:, :3], Y)}, "3 features"),
-    ],
-)
-def test_unfit_validation_sets_are_named(held, message):
-    with pytest.raises(ValueError, match=message):
-        SupervisedDCCA(2, **SMALL).fit(X, Y, y, **held)
 
 
 # Callbacks
@@ -239,15 +228,6 @@ def test_a_generator_goes_on_from_the_state_in_the_file(tmp_path):
     with pytest.raises(RuntimeError, match="power cut"):
         begun(callback=interrupt)
     assert begun().loss_curve_ == whole.loss_curve_
-
-
-def test_a_checkpoint_of_another_training_is_refused(tmp_path):
-    path = tmp_path / "run.safetensors"
-    DCCA(2, checkpoint=str(path), **SMALL).fit(X, Y)
-    with pytest.raises(ValueError, match="learning_rate differ"):
-        DCCA(2, checkpoint=str(path), learning_rate=0.1, **SMALL).fit(X, Y)
-    with pytest.raises(ValueError, match="the data differ"):
-        DCCA(2, checkpoint=str(path), **SMALL).fit(2 * X, Y)
 
 
 def test_names_that_no_file_can_have_are_told_before_training(tmp_path):

@@ -13,7 +13,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import StandardScaler
 
-from skcca import CCA, KCCA, ClusterCCA, ClusterKCCA, Views, retrieval_map
+from skcca import CCA, KCCA, ClusterKCCA, Views, retrieval_map
 from skcca._core.kernels import default_gamma, median_distance
 
 
@@ -31,22 +31,6 @@ def distances(X):
 
 def centred(K):
     return K - K.mean(axis=0) - K.mean(axis=1)[:, None] + K.mean()
-
-
-@pytest.mark.parametrize("reg", [0.0, 0.01])
-def test_linear_kernel_equals_cca(reg):
-    X, Y, y = two_views()
-    # The kernel's ridge is a fraction of the total variance, the linear one of the mean variance.
-    ridge = (reg * 5, reg * 4)
-    for kernel_model, linear in (
-        (KCCA(kernel="linear", reg=reg), CCA(reg=ridge)),
-        (ClusterKCCA(kernel="linear", reg=reg), ClusterCCA(reg=ridge)),
-    ):
-        a, b = kernel_model.fit(X, Y, y), linear.fit(X, Y, y)
-        np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-10)
-        np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-8)
-        np.testing.assert_allclose(a.transform_y(Y), b.transform_y(Y), atol=1e-8)
-        np.testing.assert_allclose(a.x_loadings_, b.x_loadings_, atol=1e-8)
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "laplacian", "poly", "cosine", "sigmoid"])
@@ -162,41 +146,6 @@ def test_precomputed_kernel_must_be_square_at_fit():
     X, Y, _ = two_views()
     with pytest.raises(ValueError, match=r"must be square at fit.*Views\(K_x, K_y\)"):
         KCCA(kernel="precomputed").fit(X, Y)
-
-
-@pytest.mark.parametrize("n_components", [None, 2])
-def test_tags_equal_materialised_pairs(n_components):
-    """A pair counts once for each tag that its rows share, here through repeated rows."""
-    X, Y, _ = two_views(40)
-    rng = np.random.default_rng(1)
-    tags = (rng.random((40, 4)) < 0.4).astype(int)
-    shared = tags @ tags.T
-    i, j = (np.repeat(rows, shared.ravel()) for rows in np.indices((40, 40)).reshape(2, -1))
-    with pytest.warns(UserWarning, match="7 of 40 rows of `[Xy]` share no class"):
-        a = ClusterKCCA(n_components, component_scaling="unit", gamma=0.1).fit(X, Y, tags)
-    b = KCCA(a.n_components_, gamma=0.1).fit(X[i], Y[j])
-    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-10)
-    np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-8)
-    np.testing.assert_allclose(a.transform_y(Y), b.transform_y(Y), atol=1e-8)
-
-
-def test_one_tag_a_row_is_a_class():
-    X, Y, y = two_views()
-    for approximation in (None, "nystroem"):
-        model = ClusterKCCA(reg=1e-3, approximation=approximation, n_landmarks=None, random_state=0)
-        a = model.fit(X, Y, y).transform(X)
-        b = model.fit(X, Y, np.eye(5, dtype=int)[y]).transform(X)
-        np.testing.assert_allclose(a, b, atol=1e-10)
-
-
-def test_class_pairs_equal_materialised_pairs():
-    X, Y, y = two_views(40)
-    i, j = np.nonzero(y[:, None] == y)
-    a = ClusterKCCA(component_scaling="unit").fit(X, Y, y)
-    # Repeated rows make zero distances more than half of all, unless the pairs are weighted alike.
-    b = KCCA(n_components=a.n_components_).fit(X[i], Y[j])
-    np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-10)
-    np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-8)
 
 
 def test_fitted_gamma_is_that_of_the_kernel():

@@ -207,20 +207,6 @@ def test_one_column_is_predicted_as_by_regression():
     np.testing.assert_allclose(CCA().fit(X, Y[:, 2]).predict(X), expected, rtol=1e-9)
 
 
-def test_float32_comes_back_as_float32():
-    A, B = X.astype(np.float32), Y.astype(np.float32)
-    model, exact = CCA(2).fit(A, B), CCA(2).fit(X, Y)
-    U, V = model.transform(A, B)
-    for found, expected in (
-        (model.predict(A), exact.predict(X)),
-        (model.predict_x(B), exact.predict_x(Y)),
-        (model.inverse_transform(U), exact.inverse_transform(U.astype(float))),
-        (model.inverse_transform(U, V)[1], exact.inverse_transform(V * 0, V.astype(float))[1]),
-    ):
-        assert found.dtype == np.float32
-        assert np.abs((found - expected) / expected.std(axis=0)).max() < 1e-3
-
-
 def test_frames_and_views_predict_as_arrays():
     A = pd.DataFrame(X, columns=list("abcde"))
     B = pd.DataFrame(Y, columns=list("pqrs"))

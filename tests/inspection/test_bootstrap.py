@@ -1,7 +1,6 @@
 """Bootstrap intervals: against fits on copied rows, their coverage, and what they refuse."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from scipy.linalg import LinAlgWarning
@@ -118,18 +117,6 @@ def test_whole_groups_are_drawn():
     )
 
 
-def test_containers_agree():
-    X, Y = two_views()
-    expected = bootstrap_loadings(CCA(2), X, Y, n_bootstraps=3, random_state=0)
-    frames = pd.DataFrame(X, columns=list("abcd")), pd.DataFrame(Y, columns=list("efg"))
-    for args in ((Views(a=X, b=Y),), frames, (Views(*frames), np.arange(100) % 2)):
-        model = CCA(2).set_output(transform="pandas") if args is frames else CCA(2)
-        found = bootstrap_loadings(model, *args, n_bootstraps=3, random_state=0)
-        np.testing.assert_allclose(
-            found.y_loadings.distribution, expected.y_loadings.distribution, atol=1e-12
-        )
-
-
 def test_class_pairs_and_unpaired_rows():
     X, Y = two_views(120)
     label = np.arange(120) % 3
@@ -164,15 +151,6 @@ def test_other_feature_maps(model):
     result = bootstrap_loadings(model, X, Y, n_bootstraps=3, random_state=0)
     assert result.x_loadings.distribution.shape == (3, 4, 2)
     assert np.isfinite(result.correlations.distribution).all()
-
-
-def test_number_of_jobs_changes_nothing():
-    X, Y = two_views(40)
-    one, two = (
-        bootstrap_loadings(CCA(1), X, Y, n_bootstraps=6, random_state=0, n_jobs=n)
-        for n in (None, 2)
-    )
-    np.testing.assert_array_equal(one.x_loadings.distribution, two.x_loadings.distribution)
 
 
 def test_resamples_of_too_few_rows_are_reported_once():

@@ -157,12 +157,6 @@ def test_groups_reach_the_splitter():
     np.testing.assert_allclose(found.totals[:, 1], expected, atol=1e-12)
 
 
-def test_number_of_jobs_changes_nothing():
-    X, Y = two_views()
-    one, two = (select_n_components(CCA(), X, Y, n_components=3, n_jobs=n) for n in (None, 2))
-    np.testing.assert_array_equal(one.totals, two.totals)
-
-
 def test_folds_of_few_rows_do_not_repeat_what_is_known():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(2, 20, 12))  # fewer rows than features: held-out totals tell

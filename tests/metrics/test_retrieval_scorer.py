@@ -16,10 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
-    RandomizedSearchCV,
     StratifiedKFold,
     cross_val_score,
-    cross_validate,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -62,26 +60,6 @@ def test_sklearn_models_score_as_their_projections(data, model):
         assert found == expected
 
 
-@pytest.mark.parametrize("model", [CCA(n_components=2), ClusterCCA()])
-def test_own_models_score_as_their_projections(data, model):
-    A, V, y = data
-    model = clone(model).fit(Views(A, V), y)
-    expected = mean_average_precision_score(model.transform(A), model.transform_y(V), y)
-    assert retrieval_map(model, Views(A, V), y) == pytest.approx(expected, rel=1e-12)
-    assert retrieval_map(model, Views(A, V), labels=y) == pytest.approx(expected, rel=1e-12)
-    assert retrieval_map(model, A, V, y) == pytest.approx(expected, rel=1e-12)
-
-
-def test_first_view_queries_and_second_is_the_gallery(data):
-    A, V, y = data
-    model = PLSSVD().fit(A, V)
-    queries, gallery = model.transform(A, V)
-    there = mean_average_precision_score(queries, gallery, y)
-    back = mean_average_precision_score(gallery, queries, y)
-    assert abs(there - back) > 1e-3
-    assert retrieval_map(model, A, V, labels=y) == there
-
-
 def wrappings(model, A, V):
     """The fitted model in every wrapper; each must score as the model on the scaled first view."""
     scaler = StandardScaler().fit(A)
@@ -115,19 +93,6 @@ def test_wrappers_do_not_change_the_score(data, model, enabled):
         for name, wrapped in wrappings(model, A, V):
             found = retrieval_map(wrapped, A, V, labels=y)
             assert found == pytest.approx(expected, rel=1e-12), name
-
-
-def test_searches_of_several_kinds_score_as_their_best_estimator(data):
-    A, V, y = data
-    X = Views(A, V)
-    for search in (
-        GridSearchCV(CCA(), {"n_components": [1, 2]}, scoring=retrieval_map, cv=3),
-        RandomizedSearchCV(CCA(), {"n_components": [1, 2]}, n_iter=1, scoring=retrieval_map, cv=3),
-    ):
-        search.fit(X, y)
-        expected = retrieval_map(search.best_estimator_, X, y)
-        assert retrieval_map(search, X, y) == expected
-        assert search.score(X, y) == expected
 
 
 def test_view_transformer_in_a_pipeline_reaches_both_views(data):
@@ -181,14 +146,6 @@ def test_sample_weight_goes_to_the_fit_alone(data):
     assert np.isfinite(search.best_score_)
 
 
-def test_multimetric_search(data):
-    A, V, y = data
-    scoring = {"map": retrieval_map, "total": CCA.score}
-    scores = cross_validate(CCA(n_components=2), Views(A, V), y, scoring=scoring, cv=3)
-    alone = cross_val_score(CCA(n_components=2), Views(A, V), y, scoring=retrieval_map, cv=3)
-    np.testing.assert_array_equal(scores["test_map"], alone)
-
-
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_set_output_does_not_matter(data, library):
     pytest.importorskip(library)
@@ -202,28 +159,11 @@ def test_set_output_does_not_matter(data, library):
     assert retrieval_map(model, A, V, labels=y) == pytest.approx(expected)
 
 
-def test_unpaired_views_have_labels_of_their_own(data):
-    A, V, y = data
-    model = ClusterCCA().fit(A, V[:50], labels=(y, y[:50]))
-    expected = mean_average_precision_score(
-        model.transform(A), model.transform_y(V[:50]), y, y[:50]
-    )
-    assert retrieval_map(model, A, V[:50], labels=(y, y[:50])) == expected
-    assert retrieval_map(model, A, V[:50], labels=(y.tolist(), list(y[:50]))) == expected
-
-
 def test_tuple_of_two_labels_is_no_pair_of_label_sets(data):
     A, V, _ = data
     model = CCA(n_components=1).fit(A, V)
     found = retrieval_map(model, A[:2], V[:2], labels=("calm", "angry"))
     assert found == retrieval_map(model, A[:2], V[:2], labels=["calm", "angry"])
-
-
-def test_indicator_labels(data):
-    A, V, y = data
-    model = CCA(n_components=2).fit(A, V)
-    expected = retrieval_map(model, Views(A, V), y)
-    assert retrieval_map(model, Views(A, V), np.eye(3)[y]) == pytest.approx(expected)
 
 
 def test_folds_of_one_class_score_nan_with_a_warning(data):

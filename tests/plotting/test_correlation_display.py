@@ -130,26 +130,6 @@ def test_frames_with_row_names_and_pipelines_are_the_same_as_arrays(n_permutatio
                 np.testing.assert_allclose(getattr(display, key), getattr(expected, key), atol=1e-9)
 
 
-def test_the_estimator_is_not_fitted():
-    model = CCA(3)
-    draw(model)
-    assert not hasattr(model, "correlations_")
-
-
-def test_the_same_seed_gives_the_same_null_for_any_number_of_jobs():
-    one, two = (
-        draw(CCA(3, reg=0.1), n_permutations=4, random_state=0, n_jobs=n).null for n in (1, 2)
-    )
-    np.testing.assert_array_equal(one, two)
-
-
-def test_a_progress_bar_is_shown_on_request(capsys):
-    draw(CCA(3, reg=0.1), n_permutations=2, random_state=0)
-    assert capsys.readouterr().err == ""
-    draw(CCA(3, reg=0.1), n_permutations=2, random_state=0, verbose=1)
-    assert "CorrelationDisplay [####" in capsys.readouterr().err
-
-
 def test_negative_correlations_are_in_the_picture():
     display = CorrelationDisplay(np.array([0.5, 0.4]), held_out=np.array([[0.3, -0.6]])).plot()
     assert display.ax_.get_ylim()[0] < -0.6

@@ -1,8 +1,5 @@
 """The retriever as its users meet it: what it finds, what it keeps, what it refuses."""
 
-import copy
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -133,12 +130,6 @@ def test_views_with_labels_reach_the_estimator():
     by_views = CrossModalRetriever(ClusterCCA()).fit(Views(X, Y), y).query(X_NEW)
     by_arrays = CrossModalRetriever(ClusterCCA()).fit(X, Y, y).query(X_NEW)
     np.testing.assert_array_equal(by_views.ids, by_arrays.ids)
-
-
-def test_fit_leaves_the_given_estimator_unfitted():
-    model = CCA(2)
-    CrossModalRetriever(model).fit(X, Y)
-    assert not hasattr(model, "x_weights_")
 
 
 def test_prefit_estimator_is_used_as_it_is():
@@ -303,15 +294,6 @@ def test_missing_views_and_labels_given_twice_are_refused():
 
 
 # Copies
-
-
-@pytest.mark.parametrize("copied", [lambda r: pickle.loads(pickle.dumps(r)), copy.deepcopy])
-def test_copies_find_the_same_and_live_on_their_own(copied):
-    retriever = CrossModalRetriever(CCA(2)).fit(X, Y)
-    other = copied(retriever)
-    np.testing.assert_array_equal(other.query(X_NEW).scores, retriever.query(X_NEW).scores)
-    other.add(Y_NEW).remove([0])
-    assert (len(retriever), len(other)) == (60, 79)
 
 
 def test_clone_has_the_parameters_and_no_items():

@@ -1,7 +1,6 @@
 """ViewTransformer in scikit-learn's hands: nested, cloned, routed, framed, checked."""
 
 import os
-import pickle
 
 import joblib
 import numpy as np
@@ -72,21 +71,6 @@ def test_make_view_transformer_names_by_class_and_numbers_duplicates():
 
 
 # Inside scikit-learn
-
-
-@pytest.mark.parametrize("duplicate", [clone, lambda m: pickle.loads(pickle.dumps(m))])
-def test_copies_fit_alike(duplicate):
-    expected = audio_and_visual().fit_transform(NAMED)
-    for member, other in zip(
-        duplicate(audio_and_visual()).fit_transform(NAMED), expected, strict=True
-    ):
-        np.testing.assert_array_equal(member, other)
-
-
-def test_pickle_keeps_the_fitted_state():
-    model = audio_and_visual().fit(NAMED)
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.transform(NAMED)["audio"], model.transform(NAMED)["audio"])
 
 
 def test_pipelines_are_steps():

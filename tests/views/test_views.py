@@ -94,6 +94,9 @@ def test_named_members_keep_their_names_in_order():
     assert X.names == ("visual", "audio")
     assert X.named
     assert X["audio"] is A
+    assert "audio" in X
+    assert "text" not in X
+    assert 3 not in X
 
 
 def test_any_string_names_a_view_even_self():

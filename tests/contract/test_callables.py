@@ -1,0 +1,233 @@
+"""Laws of whatever is fitted: copies, seeds, other processes, jobs, containers, progress."""
+
+import copy
+import functools
+import pickle
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from _data import HEARD, SONGS, two_views
+from _models import MODELS, audio_and_visual, of, selector
+from _oracles import assert_same_bits
+from sklearn.base import clone
+
+from skcca import (
+    CCA,
+    ClusterCCA,
+    CrossModalRetriever,
+    Views,
+    cross_val_embed,
+    make_retrieval_scorer,
+    retrieval_map,
+)
+from skcca.cluster import SeededKMeans
+from skcca.datasets import make_music_videos
+from skcca.inspection import (
+    bootstrap_loadings,
+    permutation_test_correlations,
+    select_n_components,
+)
+from skcca.plotting import CorrelationDisplay
+
+X, Y, y = two_views()
+VIEWS = Views(X, Y)
+ANNOTATED = np.where(np.arange(90) < 20, y, -1)
+
+
+class Subject(NamedTuple):
+    """A model, what it is fitted on, other rows of that, and what it answers."""
+
+    model: object
+    data: tuple
+    fewer: tuple
+    answer: object
+
+
+def of_two_views(model):
+    return Subject(model, (X, Y, y), (X[::2], Y[::2], y[::2]), lambda m: m.transform(X, Y))
+
+
+SUBJECTS = {name: of_two_views(model) for name, model in MODELS.items()} | {
+    "ChunkSelector": Subject(
+        selector(dropout=0.3), (SONGS, HEARD), (SONGS[:30], HEARD[:30]),
+        lambda m: [m.transform(SONGS)],
+    ),
+    "SeededKMeans": Subject(
+        SeededKMeans(7, random_state=0), (X, ANNOTATED), (X[5:], ANNOTATED[5:]),
+        lambda m: [m.predict(X), m.transform(X)],
+    ),
+    "ViewTransformer": Subject(
+        audio_and_visual(), (Views(audio=X, visual=Y),), (Views(audio=X[::2], visual=Y[::2]),),
+        lambda m: list(m.transform(Views(audio=X, visual=Y))),
+    ),
+    "CrossModalRetriever": Subject(
+        CrossModalRetriever(CCA(2)), (X, Y), (X[::2], Y[::2]), lambda m: m.query(X, 5)
+    ),
+}  # fmt: skip
+subjects = of(SUBJECTS, "subject")
+
+
+@functools.cache
+def fitted(name):
+    """Return a fitted model, which no test changes."""
+    subject = SUBJECTS[name]
+    return clone(subject.model).fit(*subject.data)
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, copy.copy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+def test_copies_answer_to_the_bit_and_are_fitted_anew(name, copied):
+    subject, model = SUBJECTS[name], fitted(name)
+    twin, before = copied(model), subject.answer(model)
+    assert_same_bits(subject.answer(twin), before)
+    twin.fit(*subject.fewer)
+    assert_same_bits(subject.answer(model), before)
+    assert_same_bits(subject.answer(twin.fit(*subject.data)), before)
+
+
+def test_pickles_answer_in_a_fresh_process_and_are_fitted_there_as_here(tmp_path):
+    code = (
+        "import pickle, sys, _models\n"
+        "from test_callables import SUBJECTS\n"
+        "models = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "answers = {}\n"
+        "for name, model in models.items():\n"
+        "    subject = SUBJECTS[name]\n"
+        "    first = list(subject.answer(model))\n"
+        "    answers[name] = first, list(subject.answer(model.fit(*subject.data)))\n"
+        "pickle.dump(answers, open(sys.argv[2], 'wb'))\n"
+    )
+    (tmp_path / "models").write_bytes(pickle.dumps({name: fitted(name) for name in SUBJECTS}))
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{code}"]
+    files = [str(tmp_path / "models"), str(tmp_path / "answers")]
+    subprocess.run([*command, *files], check=True, timeout=300)
+    for name, answers in pickle.loads((tmp_path / "answers").read_bytes()).items():
+        for found in answers:
+            for a, b in zip(found, SUBJECTS[name].answer(fitted(name)), strict=True):
+                # Another number of threads adds up in another order.
+                np.testing.assert_allclose(a, b, atol=1e-10)
+
+
+def random_states():
+    return torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+
+
+DRAWS = {name: lambda name=name: fit_without_seed(name) for name in SUBJECTS} | {
+    "make_music_videos": lambda: make_music_videos(12, n_emotions=3, lengths=(9, 12)),
+    "bootstrap_loadings": lambda: bootstrap_loadings(CCA(1), X, Y, n_bootstraps=3),
+    "permutations": lambda: permutation_test_correlations(CCA(1), X, Y, n_permutations=3),
+}
+
+
+def fit_without_seed(name):
+    model = clone(SUBJECTS[name].model)
+    if "random_state" in model.get_params():
+        model.set_params(random_state=None)
+    model.fit(*SUBJECTS[name].data)
+
+
+@of(DRAWS, "draw")
+def test_global_random_states_stay_as_they_are(draw):
+    before = random_states()
+    draw()
+    assert_same_bits(random_states(), before)
+
+
+@subjects
+def test_a_seed_decides_whatever_the_global_state(subject):
+    first = subject.answer(clone(subject.model).fit(*subject.data))
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        again = subject.answer(clone(subject.model).fit(*subject.data))
+    assert_same_bits(again, first)
+
+
+# Functions that fit clones of an estimator
+
+INSPECTIONS = {
+    "bootstrap_loadings": lambda model, *views, **more: (
+        bootstrap_loadings(
+            model, *views, n_bootstraps=3, random_state=0, **more
+        ).y_loadings.distribution
+    ),
+    "permutation_test_correlations": lambda model, *views, **more: (
+        permutation_test_correlations(
+            model, *views, n_permutations=130, random_state=0, **more
+        ).null_distribution
+    ),
+    "select_n_components": lambda model, *views, **more: (
+        select_n_components(model, *views, n_components=[1, 2], **more).totals
+    ),
+    "CorrelationDisplay": lambda model, *views, **more: (
+        CorrelationDisplay.from_estimator(
+            model, *views, n_permutations=3, random_state=0, **more
+        ).null
+    ),
+    "cross_val_embed": lambda model, *views, **more: next(
+        iter(cross_val_embed(model, *views, **more))
+    ),
+}
+
+
+@of(INSPECTIONS, "inspect")
+def test_estimators_that_are_inspected_stay_unfitted(inspect):
+    model = CCA(2)
+    before = dict(vars(model))
+    inspect(model, X, Y)
+    assert vars(model) == before
+
+
+@of(INSPECTIONS, "inspect")
+def test_frames_views_and_lists_are_inspected_as_arrays(inspect):
+    expected = inspect(CCA(2), X, Y)
+    frames = pd.DataFrame(X).add_prefix("x"), pd.DataFrame(Y).add_prefix("y")
+    for args in (frames, (VIEWS,), (Views(*frames), y), (X.tolist(), Y.tolist())):
+        np.testing.assert_allclose(inspect(CCA(2), *args), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in INSPECTIONS if name != "cross_val_embed"])
+def test_number_of_jobs_changes_nothing(name):
+    one, two = (INSPECTIONS[name](CCA(2), X, Y, n_jobs=n) for n in (None, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+PROGRESS = {
+    "DCCA": lambda **more: clone(MODELS["DCCA"]).set_params(**more).fit(X, Y),
+    "ChunkSelector": lambda **more: selector(**more).fit(SONGS, HEARD),
+    "permutation_test_correlations": functools.partial(
+        INSPECTIONS["permutation_test_correlations"], CCA(2), X, Y
+    ),
+    "CorrelationDisplay": functools.partial(INSPECTIONS["CorrelationDisplay"], CCA(2), X, Y),
+}
+
+
+@pytest.mark.parametrize("name", PROGRESS)
+def test_progress_goes_to_standard_error_when_it_is_asked_for(name, capsys):
+    PROGRESS[name]()
+    assert capsys.readouterr() == ("", "")
+    PROGRESS[name](verbose=1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{name} [####" in err
+
+
+SCORERS = {
+    "retrieval_map": retrieval_map,
+    "recall": make_retrieval_scorer("recall@5", direction="mean", metric="euclidean"),
+}
+
+
+@of(SCORERS, "scorer")
+def test_copies_of_scorers_score_alike(scorer):
+    model = ClusterCCA(2).fit(X, Y, y)
+    expected = scorer(model, VIEWS, y)
+    for copied in (copy.deepcopy(scorer), pickle.loads(pickle.dumps(scorer)), eval(repr(scorer))):
+        assert copied(model, VIEWS, y) == expected
+        assert copied.get_metadata_routing().score.requests == {"labels": True}
