@@ -203,14 +203,14 @@ def _report(correlations: Array, sample: Array) -> None:
         warn(
             f"{_NAME}: {missing} of {n} resamples support fewer than {len(correlations)} "
             "components; intervals of those that lack come from the other resamples. Set a smaller "
-            "`n_components`.",
+            "`n_components`."
         )
     perfect = np.count_nonzero(np.nanmax(sample, axis=1) > 1 - 1e-9)
     if perfect and correlations.max() <= 1 - 1e-9:
         warn(
             f"{_NAME}: in {perfect} of {n} resamples a correlation is 1: they hold about 63 % of "
             "the rows, too few for so many features, and their loadings mean nothing. Set `reg`, "
-            "or use fewer features.",
+            "or use fewer features."
         )
 
 

@@ -1,21 +1,35 @@
-"""Where in a song a selector looks."""
+"""Attention over the time of a song, and the chunks that a selector chooses."""
 
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._core.types import ArrayLike, ViewLike
 from skcca.chunk_selector import ChunkSelector, Selection
-from skcca.plotting._canvas import LINE, ORANGE, axes_for, check_canvas, ink_of, legend_above
+from skcca.plotting._canvas import (
+    LINE,
+    ORANGE,
+    axes_for,
+    check_canvas,
+    contrast_colour,
+    legend_above,
+)
 from skcca.views._container import Views
 from skcca.views._sequences import check_sequences
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["AttentionDisplay"]
 
-_MOST_STRETCHES = 1_000  # of a waveform: more than a picture has columns
+_NAME = "AttentionDisplay"
+
+# More stretches of a waveform than a picture has columns would not show.
+_MAX_STRETCHES = 1_000
 
 
 class AttentionDisplay:
@@ -92,7 +106,7 @@ class AttentionDisplay:
         borders: np.ndarray,
         selected: np.ndarray,
         *,
-        waveform: Any = None,
+        waveform: ArrayLike = None,
         sample_rate: float | None = None,
         title: str | None = None,
     ):
@@ -108,12 +122,12 @@ class AttentionDisplay:
     def from_estimator(
         cls,
         selector: ChunkSelector,
-        song: Any,
+        song: ArrayLike,
         *,
-        waveform: Any = None,
+        waveform: ArrayLike = None,
         sample_rate: float | None = None,
         seconds_per_frame: float | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         title: str | None = None,
     ) -> AttentionDisplay:
         """Draw the attention and the chosen chunks of one song.
@@ -155,18 +169,18 @@ class AttentionDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_canvas(ax, "AttentionDisplay")
+        check_canvas(ax, _NAME)
         selector = _check_selector(selector)
         seconds = selector.frame_duration if seconds_per_frame is None else seconds_per_frame
         _check_positive("seconds_per_frame", seconds)
         frames = _check_song(song, selector)
-        in_frames, chosen, attention = _ask(selector, frames)
+        borders, chosen, attention = _select(selector, frames)
         n_steps = -(-len(frames) // selector.frames_per_step)
         steps = np.minimum(np.arange(n_steps + 1) * selector.frames_per_step, len(frames))
         display = cls(
             seconds * steps,
             attention,
-            seconds * in_frames,
+            seconds * borders,
             chosen.chunks,
             waveform=waveform,
             sample_rate=sample_rate,
@@ -174,7 +188,7 @@ class AttentionDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> AttentionDisplay:
+    def plot(self, ax: Axes | None = None) -> AttentionDisplay:
         """Draw on the given axes, or on a new figure.
 
         Parameters
@@ -192,37 +206,39 @@ class AttentionDisplay:
         TypeError, ValueError, ImportError
             As `from_estimator`, for `waveform`, `sample_rate` and matplotlib.
         """
-        check_canvas(ax, "AttentionDisplay")
-        stretches = None
+        check_canvas(ax, _NAME)
+        # A wrong waveform is refused before a figure is made.
+        envelope = None
         if self.waveform is not None:
-            stretches = _envelope(self.waveform, self.sample_rate)
+            envelope = _envelope(self.waveform, self.sample_rate)
         ax = axes_for(ax, (8, 3))
         self.ax_, self.figure_ = ax, ax.figure
-        ink = ink_of(ax)
-        of_height = ax.get_xaxis_transform()  # x in seconds, y in heights of the axes
+        contrast = contrast_colour(ax)
+        # With this transform x is in seconds and y in heights of the axes.
+        of_height = ax.get_xaxis_transform()
         end = self.times[-1]
 
         self.waveform_ = None
-        if stretches is not None:
-            edges, low, high = stretches
+        if envelope is not None:
+            edges, low, high = envelope
             peak = max(np.abs(low).max(), np.abs(high).max()) or 1.0
             low, high = (0.5 + 0.45 * np.append(part, part[-1]) / peak for part in (low, high))
             self.waveform_ = ax.fill_between(
                 edges, low, high, step="post", transform=of_height, zorder=0.5,
-                color=ink, alpha=0.2, linewidth=0.5, label="Waveform",
+                color=contrast, alpha=0.2, linewidth=0.5, label="Waveform",
             )  # fmt: skip
             end = max(end, edges[-1])
 
         starts, stops = self.borders[self.selected], self.borders[self.selected + 1]
         self.selection_ = ax.broken_barh(
-            np.column_stack([starts, stops - starts]), (0, 1), transform=of_height, zorder=0.8,
+            list(zip(starts, stops - starts, strict=True)), (0, 1), transform=of_height, zorder=0.8,
             color=ORANGE, alpha=0.35, linewidth=0,
             label="Chosen chunk" if len(starts) == 1 else "Chosen chunks",
         )  # fmt: skip
         self.borders_ = ax.vlines(
             self.borders, 0, 1, transform=of_height, zorder=0.9,
-            color=ink, alpha=0.6, linewidth=0.8 if len(self.borders) < 60 else 0.3, linestyle="--",
-            label="Borders",
+            color=contrast, alpha=0.6, linewidth=0.8 if len(self.borders) < 60 else 0.3,
+            linestyle="--", label="Borders",
         )  # fmt: skip
 
         self.line_ = None
@@ -231,10 +247,11 @@ class AttentionDisplay:
         else:
             width = 1.5 if len(self.attention) < 500 else 1.0
             self.line_ = ax.stairs(
-                self.attention, self.times, baseline=None, color=LINE[ink], linewidth=width
+                self.attention, self.times, baseline=None, color=LINE[contrast], linewidth=width
             )
             top = np.max(self.attention)
-            ax.set_ylim(-0.03 * top, 1.1 * top)  # the line at 0 is not half hidden
+            # A limit of 0 would hide the lower half of a line at 0.
+            ax.set_ylim(-0.03 * top, 1.1 * top)
             ax.set_ylabel("Attention")
         ax.set_xlim(0, end)
         ax.set_xlabel("Time (s)")
@@ -244,12 +261,13 @@ class AttentionDisplay:
         return self
 
 
-def _ask(
+def _select(
     selector: ChunkSelector, song: np.ndarray
 ) -> tuple[np.ndarray, Selection, np.ndarray | None]:
     """Return the borders of a song's chunks in frames, the chosen ones, and the attention."""
-    X: Any = [song]
-    if selector._n_views is not None:  # it was fitted on a Views, and expects one
+    X: ViewLike = [song]
+    # A selector that was fitted on a Views expects one.
+    if selector._n_views is not None:
         X = Views(X, *[None] * (selector._n_views - 1))
     (chosen,) = selector.select(X)
     attention = selector.attention(X)[0] if selector.strategy == "attention" else None
@@ -257,11 +275,12 @@ def _ask(
     return borders, chosen, attention
 
 
-def _check_selector(selector: Any) -> ChunkSelector:
+def _check_selector(selector: object) -> ChunkSelector:
+    """Return a selector after checking that it is one, and fitted."""
     if not isinstance(selector, ChunkSelector):
         kind = selector.__name__ if isinstance(selector, type) else type(selector).__name__
         raise TypeError(
-            f"AttentionDisplay: `selector` is a {kind}; expected a fitted ChunkSelector. "
+            f"{_NAME}: `selector` is a {kind}; expected a fitted ChunkSelector. "
             "Take it out of a Pipeline or ViewTransformer: pipeline.named_steps[...], "
             "transformer.named_transformers_[...]."
         )
@@ -269,55 +288,55 @@ def _check_selector(selector: Any) -> ChunkSelector:
     return selector
 
 
-def _check_song(song: Any, selector: ChunkSelector) -> np.ndarray:
+def _check_song(song: ArrayLike, selector: ChunkSelector) -> np.ndarray:
     """Return the frames (T, n_features) of one song, given bare or as the one song of a list."""
     if isinstance(song, (list, tuple)):
         single = len(song) > 0 and np.ndim(song[0]) == 1
     else:
         single = getattr(song, "ndim", 2) == 2
     songs = [song] if single else song
-    name = "AttentionDisplay"
-    checked = check_sequences(songs, n_features=selector.n_features_in_, caller=name)
+    checked = check_sequences(songs, n_features=selector.n_features_in_, caller=_NAME)
     if len(checked) > 1:
         raise ValueError(
-            f"{name}: a picture shows one song; got {len(checked)}. Draw one at a time: songs[0]."
+            f"{_NAME}: a picture shows one song; got {len(checked)}. Draw one at a time: songs[0]."
         )
     return checked[0]
 
 
-def _check_positive(name: str, value: Any) -> None:
+def _check_positive(name: str, value: object) -> None:
     if not (isinstance(value, Real) and 0 < float(value) < np.inf):
-        raise ValueError(f"AttentionDisplay: `{name}` is {value!r}; expected a positive number.")
+        raise ValueError(f"{_NAME}: `{name}` is {value!r}; expected a positive number.")
 
 
-def _envelope(waveform: Any, rate: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _envelope(waveform: ArrayLike, rate: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the borders (s) of stretches of a recording, and their lowest and highest samples."""
     if rate is None:
         raise ValueError(
-            "AttentionDisplay: `waveform` needs its `sample_rate`, in Hz, to lie under the song."
+            f"{_NAME}: `waveform` needs its `sample_rate`, in Hz, to lie under the song."
         )
     _check_positive("sample_rate", rate)
     samples = np.asarray(waveform)
     if samples.dtype.kind not in "iuf":
         raise TypeError(
-            f"AttentionDisplay: `waveform` has the dtype {samples.dtype}; expected real numbers."
+            f"{_NAME}: `waveform` has the dtype {samples.dtype}; expected real numbers."
         )
     if samples.ndim not in (1, 2) or samples.size == 0:
         raise ValueError(
-            f"AttentionDisplay: `waveform` has shape {samples.shape}; expected (n_samples,) or "
+            f"{_NAME}: `waveform` has shape {samples.shape}; expected (n_samples,) or "
             "(n_samples, n_channels), with 1 sample at least."
         )
-    edges = np.linspace(0, len(samples), min(len(samples), _MOST_STRETCHES) + 1).astype(int)
+    edges = np.linspace(0, len(samples), min(len(samples), _MAX_STRETCHES) + 1).astype(int)
     low, high = (
         extreme.reduceat(samples, edges[:-1], axis=0).reshape(len(edges) - 1, -1).astype(float)
         for extreme in (np.minimum, np.maximum)
     )
     low, high = low.min(axis=1), high.max(axis=1)
-    if samples.dtype == np.uint8:  # the one format whose silence is not 0
+    # Bytes are the one sample format whose silence is not 0.
+    if samples.dtype == np.uint8:
         low, high = low - 128, high - 128
     if not np.isfinite([low, high]).all():
         raise ValueError(
-            "AttentionDisplay: `waveform` holds NaN or infinity; repair the recording, or "
+            f"{_NAME}: `waveform` holds NaN or infinity; repair the recording, or "
             "np.nan_to_num(samples)."
         )
     return edges / rate, low, high

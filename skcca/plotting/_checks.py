@@ -1,4 +1,4 @@
-"""Arguments that several displays take."""
+"""Arguments that several displays take, and the embedded views that they draw."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcca._core.compat import check_array
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.views._container import Views
 from skcca.views._projection import final_model, project_with_labels
 
 
 def check_count(
-    value: Any, name: str, meaning: str, caller: str, low: int, high: Any = None
+    value: Any, name: str, meaning: str, caller: str, low: int, high: int | None = None
 ) -> int:
-    """Return a number of things that lies from `low` to `high`."""
+    """Return an integer after checking that it lies from `low` to `high`."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):
         allowed = f"{low} or more" if high is None else f"from {low} to {high}"
@@ -23,22 +24,23 @@ def check_count(
     return int(value)
 
 
-def finite_numbers(
-    values: Any, name: str, caller: str, *, ensure_all_finite: bool | str = True
+def check_finite_numbers(
+    values: ArrayLike, name: str, caller: str, *, ensure_all_finite: bool | str = True
 ) -> np.ndarray:
-    """Return what is drawn as float64; beyond 1e100 matplotlib computes no picture."""
-    found: np.ndarray = check_array(
+    """Return an array to draw, as float64."""
+    array: np.ndarray = check_array(
         values, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
         ensure_min_features=0, ensure_all_finite=ensure_all_finite, input_name=name,
         estimator=caller,
     )  # fmt: skip
-    if (np.abs(found) > 1e100).any():
+    # The limits that matplotlib computes from larger numbers overflow.
+    if (np.abs(array) > 1e100).any():
         raise ValueError(f"{caller}: `{name}` holds numbers beyond 1e100, which cannot be drawn.")
-    return found
+    return array
 
 
-def two_components(components: Any, n_components: int, caller: str) -> tuple[int, int]:
-    """Return the two components that span a picture."""
+def check_two_components(components: ArrayLike, n_components: int, caller: str) -> tuple[int, int]:
+    """Return the two components that span a picture, after checking that they exist."""
     pair = np.asarray(components)
     if pair.shape != (2,) or pair.dtype.kind not in "iu":
         raise ValueError(
@@ -62,37 +64,36 @@ def two_components(components: Any, n_components: int, caller: str) -> tuple[int
     return first, second
 
 
-# MERGED: plotting._sides
-# """What a display asks of an estimator: both embedded views, their labels, and its name."""
-
-DIRECTIONS = ("x_to_y", "y_to_x")
+_DIRECTIONS = ("x_to_y", "y_to_x")
 
 
 class Search(NamedTuple):
     """Embedded queries and gallery, with their labels."""
 
-    queries: Any
-    gallery: Any
-    query_labels: Any
-    gallery_labels: Any
+    queries: ArrayLike
+    gallery: ArrayLike
+    query_labels: LabelsLike
+    gallery_labels: LabelsLike
 
 
-def search_of(estimator: Any, X: Any, y: Any, labels: Any, direction: str, caller: str) -> Search:
-    """Embed both views, and let the one be the queries and the other the gallery."""
-    if direction not in DIRECTIONS:
-        raise ValueError(f"{caller}: `direction` is {direction!r}; expected one of {DIRECTIONS}.")
+def embed_search(
+    estimator: Estimator, X: ViewLike, y: ViewLike, labels: LabelsLike, direction: str, caller: str
+) -> Search:
+    """Embed both views, one as the queries and the other as the gallery."""
+    if direction not in _DIRECTIONS:
+        raise ValueError(f"{caller}: `direction` is {direction!r}; expected one of {_DIRECTIONS}.")
     sides = project_with_labels(estimator, X, y, labels, f"{caller}.from_estimator")
     query, item = sides if direction == "x_to_y" else sides[::-1]
     return Search(query.rows, item.rows, query.labels, item.labels)
 
 
-def name_of(estimator: Any, caller: str) -> str:
-    """Return the class of the model, out of the pipeline or search that it is wrapped in."""
+def model_name(estimator: Estimator, caller: str) -> str:
+    """Return the class name of a model, out of the pipeline or search that it is wrapped in."""
     return type(final_model(estimator)).__name__
 
 
-def view_names(X: Any) -> tuple[str, str]:
-    """Return what to call the two views."""
+def view_names(X: ViewLike) -> tuple[str, str]:
+    """Return the names of the two views."""
     if isinstance(X, Views) and X.named and len(X.names) == 2:
         return X.names[0], X.names[1]
     return "First view", "Second view"

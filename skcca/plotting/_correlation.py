@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.model_selection import BaseCrossValidator
 
 from skcca._core.compat import rng_from, to_numpy
 from skcca._core.directions import pair_correlations
 from skcca._core.progress import parallel_map
+from skcca._core.types import Estimator, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import quiet_fit
 from skcca.cca import CCA
 from skcca.inspection import permutation_test_correlations
 from skcca.model_selection._folds import PairedRows
-from skcca.plotting._canvas import ORANGE, SKY, axes_for, check_canvas, ink_of, legend_above
-from skcca.plotting._checks import check_count, finite_numbers, name_of
+from skcca.plotting._canvas import (
+    ORANGE,
+    SKY,
+    axes_for,
+    check_canvas,
+    contrast_colour,
+    legend_above,
+)
+from skcca.plotting._checks import check_count, check_finite_numbers, model_name
+from skcca.views._arguments import per_view
 from skcca.views._container import Views, is_pandas
 from skcca.views._projection import final_model, project
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["CorrelationDisplay"]
 
@@ -112,18 +126,18 @@ class CorrelationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any = None,
+        estimator: Estimator,
+        X: ViewLike,
+        y: ViewLike = None,
         *,
-        labels: Any = None,
-        cv: Any = 5,
+        labels: LabelsLike = None,
+        cv: int | BaseCrossValidator | Iterable = 5,
         n_permutations: int = 0,
         n_jobs: int | None = None,
-        random_state: Any = None,
+        random_state: RandomStateLike = None,
         verbose: int = 0,
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> CorrelationDisplay:
         """Fit a model on all rows, on folds and on shuffled rows, and draw its correlations.
@@ -179,7 +193,7 @@ class CorrelationDisplay:
         args, kw = rows.take(np.arange(rows.n), np.arange(rows.n))
         correlations = _correlations_of(clone(estimator).fit(*args, **kw))
         K = len(correlations)
-        by_test = type(model) is CCA and model is estimator and not np.any(_ridges(model))
+        by_test = type(model) is CCA and model is estimator and set(per_view(model.reg)) == {0}
         in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
         of_folds = [(estimator, rows, *fold, K) for fold in folds]
         held_out = np.array(list(in_parallel(_held_out, of_folds)))
@@ -199,11 +213,13 @@ class CorrelationDisplay:
             correlations,
             held_out=held_out,
             null=null,
-            name=name_of(estimator, _NAME) if name is None else name,
+            name=model_name(estimator, _NAME) if name is None else name,
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> CorrelationDisplay:
+    def plot(
+        self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any
+    ) -> CorrelationDisplay:
         """Draw on the given axes, or on a new figure.
 
         Parameters
@@ -230,22 +246,21 @@ class CorrelationDisplay:
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
-        correlations = finite_numbers(self.correlations, "correlations", _NAME)
-        self._check(correlations)
+        correlations = self._check_correlations()
         from matplotlib.ticker import MaxNLocator
 
         self.ax_ = ax = axes_for(ax, (6.5, 4))
         self.figure_ = ax.figure
-        ink = ink_of(ax)
+        contrast = contrast_colour(ax)
         numbers = np.arange(len(correlations))
         borders = np.arange(len(correlations) + 1) - 0.5
-        look = {"width": 0.7, "color": SKY, "alpha": 0.7, "label": "Training"}
+        look: dict[str, Any] = {"width": 0.7, "color": SKY, "alpha": 0.7, "label": "Training"}
         self.bars_ = ax.bar(numbers, correlations, **(look | kwargs))
         self.null_ = self.held_out_ = None
         if self.null is not None:
             self.null_ = ax.stairs(
                 np.quantile(self.null, self.level, axis=0), borders,
-                baseline=None, color=ink, linestyle="--", linewidth=1.2, zorder=2.5,
+                baseline=None, color=contrast, linestyle="--", linewidth=1.2, zorder=2.5,
                 label=f"Unrelated rows, {100 * self.level:g} %",
             )  # fmt: skip
         if self.held_out is not None:
@@ -253,12 +268,12 @@ class CorrelationDisplay:
             n_folds = len(self.held_out)
             error = self.held_out.std(axis=0, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else None
             self.held_out_ = ax.errorbar(
-                numbers, mean, error, fmt="o", color=ORANGE, ecolor=ink, elinewidth=1,
-                markeredgecolor=ink, markeredgewidth=0.6, zorder=3,
+                numbers, mean, error, fmt="o", color=ORANGE, ecolor=contrast, elinewidth=1,
+                markeredgecolor=contrast, markeredgewidth=0.6, zorder=3,
                 markersize=5 if len(numbers) <= 40 else 3,
                 label="Left out" + (" (± standard error)" if n_folds > 1 else ""),
             )  # fmt: skip
-        ax.axhline(0, color=ink, linewidth=0.8)
+        ax.axhline(0, color=contrast, linewidth=0.8)
         low = min(ax.get_ylim()[0], 0.0)
         ax.set(xlabel="Component", ylabel="Correlation", ylim=(low, 1.02))
         ax.set_xlim(-0.6, len(numbers) - 0.4)
@@ -267,15 +282,16 @@ class CorrelationDisplay:
         self.legend_ = legend_above(ax, handles, self.name if name is None else name)
         return self
 
-    def _check(self, correlations: np.ndarray) -> None:
+    def _check_correlations(self) -> np.ndarray:
+        """Return the correlations after checking that all arrays and the level fit together."""
+        correlations = check_finite_numbers(self.correlations, "correlations", _NAME)
         if correlations.ndim != 1 or not len(correlations):
             raise ValueError(
                 f"{_NAME}: `correlations` has shape {correlations.shape}; expected one number for "
                 "each component."
             )
         K = len(correlations)
-        for name in ("held_out", "null"):
-            value = getattr(self, name)
+        for name, value in (("held_out", self.held_out), ("null", self.null)):
             if value is not None and (np.ndim(value) != 2 or np.shape(value)[1] != K):
                 raise ValueError(
                     f"{_NAME}: `{name}` has shape {np.shape(value)}; expected (n, {K}), a column "
@@ -283,9 +299,11 @@ class CorrelationDisplay:
                 )
         if not 0 < self.level < 1:
             raise ValueError(f"{_NAME}: `level` is {self.level!r}; expected a number in (0, 1).")
+        return correlations
 
 
-def _correlations_of(fitted: Any) -> np.ndarray:
+def _correlations_of(fitted: Estimator) -> np.ndarray:
+    """Return the canonical correlations of a fitted model, however it is wrapped."""
     model = final_model(fitted)
     if not hasattr(model, "correlations_"):
         raise TypeError(
@@ -295,16 +313,10 @@ def _correlations_of(fitted: Any) -> np.ndarray:
     return np.asarray(model.correlations_)
 
 
-def _ridges(model: CCA) -> list[bool]:
-    reg = model.reg
-    pair = reg if isinstance(reg, (tuple, list)) else [reg]
-    return [one != 0 for one in pair]
-
-
 def _held_out(
-    estimator: Any, rows: PairedRows, train: np.ndarray, test: np.ndarray, n_components: int
+    estimator: Estimator, rows: PairedRows, train: np.ndarray, test: np.ndarray, n_components: int
 ) -> np.ndarray:
-    """Return the correlation of each component over rows left out; 0 for one that is not found."""
+    """Return the correlation of each component over the test rows; 0 for one that is missing."""
     args, kwargs = rows.take(train, train)
     fitted = quiet_fit(clone(estimator), *args, **kwargs)
     part = rows.views[np.ix_(test, train) if rows.pairwise else test]
@@ -312,15 +324,16 @@ def _held_out(
     projected = project(fitted, first, second, _NAME)
     U, V = (np.asarray(to_numpy(Z), dtype=float) for Z in projected)
     pairs = rows.pairs(final_model(fitted), test)
-    found = pair_correlations(U, V, pairs)[:n_components]
-    return np.pad(found, (0, n_components - len(found)))
+    correlations = pair_correlations(U, V, pairs)[:n_components]
+    return np.pad(correlations, (0, n_components - len(correlations)))
 
 
-def _largest_of_shuffled(estimator: Any, rows: PairedRows, order: np.ndarray) -> float:
+def _largest_of_shuffled(estimator: Estimator, rows: PairedRows, order: np.ndarray) -> float:
     """Return the largest correlation where rows of the second view are in another order."""
     X, Y = rows.views
     (shuffled,) = Views(Y)[np.ix_(order, order) if rows.pairwise else order]
-    if is_pandas(Y):  # rows of other names would be refused
+    # Rows of other names than those of the first view would be refused.
+    if is_pandas(Y):
         shuffled = shuffled.set_axis(Y.index, axis=0)
     everything = np.arange(rows.n)
     views = rows.views._replace([X, shuffled])

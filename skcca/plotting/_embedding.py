@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._preparation import ArgumentNames, check_embeddings
 from skcca.plotting._canvas import (
     axes_for,
     check_canvas,
     class_colours,
     colour_bar,
-    ink_of,
+    contrast_colour,
+    draw_layout,
     legend_above,
     legend_beside,
-    settle,
 )
-from skcca.plotting._checks import name_of, two_components, view_names
+from skcca.plotting._checks import check_two_components, model_name, view_names
 from skcca.plotting._texts import place_texts, shorten
 from skcca.views._container import Views
 from skcca.views._labels import check_labels
 from skcca.views._projection import project
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+
 __all__ = ["EmbeddingDisplay"]
 
 _NAME = "EmbeddingDisplay"
-_MOST_LINKED = 200  # more lines than this hide the points
-_MOST_IN_LEGEND = 20  # classes
-_TOLD_BY_COLOUR = 10
 _MARKERS = ("o", "^")
+
+# More lines between pairs hide the points.
+_MAX_LINKED = 200
+
+# Up to so many classes are told apart by colour alone, and up to so many stand in the legend.
+_MAX_BY_COLOUR = 10
+_MAX_IN_LEGEND = 20
 
 
 class EmbeddingDisplay:
@@ -100,7 +109,7 @@ class EmbeddingDisplay:
         self,
         Zx: np.ndarray,
         Zy: np.ndarray,
-        labels: Any = None,
+        labels: LabelsLike = None,
         *,
         components: tuple[int, int] = (0, 1),
         link: bool | None = None,
@@ -118,15 +127,15 @@ class EmbeddingDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any = None,
+        estimator: Estimator,
+        X: ViewLike,
+        y: ViewLike = None,
         *,
-        labels: Any = None,
+        labels: LabelsLike = None,
         components: tuple[int, int] = (0, 1),
         link: bool | None = None,
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> EmbeddingDisplay:
         """Draw rows as a fitted model embeds them.
@@ -187,7 +196,7 @@ class EmbeddingDisplay:
             components=components,
             link=link,
             view_names=view_names(X),
-            name=name_of(estimator, _NAME) if name is None else name,
+            name=model_name(estimator, _NAME) if name is None else name,
             ax=ax,
             **kwargs,
         )
@@ -195,15 +204,15 @@ class EmbeddingDisplay:
     @classmethod
     def from_predictions(
         cls,
-        Zx: Any,
-        Zy: Any,
-        labels: Any = None,
+        Zx: ArrayLike,
+        Zy: ArrayLike,
+        labels: LabelsLike = None,
         *,
         components: tuple[int, int] = (0, 1),
         link: bool | None = None,
         view_names: tuple[str, str] = ("First view", "Second view"),
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> EmbeddingDisplay:
         """Draw embedded rows.
@@ -249,7 +258,9 @@ class EmbeddingDisplay:
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> EmbeddingDisplay:
+    def plot(
+        self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any
+    ) -> EmbeddingDisplay:
         """Draw on the given axes, or on a new figure.
 
         Parameters
@@ -283,28 +294,32 @@ class EmbeddingDisplay:
             )
         self.ax_ = ax = axes_for(ax, (7, 5))
         self.figure_ = ax.figure
-        ink = ink_of(ax)
-        palette = class_colours(max(len(classes), 1), ink)
+        contrast = contrast_colour(ax)
+        palette = class_colours(max(len(classes), 1), contrast)
 
         self.links_ = None
-        if paired and (len(points[0]) <= _MOST_LINKED if self.link is None else self.link):
+        if paired and (len(points[0]) <= _MAX_LINKED if self.link is None else self.link):
             from matplotlib.collections import LineCollection
 
             self.links_ = ax.add_collection(
                 LineCollection(
-                    list(np.stack(points, axis=1)), colors=ink, linewidths=0.5, alpha=0.35, zorder=1
+                    list(np.stack(points, axis=1)),
+                    colors=contrast,
+                    linewidths=0.5,
+                    alpha=0.35,
+                    zorder=1,
                 )
             )
         n_rows = max(map(len, points))
-        look = {
+        look: dict[str, Any] = {
             "s": float(np.clip(6_000 / n_rows, 8, 40)),
-            "edgecolors": ink,
+            "edgecolors": contrast,
             "linewidths": 0.3 if n_rows <= 1_000 else 0,
             "alpha": 0.85,
         }
         self.points_ = tuple(
-            ax.scatter(*view.T, c=palette[code], marker=marker, **(look | kwargs))
-            for view, code, marker in zip(points, codes, _MARKERS, strict=True)
+            ax.scatter(x, y, c=palette[code], marker=marker, **(look | kwargs))
+            for (x, y), code, marker in zip((Z.T for Z in points), codes, _MARKERS, strict=True)
         )
         x, y = self.components
         ax.set(xlabel=f"Component {x}", ylabel=f"Component {y}")
@@ -315,28 +330,29 @@ class EmbeddingDisplay:
         return self
 
     def _points(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the two components of the rows of each view."""
         Zx, Zy = check_embeddings(self.Zx, self.Zy, ArgumentNames(_NAME, "Zx", "Zy"))
-        pair = list(two_components(self.components, Zx.shape[1], _NAME))
+        pair = list(check_two_components(self.components, Zx.shape[1], _NAME))
         return Zx[:, pair], Zy[:, pair]
 
     def _classes(self, points: tuple[np.ndarray, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return the names of the classes, and the number of its class for each row of a view."""
+        """Return the names of the classes, and for each view the class number of each row."""
         sizes = [len(view) for view in points]
         if self.labels is None:
             return np.array([]), [np.zeros(n, dtype=int) for n in sizes]
         if _is_pair(self.labels):
             names = ("labels[0]", "labels[1]")
-            given = list(zip(self.labels, names, strict=True))
+            labels_of_views = list(zip(self.labels, names, strict=True))
         else:
             if sizes[0] != sizes[1]:
                 raise ValueError(
                     f"{_NAME}: `Zx` has {sizes[0]} rows but `Zy` has {sizes[1]}; rows that are not "
                     "paired have labels of their own: labels=(labels_x, labels_y)."
                 )
-            given = [(self.labels, "labels")] * 2
+            labels_of_views = [(self.labels, "labels")] * 2
         checked = [
             check_labels(labels, n, name, Z, _NAME)
-            for (labels, name), n, Z in zip(given, sizes, ("Zx", "Zy"), strict=True)
+            for (labels, name), n, Z in zip(labels_of_views, sizes, ("Zx", "Zy"), strict=True)
         ]
         if any(labels.ndim == 2 for labels in checked):
             raise ValueError(
@@ -354,21 +370,27 @@ class EmbeddingDisplay:
         codes: list[np.ndarray],
         title: str | None,
     ) -> None:
-        """Tell what markers and colours mean."""
+        """Add the legend of markers and colours, and the names of many classes."""
         from matplotlib.lines import Line2D
 
         ax, n_classes = self.ax_, len(classes)
-        ink = ink_of(ax)
+        contrast = contrast_colour(ax)
         self.colorbar_ = None
-        self.class_names_: list[Any] = []
+        self.class_names_: list[Annotation] = []
         colour = palette[0] if n_classes == 0 else "none"
         handles = [
             Line2D(
-                [], [], linestyle="", marker=marker, color=colour, markeredgecolor=ink, label=name
+                [],
+                [],
+                linestyle="",
+                marker=marker,
+                color=colour,
+                markeredgecolor=contrast,
+                label=name,
             )
             for marker, name in zip(_MARKERS, self.view_names, strict=True)
         ]
-        if n_classes > _MOST_IN_LEGEND:
+        if n_classes > _MAX_IN_LEGEND:
             self.colorbar_ = colour_bar(ax, [shorten(name) for name in classes], palette)
             self.legend_ = legend_above(ax, handles, title)
         else:
@@ -377,17 +399,17 @@ class EmbeddingDisplay:
                 for colour, name in zip(palette, classes, strict=False)
             ]
             self.legend_ = legend_beside(ax, handles)
-        if _TOLD_BY_COLOUR < n_classes <= _MOST_IN_LEGEND:
+        if _MAX_BY_COLOUR < n_classes <= _MAX_IN_LEGEND:
             both, code = np.concatenate(points), np.concatenate(codes)
             centres = np.array([both[code == c].mean(axis=0) for c in range(n_classes)])
-            settle(ax)
+            draw_layout(ax)
             self.class_names_, _ = place_texts(
-                ax, centres, [str(name) for name in classes], [ink] * n_classes,
+                ax, centres, [str(name) for name in classes], [contrast] * n_classes,
                 centres - both.mean(axis=0), over=True, fontweight="bold", fontsize="small",
                 bbox={"facecolor": ax.get_facecolor(), "alpha": 0.7, "edgecolor": "none", "pad": 1},
             )  # fmt: skip
 
 
-def _is_pair(labels: Any) -> bool:
-    """Tell (labels_x, labels_y) from a tuple of labels."""
+def _is_pair(labels: LabelsLike) -> bool:
+    """Return whether these are (labels_x, labels_y), rather than a tuple of labels."""
     return isinstance(labels, tuple) and len(labels) == 2 and all(np.ndim(one) for one in labels)

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import TwoViewTransformer
+from skcca._core.types import Estimator
 from skcca.plotting._canvas import (
     LINE,
     ORANGE,
     VERMILLION,
     axes_for,
     check_canvas,
-    ink_of,
+    contrast_colour,
+    draw_layout,
     legend_above,
-    settle,
 )
-from skcca.plotting._checks import check_count, finite_numbers, two_components
+from skcca.plotting._checks import check_count, check_finite_numbers, check_two_components
 from skcca.plotting._texts import place_texts
 from skcca.views._projection import final_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["LoadingsDisplay"]
 
 _NAME = "LoadingsDisplay"
-_VIEWS = {"both": "xy", "x": "x", "y": "y"}
+_VIEWS = ("both", "x", "y")
 _MARKERS = {"x": "o", "y": "^"}
 
 
@@ -112,14 +117,14 @@ class LoadingsDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: Estimator,
         components: tuple[int, int] = (0, 1),
         *,
         view: str = "both",
         n_features: int = 15,
         feature_names: Any = None,
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         **kwargs: Any,
     ) -> LoadingsDisplay:
         """Draw the loadings of a fitted model.
@@ -163,27 +168,28 @@ class LoadingsDisplay:
         """
         check_canvas(ax, _NAME)
         if view not in _VIEWS:
-            raise ValueError(f"{_NAME}: `view` is {view!r}; expected one of {tuple(_VIEWS)}.")
+            raise ValueError(f"{_NAME}: `view` is {view!r}; expected one of {_VIEWS}.")
         model = final_model(estimator)
         check_is_fitted(model)
-        given = (None, None) if feature_names is None else _pair_of_names(feature_names)
-        loadings, names = [], []
-        for side, own, fitted in zip(
-            "xy", given, ("feature_names_in_", "feature_names_y_in_"), strict=True
-        ):
-            loadings.append(_loadings_of(model, side) if side in _VIEWS[view] else None)
-            names.append(getattr(model, fitted, None) if own is None else own)
+        x_names, y_names = _pair_of_names(feature_names)
+        if x_names is None:
+            x_names = getattr(model, "feature_names_in_", None)
+        if y_names is None:
+            y_names = getattr(model, "feature_names_y_in_", None)
         display = cls(
-            *loadings,
+            _loadings_of(model, "x_loadings_") if view != "y" else None,
+            _loadings_of(model, "y_loadings_") if view != "x" else None,
             components=components,
             n_features=n_features,
-            feature_names=tuple(names),
+            feature_names=(x_names, y_names),
             view_names=getattr(model, "view_names_in_", ("First view", "Second view")),
             name=type(model).__name__ if name is None else name,
         )
         return display.plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Any = None, *, name: str | None = None, **kwargs: Any) -> LoadingsDisplay:
+    def plot(
+        self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any
+    ) -> LoadingsDisplay:
         """Draw on the given axes, or on a new figure.
 
         Parameters
@@ -210,20 +216,17 @@ class LoadingsDisplay:
         points, names, of_view = self._points()
         self.ax_ = ax = axes_for(ax, (6, 6))
         self.figure_ = ax.figure
-        ink = ink_of(ax)
-        colours = {"x": LINE[ink], "y": VERMILLION if ink == "black" else ORANGE}
-        _draw_circle(ax, ink)
+        contrast = contrast_colour(ax)
+        colours = {"x": LINE[contrast], "y": VERMILLION if contrast == "black" else ORANGE}
+        _draw_circle(ax, contrast)
         view_names = dict(zip("xy", self.view_names, strict=True))
         self.points_ = {}
         for side in np.unique(of_view):
             at = points[of_view == side]
-            look: dict = {
-                "s": 16 if len(at) <= 100 else 6,
-                "alpha": 0.8,
-                "linewidths": 0,
-                "zorder": 2,
-            }
-            look |= {"c": colours[side], "marker": _MARKERS[side], "label": view_names[side]}
+            look: dict[str, Any] = {
+                "s": 16 if len(at) <= 100 else 6, "alpha": 0.8, "linewidths": 0, "zorder": 2,
+                "c": colours[side], "marker": _MARKERS[side], "label": view_names[side],
+            }  # fmt: skip
             self.points_[str(side)] = ax.scatter(*at.T, **(look | kwargs))
         x, y = self.components
         ax.set(xlabel=f"Loading on component {x}", ylabel=f"Loading on component {y}")
@@ -234,7 +237,12 @@ class LoadingsDisplay:
         return self
 
     def _name_features(
-        self, ax: Any, points: np.ndarray, largest: np.ndarray, names: list[str], colours: list[str]
+        self,
+        ax: Axes,
+        points: np.ndarray,
+        largest: np.ndarray,
+        names: list[str],
+        colours: list[str],
     ) -> None:
         """Draw arrows to the largest features, and write their names where there is room."""
         from matplotlib.collections import LineCollection
@@ -247,7 +255,7 @@ class LoadingsDisplay:
             ),
             autolim=False,
         )  # fmt: skip
-        settle(ax)
+        draw_layout(ax)
         self.texts_, placed = place_texts(
             ax, ends, [names[i] for i in largest], of_ends, ends, others=points,
             fontsize="small",
@@ -257,33 +265,35 @@ class LoadingsDisplay:
             s = "s" * (self.n_left_out_ > 1)
             ax.text(
                 0.01, 0.01, f"no room for {self.n_left_out_} name{s}", transform=ax.transAxes,
-                fontsize="x-small", color=ink_of(ax), alpha=0.8,
+                fontsize="x-small", color=contrast_colour(ax), alpha=0.8,
             )  # fmt: skip
 
     def _points(self) -> tuple[np.ndarray, list[str], np.ndarray]:
-        """Return the features (n, 2), their names, and whether each is of "x" or of "y"."""
+        """Return points (n, 2), names and views, "x" or "y", of all features."""
         points, names, of_view = [], [], []
-        given = (None, None) if self.feature_names is None else _pair_of_names(self.feature_names)
-        for side, loadings, own in zip(
-            "xy", (self.x_loadings, self.y_loadings), given, strict=True
+        x_names, y_names = _pair_of_names(self.feature_names)
+        for side, loadings, view_names in (
+            ("x", self.x_loadings, x_names),
+            ("y", self.y_loadings, y_names),
         ):
             if loadings is None:
                 continue
-            loadings = finite_numbers(loadings, f"{side}_loadings", _NAME)
+            loadings = check_finite_numbers(loadings, f"{side}_loadings", _NAME)
             if loadings.ndim != 2:
                 raise ValueError(
                     f"{_NAME}: `{side}_loadings` has shape {loadings.shape}; expected (n_features, "
                     "n_components)."
                 )
-            pair = two_components(self.components, loadings.shape[1], _NAME)
-            if own is not None and len(own) != len(loadings):
+            pair = check_two_components(self.components, loadings.shape[1], _NAME)
+            if view_names is None:
+                view_names = [f"{side}{i}" for i in range(len(loadings))]
+            if len(view_names) != len(loadings):
                 raise ValueError(
-                    f"{_NAME}: `feature_names` has {len(own)} names for the {len(loadings)} "
+                    f"{_NAME}: `feature_names` has {len(view_names)} names for the {len(loadings)} "
                     f"features of the {'first' if side == 'x' else 'second'} view."
                 )
-            own = [f"{side}{i}" for i in range(len(loadings))] if own is None else own
             points.append(loadings[:, list(pair)])
-            names += [str(name) for name in own]
+            names += [str(name) for name in view_names]
             of_view += [side] * len(loadings)
         if not points:
             raise ValueError(f"{_NAME}: `x_loadings` and `y_loadings` are both None; give one.")
@@ -292,17 +302,21 @@ class LoadingsDisplay:
         return np.concatenate(points), names, np.array(of_view)
 
 
-def _draw_circle(ax: Any, ink: str) -> None:
+def _draw_circle(ax: Axes, contrast: str) -> None:
+    """Draw the unit circle and its axes, with room for names around it."""
     angle = np.linspace(0, 2 * np.pi, 361)
-    ax.plot(np.cos(angle), np.sin(angle), color=ink, linewidth=0.8, zorder=1)
-    for line in (ax.axhline, ax.axvline):
-        line(0, color=ink, linewidth=0.5, alpha=0.5, zorder=1)
+    ax.plot(np.cos(angle), np.sin(angle), color=contrast, linewidth=0.8, zorder=1)
+    ax.axhline(0, color=contrast, linewidth=0.5, alpha=0.5, zorder=1)
+    ax.axvline(0, color=contrast, linewidth=0.5, alpha=0.5, zorder=1)
     ax.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")
     ax.set_xticks([-1, -0.5, 0, 0.5, 1])
     ax.set_yticks([-1, -0.5, 0, 0.5, 1])
 
 
-def _pair_of_names(names: Any) -> tuple[Any, Any]:
+def _pair_of_names(names: Any) -> tuple[Sequence[str] | None, Sequence[str] | None]:
+    """Return the names of the features of both views, None where they are not given."""
+    if names is None:
+        return None, None
     if not isinstance(names, (tuple, list)) or len(names) != 2 or isinstance(names[0], str):
         raise ValueError(
             f"{_NAME}: `feature_names` must be a pair, names of the features of the first and of "
@@ -311,9 +325,10 @@ def _pair_of_names(names: Any) -> tuple[Any, Any]:
     return names[0], names[1]
 
 
-def _loadings_of(model: Any, side: str) -> np.ndarray:
-    # Others, as PLSCanonical, call by this name what is no correlation.
-    loadings = getattr(model, f"{side}_loadings_", None)
+def _loadings_of(model: Estimator, name: str) -> np.ndarray:
+    """Return the loadings of one view, after checking that the model has them."""
+    loadings = getattr(model, name, None)
+    # PLSCanonical of scikit-learn has attributes of this name that are no correlations.
     if not isinstance(model, TwoViewTransformer) or loadings is None:
         raise TypeError(
             f"{_NAME}: this {type(model).__name__} has no loadings, correlations of features with "

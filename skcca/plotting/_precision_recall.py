@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics import mean_average_precision_score, retrieval_precision_recall
-from skcca.plotting._canvas import add_legend, axes_for, check_canvas, ink_of
-from skcca.plotting._checks import finite_numbers, name_of, search_of
+from skcca.plotting._canvas import add_legend, axes_for, check_canvas, contrast_colour
+from skcca.plotting._checks import check_finite_numbers, embed_search, model_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["PrecisionRecallDisplay"]
 
@@ -101,15 +106,15 @@ class PrecisionRecallDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any = None,
+        estimator: Estimator,
+        X: ViewLike,
+        y: ViewLike = None,
         *,
-        labels: Any = None,
+        labels: LabelsLike = None,
         direction: str = "x_to_y",
         metric: str = "cosine",
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         plot_chance_level: bool = True,
         **kwargs: Any,
     ) -> PrecisionRecallDisplay:
@@ -154,11 +159,11 @@ class PrecisionRecallDisplay:
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
-        search = search_of(estimator, X, y, labels, direction, _NAME)
+        search = embed_search(estimator, X, y, labels, direction, _NAME)
         return cls.from_predictions(
             *search,
             metric=metric,
-            name=name_of(estimator, _NAME) if name is None else name,
+            name=model_name(estimator, _NAME) if name is None else name,
             ax=ax,
             plot_chance_level=plot_chance_level,
             **kwargs,
@@ -167,15 +172,15 @@ class PrecisionRecallDisplay:
     @classmethod
     def from_predictions(
         cls,
-        queries: Any,
-        gallery: Any,
-        query_labels: Any = None,
-        gallery_labels: Any = None,
+        queries: ArrayLike,
+        gallery: ArrayLike,
+        query_labels: LabelsLike = None,
+        gallery_labels: LabelsLike = None,
         *,
         metric: str = "cosine",
         exclude_self: bool = False,
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
         plot_chance_level: bool = True,
         **kwargs: Any,
     ) -> PrecisionRecallDisplay:
@@ -219,7 +224,8 @@ class PrecisionRecallDisplay:
         check_canvas(ax, _NAME)
         data = queries, gallery, query_labels, gallery_labels
         curve = retrieval_precision_recall(*data, metric=metric, exclude_self=exclude_self)
-        with warnings.catch_warnings():  # of queries left out, which the curve has told
+        # The curve has warned already of queries that are left out.
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "mean_average_precision_score: ", UserWarning)
             score = mean_average_precision_score(*data, metric=metric, exclude_self=exclude_self)
         display = cls(
@@ -233,7 +239,7 @@ class PrecisionRecallDisplay:
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         name: str | None = None,
         plot_chance_level: bool = True,
@@ -269,7 +275,7 @@ class PrecisionRecallDisplay:
         """
         check_canvas(ax, _NAME)
         recall, precision = (
-            finite_numbers(values, name, _NAME, ensure_all_finite="allow-nan")
+            check_finite_numbers(values, name, _NAME, ensure_all_finite="allow-nan")
             for name, values in (("recall", self.recall), ("precision", self.precision))
         )
         self.ax_ = ax = axes_for(ax, (6, 4.5))
@@ -280,25 +286,27 @@ class PrecisionRecallDisplay:
         if plot_chance_level and self.chance_level is not None and np.isfinite(self.chance_level):
             self.chance_level_ = _line_at(ax, self.chance_level) or ax.axhline(
                 self.chance_level,
-                color=ink_of(ax),
+                color=contrast_colour(ax),
                 linestyle="--",
                 linewidth=1,
                 label=f"Chance ({self.chance_level:.2f})",
             )
         ax.set(xlabel="Recall", ylabel="Precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         handles = ax.get_legend_handles_labels()[0]
-        handles.sort(key=lambda handle: handle is self.chance_level_)  # chance stands last
-        self.legend_ = add_legend(ax, handles=handles) if handles else None
+        # The chance level stands last in the legend.
+        handles.sort(key=lambda handle: handle is self.chance_level_)
+        self.legend_ = add_legend(ax, handles) if handles else None
         return self
 
     def _label(self, name: str | None) -> str | None:
+        """Return the entry of the legend: the name, and MAP where it is known."""
         if self.mean_average_precision is None:
             return name
         score = f"MAP = {self.mean_average_precision:.2f}"
         return score if name is None else f"{name} ({score})"
 
 
-def _line_at(ax: Any, level: float) -> Any:
+def _line_at(ax: Axes, level: float) -> Line2D | None:
     """Return the line across the axes at this height, if there is one."""
     for line in ax.lines:
         heights = np.asarray(line.get_ydata())

@@ -1,28 +1,49 @@
-"""Queries and what they find, side by side."""
+"""Queries and the items that they find, side by side in a grid.
+
+A cell of the grid is one unit wide. From top to bottom it holds a strip with the mark and the
+similarity, a picture if there are any, and the lines of its text.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._preparation import ArgumentNames, check_embeddings, find_relevance
-from skcca.metrics._similarity import (
-    check_metric,
-    gallery_vectors,
-    query_vectors,
-    similarities,
+from skcca.metrics._similarity import check_metric, gallery_vectors, query_vectors, similarities
+from skcca.plotting._canvas import (
+    GREEN,
+    VERMILLION,
+    axes_for,
+    check_canvas,
+    contrast_colour,
+    draw_layout,
 )
-from skcca.plotting._canvas import axes_for, check_canvas, ink_of
-from skcca.plotting._cells import Cells, drawn_pictures, height_of
-from skcca.plotting._checks import check_count, name_of, search_of
+from skcca.plotting._checks import check_count, embed_search, model_name
+from skcca.plotting._texts import shorten
 from skcca.views._labels import check_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.image import AxesImage
+    from matplotlib.text import Text
 
 __all__ = ["RankingDisplay"]
 
 _NAME = "RankingDisplay"
 _METRICS = ("cosine", "correlation", "inner_product", "euclidean")
-_ROWS = 5  # queries that are drawn if none are named
+_DEFAULT_ROWS = 5
+
+# Lengths of the grid, in widths of a cell: the strip above a picture, a line of text, the gap
+# between cells, and the further gap between the query and its items. A cell is so many inches wide.
+_STRIP, _LINE, _GAP, _QUERY_GAP = 0.22, 0.16, 0.12, 0.3
+_INCHES = 1.15
+
+_CHECK_MARK = [(-0.9, 0.0), (-0.3, -0.7), (0.9, 0.8)]
 
 
 class RankingDisplay:
@@ -103,12 +124,12 @@ class RankingDisplay:
         relevant: np.ndarray,
         similarities: np.ndarray,
         *,
-        query_labels: Any = None,
-        gallery_labels: Any = None,
-        query_images: Any = None,
-        gallery_images: Any = None,
-        query_names: Any = None,
-        gallery_names: Any = None,
+        query_labels: LabelsLike = None,
+        gallery_labels: LabelsLike = None,
+        query_images: Sequence[np.ndarray] | None = None,
+        gallery_images: Sequence[np.ndarray] | None = None,
+        query_names: Sequence[str] | None = None,
+        gallery_names: Sequence[str] | None = None,
         name: str | None = None,
     ):
         self.rows = rows
@@ -126,21 +147,21 @@ class RankingDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
-        y: Any = None,
+        estimator: Estimator,
+        X: ViewLike,
+        y: ViewLike = None,
         *,
-        labels: Any = None,
+        labels: LabelsLike = None,
         direction: str = "x_to_y",
-        rows: Any = None,
+        rows: ArrayLike = None,
         k: int = 5,
         metric: str = "cosine",
-        query_images: Any = None,
-        gallery_images: Any = None,
-        query_names: Any = None,
-        gallery_names: Any = None,
+        query_images: Sequence[np.ndarray] | None = None,
+        gallery_images: Sequence[np.ndarray] | None = None,
+        query_names: Sequence[str] | None = None,
+        gallery_names: Sequence[str] | None = None,
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
     ) -> RankingDisplay:
         """Draw what queries find by a fitted model.
 
@@ -187,7 +208,7 @@ class RankingDisplay:
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
-        search = search_of(estimator, X, y, labels, direction, _NAME)
+        search = embed_search(estimator, X, y, labels, direction, _NAME)
         return cls.from_predictions(
             *search,
             rows=rows,
@@ -197,28 +218,28 @@ class RankingDisplay:
             gallery_images=gallery_images,
             query_names=query_names,
             gallery_names=gallery_names,
-            name=name_of(estimator, _NAME) if name is None else name,
+            name=model_name(estimator, _NAME) if name is None else name,
             ax=ax,
         )
 
     @classmethod
     def from_predictions(
         cls,
-        queries: Any,
-        gallery: Any,
-        query_labels: Any = None,
-        gallery_labels: Any = None,
+        queries: ArrayLike,
+        gallery: ArrayLike,
+        query_labels: LabelsLike = None,
+        gallery_labels: LabelsLike = None,
         *,
-        rows: Any = None,
+        rows: ArrayLike = None,
         k: int = 5,
         metric: str = "cosine",
         exclude_self: bool = False,
-        query_images: Any = None,
-        gallery_images: Any = None,
-        query_names: Any = None,
-        gallery_names: Any = None,
+        query_images: Sequence[np.ndarray] | None = None,
+        gallery_images: Sequence[np.ndarray] | None = None,
+        query_names: Sequence[str] | None = None,
+        gallery_names: Sequence[str] | None = None,
         name: str | None = None,
-        ax: Any = None,
+        ax: Axes | None = None,
     ) -> RankingDisplay:
         """Draw what embedded queries find.
 
@@ -279,18 +300,8 @@ class RankingDisplay:
         rows = _check_rows(rows, n_queries)
         most = n_gallery - bool(exclude_self)
         k = check_count(k, "k", "how many items to show", _NAME, 1, most)
-        for argument, value, n in (
-            ("query_images", query_images, n_queries),
-            ("gallery_images", gallery_images, n_gallery),
-            ("query_names", query_names, n_queries),
-            ("gallery_names", gallery_names, n_gallery),
-        ):
-            if value is not None and len(value) != n:
-                raise ValueError(
-                    f"{_NAME}: `{argument}` has {len(value)} entries; expected one for each of the "
-                    f"{n} {'queries' if argument.startswith('query') else 'items'}, also for those "
-                    "that are not drawn."
-                )
+        _check_lengths("query", "queries", n_queries, query_images, query_names)
+        _check_lengths("gallery", "items", n_gallery, gallery_images, gallery_names)
         relevance = find_relevance(
             query_labels, gallery_labels, n_queries, n_gallery, names, "shared"
         )
@@ -315,7 +326,7 @@ class RankingDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Any = None, *, name: str | None = None) -> RankingDisplay:
+    def plot(self, ax: Axes | None = None, *, name: str | None = None) -> RankingDisplay:
         """Draw on the given axes, or on a new figure.
 
         Parameters
@@ -336,43 +347,194 @@ class RankingDisplay:
             As `from_predictions`.
         """
         check_canvas(ax, _NAME)
-        pictures = [
-            drawn_pictures(self.query_images, self.rows, "query_images", _NAME),
-            drawn_pictures(self.gallery_images, self.order.ravel(), "gallery_images", _NAME),
-        ]
-        cells = Cells(
+        of_queries = _pictures(self.query_images, self.rows, "query_images")
+        of_items = _pictures(self.gallery_images, self.order.ravel(), "gallery_images")
+        has_classes = self.query_labels is not None or self.gallery_labels is not None
+        grid = _Grid(
             *self.order.shape,
-            picture=height_of(pictures),
-            n_lines=1
-            + any(labels is not None for labels in (self.query_labels, self.gallery_labels)),
+            picture_height=_common_height([*(of_queries or []), *(of_items or [])]),
+            n_lines=2 if has_classes else 1,
         )
-        self.ax_ = ax = axes_for(ax, cells.figure_size)
+        self.ax_ = ax = axes_for(ax, grid.figure_size)
         self.figure_ = ax.figure
-        cells.prepare(ax, self.name if name is None else name)
-        self.images_: list[Any] = []
-        self.texts_: list[Any] = []
-        of_queries, of_items = pictures
+        grid.prepare(ax, self.name if name is None else name)
+        self.images_: list[AxesImage] = []
+        self.texts_: list[Text] = []
         for i, row in enumerate(self.rows):
             image = None if of_queries is None else of_queries[i]
             lines = _lines(row, self.query_names, self.query_labels)
-            self._add(cells, i, 0, lines, image)
+            self._fill(grid, i, 0, lines, image)
             for j, item in enumerate(self.order[i]):
                 image = None if of_items is None else of_items[i * self.order.shape[1] + j]
                 lines = _lines(item, self.gallery_names, self.gallery_labels)
-                self._add(cells, i, j + 1, lines, image)
-        self.frames_, self.hits_, self.misses_ = cells.mark(self.relevant, self.similarities)
-        cells.fit_texts(self.texts_, ink_of(ax))
+                self._fill(grid, i, j + 1, lines, image)
+        self.frames_ = grid.frame(self.relevant)
+        self.hits_, self.misses_ = grid.mark(self.relevant)
+        similarities = grid.write_similarities(self.similarities)
+        size = grid.fit_texts(self.texts_, similarities)
+        self.hits_.set_sizes([0.9 * size**2])
+        self.misses_.set_sizes([0.5 * size**2])
         return self
 
-    def _add(self, cells: Cells, i: int, j: int, lines: list[str], image: Any) -> None:
+    def _fill(
+        self, grid: _Grid, i: int, j: int, lines: list[str], image: np.ndarray | None
+    ) -> None:
+        """Draw the picture and the lines of one cell."""
         if image is not None:
-            self.images_.append(cells.show(i, j, image))
-        self.texts_.append(cells.write(i, j, lines, below=image is not None))
+            self.images_.append(grid.show(i, j, image))
+        self.texts_.append(grid.write(i, j, lines, below=image is not None))
 
 
-def _check_rows(rows: Any, n_queries: int) -> np.ndarray:
+class _Grid:
+    """Places and looks of queries (column 0) and items (columns 1 to k).
+
+    Parameters
+    ----------
+    n_rows, k : int
+        Number of queries, and of items of each.
+    picture_height : float
+        Height of the pictures, in widths of a cell; 0 where there are none.
+    n_lines : int
+        Lines of text in each cell.
+    """
+
+    def __init__(self, n_rows: int, k: int, *, picture_height: float, n_lines: int):
+        self.k, self.n_lines, self.picture_height = k, n_lines, picture_height
+        self.cell_height = _STRIP + picture_height + _LINE * n_lines + 0.08
+        self.width = (k + 1) * (1 + _GAP) + _QUERY_GAP - _GAP
+        self.height = n_rows * (self.cell_height + _GAP) - _GAP
+
+    @property
+    def figure_size(self) -> tuple[float, float]:
+        """Width and height in inches, with room for a title."""
+        return _INCHES * self.width + 0.2, _INCHES * (self.height + _STRIP) + 0.5
+
+    def left(self, j: int) -> float:
+        """Return the left border of column j."""
+        return j * (1 + _GAP) + (_QUERY_GAP if j else 0)
+
+    def top(self, i: int) -> float:
+        """Return the upper border of row i; y grows downwards."""
+        return i * (self.cell_height + _GAP)
+
+    def prepare(self, ax: Axes, title: str | None) -> None:
+        """Set limits and title, number the columns, and remove ticks and spines."""
+        self.ax = ax
+        margin = 0.04
+        ax.set_xlim(-margin, self.width + margin)
+        ax.set_ylim(self.height + margin, -_STRIP - margin)
+        ax.set_aspect("equal" if self.picture_height else "auto")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        self.headers = [
+            self._text(self.left(j) + 0.5, -0.05, header, ha="center", va="bottom")
+            for j, header in enumerate(["Query", *(str(j + 1) for j in range(self.k))])
+        ]
+        ax.spines[:].set_visible(False)
+        if title is not None:
+            ax.set_title(title)
+
+    def show(self, i: int, j: int, image: np.ndarray) -> AxesImage:
+        """Draw a picture as large as its cell allows."""
+        height, width = image.shape[:2]
+        h, w = np.array([height, width]) * min(self.picture_height / height, 1 / width) * 0.94
+        x, y = self.left(j) + 0.5, self.top(i) + _STRIP + self.picture_height / 2
+        return self.ax.imshow(
+            image, extent=(x - w / 2, x + w / 2, y + h / 2, y - h / 2), cmap="gray", vmin=0, vmax=1,
+            interpolation="nearest" if max(height, width) < 64 else None, aspect="equal",
+        )  # fmt: skip
+
+    def write(self, i: int, j: int, lines: list[str], *, below: bool) -> Text:
+        """Write below the picture, or in the middle of a cell that has none."""
+        y = self.top(i) + _STRIP + 0.04
+        free = self.picture_height + _LINE * (self.n_lines - len(lines))
+        y += self.picture_height if below else free / 2
+        return self._text(self.left(j) + 0.5, y, "\n".join(lines), ha="center", va="top")
+
+    def write_similarities(self, similarities: np.ndarray) -> list[Text]:
+        """Write the similarity of each item into the upper right corner of its cell."""
+        # Embeddings of one class may lie so close that two digits are 1.00 for every item.
+        digits = 2 if np.ptp(similarities.round(2)) > 0 else 4
+        return [
+            self._text(
+                self.left(j + 1) + 0.95, self.top(i) + 0.03, f"{value:.{digits}f}",
+                ha="right", va="top",
+            )
+            for (i, j), value in np.ndenumerate(similarities)
+        ]  # fmt: skip
+
+    def _text(self, x: float, y: float, text: str, **kwargs: Any) -> Text:
+        # A text that is too large must not make the axes smaller, so it is left out of the layout.
+        return self.ax.text(x, y, text, in_layout=False, **kwargs)
+
+    def frame(self, relevant: np.ndarray) -> np.ndarray:
+        """Draw a frame around each item, and return these rectangles (n_rows, k)."""
+        from matplotlib.patches import Rectangle
+
+        frames = np.empty(relevant.shape, dtype=object)
+        for (i, j), hit in np.ndenumerate(relevant):
+            look: dict[str, Any] = {"edgecolor": GREEN, "linewidth": 2.0, "linestyle": "-"}
+            if not hit:
+                look = {"edgecolor": VERMILLION, "linewidth": 1.0, "linestyle": "--"}
+            corner = self.left(j + 1), self.top(i)
+            frame = Rectangle(corner, 1, self.cell_height, fill=False, **look)
+            frames[i, j] = self.ax.add_patch(frame)
+        return frames
+
+    def mark(self, relevant: np.ndarray) -> tuple[PathCollection, PathCollection]:
+        """Draw a check mark for each relevant item and a cross for each other one."""
+        from matplotlib.path import Path
+
+        at = np.array(
+            [(self.left(j + 1) + 0.15, self.top(i) + 0.12) for i, j in np.ndindex(relevant.shape)]
+        )
+        hit = relevant.ravel().astype(bool)
+        check_mark = Path(_CHECK_MARK)
+        hits = self.ax.scatter(
+            at[hit, 0], at[hit, 1], marker=check_mark, facecolors="none", edgecolors=GREEN,
+            linewidths=2,
+        )  # fmt: skip
+        misses = self.ax.scatter(at[~hit, 0], at[~hit, 1], marker="x", c=VERMILLION, linewidths=1.5)
+        return hits, misses
+
+    def fit_texts(self, texts: list[Text], similarities: list[Text]) -> float:
+        """Give all texts a size at which they fit their cells, shorten names, return the size."""
+        draw_layout(self.ax)
+        (left, top), (right, bottom) = self.ax.transData.transform([(0, 0), (1, _LINE)])
+        line_height = abs(bottom - top) * 72 / self.ax.figure.figure.dpi  # points
+        size = min(8.0, line_height / 1.3)
+        colour = contrast_colour(self.ax)
+        for text in [*texts, *similarities, *self.headers]:
+            text.set(fontsize=size, color=colour, linespacing=1.1)
+        for text in texts:
+            _shorten_to(text, 0.94 * (right - left))
+        return size
+
+
+def _shorten_to(text: Text, width: float) -> None:
+    """Shorten the lines of a drawn text until it is no wider than so many pixels."""
+    full = text.get_text()
+    n_characters = len(full)
+    while n_characters > 1 and text.get_window_extent().width > width:
+        n_characters = min(n_characters - 1, int(n_characters * 0.9))
+        text.set_text("\n".join(shorten(line, n_characters) for line in full.split("\n")))
+
+
+def _check_lengths(side: str, meaning: str, n: int, images: Any, names: Any) -> None:
+    """Refuse pictures and names of another number than there are queries or items."""
+    for argument, value in ((f"{side}_images", images), (f"{side}_names", names)):
+        if value is not None and len(value) != n:
+            raise ValueError(
+                f"{_NAME}: `{argument}` has {len(value)} entries; expected one for each of the "
+                f"{n} {meaning}, also for those that are not drawn."
+            )
+
+
+def _check_rows(rows: ArrayLike, n_queries: int) -> np.ndarray:
+    """Return the numbers of the queries to draw."""
     if rows is None:
-        return np.unique(np.linspace(0, n_queries - 1, min(_ROWS, n_queries)).round().astype(int))
+        n_rows = min(_DEFAULT_ROWS, n_queries)
+        return np.unique(np.linspace(0, n_queries - 1, n_rows).round().astype(int))
     checked = np.asarray(rows)
     whole = checked.ndim == 1 and len(checked) > 0 and checked.dtype.kind in "iu"
     if not whole or checked.min() < 0 or checked.max() >= n_queries:
@@ -383,14 +545,50 @@ def _check_rows(rows: Any, n_queries: int) -> np.ndarray:
     return checked
 
 
-def _classes(labels: Any, n: int) -> np.ndarray | None:
-    """Return one class a row; tags are too many to write."""
+def _classes(labels: LabelsLike, n: int) -> np.ndarray | None:
+    """Return one class a row, or None for tags, which are too many to write."""
     if labels is None:
         return None
     checked = check_labels(labels, n, "labels", "rows", _NAME)
     return checked if checked.ndim == 1 else None
 
 
-def _lines(i: int, names: Any, labels: Any) -> list[str]:
+def _lines(i: int, names: Sequence[str] | None, labels: LabelsLike) -> list[str]:
+    """Return the lines to write below query or item i: its name, and its class if there is one."""
     name = f"#{i}" if names is None else str(names[i])
     return [name] if labels is None else [name, str(labels[i])]
+
+
+def _pictures(
+    images: Sequence[np.ndarray] | None, which: np.ndarray, name: str
+) -> list[np.ndarray] | None:
+    """Return the pictures to draw, after checking them; grey ones on one scale from 0 to 1."""
+    if images is None:
+        return None
+    drawn = [np.asarray(images[i]) for i in which]
+    for image in drawn:
+        colours = image.ndim == 3 and image.shape[2] in (3, 4)
+        if image.dtype.kind not in "biuf" or not (colours or image.ndim == 2) or not image.size:
+            raise ValueError(
+                f"{_NAME}: `{name}` holds a picture of shape {image.shape}, dtype {image.dtype}; "
+                "expected numbers (H, W), (H, W, 3) or (H, W, 4). Rows of pixels: "
+                "X.reshape(-1, H, W); channels first: np.moveaxis(images, 1, -1)."
+            )
+        if not np.isfinite(image).all():
+            raise ValueError(f"{_NAME}: `{name}` holds NaN or infinity; np.nan_to_num(images).")
+        if colours and image.dtype != np.uint8 and (image.min() < 0 or image.max() > 1):
+            raise ValueError(
+                f"{_NAME}: `{name}` holds colours from {image.min():g} to {image.max():g}; "
+                "expected 0 to 1, or the type uint8."
+            )
+    grey = [image for image in drawn if image.ndim == 2]
+    if grey:
+        low = float(min(image.min() for image in grey))
+        span = (float(max(image.max() for image in grey)) - low) or 1.0
+        drawn = [(image - low) / span if image.ndim == 2 else image for image in drawn]
+    return drawn
+
+
+def _common_height(images: list[np.ndarray]) -> float:
+    """Return the height that all pictures need, in widths of a cell."""
+    return max((min(1.0, image.shape[0] / image.shape[1]) for image in images), default=0.0)

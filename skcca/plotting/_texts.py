@@ -1,25 +1,34 @@
-"""Texts that do not cover one another.
+"""Names of points that do not cover one another.
 
-What must hold: no text leaves the axes or overlaps another, whatever the names are; a text for
-which there is no room is left out, and the caller is told.
+No name leaves the axes or overlaps another one, however long it is. A name for which there is no
+room is left out, and the caller learns which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-_LONGEST = 28  # characters of a name
-_DISTANCES = (5.0, 9.0, 14.0, 20.0, 28.0, 38.0)  # points from the point to its text
-_BESIDE = 9.0  # points: a text nearer than this needs no line to its point
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
+
+_MAX_CHARACTERS = 28
+
+# Distances from a point to its name, in points, and directions, seen from the first one.
+_DISTANCES = (5.0, 9.0, 14.0, 20.0, 28.0, 38.0)
 _ANGLES = np.deg2rad([0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180])
 
+# A name that is no farther than this needs no line to its point.
+_LINE_FROM = 9.0
 
-def shorten(text: Any, n_characters: int = _LONGEST) -> str:
-    """Return a text of at most so many characters, its middle left out."""
-    text = str(text)
+
+def shorten(name: object, n_characters: int = _MAX_CHARACTERS) -> str:
+    """Return a name of at most so many characters, its middle replaced by an ellipsis."""
+    text = str(name)
     if len(text) <= n_characters:
         return text
     head = max(1, (n_characters - 1) * 2 // 3)
@@ -27,26 +36,17 @@ def shorten(text: Any, n_characters: int = _LONGEST) -> str:
     return text[:head] + "…" + text[len(text) - tail :]
 
 
-def shorten_to(text: Any, width: float) -> None:
-    """Shorten a drawn text until it is no wider than so many pixels."""
-    full = text.get_text()
-    n_characters = len(full)
-    while n_characters > 1 and text.get_window_extent().width > width:
-        n_characters = min(n_characters - 1, int(n_characters * 0.9))
-        text.set_text("\n".join(shorten(line, n_characters) for line in full.split("\n")))
-
-
 def place_texts(
-    ax: Any,
+    ax: Axes,
     points: np.ndarray,
     names: Sequence[str],
-    colours: Iterable[Any],
+    colours: Sequence[str],
     directions: np.ndarray,
     *,
     others: np.ndarray | None = None,
     over: bool = False,
     **kwargs: Any,
-) -> tuple[list[Any], np.ndarray]:
+) -> tuple[list[Annotation], np.ndarray]:
     """Write each name beside its point, where it covers neither another name nor a point.
 
     Parameters
@@ -54,17 +54,17 @@ def place_texts(
     ax : matplotlib Axes
         Axes with their final limits, laid out.
     points : ndarray of shape (n, 2)
-        In units of the data, the most important first.
+        Points in units of the data, the most important first.
     names : sequence of n str
         Names; shortened where they are very long.
-    colours : iterable of n colours
+    colours : sequence of n str
         Colours of the names.
     directions : ndarray of shape (n, 2)
-        Where to write first, seen from the point.
+        Preferred direction of each name, seen from its point.
     others : ndarray of shape (m, 2), default=None
         Further points not to cover.
     over : bool, default=False
-        Whether to write on the point itself, if there is room.
+        Whether a name may stand on its point.
     **kwargs : dict
         For ``Axes.annotate``.
 
@@ -73,12 +73,12 @@ def place_texts(
     texts : list of matplotlib Annotation
         The names that found room.
     placed : ndarray of shape (n,), bool
-        Which they are.
+        Mask of these names.
     """
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.5, foreground=ax.get_facecolor())]
-    scale = ax.figure.figure.dpi / 72  # pixels of a point
+    scale = ax.figure.figure.dpi / 72  # pixels per point
     room = ax.get_window_extent()
     at = ax.transData.transform(points)
     dots = at if others is None else np.vstack([at, ax.transData.transform(others)])
@@ -101,36 +101,37 @@ def place_texts(
             low = at[i] + scale * distance * towards + (side - 1) * size / 2
             boxes = np.hstack([low, low + size])
             free = ~_covers(boxes, taken).any(axis=1) & _inside(boxes, room)
-            # A name may lie over dots, but only where nothing else is left.
+            # At the largest distance a name may lie over dots, rather than be left out.
             if not over and distance < _DISTANCES[-1]:
                 free &= _n_inside(boxes, dots) == 0
             if free.any():
                 k = int(np.argmax(free))
                 text.set_position(tuple((low[k] - at[i]) / scale))
                 text.set(horizontalalignment="left", verticalalignment="bottom")
-                text.arrow_patch.set_visible(distance > _BESIDE)
+                if distance <= _LINE_FROM and text.arrow_patch is not None:
+                    text.arrow_patch.set_visible(False)
                 taken = np.vstack([taken, boxes[k]])
+                texts.append(text)
                 placed[i] = True
                 break
-        if placed[i]:
-            texts.append(text)
         else:
             text.remove()
     return texts, placed
 
 
 def _covers(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Return which boxes (n, 4) overlap which of the others (m, 4), (n, m)."""
+    """Return a mask (n, m) of the overlaps between boxes (n, 4) and others (m, 4)."""
     a, b = boxes[:, None], taken[None]
     return np.all((a[..., :2] < b[..., 2:]) & (b[..., :2] < a[..., 2:]), axis=2)
 
 
-def _inside(boxes: np.ndarray, room: Any) -> np.ndarray:
+def _inside(boxes: np.ndarray, room: Bbox) -> np.ndarray:
+    """Return a mask of the boxes that lie within the room."""
     low, high = (room.x0, room.y0), (room.x1, room.y1)
     return np.all((boxes[:, :2] >= low) & (boxes[:, 2:] <= high), axis=1)
 
 
 def _n_inside(boxes: np.ndarray, dots: np.ndarray) -> np.ndarray:
-    """Return how many dots lie in each box."""
+    """Return the number of dots in each box."""
     within = (dots >= boxes[:, None, :2]) & (dots <= boxes[:, None, 2:])
     return np.count_nonzero(np.all(within, axis=2), axis=1)
