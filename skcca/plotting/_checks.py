@@ -87,7 +87,7 @@ def embed_search(
     return Search(query.rows, item.rows, query.labels, item.labels)
 
 
-def model_name(estimator: Estimator, caller: str) -> str:
+def model_name(estimator: Estimator) -> str:
     """Return the class name of a model, out of the pipeline or search that it is wrapped in."""
     return type(final_model(estimator)).__name__
 

@@ -213,7 +213,7 @@ class CorrelationDisplay:
             correlations,
             held_out=held_out,
             null=null,
-            name=model_name(estimator, _NAME) if name is None else name,
+            name=model_name(estimator) if name is None else name,
         )
         return display.plot(ax=ax, **kwargs)
 

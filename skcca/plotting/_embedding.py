@@ -196,7 +196,7 @@ class EmbeddingDisplay:
             components=components,
             link=link,
             view_names=view_names(X),
-            name=model_name(estimator, _NAME) if name is None else name,
+            name=model_name(estimator) if name is None else name,
             ax=ax,
             **kwargs,
         )

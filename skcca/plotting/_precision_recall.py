@@ -163,7 +163,7 @@ class PrecisionRecallDisplay:
         return cls.from_predictions(
             *search,
             metric=metric,
-            name=model_name(estimator, _NAME) if name is None else name,
+            name=model_name(estimator) if name is None else name,
             ax=ax,
             plot_chance_level=plot_chance_level,
             **kwargs,

@@ -218,7 +218,7 @@ class RankingDisplay:
             gallery_images=gallery_images,
             query_names=query_names,
             gallery_names=gallery_names,
-            name=model_name(estimator, _NAME) if name is None else name,
+            name=model_name(estimator) if name is None else name,
             ax=ax,
         )
 
