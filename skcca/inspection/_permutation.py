@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -12,8 +12,15 @@ from sklearn.base import clone
 from skcca._core.arrays import dense_rows, input_eps
 from skcca._core.compat import Interval, StrOptions, rng_from, validate_parameter_constraints
 from skcca._core.progress import parallel_map
-from skcca._core.standardize import check_variance_is_finite
-from skcca._core.whitening import ridge_of
+from skcca._core.standardize import check_variance_is_finite, mean_and_variance
+from skcca._core.types import ArrayLike, Estimator, RandomStateLike, ViewLike
+from skcca._core.whitening import (
+    FeatureScaling,
+    NoDirectionError,
+    SolverOptions,
+    data_whitener,
+    ridge_of,
+)
 from skcca.cca import CCA
 from skcca.inspection._exchange import (
     ExchangeableResiduals,
@@ -28,8 +35,14 @@ __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 
 Array = np.ndarray
 _NAME = "permutation_test_correlations"
-_TASKS = 100  # pieces of work: as many as a progress bar can show
-_TIE = 1e-9  # relative; permutations that change nothing give the statistic up to rounding
+
+# The permutations are split into as many pieces of work as a progress bar can show.
+_MAX_TASKS = 100
+
+# Permutations that change nothing give the same statistic up to rounding of this relative size.
+_TIE = 1e-9
+
+Draw = Callable[[np.random.Generator], Array]
 
 _CONSTRAINTS: dict = {
     "n_permutations": [Interval(Integral, 1, None, closed="left")],
@@ -53,16 +66,16 @@ class PermutationTestResult(NamedTuple):
 
 def permutation_test_correlations(
     estimator: CCA,
-    X: Any,
-    y: Any = None,
+    X: ViewLike,
+    y: ViewLike = None,
     *,
     n_permutations: int = 1000,
     statistic: str = "wilks",
-    confounds: Any = None,
-    groups: Any = None,
+    confounds: ArrayLike = None,
+    groups: ArrayLike = None,
     exchange: str = "within",
     n_jobs: int | None = None,
-    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    random_state: RandomStateLike = None,
     verbose: int = 0,
 ) -> PermutationTestResult:
     r"""Test which canonical correlations exceed those of views whose rows do not belong together.
@@ -84,8 +97,8 @@ def permutation_test_correlations(
     Parameters
     ----------
     estimator : CCA
-        What to test: `n_components` says how many hypotheses, `reg` and `scale` with what ridge. It
-        is not fitted, and need not be.
+        Model to test, with its ridge; `n_components` is the number of hypotheses. It is not fitted,
+        and need not be.
     X : array-like of shape (n_samples, n_features) or Views
         First view, or both views.
     y : array-like of shape (n_samples, n_features_y), default=None
@@ -179,20 +192,23 @@ def permutation_test_correlations(
         },
         caller_name=_NAME,
     )
-    views, draw = _exchangeable_views(estimator, X, y, confounds, groups, exchange)
-    U, V = _canonical_variates(*views)
+    x, y, draw = _exchangeable_views(estimator, X, y, confounds, groups, exchange)
+    U, V = _canonical_variates(x, y)
     K = min(U.shape[1], V.shape[1], estimator.n_components or U.shape[1])
-    u, v = U[:, :K], V[:, :K]  # of length one without a ridge
+    # The variates have length one without a ridge, and are shorter with one.
+    u, v = U[:, :K], V[:, :K]
     lengths = np.linalg.norm(u, axis=0) * np.linalg.norm(v, axis=0)
     correlations = np.minimum(np.einsum("ik,ik->k", u, v) / lengths, 1.0)
+    # The statistics are symmetric, and the narrower view has fewer columns to permute.
     if U.shape[1] < V.shape[1]:
-        U, V = V, U  # fewer columns to permute, and the statistics are symmetric
-    of = _wilks if statistic == "wilks" else _roy
-    observed = of(U.T @ V, K)
+        U, V = V, U
+    statistics = _wilks if statistic == "wilks" else _roy
+    observed = statistics(U.T @ V, K)
 
     seeds = rng_from(random_state).integers(2**63, size=n_permutations)
     tasks = [
-        (U, V, draw, of, K, part) for part in np.array_split(seeds, min(n_permutations, _TASKS))
+        (U, V, draw, statistics, K, part)
+        for part in np.array_split(seeds, min(n_permutations, _MAX_TASKS))
     ]
     parts = parallel_map(
         _permuted, tasks, label=_NAME, n_jobs=n_jobs, prefer="threads", verbose=verbose
@@ -205,18 +221,23 @@ def permutation_test_correlations(
     )
 
 
-class _View(NamedTuple):
+class _WhitenedView(NamedTuple):
     """Rows that are exchangeable and have mean zero, in whitened coordinates."""
 
     scores: Array  # (n, rank), scores' scores = S (S + r I)^-1
     ridge: float
-    n_free: int  # dimensions that the rows span at most
+    n_free: int  # largest dimension that the rows can span
 
 
 def _exchangeable_views(
-    estimator: Any, X: Any, y: Any, confounds: Any, groups: Any, exchange: str
-) -> tuple[list[_View], Any]:
-    """Return both views, centred or free of the confounds, and what draws permutations of rows."""
+    estimator: Estimator,
+    X: ViewLike,
+    y: ViewLike,
+    confounds: ArrayLike,
+    groups: ArrayLike,
+    exchange: str,
+) -> tuple[_WhitenedView, _WhitenedView, Draw]:
+    """Return both views, centred or free of the confounds, and how permutations are drawn."""
     if not isinstance(estimator, CCA) or estimator._class_paired:
         raise TypeError(
             f"{_NAME} tests CCA; got {type(estimator).__name__}. Kernel models: test "
@@ -241,57 +262,55 @@ def _exchangeable_views(
     if confounds is not None:
         residuals = ExchangeableResiduals(confounds, n_rows, _NAME)
         codes = None if codes is None else codes[residuals.kept]
-    views = [
-        _whitened(V, name, reg, estimator.scale, residuals)
-        for V, name, reg in zip((data.X, data.Y), "Xy", per_view(estimator.reg), strict=True)
-    ]
-    n_free = views[0].n_free
-    ranks = [view.scores.shape[1] for view in views]
-    if sum(ranks) > n_free and views[0].ridge == views[1].ridge == 0:
+    x_reg, y_reg = per_view(estimator.reg)
+    x = _whiten(data.X, 0, x_reg, estimator.scale, residuals)
+    y = _whiten(data.Y, 1, y_reg, estimator.scale, residuals)
+    x_rank, y_rank = x.scores.shape[1], y.scores.shape[1]
+    if x_rank + y_rank > x.n_free and x.ridge == y.ridge == 0:
         raise ValueError(
-            f"{_NAME}: {n_rows} rows leave {n_free} dimensions, fewer than the ranks of the views "
-            f"together ({ranks[0]} + {ranks[1]}): the first correlation of any permutation is 1. "
+            f"{_NAME}: {n_rows} rows leave {x.n_free} dimensions, fewer than the ranks of the "
+            f"views together ({x_rank} + {y_rank}): the first correlation of any permutation is 1. "
             "Give CCA a ridge (reg=0.1), or use fewer features."
         )
     if codes is None:
-        return views, free_permutation(len(views[0].scores))
-    make = permutation_within if exchange == "within" else permutation_of_groups
-    return views, make(codes, _NAME)
+        return x, y, free_permutation(len(x.scores))
+    if exchange == "within":
+        return x, y, permutation_within(codes, _NAME)
+    return x, y, permutation_of_groups(codes, _NAME)
 
 
-def _whitened(
-    V: Any, name: str, reg: Any, scale: bool, residuals: ExchangeableResiduals | None
-) -> _View:
-    """Whiten one view by its SVD, with the units and the ridge that CCA takes."""
+def _whiten(
+    V: ViewLike, side: int, reg: float | str, scale: bool, residuals: ExchangeableResiduals | None
+) -> _WhitenedView:
+    """Whiten one view as `CCA` does, once it is centred or free of the confounds."""
+    name = "Xy"[side]
     V = dense_rows(V, slice(None))
-    with np.errstate(over="ignore", invalid="ignore"):  # refused in the next line
-        check_variance_is_finite(V, V.std(axis=0, dtype=float), name, np.ones(len(V)))
-    eps, size = input_eps(V.dtype), np.sqrt(np.mean(np.square(V, dtype=float), axis=0))
-    if residuals is None:
-        V = V - V.mean(axis=0, dtype=float)
-        n_free = len(V) - 1
-    else:
+    eps = input_eps(V.dtype)
+    mean, variance = mean_and_variance(V, np.full(len(V), 1 / len(V)))
+    check_variance_is_finite(V, np.sqrt(variance), name, np.ones(len(V)))
+    n_free = len(V) - 1
+    if residuals is not None:
+        size = np.sqrt(mean**2 + variance)
         V = residuals(V.astype(float))
         n_free = len(V)
-    std = np.sqrt(np.mean(V**2, axis=0))
-    # What is left of a constant is the rounding of its mean, of an explained one that of a product.
-    varying = std > (4 if residuals is None else 100) * eps * size
-    if not varying.any():
-        raise ValueError(
-            f"{_NAME}: `{name}` has no feature that varies"
-            f"{'' if residuals is None else ' apart from what `confounds` explain'}."
-        )
-    V, std = V[:, varying], std[varying]
+        mean, variance = np.zeros_like(mean), np.mean(V**2, axis=0)
+        # Of a feature that the confounds explain, the rounding of a product is left.
+        explained = np.sqrt(variance) <= 100 * eps * size
+        V[:, explained] = variance[explained] = 0.0
     ridge = ridge_of(reg, V)
-    # Without a ridge units do not matter, and those of equal variance are best conditioned.
-    unit = std if scale or ridge == 0 else np.sqrt(np.mean(std**2))
-    U, s, _ = np.linalg.svd(V / (unit * np.sqrt(len(V))), full_matrices=False)
-    kept = s > 10 * eps * np.sqrt(V.shape[1]) * s[0]
-    return _View(U[:, kept] * (s[kept] / np.sqrt(s[kept] ** 2 + ridge)), ridge, n_free)
+    options = SolverOptions(reg=(ridge, ridge), scale=scale, eps=(eps, eps))
+    try:
+        scaling = FeatureScaling.of(side, mean, variance, options)
+    except NoDirectionError as error:
+        apart = "" if residuals is None else " apart from what `confounds` explain"
+        raise ValueError(f"{_NAME}: `{name}` has no feature that varies{apart}.") from error
+    whitener = data_whitener(V, np.full(len(V), 1 / len(V)), scaling)
+    scores = scaling.apply(V - mean) @ (whitener.matrix / np.sqrt(len(V)))
+    return _WhitenedView(scores, ridge, n_free)
 
 
-def _canonical_variates(x: _View, y: _View) -> tuple[Array, Array]:
-    """Turn both views so that U'V is diagonal and descends; the wider one keeps all its rank."""
+def _canonical_variates(x: _WhitenedView, y: _WhitenedView) -> tuple[Array, Array]:
+    """Rotate both views so that U'V is diagonal and descends; the wider one keeps all its rank."""
     P, _, Qt = np.linalg.svd(x.scores.T @ y.scores)
     return x.scores @ P, y.scores @ Qt.T
 
@@ -299,14 +318,14 @@ def _canonical_variates(x: _View, y: _View) -> tuple[Array, Array]:
 def _permuted(
     U: Array,
     V: Array,
-    draw: Callable[[np.random.Generator], Array],
-    statistic: Callable[[Array, int], Array],
+    draw: Draw,
+    statistics: Callable[[Array, int], Array],
     n_statistics: int,
     seeds: Array,
 ) -> Array:
-    """Return the statistics of one permutation a seed, (n_seeds, n_statistics)."""
+    """Return the statistics of one permutation per seed, (n_seeds, n_statistics)."""
     return np.array(
-        [statistic(U.T @ V[draw(np.random.default_rng(seed))], n_statistics) for seed in seeds]
+        [statistics(U.T @ V[draw(np.random.default_rng(seed))], n_statistics) for seed in seeds]
     )
 
 
@@ -318,7 +337,8 @@ def _wilks(T: Array, n_statistics: int) -> Array:
     """
     p, q = T.shape
     K = n_statistics
-    if np.vdot(T, T) > 1e-6:  # else 1 - r^2 would round to 1, as under a very large ridge
+    # Of smaller correlations, as under a very large ridge, 1 - r^2 would round to 1.
+    if np.vdot(T, T) > 1e-6:
         pairs = np.stack([np.arange(K), p + np.arange(K)], axis=1)[::-1]
         order = np.concatenate([np.arange(K, p), p + np.arange(K, q), pairs.ravel()])
         joint = np.eye(p + q)
@@ -327,11 +347,13 @@ def _wilks(T: Array, n_statistics: int) -> Array:
             factor = np.linalg.cholesky(joint[np.ix_(order, order)])
             return -2 * np.cumsum(np.log(np.diag(factor)))[::-1][: 2 * K : 2]
         except np.linalg.LinAlgError:
-            pass  # a correlation of 1
+            # A correlation is 1, and the matrix is singular.
+            pass
     return np.array([_wilks_by_svd(T[k:, k:]) for k in range(K)])
 
 
 def _wilks_by_svd(T: Array) -> float:
+    """Return -ln det(I - T T'), finite where a singular value is 1."""
     squares = np.linalg.svd(T, compute_uv=False) ** 2
     return float(-np.log1p(-np.minimum(squares, 1 - np.finfo(float).eps)).sum())
 
