@@ -16,7 +16,6 @@ from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
 
 __all__ = ["audio_frames"]
-
 _VGGISH = {"n_bands": 64, "sample_rate": 16_000, "frame_duration": 0.96}
 
 
@@ -242,13 +241,9 @@ def _frames(name: str, source: Any, recipe: Recipe, raises: bool) -> np.ndarray 
 # rate."""
 
 CALLER = "audio_frames"  # speaks in the messages
-
 SLOWEST = 1_000  # Hz
-
 _LOUDEST = 1_000.0  # beyond it samples are no numbers around [-1, 1]
-
 _MOST_CHANNELS = 256
-
 _BLOCK = 1 << 16  # samples read at a time
 
 # How libsndfile logs that a header announces more bytes of sound than there are.
@@ -389,11 +384,8 @@ def _optional(name: str, purpose: str) -> Any:
 # """
 
 WINDOW = 0.1  # seconds of "logmel"
-
 _HOP, _LOWEST, _FLOOR = 0.025, 20.0, 1e-8  # of "logmel": seconds, Hz, power
-
 _VGGISH_WINDOWS = 96  # of an example
-
 _WINDOWS_AT_ONCE = 512
 
 

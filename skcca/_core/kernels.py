@@ -20,13 +20,9 @@ from skcca._core.compat import get_chunk_n_rows
 from skcca._core.warnings import warn
 
 Array = np.ndarray
-
 WITH_GAMMA = ("rbf", "laplacian", "poly", "polynomial", "sigmoid", "chi2")
-
 _DEFINITE = ("linear", "rbf", "laplacian", "cosine", "chi2", "additive_chi2")
-
 _STRIPE = 2**17  # numbers of a stripe of a kernel matrix, 1 MiB: it stays in the cache
-
 _BLOCK_ROWS = 4096
 
 # Ridges, as multiples of the rounding and of the total variance, beside which directions of
@@ -183,20 +179,9 @@ class KernelFactor(NamedTuple):
 
 
 class ExactMap:
-    """The kernel over the training rows, centred in feature space by their weights.
+    """The kernel K (n, n) over the training rows, centred in feature space by their weights.
 
-    Parameters
-    ----------
-    kernel : Kernel
-        The kernel.
-    K : ndarray of shape (n, n)
-        Its matrix over the training rows.
-    rows : ndarray of shape (n, d)
-        The training rows, which a precomputed kernel needs not.
-    weights : ndarray of shape (n,)
-        Weights of the rows in the centre of the feature space; they sum to one.
-    eps : float
-        Relative precision of the kernel's values.
+    The weights (n,) sum to one; `eps` is the relative precision of the values of the kernel.
     """
 
     def __init__(

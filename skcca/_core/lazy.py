@@ -12,14 +12,8 @@ from skcca._core.types import ArrayLike, ViewLike
 class LazyRows:
     """Rows (n, d) of an array of two or more dimensions, read in slices.
 
-    Parameters
-    ----------
-    source : array-like of shape (n, ...)
-        Is read as ``source[start:stop]`` or ``source[places]`` with rising places.
-    name : str
-        Name used in error messages.
-    places : ndarray of shape (n,), default=None
-        The rows that belong to it; None for all.
+    The source is read as ``source[start:stop]`` or ``source[places]`` with rising places; `places`
+    are the rows that belong to the view, None for all. Error messages name it by `name`.
     """
 
     ndim = 2
@@ -54,15 +48,7 @@ class LazyRows:
 
 
 class RaggedRows:
-    """Sequences (T_i, d) as rows; where every row must have as many numbers, the means of frames.
-
-    Parameters
-    ----------
-    songs : sequence of ndarray of shape (T_i, d)
-        Checked sequences of one dtype.
-    name : str
-        Name used in error messages.
-    """
+    """Sequences (T_i, d) as rows; where every row must have as many numbers, the means of frames."""
 
     ndim = 2
 

@@ -36,14 +36,8 @@ Array = np.ndarray
 class Rows:
     """Rows of NumPy arrays side by side, shifted and with a column of ones.
 
-    Parameters
-    ----------
-    views : list of array-like of shape (n, d)
-        The views; sparse ones are made dense a block at a time.
-    shifts : list of ndarray of shape (d,)
-        What is subtracted from each.
-    dtype : dtype, default=float64
-        Precision of the products of a block; the blocks are added up in float64.
+    A shift (d,) is subtracted from each view (n, d); sparse views are made dense a block at a time.
+    The products of a block are made in `dtype`, and the blocks added up in float64.
     """
 
     def __init__(
@@ -297,16 +291,9 @@ _FAN_IN = 8
 
 
 class DaskRows(Rows):
-    """Rows of Dask arrays side by side.
+    """Rows of Dask arrays side by side, whose chunks may hold NumPy arrays or sparse matrices.
 
-    Parameters
-    ----------
-    views : list of dask.array.Array of shape (n, d)
-        The views, whose chunks may hold NumPy arrays or sparse matrices.
-    shifts : list of ndarray of shape (d,)
-        What is subtracted from each.
-    dtype : dtype, default=float64
-        Not used: products are made in float64.
+    Products are made in float64, whatever the dtype.
     """
 
     def __init__(

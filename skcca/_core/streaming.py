@@ -29,32 +29,19 @@ Array = np.ndarray
 
 @dataclasses.dataclass(eq=False)
 class RunningSums:
-    """Sums over the rows so far of one pairing rule.
-
-    Parameters
-    ----------
-    pairing : Pairing
-        The rule; sampled pairs do not stream.
-    shifts : tuple of two ndarray of shape (d,)
-        What is subtracted from the rows of each view, in every batch alike.
-    classes : ndarray of shape (n_classes,), default=None
-        Class of each matrix; None without labels.
-    counts : ndarray of shape (n_classes,), default=None
-        Rows (weight) that each class will have in all, where they were declared.
-    multilabel : bool, default=False
-        Whether a row may have several tags.
-    growing : bool, default=True
-        Whether classes may come that were not seen before.
-    eps : tuple of two floats, default=(0.0, 0.0)
-        Relative precision of each view.
-    """
+    """Sums over the rows so far of one pairing rule; sampled pairs do not stream."""
 
     pairing: Pairing
+    # The same shift (d,) is subtracted from the rows of a view in every batch.
     shifts: tuple[Array, Array]
+    # The class of each matrix, (n_classes,); None without labels.
     classes: Array | None = None
+    # The declared weight of all rows of each class, (n_classes,).
     counts: Array | None = None
+    # Whether a row may have several tags, and whether new classes may come with a batch.
     multilabel: bool = False
     growing: bool = True
+    # The relative precision of each view.
     eps: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:

@@ -30,33 +30,21 @@ _SAFE_FLOAT32 = 1e-3
 
 
 class SolverOptions(NamedTuple):
-    """How directions are found.
+    """Settings of the search for directions."""
 
-    Parameters
-    ----------
-    n_components : int, default=None
-        At most so many components; None for all that the data support.
-    reg : pair of float, default=(0.0, 0.0)
-        Ridge of each view.
-    ridge_of : {"mean", "total"}, default="mean"
-        The ridge is this fraction of the mean feature variance, or of the total variance.
-    scale : bool, default=True
-        Whether the ridge acts on standardised features.
-    solver : {"auto", "covariance", "svd"}, default="auto"
-        The route; "auto" takes the covariance route where its conditioning is safe.
-    eps : pair of float, default=(0.0, 0.0)
-        Relative precision of the input of each view; that of float64 at least.
-    full_precision : bool, default=False
-        Whether "auto" looks for an error of eps times the condition number, instead of half of the
-        digits, which is enough for features that are approximations themselves.
-    """
-
+    # At most so many components; None for all that the data support.
     n_components: int | None = None
+    # The ridge of each view is this fraction of its mean feature variance, or of the total variance.
     reg: tuple[float, float] = (0.0, 0.0)
     ridge_of: str = "mean"
+    # Whether the ridge acts on standardised features.
     scale: bool = True
+    # "auto" takes the covariance route where its conditioning is safe, else the SVD of the data.
     solver: str = "auto"
+    # Relative precision of the input of each view, that of float64 at least.
     eps: tuple[float, float] = (0.0, 0.0)
+    # Whether "auto" looks for an error of eps times the condition number, instead of half of the
+    # digits, which are enough for features that are approximations themselves.
     full_precision: bool = False
 
 
