@@ -48,7 +48,7 @@ class LazyRows:
 
 
 class RaggedRows:
-    """Sequences (T_i, d) as rows; where every row must have as many numbers, the means of frames."""
+    """Sequences (T_i, d) as rows; where all rows must have one length, the means of the frames."""
 
     ndim = 2
 

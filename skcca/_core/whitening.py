@@ -34,7 +34,7 @@ class SolverOptions(NamedTuple):
 
     # At most so many components; None for all that the data support.
     n_components: int | None = None
-    # The ridge of each view is this fraction of its mean feature variance, or of the total variance.
+    # The ridge of each view, as a fraction of its mean feature variance or of its total variance.
     reg: tuple[float, float] = (0.0, 0.0)
     ridge_of: str = "mean"
     # Whether the ridge acts on standardised features.
