@@ -15,8 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from scipy import linalg
 
-from skcca._core.moments import Moments
-from skcca._core.pairs import Pairs
+from skcca._core.pairs import Moments, Pairs
 from skcca._core.rows import MappedRows, rows_of
 from skcca._core.standardize import (
     check_variance_is_finite,

@@ -19,8 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from skcca._core.arrays import input_eps, row_blocks, take
-from skcca._core.moments import Moments
-from skcca._core.pairs import Labels, Pairing, TrainingData, inverse, shared_rank
+from skcca._core.pairs import Labels, Moments, Pairing, TrainingData, inverse, shared_rank
 from skcca._core.rows import Rows, diagonal, rows_of, starting_shift
 from skcca._core.types import ArrayLike, ViewLike
 

@@ -100,7 +100,11 @@ class Views:
         self._named = bool(named_members)
         self._n_rows = _common_row_count(self._members)
         frames = {name: member for name, member in self._members.items() if is_pandas(member)}
-        check_aligned("Views", **frames)
+        if len(frames) > 1:
+            # Frames alone need scikit-learn, which the container does without.
+            from skcca.views._checks import check_aligned
+
+            check_aligned("Views", **frames)
 
     @classmethod
     def from_frame(cls, frame: Any) -> Views:
@@ -286,38 +290,6 @@ def _common_row_count(members: dict[str, ViewLike]) -> int:
         found = " and ".join(f"{name!r} has {count}" for name, count in counts.items())
         raise ValueError(f"the views must have equally many rows, but {found}.")
     return next(iter(counts.values()))
-
-
-def check_aligned(caller: str, /, **entries: Any) -> None:
-    """Refuse pandas objects whose rows belong together and whose indices differ.
-
-    Rows are paired by position, so that rows in another order would be paired in silence.
-
-    Parameters
-    ----------
-    caller : str
-        Name used in error messages.
-    **entries : object
-        Whatever has one entry a row (views, labels, weights, groups, ids), by the name of the
-        argument. Each is compared with the first; what is no pandas object has no index to differ.
-
-    Raises
-    ------
-    ValueError
-        If two indices differ. Differing lengths pass: callers refuse these by their counts.
-    """
-    if not entries:
-        return
-    (name, first), *others = entries.items()
-    for other_name, other in others:
-        if not (hasattr(first, "iloc") and hasattr(other, "iloc")) or len(first) != len(other):
-            continue
-        if not first.index.equals(other.index):
-            raise ValueError(
-                f"{caller}: the pandas indices of `{name}` and `{other_name}` differ, so their "
-                f"rows may not belong together. Align them, {other_name} = "
-                f"{other_name}.loc[{name}.index]; or drop both with reset_index(drop=True)."
-            )
 
 
 def check_member(member: ViewLike, name: str) -> ViewLike:
