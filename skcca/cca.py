@@ -391,23 +391,14 @@ class CCA(TwoViewTransformer):
     # Projecting
 
     def _fitted_view(self, side: str) -> _FittedView:
-        if side == "x":
-            fitted = (
-                self.x_mean_,
-                self.x_std_,
-                self.x_weights_,
-                self.x_loadings_,
-                self.x_cross_loadings_,
-            )
-        else:
-            fitted = (
-                self.y_mean_,
-                self.y_std_,
-                self.y_weights_,
-                self.y_loadings_,
-                self.y_cross_loadings_,
-            )
-        return _FittedView(*map(to_numpy, fitted))
+        x = side == "x"
+        return _FittedView(
+            to_numpy(self.x_mean_ if x else self.y_mean_),
+            to_numpy(self.x_std_ if x else self.y_std_),
+            to_numpy(self.x_weights_ if x else self.y_weights_),
+            to_numpy(self.x_loadings_ if x else self.y_loadings_),
+            to_numpy(self.x_cross_loadings_ if x else self.y_cross_loadings_),
+        )
 
     def _project(self, V: ViewLike, side: str) -> ViewLike:
         if side == "x":
@@ -521,13 +512,13 @@ class CCA(TwoViewTransformer):
         scale = np.ones(self.n_components_)
         if self.component_scaling == "correlation":
             scale = to_numpy(self.correlations_)
+        source_view, target_view = self._fitted_view(source), self._fitted_view(target)
         coefficients = regression_coefficients(
-            self._fitted_view(source), self._fitted_view(target), scale, own=source == target
+            source_view, target_view, scale, own=source == target
         )
-        mean = to_numpy(self.x_mean_ if target == "x" else self.y_mean_)
         # What leaves the range of the dtype is refused below.
         with np.errstate(over="ignore", invalid="ignore"):
-            predicted = project(Z, np.zeros(len(scale)), coefficients, mean)
+            predicted = project(Z, np.zeros(len(scale)), coefficients, target_view.mean)
         if not hasattr(predicted, "dask") and not np.isfinite(to_numpy(predicted)).all():
             raise ValueError(
                 f"{type(self).__name__}: the prediction leaves the range of {predicted.dtype}; "
