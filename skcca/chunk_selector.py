@@ -5,15 +5,14 @@ Frames are pooled into *steps* by maxima, attention scores the steps, and the st
 
     frames (T, d) -> steps (S, d) -> scores (S,) -> chunk scores -> k best chunks -> one row
 
-The attention is that of `skcca.nn.attention`; this file holds all the rest: steps and chunks, the
-labels of songs, and the estimator.
+The arithmetic of steps and chunks stands in `skcca.views._sequences`, the attention in
+`skcca.nn.attention` and its training in `skcca.nn.songs`.
 """
 
 from __future__ import annotations
 
 import copy
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -35,17 +34,25 @@ from skcca._core.files import check_writable
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike
 from skcca.views._container import Views
 from skcca.views._labels import encode_labels
-from skcca.views._sequences import check_sequences, frame_moments, sequence_blocks
+from skcca.views._sequences import (
+    Selection,
+    aggregate_chunks,
+    best_chunks,
+    check_sequences,
+    chunk_borders,
+    chunk_scores,
+    frame_moments,
+    n_chunks_of,
+    sequence_blocks,
+    standardised_steps,
+    untrained_scores,
+)
 
 if TYPE_CHECKING:
     import torch
 
     from skcca.nn.attention import AttentionBiLSTM
     from skcca.nn.songs import SongOutputs
-
-# Steps are clipped to so many standard deviations. The network saturates long before, but sums in
-# float32 would overflow.
-_MAX_DEVIATION = 1e6
 
 # Songs that are held in memory with their steps, outside of training.
 _SONGS_PER_BLOCK = 2048
@@ -60,111 +67,6 @@ _EMOTION_ATTRIBUTES = (
     "_multilabel",
     "_frames_per_step",
 )
-
-
-# Steps and chunks
-
-
-class Selection(NamedTuple):
-    """The chunks chosen from one song, in time order; arrays with one entry per chosen chunk."""
-
-    chunks: np.ndarray  # number of the chunk, from 0
-    starts: np.ndarray  # first frame
-    stops: np.ndarray  # frame after the last
-    scores: np.ndarray  # higher is better
-    seconds: np.ndarray  # (n_chosen, 2), start and end
-
-
-def max_pooled_steps(song: np.ndarray, frames_per_step: int) -> np.ndarray:
-    """Return the steps of a song (S, d), maxima over ``frames_per_step`` frames or the rest."""
-    n_whole = len(song) - len(song) % frames_per_step
-    steps = song[:n_whole].reshape(-1, frames_per_step, song.shape[1]).max(axis=1)
-    return steps if n_whole == len(song) else np.vstack([steps, song[n_whole:].max(axis=0)])
-
-
-def standardised_steps(
-    songs: list[np.ndarray], frames_per_step: int, mean: np.ndarray, scale: np.ndarray
-) -> list[np.ndarray]:
-    """Return the steps of each song, (S_i, d) in float32, as the network takes them."""
-    steps = []
-    for song in songs:
-        deviations = (max_pooled_steps(song, frames_per_step) - mean) / scale
-        steps.append(np.clip(deviations, -_MAX_DEVIATION, _MAX_DEVIATION).astype(np.float32))
-    return steps
-
-
-def n_chunks_of(n_frames: int, frame_duration: float, chunk_duration: float) -> int:
-    """Return the number of chunks of about ``chunk_duration`` seconds in a song, at least 1."""
-    return max(1, round(n_frames * frame_duration / chunk_duration))
-
-
-def chunk_borders(n_steps: int, n_chunks: int) -> np.ndarray:
-    """Return the borders of the chunks in steps: chunk j is ``borders[j]:borders[j + 1]``.
-
-    Border j of c chunks is j S / c, rounded half up, so that lengths differ by one step at most. A
-    song with fewer steps than chunks gives one chunk a step.
-    """
-    c = min(n_chunks, n_steps)
-    # In integers the rounding is exact.
-    return (2 * n_steps * np.arange(c + 1) + c) // (2 * c)
-
-
-def middle_scores(n_chunks: int) -> np.ndarray:
-    """Return minus the distance of each chunk from the middle of the song, in chunks."""
-    return -np.abs(np.arange(n_chunks) - (n_chunks - 1) / 2)
-
-
-def random_scores(song: np.ndarray, n_chunks: int, seed: int) -> np.ndarray:
-    """Return random scores that depend on the seed and the content of the song alone."""
-    # The other songs of a call must not matter, so each song has a generator of its own.
-    content = zlib.crc32(song.astype(np.float32).tobytes())
-    return np.random.default_rng([seed, content]).random(n_chunks)
-
-
-def energy_scores(song: np.ndarray, borders: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
-    """Return the mean square of each chunk's frames, features relative to their ``mean_square``."""
-    energy = (np.square(song, dtype=np.float64) / mean_square).mean(axis=1)
-    return np.add.reduceat(energy, borders[:-1]) / np.diff(borders)
-
-
-def chunk_scores(step_scores: np.ndarray, borders: np.ndarray, reduction: str) -> np.ndarray:
-    """Return the maximum or the mean of the step scores of each chunk; ``borders`` in steps."""
-    if reduction == "max":
-        return np.maximum.reduceat(step_scores, borders[:-1])
-    return np.add.reduceat(step_scores, borders[:-1], dtype=np.float64) / np.diff(borders)
-
-
-def best_chunks(
-    scores: np.ndarray, borders: np.ndarray, k: int, frame_duration: float = 1.0
-) -> Selection:
-    """Return the ``k`` best chunks in time order, all if there are fewer; ties go to the earlier.
-
-    ``borders`` are those of all chunks, in frames; a frame lasts ``frame_duration`` seconds.
-    """
-    chosen = np.sort(np.argsort(-scores, kind="stable")[:k])
-    starts, stops = borders[chosen], borders[chosen + 1]
-    seconds = float(frame_duration) * np.column_stack([starts, stops])
-    return Selection(chosen, starts, stops, scores[chosen], seconds)
-
-
-def aggregate_chunks(song: np.ndarray, selection: Selection, how: str, k: int) -> np.ndarray:
-    """Return the representation of a song by its chosen chunks.
-
-    ``"frames"``: the chosen frames (T', d), in the song's dtype. ``"mask"``: a mask (T,), True for
-    them. ``"mean"``: their mean (d,), in float64. ``"concat"``: the means of ``k`` chunks one after
-    another (k d,), in float64; the last is repeated where the song has fewer.
-    """
-    if how == "mask":
-        mask = np.zeros(len(song), dtype=bool)
-        for start, stop in zip(selection.starts, selection.stops, strict=True):
-            mask[start:stop] = True
-        return mask
-    chunks = [song[a:b] for a, b in zip(selection.starts, selection.stops, strict=True)]
-    if how == "concat":
-        means = [chunk.mean(axis=0, dtype=np.float64) for chunk in chunks]
-        return np.concatenate(means + means[-1:] * (k - len(means)))
-    frames = np.concatenate(chunks)
-    return frames if how == "frames" else frames.mean(axis=0, dtype=np.float64)
 
 
 # Labels
@@ -927,19 +829,17 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     def _select(self, songs: list[np.ndarray]) -> list[Selection]:
         """Return the chosen chunks of each song of a block."""
         step_scores = self._infer(songs).scores if self.strategy == "attention" else None
+        mean_square = self.frame_mean_**2 + self.frame_scale_**2
         selections = []
         for i, song in enumerate(songs):
             borders = self._borders(song)
             frame_borders = np.minimum(borders * self.frames_per_step, len(song))
             if step_scores is not None:
                 scores = chunk_scores(step_scores[i], borders, self.chunk_score)
-            elif self.strategy == "middle":
-                scores = middle_scores(len(borders) - 1)
-            elif self.strategy == "random":
-                scores = random_scores(song, len(borders) - 1, self._seed)
             else:
-                mean_square = self.frame_mean_**2 + self.frame_scale_**2
-                scores = energy_scores(song, frame_borders, mean_square)
+                scores = untrained_scores(
+                    self.strategy, song, frame_borders, self._seed, mean_square
+                )
             selections.append(best_chunks(scores, frame_borders, self.k, self.frame_duration))
         return selections
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.types import ArrayLike, ViewLike
-from skcca.chunk_selector import ChunkSelector, Selection
+from skcca.chunk_selector import ChunkSelector
 from skcca.plotting._canvas import (
     LINE,
     ORANGE,
@@ -19,7 +19,7 @@ from skcca.plotting._canvas import (
     legend_above,
 )
 from skcca.views._container import Views
-from skcca.views._sequences import check_sequences
+from skcca.views._sequences import Selection, check_sequences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

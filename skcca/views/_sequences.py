@@ -1,21 +1,33 @@
-"""Ragged sequences of frames: one gate for every container.
+"""Ragged sequences of frames: their validation, and their steps and chunks.
 
-A song is an array (frames, features). Songs stay a list of arrays, views of the caller's memory
-where the dtype allows it: nothing is padded here.
+A song is an array (frames, features). Songs stay a list of arrays, views of the caller's memory if
+the dtype allows it, and are not padded. Frames are pooled into *steps*, on which attention works,
+and steps are cut into *chunks*, which are selected.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-_WIDEST = 1e150
+from skcca._core.types import ViewLike
+
+# A larger standard deviation has a square beyond the range of float64.
+_MAX_SCALE = 1e150
+
+# Steps are clipped to so many standard deviations. The network saturates long before, but sums in
+# float32 would overflow.
+_MAX_DEVIATION = 1e6
+
+
+# Validation
 
 
 def check_sequences(
-    X: Any, *, n_features: int | None = None, caller: str, name: str = "X"
+    X: ViewLike, *, n_features: int | None = None, caller: str, name: str = "X"
 ) -> list[np.ndarray]:
     """Return the songs as finite 2-D arrays, all float32 or all float64.
 
@@ -25,11 +37,11 @@ def check_sequences(
         Songs. Trailing frames that are NaN throughout (or masked, in a masked array) are padding
         and are cut off.
     n_features : int, default=None
-        Width the songs must have.
+        Required width of the songs.
     caller : str
-        Name of the estimator, for the messages.
+        Name of the estimator in error messages.
     name : str, default="X"
-        Name of the argument, for the messages.
+        Name of the argument in error messages.
 
     Returns
     -------
@@ -50,13 +62,14 @@ def check_sequences(
 
 
 def sequence_blocks(
-    X: Any, size: int | None, *, n_features: int | None = None, caller: str, name: str = "X"
+    X: ViewLike, size: int | None, *, n_features: int | None = None, caller: str, name: str = "X"
 ) -> Iterator[list[np.ndarray]]:
-    """Yield what `check_sequences` returns, so many songs at a time; None for all at once."""
+    """Yield the songs of `check_sequences` in blocks of ``size`` songs, or in one for None."""
     entries = _entries(X, caller, name)
     if len(entries) == 0:
         raise ValueError(f"{caller}: `{name}` has 0 sequence(s) while a minimum of 1 is required.")
-    single = all(map(_is_single, entries))
+    # The dtype of all songs is decided first, so that blocks agree in it.
+    all_float32 = all(map(_is_float32, entries))
     width = None
     for start in range(0, len(entries), size or len(entries)):
         block = entries[start : start + (size or len(entries))]
@@ -73,19 +86,20 @@ def sequence_blocks(
                 f"{name} has {width} features, but {caller} is expecting {n_features} features as "
                 "input."
             )
-        yield songs if single else [song.astype(np.float64, copy=False) for song in songs]
+        yield songs if all_float32 else [song.astype(np.float64, copy=False) for song in songs]
 
 
-def _is_single(song: Any) -> bool:
+def _is_float32(song: Any) -> bool:
     dtype = getattr(song, "dtype", None)
-    if not isinstance(dtype, np.dtype):  # of a list, or of another library
+    if not isinstance(dtype, np.dtype):
+        # The song is a list, or an array of another library.
         song = song.detach() if hasattr(song, "detach") else song
         dtype = None if isinstance(song, (list, tuple)) else np.asarray(song).dtype
     return dtype is not None and dtype.newbyteorder("=") == np.float32
 
 
-def _entries(X: Any, caller: str, name: str) -> Any:
-    """Return the songs of a container, as they are."""
+def _entries(X: ViewLike, caller: str, name: str) -> Sequence[Any] | np.ndarray:
+    """Return the songs of a container, unconverted."""
     if isinstance(X, (list, tuple)):
         return X
     expected = (
@@ -96,11 +110,12 @@ def _entries(X: Any, caller: str, name: str) -> Any:
         sparse = "sparse matrix, and frames must be dense" if hasattr(X, "tocsr") else ""
         raise TypeError(f"{caller}: `{name}` is a {sparse or type(X).__name__}; {expected}.")
     X = X.detach() if hasattr(X, "detach") else X
-    songs = np.asanyarray(X)  # a masked array stays one: its mask is padding
+    # A masked array must stay one, because its mask marks padding.
+    songs = np.asanyarray(X)
     if songs.ndim == 3 or (songs.ndim == 1 and songs.dtype == object):
         return songs
-    one = {1: "frame is [[X]]", 2: "song is [X]"}.get(songs.ndim)
-    cure = f" Reshape your data: one {one}." if one else ""
+    example = {1: "frame is [[X]]", 2: "song is [X]"}.get(songs.ndim)
+    cure = f" Reshape your data: one {example}." if example else ""
     raise ValueError(f"{caller}: `{name}` has shape {songs.shape}; {expected}.{cure}")
 
 
@@ -116,8 +131,8 @@ def _check_song(song: Any, position: int, caller: str, name: str) -> np.ndarray:
         if song.dtype.kind not in "biufO":
             hint = " Complex data not supported" if song.dtype.kind == "c" else ""
             raise ValueError(f"its dtype is {song.dtype}.{hint}")
-        single = song.dtype.newbyteorder("=") == np.float32
-        song = song.astype(np.float32 if single else np.float64, copy=False)
+        is_float32 = song.dtype.newbyteorder("=") == np.float32
+        song = song.astype(np.float32 if is_float32 else np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{where} is no array of numbers (n_frames, n_features): {error}.") from error
@@ -154,17 +169,134 @@ def _length_without_padding(song: np.ndarray) -> int:
 def frame_moments(songs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each feature over all frames of all songs, in float64.
 
-    The deviation of a constant feature is given as 1, so that dividing by it is harmless.
+    The deviation of a constant feature is 1, so that it can be divided by.
     """
     n_frames = sum(map(len, songs))
     with np.errstate(over="ignore", invalid="ignore"):
         mean = sum(song.sum(axis=0, dtype=np.float64) for song in songs) / n_frames
         scale = np.sqrt(sum(np.square(song - mean).sum(axis=0) for song in songs) / n_frames)
-    if not (scale < _WIDEST).all():
+    if not (scale < _MAX_SCALE).all():
         raise ValueError(
-            f"Feature {int(np.argmin(scale < _WIDEST))} of `X` spreads over more than "
-            f"{_WIDEST:.0e}, and its square leaves the range of float64; measure it in another "
+            f"Feature {int(np.argmin(scale < _MAX_SCALE))} of `X` spreads over more than "
+            f"{_MAX_SCALE:.0e}, and its square leaves the range of float64; measure it in another "
             "unit."
         )
+    # A constant feature may get a deviation above 0 from the rounding of its mean.
     rounding = 10 * np.finfo(np.float64).eps * np.abs(mean)
     return mean, np.where(scale <= rounding, 1.0, scale)
+
+
+# Steps and chunks
+
+
+class Selection(NamedTuple):
+    """The chunks chosen from one song, in time order; arrays with one entry per chosen chunk."""
+
+    chunks: np.ndarray  # number of the chunk, from 0
+    starts: np.ndarray  # first frame
+    stops: np.ndarray  # frame after the last
+    scores: np.ndarray  # higher is better
+    seconds: np.ndarray  # (n_chosen, 2), start and end
+
+
+def max_pooled_steps(song: np.ndarray, frames_per_step: int) -> np.ndarray:
+    """Return the steps of a song (S, d), maxima over ``frames_per_step`` frames or the rest."""
+    n_whole = len(song) - len(song) % frames_per_step
+    steps = song[:n_whole].reshape(-1, frames_per_step, song.shape[1]).max(axis=1)
+    return steps if n_whole == len(song) else np.vstack([steps, song[n_whole:].max(axis=0)])
+
+
+def standardised_steps(
+    songs: list[np.ndarray], frames_per_step: int, mean: np.ndarray, scale: np.ndarray
+) -> list[np.ndarray]:
+    """Return the steps of each song, (S_i, d) in float32, as the network takes them."""
+    steps = []
+    for song in songs:
+        deviations = (max_pooled_steps(song, frames_per_step) - mean) / scale
+        steps.append(np.clip(deviations, -_MAX_DEVIATION, _MAX_DEVIATION).astype(np.float32))
+    return steps
+
+
+def n_chunks_of(n_frames: int, frame_duration: float, chunk_duration: float) -> int:
+    """Return the number of chunks of about ``chunk_duration`` seconds in a song, at least 1."""
+    return max(1, round(n_frames * frame_duration / chunk_duration))
+
+
+def chunk_borders(n_steps: int, n_chunks: int) -> np.ndarray:
+    """Return the borders of the chunks in steps: chunk j is ``borders[j]:borders[j + 1]``.
+
+    Border j of c chunks is j S / c, rounded half up, so that lengths differ by one step at most. A
+    song with fewer steps than chunks gives one chunk a step.
+    """
+    c = min(n_chunks, n_steps)
+    # In integers the rounding is exact.
+    return (2 * n_steps * np.arange(c + 1) + c) // (2 * c)
+
+
+def middle_scores(n_chunks: int) -> np.ndarray:
+    """Return minus the distance of each chunk from the middle of the song, in chunks."""
+    return -np.abs(np.arange(n_chunks) - (n_chunks - 1) / 2)
+
+
+def random_scores(song: np.ndarray, n_chunks: int, seed: int) -> np.ndarray:
+    """Return random scores that depend on the seed and the content of the song alone."""
+    # The other songs of a call must not matter, so each song has a generator of its own.
+    content = zlib.crc32(song.astype(np.float32).tobytes())
+    return np.random.default_rng([seed, content]).random(n_chunks)
+
+
+def energy_scores(song: np.ndarray, borders: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
+    """Return the mean square of each chunk's frames, features relative to their ``mean_square``."""
+    energy = (np.square(song, dtype=np.float64) / mean_square).mean(axis=1)
+    return np.add.reduceat(energy, borders[:-1]) / np.diff(borders)
+
+
+def untrained_scores(
+    strategy: str, song: np.ndarray, borders: np.ndarray, seed: int, mean_square: np.ndarray
+) -> np.ndarray:
+    """Return the scores of chunks by ``"middle"``, ``"random"`` or ``"energy"``."""
+    if strategy == "middle":
+        return middle_scores(len(borders) - 1)
+    if strategy == "random":
+        return random_scores(song, len(borders) - 1, seed)
+    return energy_scores(song, borders, mean_square)
+
+
+def chunk_scores(step_scores: np.ndarray, borders: np.ndarray, reduction: str) -> np.ndarray:
+    """Return the maximum or the mean of the step scores of each chunk; ``borders`` in steps."""
+    if reduction == "max":
+        return np.maximum.reduceat(step_scores, borders[:-1])
+    return np.add.reduceat(step_scores, borders[:-1], dtype=np.float64) / np.diff(borders)
+
+
+def best_chunks(
+    scores: np.ndarray, borders: np.ndarray, k: int, frame_duration: float = 1.0
+) -> Selection:
+    """Return the ``k`` best chunks in time order, all if there are fewer; ties go to the earlier.
+
+    ``borders`` are those of all chunks, in frames; a frame lasts ``frame_duration`` seconds.
+    """
+    chosen = np.sort(np.argsort(-scores, kind="stable")[:k])
+    starts, stops = borders[chosen], borders[chosen + 1]
+    seconds = float(frame_duration) * np.column_stack([starts, stops])
+    return Selection(chosen, starts, stops, scores[chosen], seconds)
+
+
+def aggregate_chunks(song: np.ndarray, selection: Selection, how: str, k: int) -> np.ndarray:
+    """Return the representation of a song by its chosen chunks.
+
+    ``"frames"``: the chosen frames (T', d), in the song's dtype. ``"mask"``: a mask (T,), True for
+    them. ``"mean"``: their mean (d,), in float64. ``"concat"``: the means of ``k`` chunks one after
+    another (k d,), in float64; the last is repeated where the song has fewer.
+    """
+    if how == "mask":
+        mask = np.zeros(len(song), dtype=bool)
+        for start, stop in zip(selection.starts, selection.stops, strict=True):
+            mask[start:stop] = True
+        return mask
+    chunks = [song[a:b] for a, b in zip(selection.starts, selection.stops, strict=True)]
+    if how == "concat":
+        means = [chunk.mean(axis=0, dtype=np.float64) for chunk in chunks]
+        return np.concatenate(means + means[-1:] * (k - len(means)))
+    frames = np.concatenate(chunks)
+    return frames if how == "frames" else frames.mean(axis=0, dtype=np.float64)

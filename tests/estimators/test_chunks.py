@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skcca.chunk_selector import (
+from skcca.views._sequences import (
     Selection,
     aggregate_chunks,
     best_chunks,

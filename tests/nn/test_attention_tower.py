@@ -12,10 +12,10 @@ from _models import SMALL
 from _models import selector as small
 
 from skcca import DCCA, SupervisedDCCA
-from skcca.chunk_selector import max_pooled_steps
 from skcca.nn import AttentionTower
 from skcca.nn.attention import max_pool_padded
 from skcca.nn.songs import pad_batch
+from skcca.views._sequences import max_pooled_steps
 
 CPU = torch.device("cpu")
 
