@@ -28,13 +28,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 PathLike = str | os.PathLike[str]
-
 Array = np.ndarray
-
 FORMAT = 2
-
 KEY, CHECKSUM = "skcca", "skcca.checksum"
-
 GALLERY, MODEL = "gallery", "model"
 
 # Keys of version 1.
@@ -51,7 +47,6 @@ DTYPES |= {"I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 DTYPES |= {"U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8"}
 
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
-
 BLOCK = 2**22  # bytes
 
 # Errors that a damaged or foreign header can raise.

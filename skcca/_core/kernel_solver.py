@@ -79,22 +79,11 @@ def dual_solver_applies(pairs: Pairs, n_components: int | None) -> bool:
 def dual_fit(
     x: KernelFactor, y: KernelFactor, pairs: Pairs, n_components: int | None
 ) -> DualFit | None:
-    """Find the leading directions over the pairs.
+    """Find the leading directions over pairs that `dual_solver_applies` to.
 
-    Parameters
-    ----------
-    x, y : KernelFactor
-        The views; their kernels are positive semi-definite.
-    pairs : Pairs
-        The pairs, which `suits` has accepted.
-    n_components : int or None
-        Number of directions; None, for class pairs alone, for all.
-
-    Returns
-    -------
-    fit : DualFit or None
-        At most `n_components` directions, all above rounding; None where the iteration does not
-        come to an end in a space that pays.
+    The kernels are positive semi-definite. The fit has at most `n_components` directions (all of
+    them for None, with class pairs alone), each above rounding. It is None if the iteration does not
+    converge in a space small enough to pay.
     """
     if _few_classes(pairs):
         assert isinstance(pairs, FactoredPairs)

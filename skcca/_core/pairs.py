@@ -464,14 +464,8 @@ def shared_rank(shared: np.ndarray, overlaps: list[np.ndarray]) -> int:
     """Bound the rank of the centred X' W Y by that of the shared tags, less one for the mean.
 
     S_xy = X' L_x (I - s_y s_x' / N) L_y' Y / N with s = L' 1, and the bracket sends s_y, which lies
-    in the row space of L_y, to zero; alike for L_x.
-
-    Parameters
-    ----------
-    shared : ndarray of int
-        The classes or tags that both views have.
-    overlaps : list of ndarray of shape (n_tags, n_tags)
-        L'L of each view; empty for classes, of which a row has one.
+    in the row space of L_y, to zero; alike for L_x. `shared` are the classes or tags of both views,
+    `overlaps` L'L of each view, empty for classes, of which a row has one.
     """
     if not len(shared):
         return 0

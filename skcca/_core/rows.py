@@ -253,15 +253,8 @@ def rows_of(
 ) -> Rows:
     """Return the rows of a checked view in the class of their storage.
 
-    Parameters
-    ----------
-    V : array-like of shape (n, d)
-        A NumPy array, memory map, sparse matrix, Dask array or array of another namespace.
-    dtype : dtype, default=float64
-        Precision of the products of a block of a NumPy array.
-    shift : ndarray of shape (d,), default=None
-        What is subtracted; None for `starting_shift`, or nothing where a sparse matrix is better
-        left sparse.
+    The products of a block of a NumPy array are made in `dtype`. Without a shift that of
+    `starting_shift` is subtracted, or none where a sparse matrix is better left sparse.
     """
     if sparse.issparse(V) and shift is None and _stays_sparse(V):
         return SparseRows(V)

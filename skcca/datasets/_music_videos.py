@@ -35,7 +35,6 @@ N_MOOD = 8  # directions of the sound in which emotions differ, and filler too
 N_FILLERS = 12  # kinds of filler: verse, solo, speech, ...
 N_LOOKS = 3  # ways in which pictures show one emotion
 N_SCENES = 6  # scenes of a video, of which half show the emotion
-
 COMMON_TO_RARE = 0.7  # each emotion is this much rarer than the one before: chance is about .19
 MIN_SONGS = 6  # of an emotion, where the collection is large enough
 

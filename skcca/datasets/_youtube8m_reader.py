@@ -24,7 +24,6 @@ from ._youtube8m_records import Features, WrongLevelError, dequantize_features
 PathLike: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = PathLike | Iterable[PathLike]
 Labels: TypeAlias = int | str | Iterable[int | str] | None
-
 _BATCHES_PER_JOB = 2
 # Names of the columns in vocabulary.csv and in label_names.csv.
 _COLUMNS = (("index", "label_id"), ("name", "label_name"))

@@ -19,7 +19,6 @@ from skcca.inspection._exchange import group_codes
 from skcca.views._container import Views
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]
-
 Array = np.ndarray
 _NAME = "bootstrap_loadings"
 

@@ -19,7 +19,6 @@ from skcca.kcca import KCCA, ClusterKCCA
 from skcca.model_selection._folds import PairedRows
 
 __all__ = ["NComponentsResult", "select_n_components"]
-
 Array = np.ndarray
 _NAME = "select_n_components"
 

@@ -32,7 +32,6 @@ from skcca.inspection._exchange import (
 from skcca.views._arguments import per_view
 
 __all__ = ["PermutationTestResult", "permutation_test_correlations"]
-
 Array = np.ndarray
 _NAME = "permutation_test_correlations"
 

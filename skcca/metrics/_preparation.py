@@ -23,7 +23,6 @@ from skcca.views._labels import check_labels
 from skcca.views._projection import check_embedding
 
 GRADES = ("shared", "count", "jaccard")
-
 NO_RELEVANT = ("omit", "zero", "raise")
 
 

@@ -50,7 +50,6 @@ EXCLUDED = np.float32(1.5)
 MAGNITUDE = np.int32(0x7FFFFFFF)
 
 _LIMITING_BLAS = threading.Lock()
-
 Value = TypeVar("Value")
 
 

@@ -22,7 +22,6 @@ from skcca.views._projection import (
 )
 
 _DIRECTIONS = {"x_to_y": (True,), "y_to_x": (False,), "mean": (True, False)}
-
 _MAKER = "make_retrieval_scorer"
 
 

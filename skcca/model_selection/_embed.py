@@ -15,7 +15,6 @@ from skcca.views._container import Views
 from skcca.views._projection import project
 
 __all__ = ["cross_val_embed"]
-
 _NAME = "cross_val_embed"
 
 

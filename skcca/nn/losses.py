@@ -341,7 +341,6 @@ def _check_same_width(zx: Tensor, zy: Tensor) -> None:
 # """
 
 _COLDEST = 1e-30  # temperature: cosines divided by it are float32
-
 _SHORTEST = 1e-6  # norm below which a row counts as zero: its gradient would be anything
 
 

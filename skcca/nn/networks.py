@@ -14,7 +14,6 @@ from torch import nn
 from skcca.nn.batches import Source
 
 __all__ = ["ACTIVATIONS", "MLP"]
-
 _ROWS_AT_ONCE = 8192  # rows of one forward pass outside training
 
 

@@ -18,7 +18,6 @@ import torch
 from torch import distributed, nn
 
 __all__ = ["rank", "world_size"]
-
 Tensor = torch.Tensor
 
 

@@ -25,7 +25,6 @@ from skcca._core.warnings import warn
 _RANDOM_STATE = threading.RLock()
 
 Step = Callable[[Any], torch.Tensor]
-
 Weights = dict[str, torch.Tensor]
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["AttentionDisplay"]
-
 _NAME = "AttentionDisplay"
 
 # More stretches of a waveform than a picture has columns would not show.

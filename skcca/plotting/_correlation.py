@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["CorrelationDisplay"]
-
 _NAME = "CorrelationDisplay"
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 __all__ = ["EmbeddingDisplay"]
-
 _NAME = "EmbeddingDisplay"
 _MARKERS = ("o", "^")
 

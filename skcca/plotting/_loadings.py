@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["LoadingsDisplay"]
-
 _NAME = "LoadingsDisplay"
 _VIEWS = ("both", "x", "y")
 _MARKERS = {"x": "o", "y": "^"}

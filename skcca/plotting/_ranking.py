@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 __all__ = ["RankingDisplay"]
-
 _NAME = "RankingDisplay"
 _METRICS = ("cosine", "correlation", "inner_product", "euclidean")
 _DEFAULT_ROWS = 5
@@ -42,7 +41,6 @@ _DEFAULT_ROWS = 5
 # between cells, and the further gap between the query and its items. A cell is so many inches wide.
 _STRIP, _LINE, _GAP, _QUERY_GAP = 0.22, 0.16, 0.12, 0.3
 _INCHES = 1.15
-
 _CHECK_MARK = [(-0.9, 0.0), (-0.3, -0.7), (0.9, 0.8)]
 
 

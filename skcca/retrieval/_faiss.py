@@ -25,11 +25,8 @@ KINDS: dict[str, dict[str, int | None]] = {
 }
 
 GROWTH = 0.25  # of the rows that it covers, before an index is built anew
-
 POINTS_PER_LIST = 39  # what faiss asks for to train one
-
 FARTHEST = 1e15  # its square is in the range of float32
-
 Array = np.ndarray
 
 

@@ -19,15 +19,10 @@ from skcca.retrieval._space import Space, fingerprint
 from skcca.views._projection import unwrap
 
 PathLike = str | os.PathLike[str]
-
 Array = np.ndarray
-
 LOADABLE = {"DCCA": "skcca.dcca", "SupervisedDCCA": "skcca.dcca"}
-
 KEPT = ("index", "index_params", "aggregate", "add_training")
-
 LAST_CHARACTER = 0x10FFFF
-
 LARGEST_ROW = 1e154  # `add` makes no longer ones
 
 

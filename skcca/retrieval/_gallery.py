@@ -16,9 +16,7 @@ from skcca.retrieval._search import Best, Rows, empty, merge
 from skcca.views._labels import check_labels
 
 Array = np.ndarray
-
 Id = int | str
-
 LARGEST_ID = 2**62
 
 

@@ -26,7 +26,6 @@ from skcca.retrieval._space import Space, fingerprint
 from skcca.views._container import Views
 
 __all__ = ["CrossModalRetriever", "QueryResult"]
-
 _BEGINNING = threading.Lock()  # of galleries of retrievers that were never fitted
 
 

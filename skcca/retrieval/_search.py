@@ -20,15 +20,10 @@ from sklearn import get_config
 from skcca.metrics._similarity import unit_rows
 
 BLOCK_SCORES = 2**21  # in one matrix product: 8 MiB of float32
-
 BLOCK_QUERIES = 256
-
 PAIRS = 2**14  # scored at once: their rows stay in the cache
-
 BYTES_PER_SCORE = 32  # a product, whether it passes, and the places of those that do
-
 LARGEST_SINGLE = 1e30  # of longer rows a product in float32 may be infinite
-
 FIRST_ROWS = 2**14
 
 # From so many candidates on, finding the k-th best product is cheaper than scoring all of them.

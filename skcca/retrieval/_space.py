@@ -24,13 +24,9 @@ from skcca.views._projection import (
 )
 
 CALLER = "CrossModalRetriever"
-
 LARGEST = 1e75  # fourth powers of larger numbers leave float64
-
 FAR = 1e5  # times the spread: of a distance to an item nearby, six digits are left
-
 LARGEST_SINGLE = 1e30  # larger ones are kept in float64
-
 Array = np.ndarray
 
 

@@ -16,21 +16,10 @@ from skcca._core.pairs import Labels
 
 
 def encode_labels(labels: Any, n_x: int, n_y: int, caller: str) -> Labels:
-    """Return the membership of the rows of both views.
+    """Return the membership of the n_x and n_y rows of both views.
 
-    Parameters
-    ----------
-    labels : array-like or tuple of two array-likes
-        One label a row, or an indicator matrix; a tuple gives each view its own.
-    n_x, n_y : int
-        Rows of the two views.
-    caller : str
-        Name of the estimator, for the messages.
-
-    Raises
-    ------
-    ValueError
-        If labels are missing, continuous, or not as many as rows.
+    Labels are one a row or an indicator matrix, for both views or, in a tuple, for each. A
+    ValueError that names the caller tells if they are missing, continuous, or not as many as rows.
     """
     if not isinstance(labels, tuple):
         member, classes = _membership(check_labels(labels, n_x, "labels", "X", caller))

@@ -403,7 +403,6 @@ def _error_names(name: str, view: str) -> Iterator[None]:
 # position; a match that may not be meant is refused.
 
 PASSTHROUGH = "passthrough"
-
 Steps = list[tuple[str, Any]]
 
 
