@@ -81,8 +81,8 @@ def dual_fit(
 ) -> DualFit | None:
     """Find the leading directions over pairs that `dual_solver_applies` to.
 
-    The kernels are positive semi-definite. The fit has at most `n_components` directions (all of
-    them for None, with class pairs alone), each above rounding. It is None if the iteration does not
+    The kernels are positive semi-definite. The fit has at most `n_components` directions (for None,
+    with class pairs alone, all of them), each above rounding. It is None if the iteration does not
     converge in a space small enough to pay.
     """
     if _few_classes(pairs):

@@ -244,7 +244,9 @@ def test_confounds_give_partial_correlations():
     Z = rng.normal(size=(80, 2))
     X, Y = two_views(80)
     X, Y = X + Z @ rng.normal(size=(2, 4)) * 5, Y + Z @ rng.normal(size=(2, 3)) * 5
-    result = permutation_test_correlations(CCA(), X, Y, confounds=Z, n_permutations=199)
+    result = permutation_test_correlations(
+        CCA(), X, Y, confounds=Z, n_permutations=199, random_state=0
+    )
     design = np.column_stack([np.ones(80), Z])
     X, Y = (V - design @ np.linalg.lstsq(design, V, rcond=None)[0] for V in (X, Y))
     np.testing.assert_allclose(result.correlations, correlations(X, Y), rtol=1e-9)
