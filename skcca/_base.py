@@ -34,13 +34,12 @@ from skcca.views._arguments import (
     check_per_view_parameters,
     check_same_rows,
     check_second_view_is_no_labels,
-    check_view_names,
     check_weights,
     drop_zero_weight_rows,
     separate_views,
 )
 from skcca.views._checks import check_aligned, check_first_view, check_second_view
-from skcca.views._container import Views
+from skcca.views._container import Views, check_view_names
 from skcca.views._labels import encode_labels
 
 
@@ -244,7 +243,14 @@ class TwoViewTransformer(
         return check(self, V, native=self._native_input, reset=reset, min_samples=min_samples)
 
     def _check_view_names(self, views: Views) -> None:
-        check_view_names(type(self).__name__, views, getattr(self, "view_names_in_", None))
+        """Refuse a `Views` that does not hold two views, or not those of the fit in their order."""
+        name = type(self).__name__
+        check_view_names(name, views, getattr(self, "view_names_in_", None))
+        if len(views.names) != 2:
+            raise ValueError(
+                f"{name} projects two views; got {views!r}. A view that is not at hand is None: "
+                "Views(X, None)."
+            )
 
     def _check_namespace(self, X: ViewLike, method: str) -> None:
         """Refuse a first view of another array namespace than that of `fit`."""

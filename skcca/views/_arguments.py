@@ -82,20 +82,6 @@ def _could_be_tags(y: LabelsLike) -> bool:
     return values.shape[1] == 1 or bool(np.isin(values, (0, 1)).all())
 
 
-def check_view_names(caller: str, views: Views, fitted: tuple[str, ...] | None) -> None:
-    """Refuse a `Views` that does not hold two views, or not those of the fit in their order."""
-    if fitted is not None and views.named and tuple(views.names) != tuple(fitted):
-        raise ValueError(
-            f"{caller} was fitted on the views {list(fitted)}; got {list(views.names)}. Give the "
-            f"same names in the same order: Views({', '.join(f'{name}=...' for name in fitted)})."
-        )
-    if len(views.names) != 2:
-        raise ValueError(
-            f"{caller} projects two views; got {views!r}. A view that is not at hand is None: "
-            "Views(X, None)."
-        )
-
-
 def check_second_view_is_no_labels(caller: str, y: ViewLike) -> None:
     """Refuse text as a second view, and warn of 1-D integers: they are most likely the labels."""
     if getattr(y, "ndim", 1) > 1 or is_ragged(y):

@@ -292,6 +292,15 @@ def _common_row_count(members: dict[str, ViewLike]) -> int:
     return next(iter(counts.values()))
 
 
+def check_view_names(caller: str, views: Views, fitted: tuple[str, ...] | None) -> None:
+    """Refuse views of other names than those of the fit; views without names pass."""
+    if fitted is not None and views.named and views.names != tuple(fitted):
+        raise ValueError(
+            f"{caller} was fitted on the views {list(fitted)}; got {list(views.names)}. Give the "
+            f"same names in the same order: Views({', '.join(f'{name}=...' for name in fitted)})."
+        )
+
+
 def check_member(member: ViewLike, name: str) -> ViewLike:
     """Return a member in the form that `Views` keeps, or raise an error with a cure."""
     if member is None or (isinstance(member, np.ndarray) and member.ndim >= 2):

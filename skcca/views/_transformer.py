@@ -22,7 +22,7 @@ from skcca._core.compat import (
     _safe_set_output,
     _VisualBlock,
 )
-from skcca.views._container import Views
+from skcca.views._container import Views, check_view_names
 
 __all__ = ["ViewTransformer", "Views", "make_view_transformer"]
 
@@ -443,14 +443,9 @@ def check_seen(steps: Steps, view_names: tuple[str, ...] | None, X: Views) -> No
             f"ViewTransformer was fitted on {len(steps)} views; got {X!r}. A view that is not at "
             "hand is None: Views(A, None)."
         )
+    check_view_names("ViewTransformer", X, view_names)
     if view_names is None:
         _check_positions([name for name, _ in steps], X)
-    elif X.named and X.names != view_names:
-        raise ValueError(
-            f"ViewTransformer was fitted on the views {list(view_names)}; got {list(X.names)}. "
-            "Give the same names in the same order: "
-            f"Views({', '.join(f'{name}=...' for name in view_names)})."
-        )
 
 
 def _check_views(X: Any) -> None:
