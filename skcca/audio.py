@@ -1,4 +1,14 @@
-"""Sequences of frames from audio files: what stands before `ChunkSelector` and the estimators."""
+"""Sequences of spectral frames from audio files, as input of `ChunkSelector` and the estimators.
+
+A recording becomes rows in these steps::
+
+    samples (n,), mean of the channels -> resampled -> windows (i, n_window)
+    X_ik = FFT of window i,   L_ib = log(sum_k |X_ik|^p M_kb + floor),   M the mel triangles
+    row_t = [mean_i L_ib, std_i L_ib] over the windows i of row t, or for VGGish 96 rows of L
+
+Guarantees: samples are checked while they are read, a row depends on the samples of its own stretch
+alone, and every number of it is finite.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +20,47 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from skcca._core.progress import ProgressBar
+from skcca._core.progress import parallel_map
+from skcca._core.types import ArrayLike
 from skcca._core.warnings import warn
 
 __all__ = ["audio_frames"]
+
+# Name of the function in error messages.
+_CALLER = "audio_frames"
+
+# Samples lie around [-1, 1]; larger numbers are of another unit, or no samples.
+_MAX_SAMPLE = 1_000.0
+
+_MIN_RATE = 1_000  # Hz
+
+# An array with more columns is probably transposed.
+_MAX_CHANNELS = 256
+
+# Samples read at a time.
+_BLOCK_LENGTH = 1 << 16
+
+# Log entry of libsndfile for a header that announces more bytes of sound than there are.
+_TRUNCATED = re.compile(
+    r"^\s*(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M
+)
+
+# Sizes that programs write into the header of a stream, whose length they do not know.
+_UNKNOWN_LENGTH = range(0x7FFF_0000, 0x1_0000_0000)
+
+# Settings of "logmel": seconds, seconds, Hz and power.
+_WINDOW, _HOP, _LOWEST, _FLOOR = 0.1, 0.025, 20.0, 1e-8
+
+# Settings of "vggish", and the windows of one of its examples.
 _VGGISH = {"n_bands": 64, "sample_rate": 16_000, "frame_duration": 0.96}
+_VGGISH_WINDOWS = 96
+
+# Windows whose spectra are held in memory at a time.
+_WINDOWS_AT_ONCE = 512
+
+# Samples (n,) or (n, n_channels) and their rate in Hz.
+Samples = tuple[np.ndarray, float]
 
 
 def audio_frames(
@@ -53,14 +97,13 @@ def audio_frames(
     sample_rate : int, default=22_050
         Rate, in Hz, to which everything is resampled. The bands reach up to half of it.
     frame_duration : float, default=1.0
-        Seconds that a row covers, 0.1 at least. What remains at the end is a row of its own if it
-        is half as long or more, and is dropped otherwise; a recording shorter than that gives one
-        row.
+        Seconds of a row, at least 0.1. The rest at the end is a row if it is half as long or more,
+        and is dropped otherwise; a recording shorter than that gives one row.
     n_jobs : int, default=None
         Number of parallel jobs over the list; -1 uses all cores.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about a file that cannot be used: raise an error, or warn and put None in its
-        place, so that the list stays in step with other views and labels.
+        Reaction to an unusable file: raise an error, or warn and put None in its place, which
+        keeps the list aligned with other views and labels.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -146,17 +189,18 @@ def audio_frames(
         on_error=on_error,
         verbose=verbose,
     )
-    recipe = vggish() if features == "vggish" else logmel(n_bands, sample_rate, frame_duration)
+    if features == "vggish":
+        recipe = _vggish_recipe()
+    else:
+        recipe = _logmel_recipe(n_bands, sample_rate, frame_duration)
     sources, single = _sources(source)
-    tasks = (delayed(_frames)(*named, recipe, on_error == "raise") for named in sources)
+    tasks = [(name, each, recipe, on_error == "raise") for name, each in sources]
+    n_jobs = None if single else n_jobs
     results: list[np.ndarray | None] = []
-    with ProgressBar(len(sources), CALLER, enabled=bool(verbose)) as bar:
-        for result in Parallel(n_jobs=None if single else n_jobs, return_as="generator")(tasks):
-            if isinstance(result, Exception):
-                warn(f"{result} It is None in the result.")
-                result = None
-            results.append(result)
-            bar.step()
+    for result in parallel_map(_frames, tasks, label=_CALLER, n_jobs=n_jobs, verbose=verbose):
+        if isinstance(result, Exception):
+            warn(f"{result} It is None in the result.")
+        results.append(None if isinstance(result, Exception) else result)
     return results[0] if single else results
 
 
@@ -166,151 +210,135 @@ def _check_parameters(**parameters: Any) -> None:
     constraints = {
         "features": [StrOptions({"logmel", "vggish"})],
         "n_bands": [Interval(Integral, 1, 1024, closed="both")],
-        "sample_rate": [Interval(Integral, SLOWEST, 384_000, closed="both")],
-        "frame_duration": [Interval(Real, WINDOW, None, closed="left")],
+        "sample_rate": [Interval(Integral, _MIN_RATE, 384_000, closed="both")],
+        "frame_duration": [Interval(Real, _WINDOW, None, closed="left")],
         "n_jobs": [Integral, None],
         "on_error": [StrOptions({"raise", "warn"})],
         "verbose": ["verbose"],
     }
-    validate_parameter_constraints(constraints, parameters, caller_name=CALLER)
+    validate_parameter_constraints(constraints, parameters, caller_name=_CALLER)
     if parameters["features"] == "vggish":
         defaults = audio_frames.__kwdefaults__ or {}
         for name, fixed in _VGGISH.items():
             if parameters[name] not in (fixed, defaults[name]):
                 raise ValueError(
-                    f'{CALLER}: features="vggish" has `{name}`={fixed}; got {parameters[name]}. '
+                    f'{_CALLER}: features="vggish" has `{name}`={fixed}; got {parameters[name]}. '
                     "Leave it out."
                 )
 
 
-def _sources(source: Any) -> tuple[list[tuple[str, Any]], bool]:
-    """Return pairs (name, path or samples with their rate), and whether it was a single source."""
+def _sources(source: Any) -> tuple[list[tuple[str, str | Samples]], bool]:
+    """Return names and sources, and whether there was a single source."""
     if _is_path(source) or _is_pair(source):
-        return [_named(source, "`source`")], True
+        return [_check_source(source, "`source`")], True
     is_text = isinstance(source, np.ndarray) and source.dtype.kind in "UO"
     if isinstance(source, (bytes, dict)) or not isinstance(source, Iterable):
-        _named(source, "`source`")
+        _check_source(source, "`source`")
     if isinstance(source, np.ndarray) and not is_text:
-        raise TypeError(f"{CALLER}: samples need their rate in Hz: `source`=(samples, rate).")
-    return [_named(each, f"`source[{i}]`") for i, each in enumerate(source)], False
+        raise TypeError(f"{_CALLER}: samples need their rate in Hz: `source`=(samples, rate).")
+    return [_check_source(each, f"`source[{i}]`") for i, each in enumerate(source)], False
 
 
-def _named(source: Any, name: str) -> tuple[str, Any]:
+def _check_source(source: Any, name: str) -> tuple[str, str | Samples]:
+    """Return the name of a source in error messages, and its path or its samples and rate."""
     if _is_path(source):
         return os.fspath(source), os.path.expanduser(source)
     if not _is_pair(source):
         raise TypeError(
-            f"{CALLER}: {name} is a {type(source).__name__}; expected the path of an audio file or "
-            "a tuple (samples, rate)."
+            f"{_CALLER}: {name} is a {type(source).__name__}; expected the path of an audio "
+            "file or a tuple (samples, rate)."
         )
     if isinstance(source[0], Real):
-        raise TypeError(f"{CALLER}: {name} is (rate, samples); expected (samples, rate).")
+        raise TypeError(f"{_CALLER}: {name} is (rate, samples); expected (samples, rate).")
     return name, source
 
 
-def _is_path(source: Any) -> bool:
-    return isinstance(source, str) or (
-        isinstance(source, os.PathLike) and isinstance(os.fspath(source), str)
-    )
+def _is_path(source: object) -> bool:
+    """Return whether a source is a path; a path of bytes is not."""
+    path = os.fspath(source) if isinstance(source, os.PathLike) else source
+    return isinstance(path, str)
 
 
-def _is_pair(source: Any) -> bool:
-    return (
-        isinstance(source, tuple)
-        and len(source) == 2
-        and any(isinstance(part, Real) for part in source)
-    )
+def _is_pair(source: object) -> bool:
+    """Return whether a source is a tuple of samples and a rate, in this order or the other."""
+    if not isinstance(source, tuple) or len(source) != 2:
+        return False
+    return isinstance(source[0], Real) or isinstance(source[1], Real)
 
 
-def _frames(name: str, source: Any, recipe: Recipe, raises: bool) -> np.ndarray | Exception:
-    """Return the rows of a recording, or the error that says why there are none."""
+def _frames(
+    name: str, source: str | Samples, recipe: _Recipe, raises: bool
+) -> np.ndarray | Exception:
+    """Return the rows of a recording, or the error for which there are none."""
     try:
-        if isinstance(source, str):
-            samples, rate = read_file(name, source)
-        else:
-            samples, rate = given_samples(name, *source)
-        return recipe.rows(resampled(samples, rate, recipe.rate))
+        reading = _read_file(name, source) if isinstance(source, str) else _convert(name, *source)
+        samples, rate = reading
+        return recipe.rows(_resample(samples, rate, recipe.rate))
     except (OSError, ValueError) as error:
         if raises:
             raise
         return error
 
 
-# MERGED: _audio_files
-# """Samples of a recording, of a file or as they were given: checked, of one channel, of any
-# rate."""
-
-CALLER = "audio_frames"  # speaks in the messages
-SLOWEST = 1_000  # Hz
-_LOUDEST = 1_000.0  # beyond it samples are no numbers around [-1, 1]
-_MOST_CHANNELS = 256
-_BLOCK = 1 << 16  # samples read at a time
-
-# How libsndfile logs that a header announces more bytes of sound than there are.
-_CUT_OFF = re.compile(
-    r"^\s*(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M
-)
-
-_UNKNOWN_LENGTH = range(0x7FFF_0000, 0x1_0000_0000)  # written by programs that stream
-
-
-def read_file(name: str, path: str) -> tuple[np.ndarray, float]:
+def _read_file(name: str, path: str) -> Samples:
     """Return the samples of a file, averaged over channels, and their rate."""
-    soundfile = _optional("soundfile", "reads audio files with")
+    soundfile = _import_optional("soundfile", "reads audio files with")
     if os.path.isdir(path):
         raise IsADirectoryError(
-            f"{CALLER}: {name} is a folder; give its files: sorted(Path({name!r}).glob('*.wav'))."
+            f"{_CALLER}: {name} is a folder; give its files: sorted(Path({name!r}).glob('*.wav'))."
         )
     if not os.path.exists(path):
         where = "" if os.path.isabs(path) else f" in {os.getcwd()}"
-        raise FileNotFoundError(f"{CALLER}: {name} does not exist{where}; check the path.")
+        raise FileNotFoundError(f"{_CALLER}: {name} does not exist{where}; check the path.")
     with open(path, "rb") as file:
         head = file.read(12)
     if not head:
-        raise ValueError(f"{CALLER}: {name} is empty (0 bytes); fetch or convert it again.")
+        raise ValueError(f"{_CALLER}: {name} is empty (0 bytes); fetch or convert it again.")
     try:
         with soundfile.SoundFile(path) as file:
             rate, announced, log = file.samplerate, file.frames, file.extra_info
             _check_rate(rate, name)
-            estimated = file.format in ("MP3", "MPEG")  # its length may be an estimate
+            # The length of an MP3 file may be an estimate.
+            estimated = file.format in ("MP3", "MPEG")
             parts = [np.empty(0, np.float32)]
-            # Not `file.blocks`: where a file ends early, it repeats what it read last.
-            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-                parts.append(_mono(block, name, rate, (len(parts) - 1) * _BLOCK))
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+            # `file.blocks` repeats the last block if a file ends early, so it cannot be used.
+            while len(block := file.read(_BLOCK_LENGTH, dtype="float32", always_2d=True)):
+                parts.append(_mono(block, name, rate, (len(parts) - 1) * _BLOCK_LENGTH))
+    # TypeError is raised for a .raw file, which has no header.
+    except (soundfile.SoundFileError, TypeError) as error:
         raise ValueError(
-            f"{CALLER}: {name} cannot be read as audio; it starts with {head!r} and libsndfile "
+            f"{_CALLER}: {name} cannot be read as audio; it starts with {head!r} and libsndfile "
             f"says: {str(error).rstrip('.')}. It is truncated, or of another format: convert it to "
             "WAV or FLAC."
         ) from error
     samples = np.concatenate(parts)
-    if _is_cut_off(log) or (len(samples) != announced and not estimated):
+    if _is_truncated(log) or (len(samples) != announced and not estimated):
         raise ValueError(
-            f"{CALLER}: {name} is truncated: its header announces more than the "
+            f"{_CALLER}: {name} is truncated: its header announces more than the "
             f"{len(samples) / rate:.3f} s that are there. Fetch or convert it again."
         )
-    return _not_empty(samples, name), rate
+    return _check_not_empty(samples, name), rate
 
 
-def _is_cut_off(log: str) -> bool:
-    """Whether libsndfile, which reads on in silence, found fewer bytes than announced."""
-    sizes = [(int(announced), int(found)) for announced, found in _CUT_OFF.findall(log)]
-    return any(found < size and size not in _UNKNOWN_LENGTH for size, found in sizes)
+def _is_truncated(log: str) -> bool:
+    """Return whether libsndfile, which gives no error, found fewer bytes than announced."""
+    sizes = [(int(announced), int(actual)) for announced, actual in _TRUNCATED.findall(log)]
+    return any(actual < size and size not in _UNKNOWN_LENGTH for size, actual in sizes)
 
 
-def given_samples(name: str, samples: Any, rate: Any) -> tuple[np.ndarray, float]:
-    """Return given samples as float32, averaged over channels, and their rate."""
+def _convert(name: str, samples: ArrayLike, rate: float) -> Samples:
+    """Return an array of samples as float32, averaged over channels, and its rate."""
     _check_rate(rate, name)
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0):
         raise ValueError(
-            f"{CALLER}: {name} has samples of shape {samples.shape}; expected (n,) or "
+            f"{_CALLER}: {name} has samples of shape {samples.shape}; expected (n,) or "
             "(n, n_channels)."
         )
-    if samples.ndim == 2 and samples.shape[1] > _MOST_CHANNELS:
+    if samples.ndim == 2 and samples.shape[1] > _MAX_CHANNELS:
         raise ValueError(
-            f"{CALLER}: {name} has samples of shape {samples.shape}, which is (n, n_channels) with "
-            f"{samples.shape[1]} channels; transpose them: samples.T."
+            f"{_CALLER}: {name} has samples of shape {samples.shape}, which is (n, n_channels) "
+            f"with {samples.shape[1]} channels; transpose them: samples.T."
         )
     if samples.ndim == 1:
         samples = samples[:, None]
@@ -321,28 +349,29 @@ def given_samples(name: str, samples: Any, rate: Any) -> tuple[np.ndarray, float
         samples = samples / 2.0 ** (8 * size - 1)
     elif kind != "f":
         raise TypeError(
-            f"{CALLER}: {name} has samples of dtype {samples.dtype}; expected floats within "
+            f"{_CALLER}: {name} has samples of dtype {samples.dtype}; expected floats within "
             "[-1, 1], or int8, int16, int32 or uint8."
         )
-    return _not_empty(_mono(samples, name, rate, 0), name), rate
+    return _check_not_empty(_mono(samples, name, rate, 0), name), rate
 
 
 def _check_rate(rate: float, name: str) -> None:
-    if not SLOWEST <= rate < np.inf:
+    if not _MIN_RATE <= rate < np.inf:
         raise ValueError(
-            f"{CALLER}: {name} has a rate of {rate} Hz; expected {SLOWEST} at least, in Hz."
+            f"{_CALLER}: {name} has a rate of {rate} Hz; expected {_MIN_RATE} at least, in Hz."
         )
 
 
-def _not_empty(samples: np.ndarray, name: str) -> np.ndarray:
+def _check_not_empty(samples: np.ndarray, name: str) -> np.ndarray:
     if len(samples) == 0:
-        raise ValueError(f"{CALLER}: {name} holds no sample; drop it, and its row of every view.")
+        raise ValueError(f"{_CALLER}: {name} holds no sample; drop it, and its row of every view.")
     return samples
 
 
 def _mono(samples: np.ndarray, name: str, rate: float, start: int) -> np.ndarray:
     """Return the mean of the channels of a block that begins at sample ``start``."""
-    usable = np.abs(samples) <= _LOUDEST  # False for NaN
+    # The comparison is False for NaN.
+    usable = np.abs(samples) <= _MAX_SAMPLE
     if not usable.all():
         row, channel = np.argwhere(~usable)[0]
         value, position = samples[row, channel], start + row
@@ -352,53 +381,42 @@ def _mono(samples: np.ndarray, name: str, rate: float, start: int) -> np.ndarray
             else "repair the recording, or np.nan_to_num(samples)"
         )
         raise ValueError(
-            f"{CALLER}: {name} has {value} as sample {position} of channel {channel}, at "
+            f"{_CALLER}: {name} has {value} as sample {position} of channel {channel}, at "
             f"{position / rate:.3f} s; samples lie within [-1, 1]: {cure}."
         )
     return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
 
 
-def resampled(samples: np.ndarray, rate: float, target: int) -> np.ndarray:
+def _resample(samples: np.ndarray, rate: float, target: int) -> np.ndarray:
     """Return samples at another rate."""
     if rate == target:
         return samples
-    librosa = _optional("librosa", f"resamples from {rate} to {target} Hz with")
+    librosa = _import_optional("librosa", f"resamples from {rate} to {target} Hz with")
     return librosa.resample(samples, orig_sr=rate, target_sr=target, res_type="soxr_hq")
 
 
-def _optional(name: str, purpose: str) -> Any:
+def _import_optional(name: str, purpose: str) -> Any:
     try:
         return import_module(name)
-    except (ImportError, OSError) as error:  # OSError: soundfile without libsndfile
+    # OSError is raised by soundfile without libsndfile.
+    except (ImportError, OSError) as error:
         raise ImportError(
-            f"{CALLER} {purpose} {name}, which cannot be imported ({error}): "
+            f"{_CALLER} {purpose} {name}, which cannot be imported ({error}): "
             "pip install skcca[audio]."
         ) from error
 
 
-# MERGED: _mel_bands
-# """From samples to rows of spectral bands.
-#
-# Samples (n,) -> stretches of time -> windows -> spectra -> mel bands -> a row for each stretch. A
-# row depends on the samples of its own stretch alone, and every number of it is finite.
-# """
+class _Recipe(NamedTuple):
+    """Settings of the steps from samples to rows, with the names of the module's formula."""
 
-WINDOW = 0.1  # seconds of "logmel"
-_HOP, _LOWEST, _FLOOR = 0.025, 20.0, 1e-8  # of "logmel": seconds, Hz, power
-_VGGISH_WINDOWS = 96  # of an example
-_WINDOWS_AT_ONCE = 512
-
-
-class Recipe(NamedTuple):
-    """How samples become rows; ``log(|spectrum| ** power @ triangles + floor)`` in between."""
-
-    rate: int
-    window: np.ndarray  # (n,)
+    rate: int  # Hz
+    window: np.ndarray  # (n_window,)
     hop: int  # samples
     triangles: np.ndarray  # (n_fft // 2 + 1, n_bands)
     power: int
     floor: float
-    span: float | None  # samples of a row; None for the examples of VGGish
+    # Samples of a row; None for the examples of VGGish.
+    span: float | None
 
     def rows(self, samples: np.ndarray) -> np.ndarray:
         """Return the rows (T, n_columns) of a recording, float32."""
@@ -408,6 +426,7 @@ class Recipe(NamedTuple):
             starts = np.arange(max(1, 1 + (len(samples) - length) // step)) * step
             rows = [self._bands(samples[a : a + length], length).ravel() for a in starts]
         else:
+            # Half a row and more is a row, also where a product of rate and seconds was rounded.
             n_rows = max(1, int(len(samples) / self.span + 0.5 + 1e-9))
             borders = np.minimum(np.rint(np.arange(n_rows + 1) * self.span), len(samples))
             bands = [
@@ -417,47 +436,50 @@ class Recipe(NamedTuple):
             rows = [np.concatenate([L.mean(axis=0), L.std(axis=0)]) for L in bands]
         return np.stack(rows).astype(np.float32)
 
-    def _bands(self, samples: np.ndarray, at_least: int) -> np.ndarray:
+    def _bands(self, samples: np.ndarray, min_length: int) -> np.ndarray:
         """Return the log-mel bands (n_windows, n_bands) of a stretch, filled up with silence."""
-        samples = np.pad(samples, (0, max(0, at_least - len(samples))))
+        samples = np.pad(samples, (0, max(0, min_length - len(samples))))
         windows = np.lib.stride_tricks.sliding_window_view(samples, len(self.window))[:: self.hop]
         n_fft = 2 * (len(self.triangles) - 1)
         bands = []
         for i in range(0, len(windows), _WINDOWS_AT_ONCE):
-            # The window is float64: in float32 a loud band leaves nothing of a quiet one.
+            # The window is float64, because the rounding of a loud band in float32 would drown a
+            # quiet one.
             spectra = np.fft.rfft(windows[i : i + _WINDOWS_AT_ONCE] * self.window, n_fft)
             bands.append(np.abs(spectra) ** self.power @ self.triangles)
         return np.log(np.concatenate(bands) + self.floor)
 
 
-def logmel(n_bands: int, rate: int, frame_duration: float) -> Recipe:
-    """Return how `features="logmel"` makes rows."""
-    window = _hann(round(WINDOW * rate))
+def _logmel_recipe(n_bands: int, rate: int, frame_duration: float) -> _Recipe:
+    """Return the recipe of ``features="logmel"``."""
+    window = _hann(round(_WINDOW * rate))
     triangles = _mel_triangles(len(window), rate, n_bands, _LOWEST, rate / 2)
     if not triangles.any(axis=0).all():
         raise ValueError(
-            f"audio_frames: `n_bands`={n_bands} are too many at `sample_rate`={rate}: the lowest "
+            f"{_CALLER}: `n_bands`={n_bands} are too many at `sample_rate`={rate}: the lowest "
             "are narrower than the resolution of a spectrum. Lower `n_bands` or raise "
             "`sample_rate`."
         )
+    # With this factor the spectrum of a window sums to the mean square of its samples.
     window *= np.sqrt(2 / (_n_fft(len(window)) * np.sum(window**2)))
     hop = round(_HOP * rate)
-    return Recipe(rate, window, hop, triangles, 2, _FLOOR, frame_duration * rate)
+    return _Recipe(rate, window, hop, triangles, 2, _FLOOR, frame_duration * rate)
 
 
-def vggish() -> Recipe:
-    """Return how `features="vggish"` makes rows."""
+def _vggish_recipe() -> _Recipe:
+    """Return the recipe of ``features="vggish"``."""
     rate = 16_000
     triangles = _mel_triangles(400, rate, 64, 125.0, 7_500.0)
-    return Recipe(rate, _hann(400), 160, triangles, 1, 0.01, None)
+    return _Recipe(rate, _hann(400), 160, triangles, 1, 0.01, None)
 
 
 def _hann(n: int) -> np.ndarray:
-    """Return the periodic Hann window, whose period is n and not n - 1."""
+    """Return the Hann window of period n, as spectra need it; NumPy's has the period n - 1."""
     return 0.5 - 0.5 * np.cos(2 * np.pi / n * np.arange(n))
 
 
 def _n_fft(n: int) -> int:
+    """Return the power of two from n on."""
     return 1 << (n - 1).bit_length()
 
 
@@ -467,7 +489,7 @@ def _mel_triangles(n: int, rate: int, n_bands: int, lowest: float, highest: floa
     Triangles are straight on the mel scale, as in VGGish; librosa's are straight in Hz.
     """
 
-    def mel(hertz: Any) -> Any:
+    def mel(hertz: ArrayLike) -> ArrayLike:
         return 1127 * np.log1p(hertz / 700)
 
     corners = np.linspace(mel(lowest), mel(highest), n_bands + 2)
