@@ -244,38 +244,6 @@ def test_labels_come_before_y():
     np.testing.assert_array_equal(a.transform(SONGS), b.transform(SONGS))
 
 
-def missing(kind):
-    labels = HEARD.astype(object)
-    labels[3] = kind
-    return labels
-
-
-BAD_LABELS = [
-    ({}, "requires y to be passed, but the target y is None.*strategy='middle'"),
-    ({"y": VISUAL}, r"`y` is continuous with shape \(60, 4\).*chunkselector__labels="),
-    ({"y": VISUAL[:, 0]}, r"`y` is continuous with shape \(60,\)"),
-    ({"y": np.full((60, 2), 0.5)}, "distributions .* are passed as labels="),
-    ({"labels": VISUAL}, r"row 0 is no distribution over tags \(minimum -?\d.*sum -?\d"),
-    ({"labels": np.full((60, 2), 0.4)}, "row 0 is no distribution.*sum 0.8"),
-    ({"labels": VISUAL[:, 0]}, r"`labels` is continuous with shape \(60,\)"),
-    ({"labels": np.full((50, 2), [0.3, 0.7])}, "50 rows but `X` has 60 songs"),
-    ({"labels": np.full((60, 2), [0.3, 0.7])}, "all songs have the same label"),
-    ({"y": np.full(60, "warm")}, "all songs have the same label"),
-    ({"y": np.ones((60, 2), dtype=int)}, "all songs have the same label"),
-    ({"y": HEARD[:50]}, "50 entries but `X` has 60"),
-    ({"y": missing(None)}, "1 missing label"),
-    ({"y": missing(np.nan)}, "1 missing label"),
-    ({"y": np.where(HEARD == "warm", np.nan, 1.0)}, "missing values"),
-    ({"y": np.tile([1, 2, 3], (60, 1))}, "binary indicator matrix"),
-]
-
-
-@pytest.mark.parametrize(("given", "message"), BAD_LABELS)
-def test_labels_that_cannot_be_learned_raise(given, message):
-    with pytest.raises(ValueError, match=message):
-        small().fit(SONGS, **given)
-
-
 # Input
 
 
@@ -337,40 +305,6 @@ def test_bad_songs_are_named(selector):
         selector.transform(SONGS[0])
 
 
-@pytest.mark.parametrize("method", ["transform", "select"])
-def test_more_chunks_than_there_are_raise(selector, method):
-    message = "`k`=4 chunks cannot be chosen of `n_chunks`=3"
-    with pytest.raises(ValueError, match=message):
-        small(k=4).fit(SONGS, HEARD)
-    with pytest.raises(ValueError, match=message):
-        getattr(selector.set_params(k=4), method)(SONGS)
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"n_chunks": 0},
-        {"k": 0},
-        {"frames_per_step": 1.5},
-        {"cell": "gru"},
-        {"aggregate": "max"},
-        {"strategy": "best"},
-        {"dropout": 1.0},
-        {"optimizer": "lbfgs"},
-        {"learning_rate": 0.0},
-        {"random_state": "a"},
-    ],
-)
-def test_parameters_are_checked_at_fit(bad):
-    with pytest.raises(ValueError, match=f"The '{next(iter(bad))}' parameter of ChunkSelector"):
-        small(**bad).fit(SONGS, HEARD)
-
-
-def test_an_unknown_device_is_named():
-    with pytest.raises(ValueError, match="`device`='abacus' is not usable here"):
-        small(device="abacus").fit(SONGS, HEARD)
-
-
 def test_every_optimizer_is_offered():
     assert ChunkSelector._parameter_constraints["optimizer"][0].options == set(OPTIMIZERS)
 
@@ -428,19 +362,6 @@ def test_balanced_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(class_weights({"b": 2.5}, named, "Selector"), [1, 2.5, 1])
 
 
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ({"sad": 1.0}, "names 'sad', which is none of the classes"),
-        ({"calm": -1.0}, "of 'calm' is -1.0; weights are finite and not negative"),
-        ({"calm": np.nan}, "of 'calm' is nan"),
-    ],
-)
-def test_weights_of_classes_are_checked(weights, message):
-    with pytest.raises(ValueError, match=message):
-        small(class_weight=weights).fit(SONGS, HEARD)
-
-
 def test_columns_of_a_frame_name_the_emotions():
     tags = pd.DataFrame({"glad": HEARD == "warm", "loud": HEARD != "calm"}).astype(int)
     assert small().fit(SONGS, tags).classes_.tolist() == ["glad", "loud"]
@@ -466,13 +387,6 @@ def test_a_song_of_any_length_has_chunks_of_the_asked_duration(selector):
         (chosen,) = selector.select([rng.normal(size=(n_frames, N_FEATURES))])
         length = float(np.diff(chosen.seconds[0])[0])
         assert length == n_frames if n_frames < 45 else 25 <= length <= 36
-
-
-@pytest.mark.parametrize("given", [(3, 10.0), (None, None)])
-def test_number_and_duration_of_chunks_exclude_each_other(given):
-    options = dict(zip(("n_chunks", "chunk_duration"), given, strict=True))
-    with pytest.raises(ValueError, match="set one of them, and the other to None"):
-        small(**options).fit(SONGS, HEARD)
 
 
 def test_the_mean_of_the_steps_may_score_a_chunk(selector):

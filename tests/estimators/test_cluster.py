@@ -291,38 +291,3 @@ def test_no_annotated_row_warns(blobs):
     with pytest.warns(UserWarning, match="`y` annotates no row"):
         model = SeededKMeans(3, random_state=0).fit(X, np.full(120, -1))
     np.testing.assert_array_equal(model.labels_, SeededKMeans(3, random_state=0).fit(X).labels_)
-
-
-X = np.arange(12.0).reshape(6, 2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ((X,), r"number of clusters is unknown.*SeededKMeans\(n_clusters=8\)"),
-        ((X, [0, 1, -1]), "inconsistent numbers of samples"),
-        ((X, [0.5, 1.5, 2.2, -1, -1, -1]), "`y` is continuous"),
-        ((X, ["a", 1, None, None, None, None]), "`y` mixes strings"),
-        ((X, np.zeros((6, 2))), "y should be a 1d array"),
-        ((np.where(X == 3, np.nan, X), [0, 1, -1, -1, -1, -1]), "X contains NaN"),
-        ((X, [0, 1, -1, -1, -1, -1], -np.ones(6)), "Negative values"),
-        ((X, [0, 1, -1, -1, -1, -1], np.zeros(6)), "(?i)sample.weight.*zero"),
-        ((X, [0, 1, -1, -1, -1, -1], np.ones(4)), "sample_weight"),
-    ],
-)
-def test_bad_input_is_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        SeededKMeans().fit(*arguments)
-
-
-@pytest.mark.parametrize(
-    "params", [{"n_clusters": 0}, {"max_iter": 0}, {"tol": -1.0}, {"algorithm": "best"}]
-)
-def test_bad_parameters_are_named(params):
-    with pytest.raises(ValueError, match=next(iter(params))):
-        SeededKMeans(**params).fit(X, [0, 1, -1, -1, -1, -1])
-
-
-def test_more_clusters_than_rows_raises():
-    with pytest.raises(ValueError, match="`n_clusters`=7 is more than n_samples=6"):
-        SeededKMeans(7).fit(X, [0, 1, -1, -1, -1, -1])

@@ -52,24 +52,6 @@ def test_linear_tower_approaches_cca():
     np.testing.assert_allclose(model.correlations_, linear, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"optimizer": "lbfgs", "batch_size": None, "max_grad_norm": 1.0}, "would cut"),
-        ({"loss": "ranking", "pair_fraction": 0.5}, "use all pairs"),
-        ({"loss": "contrastive", "pairs_per_sample": 2}, "use all pairs"),
-        ({"optimizer": "lbfgs"}, r"`batch_size`=512; set batch_size=None"),
-        (
-            {"optimizer": "lbfgs", "batch_size": None, "weight_decay": 0.1},
-            r"SupervisedDCCA: .*'lbfgs' knows no `weight_decay`=0\.1",
-        ),
-    ],
-)
-def test_settings_that_contradict_each_other_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        SupervisedDCCA(2, **SMALL | settings).fit(X, Y, y)
-
-
 def test_decoders_learn_to_restore_the_rows():
     options = SMALL | {"max_epochs": 40, "output_activation": "identity", "dropout": 0}
     model = DCCA(3, reconstruction_weight=10.0, learning_rate=1e-2, **options).fit(X, Y)

@@ -142,12 +142,6 @@ def test_one_precomputed_kernel_does_not_cross_validate_and_says_so():
     np.testing.assert_allclose(np.abs(held_out), np.abs(expected), atol=1e-7)
 
 
-def test_precomputed_kernel_must_be_square_at_fit():
-    X, Y, _ = two_views()
-    with pytest.raises(ValueError, match=r"must be square at fit.*Views\(K_x, K_y\)"):
-        KCCA(kernel="precomputed").fit(X, Y)
-
-
 def test_fitted_gamma_is_that_of_the_kernel():
     X, Y, _ = two_views()
     default = KCCA(2).fit(X, Y)
@@ -234,28 +228,6 @@ def test_approximations_are_linear_in_the_features_that_sklearn_samples(approxim
     np.testing.assert_allclose(np.abs(a.transform_y(Y)), np.abs(b.transform_y(F)), atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("approximation", "kernel"), [("random_features", "poly"), ("nystroem", "precomputed")]
-)
-def test_kernel_that_cannot_be_approximated_is_named(approximation, kernel):
-    X, _, _ = two_views()
-    K = X @ X.T
-    with pytest.raises(ValueError, match=f"cannot approximate `kernel`='{kernel}'"):
-        KCCA(approximation=approximation, kernel=kernel).fit(K, K)
-
-
-def test_parameters_of_a_callable_beside_a_name_are_refused():
-    X, Y, _ = two_views()
-    with pytest.raises(ValueError, match="belongs to a callable kernel"):
-        KCCA(kernel_params={"width": 1}).fit(X, Y)
-
-
-def test_constant_kernel_is_named():
-    X, Y, _ = two_views()
-    with pytest.raises(ValueError, match="kernel is constant"):
-        KCCA(kernel=lambda a, b: 1.0).fit(X, Y)
-
-
 def test_projection_holds_a_block_of_kernel_rows_at_most():
     X, Y, _ = two_views()
     model = KCCA(3, reg=1e-2).fit(X, Y)
@@ -295,15 +267,3 @@ def test_projection_does_not_depend_on_the_block_size():
     with config_context(working_memory=0.005):
         small = model.transform(X)
     np.testing.assert_allclose(small, model.transform(X), atol=1e-12)
-
-
-def test_landmarks_without_an_approximation_are_refused():
-    X, Y, _ = two_views()
-    with pytest.raises(ValueError, match="set approximation='nystroem'"):
-        KCCA(n_landmarks=10).fit(X, Y)
-
-
-def test_histogram_kernels_ask_for_unscaled_views():
-    X, Y, _ = two_views()
-    with pytest.raises(ValueError, match="set scale=False"):
-        KCCA(kernel="chi2").fit(np.abs(X), np.abs(Y))

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from scipy.linalg import LinAlgWarning
 from sklearn.datasets import load_linnerud
-from sklearn.exceptions import NotFittedError
 
 from skcca import CCA, ClusterCCA, Views
 from skcca._core.pairs import Weights
@@ -235,29 +234,6 @@ def test_scores_in_any_container_go_back():
     np.testing.assert_array_equal(framed.inverse_transform(framed.transform(X)), expected)
     np.testing.assert_array_equal(model.inverse_transform(U.tolist()), expected)
     np.testing.assert_array_equal(model.inverse_transform(Views(U, U))[:3]["view0"], expected[:3])
-
-
-@pytest.mark.parametrize(
-    ("call", "match"),
-    [
-        (lambda m: m.predict(X[:, :3]), "3 features"),
-        (lambda m: m.predict_x(Y[:, :3]), "3 features"),
-        (lambda m: m.predict(X * np.nan), "NaN"),
-        (lambda m: m.inverse_transform(X), "2 columns, one for each component; got 5"),
-        (lambda m: m.inverse_transform(X[:, :2], Y), "2 columns"),
-        (lambda m: m.inverse_transform([[np.inf, 0.0]]), "infinity"),
-        (lambda m: m.inverse_transform(X[:, 0]), "1D array"),
-    ],
-)
-def test_what_does_not_fit_is_refused(call, match):
-    with pytest.raises(ValueError, match=match):
-        call(CCA(2).fit(X, Y))
-
-
-@pytest.mark.parametrize("method", ["predict", "predict_x", "inverse_transform"])
-def test_predicting_before_fitting_is_refused(method):
-    with pytest.raises(NotFittedError):
-        getattr(CCA(), method)(X)
 
 
 def test_tiny_and_huge_units_change_nothing():

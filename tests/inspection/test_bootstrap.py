@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.linalg import LinAlgWarning
-from sklearn.pipeline import make_pipeline
 
 from skcca import CCA, DCCA, KCCA, ClusterCCA, Views
 from skcca.inspection import bootstrap_loadings
@@ -180,23 +179,3 @@ def test_fit_on_all_rows_still_warns():
     with pytest.warns((UserWarning, LinAlgWarning)) as caught:
         bootstrap_loadings(CCA(9), X, Y, n_bootstraps=3, random_state=0)
     assert len([w for w in caught if "`n_components`=9" in str(w.message)]) == 1
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"n_bootstraps": 1}, "n_bootstraps"),
-        ({"confidence_level": 95}, "confidence_level"),
-        ({"method": "bca"}, "method"),
-        ({"groups": np.zeros(100)}, "a single group"),
-        ({"groups": np.zeros(99)}, "`groups` has 99 entries"),
-    ],
-)
-def test_bad_arguments_are_named(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        bootstrap_loadings(CCA(), *two_views(), **kwargs)
-
-
-def test_estimators_without_loadings_are_refused():
-    with pytest.raises(TypeError, match="got Pipeline"):
-        bootstrap_loadings(make_pipeline(CCA()), *two_views())

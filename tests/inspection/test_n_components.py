@@ -161,33 +161,3 @@ def test_folds_of_few_rows_do_not_repeat_what_is_known():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(2, 20, 12))  # fewer rows than features: held-out totals tell
     assert abs(select_n_components(CCA(), X, Y, n_components=2).mean[0]) < 1
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"n_components": 0}, "n_components"),
-        ({"n_components": [0, 1]}, "positive integer"),
-        ({"n_components": [1.5]}, "positive integer"),
-        ({"n_components": []}, "positive integer"),
-        ({"rule": "first"}, "rule"),
-        ({"cv": 60}, "holds out 2 rows at a time"),
-        ({"cv": [(np.arange(60), np.arange(60, 120))]}, "makes 1 fold"),
-        ({"labels": (np.zeros(120), np.zeros(120))}, "unpaired"),
-        ({"labels": np.zeros(119)}, "119"),
-        ({"param_name": "cca__n_components"}, "Invalid parameter"),
-    ],
-)
-def test_bad_arguments_are_named(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        select_n_components(CCA(), *two_views(), **kwargs)
-
-
-def test_bad_input_is_refused_by_the_estimator():
-    X, Y = two_views()
-    with pytest.raises(ValueError, match="CCA requires y"):
-        select_n_components(CCA(), X)
-    with pytest.raises(ValueError, match="`X` has 120 rows but `y` has 119"):
-        select_n_components(CCA(), X, Y[1:])
-    with pytest.raises(ValueError, match="labels were given twice"):
-        select_n_components(ClusterCCA(), Views(X, Y), np.zeros(120), np.zeros(120))

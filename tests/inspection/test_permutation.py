@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 from scipy import sparse, stats
 from sklearn.datasets import load_linnerud
-from sklearn.pipeline import make_pipeline
 
-from skcca import CCA, KCCA, ClusterCCA, Views
+from skcca import CCA, Views
 from skcca.inspection import permutation_test_correlations, wilks_test
 from skcca.inspection._exchange import (
     ExchangeableResiduals,
@@ -346,47 +345,3 @@ def test_groups_protect_from_what_groups_share():
     low, high = binomial_limits(0.05, 150)
     assert low <= np.mean(within) <= high
     assert np.mean(free) > 0.5
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"n_permutations": 0}, "n_permutations"),
-        ({"statistic": "pillai"}, "statistic"),
-        ({"groups": np.arange(59)}, "`groups` has 59 entries but `X` has 60 rows"),
-        ({"groups": np.full(60, np.nan)}, "`groups` holds NaN"),
-        ({"groups": np.arange(60)}, "every group of `groups` has a single row"),
-        ({"exchange": "whole"}, "`groups` is None"),
-        ({"groups": np.repeat([0, 1], [20, 40]), "exchange": "whole"}, "no two groups"),
-        (
-            {"groups": np.arange(60) % 5, "exchange": "whole", "confounds": np.arange(60)},
-            "use exchange='within'",
-        ),
-        ({"confounds": np.zeros((59, 1))}, "`confounds` has 59 rows but `X` has 60"),
-        ({"confounds": np.full((60, 1), np.nan)}, "confounds contains NaN"),
-        ({"confounds": np.eye(60)}, "span all 60 rows"),
-    ],
-)
-def test_bad_arguments_are_named(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        permutation_test_correlations(CCA(), *two_views(), **kwargs)
-
-
-def test_views_without_variance_are_refused():
-    X, Y = two_views()
-    with pytest.raises(ValueError, match="`y` has no feature that varies"):
-        permutation_test_correlations(CCA(), X, np.ones((60, 2)))
-    with pytest.raises(ValueError, match=r"`X` has no feature .* what `confounds` explain"):
-        permutation_test_correlations(CCA(), X, Y, confounds=X)
-
-
-def test_too_few_rows_without_ridge_are_refused():
-    X, Y = two_views(40, 20, 20)
-    with pytest.raises(ValueError, match=r"40 rows leave 39 .*\(20 \+ 20\).*reg=0.1"):
-        permutation_test_correlations(CCA(), X, Y)
-
-
-@pytest.mark.parametrize("estimator", [KCCA(), ClusterCCA(), make_pipeline(CCA())])
-def test_estimators_without_a_permutation_test_are_refused(estimator):
-    with pytest.raises(TypeError, match=f"tests CCA; got {type(estimator).__name__}"):
-        permutation_test_correlations(estimator, *two_views())

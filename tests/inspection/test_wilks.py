@@ -142,20 +142,3 @@ def test_correlation_of_one_is_certain():
     assert found.statistic[0] == np.inf
     assert found.pvalues[0] == 0
     assert found.pvalues[1] > 0.05
-
-
-@pytest.mark.parametrize(
-    ("correlations", "sizes", "message"),
-    [
-        ([0.5], (30, 2, 2), r"shape \(1,\).*n_features_y\)=2"),
-        ([[0.5, 0.1]], (30, 2, 2), r"shape \(1, 2\)"),
-        ([0.1, 0.5], (30, 2, 2), "descend"),
-        ([1.1, 0.5], (30, 2, 2), r"lie in \[0, 1\]"),
-        ([np.nan, 0.5], (30, 2, 2), r"lie in \[0, 1\]"),
-        ([0.5, 0.1], (4, 2, 2), "`n_samples`=4 must exceed"),
-        ([0.5, 0.1], (30.0, 2, 2), "n_samples"),
-    ],
-)
-def test_bad_arguments_are_named(correlations, sizes, message):
-    with pytest.raises(ValueError, match=message):
-        wilks_test(correlations, *sizes)

@@ -45,11 +45,3 @@ def test_curve_leaves_out_queries_without_relevant_items():
         curve = retrieval_precision_recall([[1, 0], [1, 0]], gallery, [1, 7], [1, 0])
     np.testing.assert_allclose(curve.precision, [1, 1 / 2])
     np.testing.assert_allclose(curve.recall, [1, 1])
-
-
-@pytest.mark.parametrize("n_points", [0, -3, True, 1.5])
-def test_curve_without_points_raises(embedded, n_points):
-    with pytest.raises(
-        ValueError, match=f"`n_points` must be an integer of at least 1.*got {n_points}"
-    ):
-        retrieval_precision_recall(*embedded, n_points=n_points)

@@ -1,8 +1,5 @@
 """The scorer: one figure for a model however it is wrapped, and a refusal that names the cure."""
 
-import copy
-import pickle
-
 import numpy as np
 import pytest
 import sklearn
@@ -188,25 +185,6 @@ def test_repr_is_the_name():
 
 
 @pytest.mark.usefixtures("routing")
-def test_copies_behave_alike(data):
-    A, V, y = data
-    model = CCA(n_components=2).fit(A, V)
-    scorer = retrieval_map.set_score_request(labels="emotion")
-    for copied in (
-        pickle.loads(pickle.dumps(scorer)),
-        copy.deepcopy(scorer),
-        clone(scorer, safe=False),
-    ):
-        assert copied(model, Views(A, V), y) == retrieval_map(model, Views(A, V), y)
-        assert copied.get_metadata_routing().score.requests == {"labels": "emotion"}
-
-
-def test_labels_are_requested_by_default():
-    assert retrieval_map.get_metadata_routing().score.requests == {"labels": True}
-    assert retrieval_map._accept_sample_weight() is False
-
-
-@pytest.mark.usefixtures("routing")
 def test_labels_under_another_name(data):
     A, V, y = data
     scorer = retrieval_map.set_score_request(labels="emotion")
@@ -267,15 +245,6 @@ def test_incomplete_calls_name_the_cure(data, model, call, message):
     model = clone(model).fit(A, V)
     with pytest.raises(ValueError, match=message):
         call(model, A, V, y)
-
-
-def test_misaligned_frames_raise(data):
-    pd = pytest.importorskip("pandas")
-    A, V, y = data
-    first, second = pd.DataFrame(A), pd.DataFrame(V, index=np.arange(N)[::-1])
-    model = PLSSVD().fit(A, V)
-    with pytest.raises(ValueError, match="indices"):
-        retrieval_map(model, first, second, labels=y)
 
 
 class OneArray(TransformerMixin, BaseEstimator):

@@ -248,13 +248,6 @@ def test_cell_and_peepholes_choose_the_recurrence():
         assert (None if seen is None else tuple(seen.shape)) == shape
 
 
-def test_unknown_heads_and_cells_are_refused():
-    with pytest.raises(ValueError, match=r"`head` must be 'pooled' or 'per_step'; got 'mean'"):
-        build(head="mean")
-    with pytest.raises(ValueError, match=r"`cell` must be 'lstm' or 'peephole'; got 'gru'"):
-        build(cell="gru")
-
-
 def test_training_cuts_memory_into_pieces(network, songs, monkeypatch):
     apart = []
     for song in songs:

@@ -131,10 +131,3 @@ def test_a_batch_is_its_songs(settings):
         alone = cell(steps[i : i + 1], mirrored[i : i + 1])
         for whole, part in zip(together, alone, strict=True):
             torch.testing.assert_close(whole[i : i + 1], part, atol=1e-12, rtol=0)
-
-
-def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match=r"`cell` must be 'lstm' or 'peephole'; got 'gru'"):
-        bi_recurrence("gru", FEATURES, HIDDEN)
-    with pytest.raises(ValueError, match=r"`peepholes` must be 'diagonal' or 'full'; got 'none'"):
-        bi_recurrence("peephole", FEATURES, HIDDEN, peepholes="none")

@@ -96,11 +96,6 @@ def test_short_gradients_stay_as_they_are():
     assert torch.equal(p, q)
 
 
-def test_lbfgs_refuses_weight_decay():
-    with pytest.raises(ValueError, match=r"`weight_decay`=0\.1 .* choose 'adamw'"):
-        make_optimizer("lbfgs", [weight()], 1.0, 0.1)
-
-
 def test_a_line_search_compares_values_of_one_function():
     """Dropout is the same at every evaluation of a step, and another in the next."""
     p = weight()

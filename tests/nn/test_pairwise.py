@@ -100,11 +100,3 @@ def test_ranking_holds_pairs_not_triples():
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         ranking_loss(zx, zy, torch_pairs("class", 40)).backward()
     assert 40 * 40 <= largest <= 40 * 41
-
-
-@pytest.mark.parametrize("loss", [contrastive_loss, ranking_loss])
-def test_batches_that_do_not_fit_are_refused(loss):
-    with pytest.raises(ValueError, match="equal width; got shapes"):
-        loss(torch.ones(4, 3), torch.ones(4, 2))
-    with pytest.raises(ValueError, match="4 and 5 rows need `pairs`"):
-        loss(torch.ones(4, 3), torch.ones(5, 3))

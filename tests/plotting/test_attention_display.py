@@ -14,7 +14,6 @@ from _models import in_legend
 from _models import selector as small
 from _models import trained_selector as trained
 from matplotlib import pyplot as plt
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from skcca import ChunkSelector, Views
@@ -266,11 +265,6 @@ def test_other_estimators_are_refused(selector, make, kind):
         TypeError, match=rf"`selector` is .*{kind}.*expected a fitted ChunkSelector"
     ):
         draw(make(selector))
-
-
-def test_an_unfitted_selector_is_refused():
-    with pytest.raises(NotFittedError):
-        draw(small())
 
 
 @pytest.mark.parametrize("songs", [SONGS[:3], tuple(SONGS[:3]), np.stack([SONG] * 3)])

@@ -7,7 +7,6 @@ from _models import DRAWN_LABELS as LABELS
 from _models import DRAWN_X as X
 from _models import DRAWN_Y as Y
 from _models import in_legend
-from matplotlib import pyplot as plt
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
@@ -133,35 +132,3 @@ def test_frames_with_row_names_and_pipelines_are_the_same_as_arrays(n_permutatio
 def test_negative_correlations_are_in_the_picture():
     display = CorrelationDisplay(np.array([0.5, 0.4]), held_out=np.array([[0.3, -0.6]])).plot()
     assert display.ax_.get_ylim()[0] < -0.6
-
-
-@pytest.mark.parametrize("n", [-1, 1.5, True, None])
-def test_what_is_no_number_of_permutations_is_refused(n):
-    with pytest.raises(ValueError, match="CorrelationDisplay: `n_permutations` is"):
-        draw(CCA(3), n_permutations=n)
-
-
-def test_folds_too_small_for_a_correlation_are_refused():
-    with pytest.raises(ValueError, match=r"`cv` holds out 2 rows at a time"):
-        draw(CCA(3), cv=30)
-
-
-def test_a_model_without_correlations_is_refused():
-    from sklearn.cross_decomposition import PLSSVD
-
-    with pytest.raises(TypeError, match="PLSSVD has no `correlations_`"):
-        draw(PLSSVD(2))
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"held_out": np.zeros((4, 3))}, r"`held_out` has shape \(4, 3\); expected \(n, 2\)"),
-        ({"null": np.zeros(2)}, r"`null` has shape \(2,\); expected \(n, 2\)"),
-        ({"level": 95}, r"`level` is 95; expected a number in \(0, 1\)"),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        CorrelationDisplay(np.array([0.5, 0.4]), **kwargs).plot()
-    assert not plt.get_fignums()

@@ -9,8 +9,6 @@ from _models import DRAWN_Y as Y
 from _models import OF_PAIRS as MODEL
 from _models import in_legend
 from matplotlib import pyplot as plt
-from sklearn.cross_decomposition import PLSCanonical
-from sklearn.exceptions import NotFittedError
 
 from skcca import CCA, Views
 from skcca.plotting import LoadingsDisplay
@@ -122,38 +120,3 @@ def test_the_picture_holds_the_unit_circle_and_is_not_distorted():
 
 def test_the_look_of_the_points_may_be_chosen():
     assert draw(MODEL, s=33).points_["x"].get_sizes().tolist() == [33]
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"view": "z"}, r"`view` is 'z'; expected one of \('both', 'x', 'y'\)"),
-        ({"components": (0, 7)}, "`components` holds 7, but there are 3 components"),
-        ({"n_features": -1}, "`n_features` is -1; expected how many features to name, 0 or more"),
-        ({"n_features": 2.5}, "`n_features` is 2.5"),
-        ({"feature_names": (["a"], None)}, "has 1 names for the 5 features of the first view"),
-        ({"feature_names": ["a", "b"]}, "must be a pair"),
-        ({"feature_names": list("abc")}, "must be a pair"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_before_a_figure_is_made(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        draw(MODEL, **kwargs)
-    assert not plt.get_fignums()
-
-
-def test_a_model_without_loadings_is_refused():
-    with pytest.raises(TypeError, match="this PLSCanonical has no loadings, correlations"):
-        draw(PLSCanonical(2).fit(X, Y))
-    with pytest.raises(NotFittedError):
-        draw(CCA(2))
-
-
-def test_loadings_of_no_view_are_refused():
-    with pytest.raises(ValueError, match="both None"):
-        LoadingsDisplay(None, None).plot()
-
-
-def test_loadings_have_a_row_for_each_feature():
-    with pytest.raises(ValueError, match=r"`y_loadings` has shape \(5,\); expected \(n_features, "):
-        LoadingsDisplay(None, np.zeros(5)).plot()

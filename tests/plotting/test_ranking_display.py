@@ -208,41 +208,6 @@ def test_the_grid_stays_within_the_axes():
         assert not box.count_overlaps(boxes[i + 1 :])
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"rows": [60]}, r"`rows` is \[60\]; expected numbers of queries from 0 to 59"),
-        ({"rows": [-1]}, "`rows` is"),
-        ({"rows": []}, "`rows` is"),
-        ({"rows": 3}, "`rows` is 3"),
-        ({"rows": [0.5]}, "`rows` is"),
-        ({"k": 0}, "`k` is 0; expected how many items to show, from 1 to 60"),
-        ({"k": 61}, "`k` is 61"),
-        ({"k": 60, "exclude_self": True}, "from 1 to 59"),
-        ({"k": True}, "`k` is True"),
-        ({"metric": "log_likelihood_ratio"}, "`metric` is 'log_likelihood_ratio'; expected one of"),
-        ({"query_names": ["a"]}, "`query_names` has 1 entries; expected one for each of the 60 q"),
-        ({"gallery_images": np.zeros((5, 2, 2))}, "`gallery_images` has 5 entries"),
-        ({"gallery_images": np.zeros((60, 4))}, r"shape \(4,\).*X.reshape\(-1, H, W\)"),
-        ({"query_images": np.zeros((60, 3, 8, 8))}, r"np.moveaxis\(images, 1, -1\)"),
-        ({"query_images": np.full((60, 2, 2), np.nan)}, "NaN or infinity"),
-        ({"query_images": np.full((60, 2, 2, 3), 9.0)}, "colours from 9 to 9; expected 0 to 1"),
-        ({"query_labels": LABELS[:3]}, "`query_labels` has 3 entries"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_before_a_figure_is_made(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        draw(U, V, **({"query_labels": LABELS} | kwargs))
-    assert not plt.get_fignums()
-
-
-def test_embeddings_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="`queries` has 2 components but `gallery` has 1"):
-        draw(U, V[:, :1], LABELS)
-    with pytest.raises(ValueError, match="exclude_self=True leaves out item i"):
-        draw(U[:5], V, LABELS[:5], LABELS, exclude_self=True)
-
-
 def test_similarities_that_differ_late_are_written_with_more_digits():
     near = 1 + 1e-3 * np.random.default_rng(0).normal(size=(6, 3))
     display = draw(near, near, np.arange(6) % 2, rows=[0], k=3)

@@ -58,16 +58,3 @@ def test_groups_of_one_row_are_queries(aggregate):
     plain, grouped = retriever.query(chunks, 5), retriever.query(chunks, 5, groups=range(12))
     np.testing.assert_array_equal(plain.ids, grouped.ids)
     np.testing.assert_allclose(plain.scores, grouped.scores)
-
-
-@pytest.mark.parametrize(
-    ("groups", "message"),
-    [
-        ([1, 2], "2 entries but `A` has 4 rows"),
-        ([0, None, 1, 1], "missing"),
-        (np.eye(4), "one name"),
-    ],
-)
-def test_strange_groups_are_refused(groups, message):
-    with pytest.raises(ValueError, match=message):
-        CrossModalRetriever().add(VIDEOS).query(VIDEOS, 1, groups=groups)

@@ -145,19 +145,6 @@ def test_integers_that_are_used_up_are_not_invented():
     assert len(retriever.add(np.eye(2), ids=[1, 2])) == 4
 
 
-def test_numbers_beyond_float64_are_refused():
-    wide = np.eye(2).astype(np.longdouble) * np.longdouble("1e400")
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        CrossModalRetriever().add(wide)
-
-
-def test_masked_items_and_dates_are_refused():
-    with pytest.raises(ValueError, match="masked"):
-        CrossModalRetriever().add(np.ma.array(np.eye(2), mask=[[0, 0], [0, 1]]))
-    with pytest.raises(ValueError, match="dates"):
-        CrossModalRetriever().add(np.zeros((2, 2), "M8[s]"))
-
-
 def test_items_far_from_the_origin_are_warned_of():
     rng = np.random.default_rng(0)
     with pytest.warns(UserWarning, match="distances lose digits"):

@@ -178,14 +178,6 @@ def test_more_than_the_gallery_holds_is_all_of_it_with_a_warning():
     assert ids.shape == scores.shape == (4, 4)
 
 
-@pytest.mark.parametrize(
-    ("k", "error"), [(0, ValueError), (-1, ValueError), (1.0, TypeError), (True, TypeError)]
-)
-def test_k_is_a_positive_integer(k, error):
-    with pytest.raises(error, match=r"`k` is .*; expected an integer of at least 1"):
-        CrossModalRetriever().add(VIDEOS).query(VIDEOS, k)
-
-
 def test_an_empty_gallery_finds_nothing_and_says_so():
     for retriever in (CrossModalRetriever(), CrossModalRetriever().add(VIDEOS).remove(range(4))):
         with pytest.raises(ValueError, match="the gallery is empty; `add` items first"):
@@ -252,30 +244,6 @@ def test_wide_and_narrow_rows_are_refused(metric):
             retriever.query(np.ones((1, 3)), 1)
         with pytest.raises(ValueError, match="columns, but those of the gallery"):
             retriever.add(np.ones((1, 3)))
-
-
-def test_what_is_not_fitted_is_refused():
-    for retriever in (CrossModalRetriever(CCA(2)), CrossModalRetriever(CCA(2), prefit=True)):
-        for call in (retriever.query, retriever.add, retriever.remove):
-            with pytest.raises(NotFittedError):
-                call(Y)
-    assert len(CrossModalRetriever(CCA(2))) == 0
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"estimator": PCA(2)}, "needs a two-view transformer"),
-        ({"estimator": None, "metric": "log_likelihood_ratio"}, "needs an estimator with"),
-        ({"estimator": CCA(1), "metric": "correlation"}, "one component are all alike"),
-        ({"metric": "manhattan"}, "metric"),
-        ({"direction": "x"}, "direction"),
-        ({"index_params": {"kind": "ivf"}}, "`index_params` are those of index='faiss'"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused(given, message):
-    with pytest.raises((ValueError, TypeError), match=message):
-        CrossModalRetriever(**given).fit(X, Y)
 
 
 def test_missing_views_and_labels_given_twice_are_refused():

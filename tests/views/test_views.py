@@ -206,6 +206,14 @@ def test_equal_indices_of_another_type_are_accepted():
     assert len(Views(pd.DataFrame(A), pd.DataFrame(V, index=np.arange(N)))) == N
 
 
+def test_a_view_of_a_closed_file_is_named(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        rows = file.create_dataset("rows", data=A)
+    with pytest.raises(ValueError, match=r"Views: `audio` cannot be read; is its file closed"):
+        Views(audio=rows, visual=V)
+
+
 # Which rows come out
 
 

@@ -1,12 +1,14 @@
 """What all six estimators share: fitting, projecting, scoring, routing, containers."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import sklearn
 from _data import two_views
-from _models import CLASS, INSTANCE, MODELS
+from _models import CLASS, class_paired, every, instance_paired
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
@@ -17,10 +19,6 @@ from skcca import CCA, ClusterCCA, Views, make_view_transformer, retrieval_map
 
 X, Y, y = two_views()
 NAMES = np.array(["calm", "fun", "warm"])[y]
-
-every = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-class_paired = pytest.mark.parametrize("model", CLASS.values(), ids=CLASS)
-instance_paired = pytest.mark.parametrize("model", INSTANCE.values(), ids=INSTANCE)
 
 
 @every
@@ -285,7 +283,48 @@ def test_frames_of_unpaired_views_need_no_common_index():
     assert fitted.transform_y(V).shape == (50, 2)
 
 
-@instance_paired
-def test_instance_pairs_refuse_unpaired_labels(model):
-    with pytest.raises(ValueError, match="pairs row i with row i"):
-        clone(model).fit(X, Y, labels=(y, y[::-1]))
+@every
+def test_named_views_in_another_order_are_refused(model):
+    fitted = clone(model).fit(Views(audio=X, visual=X[:, ::-1]), y)
+    with pytest.raises(ValueError, match=r"fitted on the views \['audio', 'visual'\]"):
+        fitted.transform(Views(visual=X, audio=X))
+    assert len(fitted.transform(Views(X, X))) == 90  # without names the position counts
+
+
+def test_names_of_the_second_view_warn_when_they_come_or_go():
+    A, V = pd.DataFrame(X).add_prefix("a"), pd.DataFrame(Y).add_prefix("v")
+    with_names, without = CCA(2).fit(A, V), CCA(2).fit(X, Y)
+    with pytest.warns(UserWarning, match="y does not have valid feature names"):
+        with_names.transform_y(Y)
+    with pytest.warns(UserWarning, match="y has valid feature names"):
+        without.transform_y(V)
+
+
+@every
+def test_integers_in_one_column_look_like_labels(model):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clone(model).set_params(n_components=1).fit(X, y)
+    assert any("did you mean fit(A, V, y)" in str(w.message) for w in caught)
+
+
+@class_paired
+def test_a_class_of_one_row_takes_part(model):
+    labels = np.where(np.arange(90) == 4, 9, y)
+    fitted = clone(model).fit(X, Y, labels)
+    assert 9 in fitted.classes_
+    assert np.isfinite(fitted.transform(X)).all()
+
+
+@class_paired
+def test_rows_without_a_partner_are_reported(model):
+    labels = np.where(np.arange(90) < 4, 9, y)
+    with pytest.warns(UserWarning, match="4 of 90 rows of `X` share no class"):
+        fitted = clone(model).fit(X, Y, labels=(labels, y))
+    assert np.isfinite(fitted.transform(X)).all()
+
+
+@class_paired
+def test_one_class_with_own_pairs_is_a_right_answer(model):
+    fitted = clone(model).set_params(instance_weight=0.5).fit(X, Y, np.zeros(90, int))
+    assert np.isfinite(fitted.transform(X)).all()
