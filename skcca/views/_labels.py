@@ -1,7 +1,7 @@
-"""Class and tag labels: what may be given, and what it becomes.
+"""Class and tag labels, checked and encoded as sparse membership matrices.
 
 Labels are ints, strings or bools, one a row, or a binary indicator matrix (n, n_tags). Both become
-a sparse membership matrix, so that everything after this file knows one form only.
+a membership matrix, so that estimators know one form only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from scipy import sparse
 
 from skcca._core.compat import to_numpy
 from skcca._core.pairs import Labels
+from skcca._core.types import LabelsLike
 
 
-def encode_labels(labels: Any, n_x: int, n_y: int, caller: str) -> Labels:
+def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels:
     """Return the membership of the n_x and n_y rows of both views.
 
     Labels are one a row or an indicator matrix, for both views or, in a tuple, for each. A
@@ -51,7 +52,7 @@ def encode_labels(labels: Any, n_x: int, n_y: int, caller: str) -> Labels:
     return Labels(classes, member[:n_x], member[n_x:], x.ndim == 2, unpaired=True)
 
 
-def _is_indicator(labels: Any) -> bool:
+def _is_indicator(labels: LabelsLike) -> bool:
     shape = np.shape(labels) if not hasattr(labels, "shape") else tuple(labels.shape)
     return len(shape) == 2 and shape[1] > 1
 
@@ -65,92 +66,104 @@ def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
     return member, classes
 
 
-def check_labels(labels: Any, n_rows: int, name: str, view: str, caller: str) -> np.ndarray:
-    """Return labels as a 1-D array of one kind or a dense indicator matrix."""
-    if sparse.issparse(labels):
-        labels = labels.toarray()
-    elif hasattr(labels, "detach"):
-        labels = to_numpy(labels)  # from whatever device
-    # Of a list NumPy would make strings of numbers where one string is among them.
-    try:
-        array = np.asarray(labels, dtype=object if isinstance(labels, list) else None)
-    except ValueError:  # arrays of unequal shape
-        array = np.empty(len(labels), dtype=object)
-        for i, label in enumerate(labels):
-            array[i] = label
+def check_labels(labels: LabelsLike, n_rows: int, name: str, view: str, caller: str) -> np.ndarray:
+    """Return labels as a 1-D array of one kind or a dense indicator matrix.
+
+    Error messages name the caller, the argument of the labels, and the view of `n_rows` rows.
+    """
+    argument = f"{caller}: `{name}`"
+    array = _to_array(labels)
     nested = (list, tuple, set, np.ndarray)
-    if array.dtype == object and any(isinstance(v, nested) for v in array.flat):
+    if array.dtype == object and any(isinstance(value, nested) for value in array.flat):
         raise ValueError(
-            f"{caller}: `{name}` holds a list of tags per row; give a binary indicator matrix: "
+            f"{argument} holds a list of tags per row; give a binary indicator matrix: "
             "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
         )
     if np.ma.is_masked(labels):
         raise ValueError(
-            f"{caller}: `{name}` has masked entries, which are missing labels; drop those rows "
-            "from both views, or give them a class of their own."
+            f"{argument} has masked entries, which are missing labels; drop those rows from both "
+            "views, or give them a class of their own."
         )
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2):
         raise ValueError(
-            f"{caller}: `{name}` has {array.ndim} dimensions; expected one label per row, or a "
-            "binary indicator matrix (n, n_tags)."
+            f"{argument} has {array.ndim} dimensions; expected one label per row, or a binary "
+            "indicator matrix (n, n_tags)."
         )
     if len(array) != n_rows:
-        raise ValueError(
-            f"{caller}: `{name}` has {len(array)} entries but `{view}` has {n_rows} rows."
-        )
+        raise ValueError(f"{argument} has {len(array)} entries but `{view}` has {n_rows} rows.")
     if array.dtype == object:
-        array = _from_objects(array, name, caller)
+        array = _from_objects(array, argument)
+    return _check_values(array, argument)
+
+
+def _to_array(labels: LabelsLike) -> np.ndarray:
+    if sparse.issparse(labels):
+        return labels.toarray()
+    if hasattr(labels, "detach"):
+        return to_numpy(labels)
+    try:
+        # Where one string is in a list of numbers, NumPy would make strings of the numbers.
+        return np.asarray(labels, dtype=object if isinstance(labels, list) else None)
+    except ValueError:
+        # NumPy makes no array of arrays of unequal shape.
+        array = np.empty(len(labels), dtype=object)
+        for i, label in enumerate(labels):
+            array[i] = label
+        return array
+
+
+def _check_values(array: np.ndarray, argument: str) -> np.ndarray:
+    """Refuse values that are no labels; whole floats become integers."""
     kind = array.dtype.kind
     if kind == "f" and not np.isfinite(array).all():
         raise ValueError(
-            f"{caller}: `{name}` holds missing values (NaN or infinity); drop those rows from both "
-            "views, or give them a class of their own."
+            f"{argument} holds missing values (NaN or infinity); drop those rows from both views, "
+            "or give them a class of their own."
         )
     if kind == "f" and not np.array_equal(array, np.rint(array)):
         raise ValueError(
-            f"{caller}: `{name}` is continuous ({array.flat[0]!r}, ...); class labels are ints, "
-            "strings or bools. Weights of rows are passed by name: sample_weight=w."
+            f"{argument} is continuous ({array.flat[0]!r}, ...); class labels are ints, strings or "
+            "bools. Weights of rows are passed by name: sample_weight=w."
         )
     if kind == "f" and np.abs(array).max(initial=0) > 2**53:
         raise ValueError(
-            f"{caller}: `{name}` holds floats beyond 2**53, where neighbouring integers are equal; "
-            "give integers or strings."
+            f"{argument} holds floats beyond 2**53, where neighbouring integers are equal; give "
+            "integers or strings."
         )
     if kind not in "biufUS":
         raise ValueError(
-            f"{caller}: `{name}` has dtype {array.dtype}; class labels are ints, strings or bools."
+            f"{argument} has dtype {array.dtype}; class labels are ints, strings or bools."
         )
     if array.ndim == 2 and not (kind in "biuf" and np.isin(array, (0, 1)).all()):
         raise ValueError(
-            f"{caller}: a 2-D `{name}` must be a binary indicator matrix (n, n_tags) of 0 and 1, "
+            f"{argument} is 2-D, hence must be a binary indicator matrix (n, n_tags) of 0 and 1, "
             "one column per tag; for classes give one label per row."
         )
     return array.astype(np.int64) if kind == "f" else array
 
 
-def count_labels(labels: Any, name: str, caller: str) -> int:
-    """Return the number of labels, of which there must be one."""
+def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
+    """Return the number of labels, which must not be 0."""
     n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
     if n_labels == 0:
         raise ValueError(f"{caller}: `{name}` must hold at least one label; got {labels!r:.60}.")
     return n_labels
 
 
-def _from_objects(array: np.ndarray, name: str, caller: str) -> np.ndarray:
-    """Return an object array as strings or numbers, whichever it holds."""
+def _from_objects(array: np.ndarray, argument: str) -> np.ndarray:
+    """Convert an array of objects to strings or numbers."""
     missing = [_is_missing(value) for value in array.flat]
     if any(missing):
         raise ValueError(
-            f"{caller}: `{name}` holds {sum(missing)} missing labels (None or NaN); drop those "
-            "rows from both views, or give them a class of their own."
+            f"{argument} holds {sum(missing)} missing labels (None or NaN); drop those rows from "
+            "both views, or give them a class of their own."
         )
     text = [isinstance(value, str) for value in array.flat]
     if any(text) and not all(text):
         raise ValueError(
-            f"{caller}: `{name}` mixes strings with other types; give every class one kind of "
-            "label."
+            f"{argument} mixes strings with other types; give every class one kind of label."
         )
     return np.array(array.tolist())
 
@@ -158,4 +171,5 @@ def _from_objects(array: np.ndarray, name: str, caller: str) -> np.ndarray:
 def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
+    # NaN alone differs from itself.
     return isinstance(value, float) and value != value

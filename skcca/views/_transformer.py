@@ -1,4 +1,8 @@
-"""The two-view container, and the transformer that treats each of its views on its own."""
+"""Single-view transformers side by side, one for each view.
+
+A transformer is matched to a view by name where both carry the same names, else by position; a
+match that may not be meant is refused.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +26,14 @@ from skcca._core.compat import (
     _safe_set_output,
     _VisualBlock,
 )
+from skcca._core.types import ArrayLike, LabelsLike, ViewLike
 from skcca.views._container import Views, check_view_names
 
-__all__ = ["ViewTransformer", "Views", "make_view_transformer"]
+__all__ = ["ViewTransformer", "make_view_transformer"]
+
+PASSTHROUGH = "passthrough"
+
+Steps = list[tuple[str, Any]]
 
 
 def _every_view_inverts(self: ViewTransformer) -> bool:
@@ -37,8 +46,8 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
 ):
     """Apply one single-view transformer to each view of a `Views`.
 
-    What `ColumnTransformer` is to the columns of a table, this is to the views: scale the one,
-    select chunks of the other, and hand both on to a two-view estimator.
+    It is to views as `ColumnTransformer` is to the columns of a table: scale the one, select chunks
+    of the other, and hand both on to a two-view estimator.
 
     Parameters
     ----------
@@ -95,7 +104,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         self.transformers = transformers
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Keep scikit-learn's output wrapper, which does not know Views, off subclasses too."""
+        """Keep scikit-learn's output wrapper off subclasses, since it cannot wrap `Views`."""
         super().__init_subclass__(**{"auto_wrap_output_keys": None, **kwargs})
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -146,11 +155,12 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
             if transformer != PASSTHROUGH:
                 _safe_set_output(transformer, transform=transform)
         if transform is not None:
-            self._sklearn_output_config = {"transform": transform}  # clone keeps it by this name
+            # `clone` keeps the setting of an attribute of this name.
+            self._sklearn_output_config = {"transform": transform}
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Views, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: Views, y: LabelsLike = None, **params: Any) -> Self:
         """Fit each transformer on its view.
 
         Parameters
@@ -179,17 +189,17 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit_transform(self, X: Views, y: Any = None, **params: Any) -> Views:
+    def fit_transform(self, X: Views, y: LabelsLike = None, **params: Any) -> Views:
         """Fit each transformer on its view and transform the view.
 
         Parameters
         ----------
         X : Views
-            One member per transformer.
+            As for `fit`.
         y : array-like of shape (n_samples,), default=None
-            Labels, given to every transformer.
+            As for `fit`.
         **params : dict
-            Metadata for the transformers that request it; needs metadata routing.
+            As for `fit`.
 
         Returns
         -------
@@ -207,7 +217,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         X : Views
             The views seen in `fit`, in the same order; None for one that is not at hand.
         **params : dict
-            Metadata for the transformers that request it; needs metadata routing.
+            As for `fit`.
 
         Returns
         -------
@@ -230,7 +240,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         X : Views
             Transformed views; None for one that is not at hand.
         **params : dict
-            Metadata for the transformers that request it; needs metadata routing.
+            As for `fit`.
 
         Returns
         -------
@@ -239,8 +249,8 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         """
         return self._apply(X, "inverse_transform", params)
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the feature names of all views, each behind its view: ``audio__x0``.
+    def get_feature_names_out(self, input_features: ArrayLike = None) -> np.ndarray:
+        """Return the feature names of all views, prefixed by their views as in ``audio__x0``.
 
         Parameters
         ----------
@@ -254,7 +264,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
             Names of the views, or of the transformers where the views had none, before ``__``.
         """
         check_is_fitted(self)
-        given = [] if input_features is None else [str(name) for name in input_features]
+        inputs = [] if input_features is None else [str(name) for name in input_features]
         views = getattr(self, "view_names_in_", [name for name, _ in self.transformers_])
         names = []
         for view, (name, transformer) in zip(views, self.transformers_, strict=True):
@@ -263,9 +273,11 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
                     f"Transformer {name!r} ({type(transformer).__name__}) does not provide "
                     "get_feature_names_out."
                 )
-            own = [n.removeprefix(f"{view}__") for n in given if n.startswith(f"{view}__")]
-            out = transformer.get_feature_names_out(np.array(own, dtype=object) if own else None)
-            names += [f"{view}__{feature}" for feature in out]
+            features = [n.removeprefix(f"{view}__") for n in inputs if n.startswith(f"{view}__")]
+            outputs = transformer.get_feature_names_out(
+                np.array(features, dtype=object) if features else None
+            )
+            names += [f"{view}__{feature}" for feature in outputs]
         return np.array(names, dtype=object)
 
     @property
@@ -274,7 +286,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         return Bunch(**dict(self.transformers_))
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return which metadata goes to which transformer.
+        """Return the routing of metadata to transformers.
 
         Returns
         -------
@@ -300,27 +312,27 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         names, transformers = zip(*self.transformers, strict=True)
         return _VisualBlock("parallel", transformers, names=names)
 
-    def _fit_each(self, X: Views, y: Any, method: str, params: dict) -> list:
-        """Fit a clone of each transformer; return the members if `method` transforms them."""
+    def _fit_each(self, X: Views, y: LabelsLike, method: str, params: dict[str, Any]) -> list:
+        """Fit a clone of each transformer; return the transformed members, if `method` does so."""
         _raise_for_params(params, self, method)
-        check_transformers(self.transformers)
+        _check_transformers(self.transformers)
         self._validate_names([name for name, _ in self.transformers])
-        steps = match(self.transformers, X)
+        steps = _match(self.transformers, X)
         fitted, members = [], []
         routed = process_routing(self, method, **params)
-        for (name, given), view, member in zip(steps, X.names, X, strict=True):
+        for (name, unfitted), view, member in zip(steps, X.names, X, strict=True):
             if member is None:
                 raise ValueError(
                     f"view {view!r} is None; fit needs every view. Only transform takes Views with "
                     "a None."
                 )
-            transformer = self._start(given, member)
+            transformer = self._clone(unfitted, member)
             fitted.append((name, transformer))
             if transformer == PASSTHROUGH:
                 members.append(member)
                 continue
-            calls = ("fit",) if method == "fit" else _fit_transform_calls(given)
-            with _error_names(name, view):
+            calls = ("fit",) if method == "fit" else _fit_transform_calls(unfitted)
+            with _errors_name_view(name, view):
                 for call in calls:
                     target = () if call == "transform" else (y,)
                     out = getattr(transformer, call)(member, *target, **routed[name][call])
@@ -331,25 +343,26 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
             self.view_names_in_ = X.names
         return members
 
-    def _apply(self, X: Views, method: str, params: dict) -> Views:
+    def _apply(self, X: Views, method: str, params: dict[str, Any]) -> Views:
         check_is_fitted(self)
         _raise_for_params(params, self, method)
-        check_seen(self.transformers_, getattr(self, "view_names_in_", None), X)
+        _check_seen_views(self.transformers_, getattr(self, "view_names_in_", None), X)
         routed = process_routing(self, method, **params)
         members = []
         for (name, transformer), view, member in zip(self.transformers_, X.names, X, strict=True):
             if member is not None and transformer != PASSTHROUGH:
-                with _error_names(name, view):
+                with _errors_name_view(name, view):
                     member = getattr(transformer, method)(member, **routed[name][method])
             members.append(member)
         return X._replace(members)
 
-    def _start(self, transformer: Any, member: Any) -> Any:
-        """Return what is to be fitted: a clone, so that the parameter stays as it was given."""
+    def _clone(self, transformer: Any, member: ViewLike) -> Any:
+        """Return a transformer to fit, so that the parameter stays as it was given."""
         if transformer != PASSTHROUGH:
             return clone(transformer)
         if len(getattr(member, "shape", ())) != 2:
-            return PASSTHROUGH  # sequences have no columns to name or to frame
+            # Sequences have no columns, which an identity would name or frame.
+            return PASSTHROUGH
         identity = FunctionTransformer(feature_names_out="one-to-one")
         output = getattr(self, "_sklearn_output_config", None)
         return identity if output is None else identity.set_output(**output)
@@ -385,13 +398,14 @@ def make_view_transformer(*transformers: Any) -> ViewTransformer:
 
 
 def _fit_transform_calls(transformer: Any) -> tuple[str, ...]:
-    """Return the methods that fit and transform; a frozen estimator has no `fit_transform`."""
+    """Return the methods that fit and transform."""
+    # A frozen estimator has no `fit_transform`.
     return ("fit_transform",) if hasattr(transformer, "fit_transform") else ("fit", "transform")
 
 
 @contextmanager
-def _error_names(name: str, view: str) -> Iterator[None]:
-    """Say on which view a transformer failed."""
+def _errors_name_view(name: str, view: str) -> Iterator[None]:
+    """Add transformer and view to the notes of an error."""
     try:
         yield
     except Exception as error:
@@ -399,15 +413,8 @@ def _error_names(name: str, view: str) -> Iterator[None]:
         raise
 
 
-# Which transformer goes with which view: by name where both carry the same names, else by
-# position; a match that may not be meant is refused.
-
-PASSTHROUGH = "passthrough"
-Steps = list[tuple[str, Any]]
-
-
-def check_transformers(steps: list[Any]) -> None:
-    """Refuse what is no list of named transformers."""
+def _check_transformers(steps: list[Any]) -> None:
+    """Refuse anything but named transformers and "passthrough"."""
     for step in steps:
         if not (isinstance(step, tuple) and len(step) == 2 and isinstance(step[0], str)):
             raise TypeError(f"`transformers` must hold (name, transformer) tuples; got {step!r}.")
@@ -420,7 +427,7 @@ def check_transformers(steps: list[Any]) -> None:
             )
 
 
-def match(steps: Steps, X: Views) -> Steps:
+def _match(steps: Steps, X: Views) -> Steps:
     """Return the transformer of each view, in the order of the views."""
     _check_views(X)
     names = [name for name, _ in steps]
@@ -435,8 +442,8 @@ def match(steps: Steps, X: Views) -> Steps:
     return steps
 
 
-def check_seen(steps: Steps, view_names: tuple[str, ...] | None, X: Views) -> None:
-    """Refuse views other than those that the transformers were fitted on."""
+def _check_seen_views(steps: Steps, view_names: tuple[str, ...] | None, X: Views) -> None:
+    """Refuse views other than those of the fit."""
     _check_views(X)
     if len(steps) != len(X.names):
         raise ValueError(
