@@ -209,8 +209,8 @@ def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.
         blocks,
         retrieval.device,
         exclude_self=retrieval.exclude_self,
-        snap=ROUNDING_SHIFT,
-        last=float(EXCLUDED),
+        rounding_shift=ROUNDING_SHIFT,
+        excluded=float(EXCLUDED),
     )
 
 

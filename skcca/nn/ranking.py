@@ -1,4 +1,10 @@
-"""Ranking a gallery on a GPU: the product and the sort of `skcca.metrics._ranking`, bit by bit."""
+"""Ranking of a gallery on a GPU, equal to the bit to `skcca.metrics._ranking`.
+
+Scores s become 32-bit integers that sort like -s, so that one sort orders them best first::
+
+    -s rounded to a grid of 2^-42 and then to float32 -> its bits -> shifted left by one
+    -> the lowest bit set where the item is relevant
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+# Bits of a float32 without its sign.
 MAGNITUDE = 0x7FFFFFFF
 
 
@@ -18,10 +25,10 @@ def ranked_blocks(
     device: str,
     *,
     exclude_self: bool,
-    snap: float,
-    last: float,
+    rounding_shift: float,
+    excluded: float,
 ) -> Iterator[np.ndarray]:
-    """Yield the ranked lists of blocks of queries, as `skcca.metrics._ranking` makes them.
+    """Yield the ranked lists of blocks of queries.
 
     Parameters
     ----------
@@ -35,30 +42,33 @@ def ranked_blocks(
         Where torch computes.
     exclude_self : bool
         Whether item i comes last in the list of query i.
-    snap, last : float
-        The grid of scores, and what stands for the score of an item that comes last.
+    rounding_shift : float
+        Constant that is added to a score and subtracted again, to round it.
+    excluded : float
+        Negative score of an item that comes last.
 
     Yields
     ------
     ranked : ndarray of shape (n_rows, n_gallery), int32
         Best first; the lowest bit tells whether the item is relevant.
     """
-    Q, G, of_queries, of_gallery = (
+    Q, G, query_labels, gallery_labels = (
         torch.as_tensor(array, device=device) for array in (queries, gallery, *labels)
     )
     for block in blocks:
         rows = torch.as_tensor(block, device=device)
         scores = Q[rows] @ G.T
-        scores += snap
-        negative = (snap - scores).float()
+        scores += rounding_shift
+        negative = (rounding_shift - scores).float()
         if exclude_self:
-            negative[torch.arange(len(rows), device=device), rows] = last
+            negative[torch.arange(len(rows), device=device), rows] = excluded
         ranked = negative.view(torch.int32)
+        # The bits of negative floats order backwards; after the subtraction no zero is negative.
         ranked ^= (ranked >> 31) & MAGNITUDE
         ranked <<= 1
-        if of_queries.ndim == 2:
-            relevant = of_queries[rows] @ of_gallery.T > 0
+        if query_labels.ndim == 2:
+            relevant = query_labels[rows] @ gallery_labels.T > 0
         else:
-            relevant = of_queries[rows, None] == of_gallery
+            relevant = query_labels[rows, None] == gallery_labels
         ranked |= relevant.int()
         yield ranked.sort(dim=1).values.cpu().numpy()
