@@ -32,23 +32,18 @@ Array = np.ndarray
 FORMAT = 2
 KEY, CHECKSUM = "skcca", "skcca.checksum"
 GALLERY, MODEL = "gallery", "model"
-
 # Keys of version 1.
 GALLERY_KEY_1, CHECKSUM_1 = "skcca.gallery", "skcca.sum"
-
-LARGEST_HEADER = 10**8  # bytes, the limit of safetensors
-
+# The limit of safetensors, in bytes.
+LARGEST_HEADER = 10**8
 # NumPy has no bfloat16; its two bytes are carried as they are.
 BFLOAT16 = np.dtype("V2")
-
 DTYPES = {"BOOL": "|b1", "BF16": BFLOAT16.str, "C64": "<c8"}
 DTYPES |= {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 DTYPES |= {"I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 DTYPES |= {"U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8"}
-
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 BLOCK = 2**22  # bytes
-
 # Errors that a damaged or foreign header can raise.
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
 
@@ -58,7 +53,7 @@ class Contents(NamedTuple):
 
     kind: str
     values: Any
-    arrays: dict[str, Sequence[Array]]
+    arrays: Mapping[str, Sequence[Array]]
     checksums: dict[str, int] = {}  # of arrays that were left on the disk, unchecked
 
 

@@ -1,8 +1,8 @@
-"""A faiss index of a gallery, which proposes; scores come from the rows themselves.
+"""Approximate candidates from faiss, rescored exactly.
 
-An index is never changed. It covers the rows that were there when it was built, rows added since
+An index is never changed. It covers the rows that were there when it was built; rows added since
 are searched exactly beside it, and it is built anew once these are many or rows were removed. So
-any number of threads may search, and kinds that cannot forget a row need not.
+any number of threads may search, and kinds of index that cannot remove a row can be used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from skcca.metrics._similarity import gallery_vectors, unit_rows
 from skcca.retrieval._gallery import Snapshot
-from skcca.retrieval._search import Best, empty, merge, pair_scores, search
+from skcca.retrieval._search import TopK, merge, pair_scores, search
 
 # Names of index_params by kind, with defaults; None depends on the number of rows.
 KINDS: dict[str, dict[str, int | None]] = {
@@ -23,90 +23,95 @@ KINDS: dict[str, dict[str, int | None]] = {
     "ivf": {"n_lists": None, "n_probe": 16},
     "hnsw": {"n_neighbors": 32, "ef_construction": 80, "ef_search": 128},
 }
-
-GROWTH = 0.25  # of the rows that it covers, before an index is built anew
-POINTS_PER_LIST = 39  # what faiss asks for to train one
-FARTHEST = 1e15  # its square is in the range of float32
+# An index is built anew when the other rows are more than this share of those that it covers.
+GROWTH = 0.25
+# faiss warns where it trains a list on fewer rows.
+POINTS_PER_LIST = 39
+# Larger coordinates are clipped: the square of this one is in the range of float32.
+LARGEST_COORDINATE = 1e15
 Array = np.ndarray
 
 
-class Built(NamedTuple):
-    """An index, and what it was built of."""
+class BuiltIndex(NamedTuple):
+    """An index with the state of the gallery and the settings that it was built for."""
 
-    index: Any
+    index: Any  # faiss.Index
     n_rows: int
     numbering: int
-    settings: tuple
-    scale: float  # what the rows were divided by, so that float32 holds them
-    to_l2: Array | None  # factors of the columns, where it measures distances
+    settings: tuple[Any, ...]
+    scale: float  # divisor of the rows, which then fit into float32
+    to_l2: Array | None  # (n_components,), factors of the columns for L2 distances
 
-    def fits(self, gallery: Snapshot, settings: tuple) -> bool:
-        """Whether it may be used beside an exact search of the other rows."""
+    def matches(self, gallery: Snapshot, settings: tuple[Any, ...]) -> bool:
+        """Whether the index covers rows of this gallery, by these settings."""
         same = self.numbering == gallery.numbering and self.settings == settings
         return same and self.n_rows <= len(gallery)
 
     def is_fresh(self, gallery: Snapshot) -> bool:
-        """Whether the other rows are few."""
+        """Whether few rows of the gallery are not covered."""
         return len(gallery) <= (1 + GROWTH) * self.n_rows
 
-    def search(self, gallery: Snapshot, queries: Array, k: int) -> Best:
-        """Return the best of what the index proposes and of the rows that it does not cover."""
-        n_asked = min(k, self.n_rows)
-        _, proposed = self.index.search(self._sides(queries), n_asked)
-        best = empty(len(queries), k)
-        query, column = np.nonzero(proposed >= 0)
-        places, inverse = np.unique(proposed[query, column], return_inverse=True)
-        if len(places):
-            scores = pair_scores(queries, gallery.take(places), query, inverse)
-            best = merge(best, query, places[inverse], scores)
-        beyond = gallery.since(self.n_rows)
-        n_beyond = len(gallery) - self.n_rows
-        if beyond:
-            found = search(beyond, queries, min(k, n_beyond))
-            rows = np.repeat(np.arange(len(queries)), min(k, n_beyond))
-            best = merge(best, rows, self.n_rows + found.places.ravel(), found.scores.ravel())
-        short = np.flatnonzero((best.places < 0).any(axis=1))
-        if len(short):  # the lists that were looked into hold fewer rows
-            exact = search(gallery.parts, queries[short], k)
-            best.places[short], best.scores[short] = exact
+    def search(self, gallery: Snapshot, queries: Array, k: int) -> TopK:
+        """Return the best of the candidates of the index and of the rows that it does not cover."""
+        _, candidates = self.index.search(self._query_points(queries), min(k, self.n_rows))
+        best = TopK.empty(len(queries), k)
+        query, column = np.nonzero(candidates >= 0)
+        positions, inverse = np.unique(candidates[query, column], return_inverse=True)
+        if len(positions):
+            scores = pair_scores(queries, gallery.take(positions), query, inverse)
+            best = merge(best, query, positions[inverse], scores)
+        uncovered = gallery.since(self.n_rows)
+        if uncovered:
+            n_best = min(k, len(gallery) - self.n_rows)
+            recent = search(uncovered, queries, n_best)
+            query = np.repeat(np.arange(len(queries)), n_best)
+            best = merge(best, query, self.n_rows + recent.positions.ravel(), recent.scores.ravel())
+        # The lists that were probed may hold fewer than k rows.
+        short = np.flatnonzero((best.positions < 0).any(axis=1))
+        if len(short):
+            exact = search(gallery.blocks, queries[short], k)
+            best.positions[short], best.scores[short] = exact
         return best
 
-    def _sides(self, queries: Array) -> Array:
+    def _query_points(self, queries: Array) -> Array:
+        """Return queries as the index compares them, float32."""
         if self.to_l2 is None:
             return unit_rows(queries).astype(np.float32)
         factors = np.where(self.to_l2 > 0, self.to_l2, np.inf) * self.scale
-        sides = queries[:, : len(factors)] / factors
-        return np.clip(sides, -FARTHEST, FARTHEST).astype(np.float32)
+        points = queries[:, : len(factors)] / factors
+        return np.clip(points, -LARGEST_COORDINATE, LARGEST_COORDINATE).astype(np.float32)
 
 
 class FaissIndex:
     """The latest index of a gallery, built when it is first needed."""
 
     def __init__(self) -> None:
-        self._built: Built | None = None
+        self._built: BuiltIndex | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # it is built anew where it is needed
+        # A copy builds its own when it needs one.
+        return {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         FaissIndex.__init__(self)
 
-    def of(
+    def get(
         self, gallery: Snapshot, params: dict[str, Any], metric: str, correlations: Array | None
-    ) -> Built:
-        """Return an index for these rows; one that is building leaves the last one in use."""
+    ) -> BuiltIndex:
+        """Return an index for these rows; while one is built, the last one stays in use."""
         settings = (tuple(sorted(params.items())), metric)
         last = self._built
-        usable = last is not None and last.fits(gallery, settings)
+        usable = last is not None and last.matches(gallery, settings)
         if last is not None and usable and last.is_fresh(gallery):
             return last
-        free = self._lock.acquire(blocking=not usable)
-        if not free and last is not None:
+        acquired = self._lock.acquire(blocking=not usable)
+        if not acquired and last is not None:
             return last
         try:
+            # Another thread may have built it in the meantime.
             last = self._built
-            if last is None or not (last.fits(gallery, settings) and last.is_fresh(gallery)):
+            if last is None or not (last.matches(gallery, settings) and last.is_fresh(gallery)):
                 last = _build(gallery, params, metric, correlations, settings)
                 self._built = last
             return last
@@ -115,7 +120,7 @@ class FaissIndex:
 
 
 def check_index(index: str, params: dict[str, Any] | None) -> dict[str, Any]:
-    """Return all parameters of an index; refuse unknown ones, or a library that is not there."""
+    """Return the parameters of an index with their defaults; refuse unknown ones."""
     if index == "faiss":
         require_faiss()
         return _check_params(params)
@@ -127,26 +132,26 @@ def check_index(index: str, params: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _check_params(params: dict[str, Any] | None) -> dict[str, Any]:
-    given = dict(params or {})
-    kind = given.pop("kind", "flat")
+    params = dict(params or {})
+    kind = params.pop("kind", "flat")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(
             f"CrossModalRetriever: index_params['kind'] is {kind!r}; expected one of {list(KINDS)}."
         )
-    unknown = [name for name in given if name not in KINDS[kind]]
+    unknown = [name for name in params if name not in KINDS[kind]]
     if unknown:
         raise ValueError(
             f"CrossModalRetriever: {unknown[0]!r} is no parameter of a faiss index of kind "
             f"{kind!r}; expected some of {list(KINDS[kind])}."
         )
-    for name, value in given.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:
+    for name, value in params.items():
+        is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not is_integer or value < 1:
             raise ValueError(
                 f"CrossModalRetriever: index_params[{name!r}] is {value!r}; expected an integer of "
                 "at least 1."
             )
-    return {"kind": kind, **KINDS[kind], **given}
+    return {"kind": kind, **KINDS[kind], **params}
 
 
 def _build(
@@ -154,14 +159,14 @@ def _build(
     params: dict[str, Any],
     metric: str,
     correlations: Array | None,
-    settings: tuple,
-) -> Built:
+    settings: tuple[Any, ...],
+) -> BuiltIndex:
     faiss = require_faiss()
     rows = gallery.take(np.arange(len(gallery))).astype(float)
     to_l2 = None
     if metric in ("euclidean", "log_likelihood_ratio"):
-        # Of the prepared rows (v, 1, -|S v|^2 / 2) and (a, ., 1) the products are ordered as the
-        # distances between S v and a / S.
+        # The products of prepared rows (v, 1, -|S v|^2 / 2) and queries (a, ., 1) have the order of
+        # the distances between S v and a / S, and graphs and lists are made for distances.
         d = rows.shape[1] - 2
         to_l2 = np.sqrt(-2 * gallery_vectors(np.eye(d), metric, correlations)[:, -1])
         rows = rows[:, :d] * to_l2
@@ -176,18 +181,18 @@ def _build(
         index.hnsw.efConstruction = params["ef_construction"]
         index.hnsw.efSearch = params["ef_search"]
     else:
-        most = max(1, n // POINTS_PER_LIST)
-        n_lists = min(params["n_lists"] or max(1, round(4 * n**0.5)), most)
+        max_lists = max(1, n // POINTS_PER_LIST)
+        n_lists = min(params["n_lists"] or max(1, round(4 * n**0.5)), max_lists)
         quantizer = faiss.IndexFlat(d, measure)
         index = faiss.IndexIVFFlat(quantizer, d, n_lists, measure)
         index.nprobe = min(params["n_probe"], n_lists)
         index.train(rows)
     index.add(rows)
-    return Built(index, n, gallery.numbering, settings, scale, to_l2)
+    return BuiltIndex(index, n, gallery.numbering, settings, scale, to_l2)
 
 
 def require_faiss() -> Any:
-    """Return the library, or say how to install it."""
+    """Return the module; an error says how to install it."""
     try:
         return import_module("faiss")
     except ImportError as error:

@@ -1,113 +1,61 @@
-"""What a retriever's file holds: its items, its settings, and its estimator or how to know it."""
+"""Files of retrievers: the items, the settings, and the estimator or its fingerprint."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from skcca._core.files import GALLERY, Contents, check_writable, checksum, damaged, read, write
+from skcca._core.files import (
+    GALLERY,
+    Contents,
+    PathLike,
+    check_writable,
+    checksum,
+    damaged,
+    read,
+    write,
+)
+from skcca._core.types import Estimator
 from skcca.retrieval._gallery import EMPTY, Gallery, Snapshot
-from skcca.retrieval._search import Rows
-from skcca.retrieval._space import Space, fingerprint
+from skcca.retrieval._search import Block
+from skcca.retrieval._space import FittedSpace, fingerprint
 from skcca.views._projection import unwrap
 
-PathLike = str | os.PathLike[str]
 Array = np.ndarray
+# Estimators that a gallery's file can hold, and their modules.
 LOADABLE = {"DCCA": "skcca.dcca", "SupervisedDCCA": "skcca.dcca"}
-KEPT = ("index", "index_params", "aggregate", "add_training")
+# Parameters that the file takes from the retriever; the others are those of its space.
+RETRIEVER_PARAMS = ("index", "index_params", "aggregate", "add_training")
 LAST_CHARACTER = 0x10FFFF
-LARGEST_ROW = 1e154  # `add` makes no longer ones
+# `add` makes no longer rows.
+LARGEST_ROW = 1e154
 
 
-class SavedRetriever(BaseEstimator):
-    """A retriever with `save` and `load`."""
+class SavedGallery(NamedTuple):
+    """Parameters of a retriever, its fitted estimator, and its items."""
 
-    _space: Space
-
-    def _current(self) -> Space:
-        raise NotImplementedError
-
-    def _begin(self, estimator: Any, in_views: bool, gallery: Gallery | None = None) -> Space:
-        raise NotImplementedError
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the gallery to one file, which executes nothing when it is read.
-
-        The file replaces what was there once it is whole. A deep estimator is kept inside; of
-        another the file knows the class and a hash of what it learned, and `load` wants it given.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Name of the file, in the safetensors format.
-
-        Raises
-        ------
-        TypeError
-            If a deep estimator cannot be kept in a file without code.
-        ValueError
-            If the estimator was fitted again after the gallery was begun.
-
-        Examples
-        --------
-        >>> import pathlib, tempfile
-        >>> from skcca.retrieval import CrossModalRetriever
-        >>> retriever = CrossModalRetriever().add([[1.0, 0.0], [0.0, 1.0]], ids=["sun", "sea"])
-        >>> path = pathlib.Path(tempfile.mkdtemp()) / "gallery.safetensors"
-        >>> retriever.save(path)
-        >>> CrossModalRetriever.load(path).query([[0.2, 0.9]], k=1).ids
-        array([['sea']], dtype='<U3')
-        """
-        _write(self, self._current(), path)
-
-    @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, estimator: Any = None, mmap: bool = True
-    ) -> Self:
-        """Return the retriever that `save` wrote; its estimator counts as `prefit`.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Name of the file.
-        estimator : fitted two-view transformer, default=None
-            The one that embedded the items, where the file does not hold it.
-        mmap : bool, default=True
-            Whether the items stay in the file, as a memory map, or are read. Items that are added
-            later are kept in memory.
-
-        Returns
-        -------
-        retriever : CrossModalRetriever
-            Ready to `query`, `add` and `remove`.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged, of another version or none of these, or if the estimator is
-            missing or another one.
-        """
-        params, estimator, in_views, gallery = _read(path, estimator, mmap)
-        retriever = cls(estimator, prefit=True, **params)
-        retriever._space = retriever._begin(estimator, in_views, gallery)
-        return retriever
+    params: dict[str, Any]
+    estimator: Estimator | None
+    in_views: bool
+    gallery: Gallery
 
 
-def _write(retriever: Any, space: Space, path: PathLike) -> None:
-    """Write a snapshot of the gallery, the settings, and the estimator where it can be kept."""
+def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) -> None:
+    """Write a snapshot of a gallery, the parameters, and the estimator where a file can hold it."""
     check_writable(path, "CrossModalRetriever.save: `path`")
-    gallery = space.gallery.snapshot
-    arrays: dict[str, Any] = {"rows": _parts_of(gallery), "ids": [_as_numbers(gallery.ids)]}
+    gallery = space.gallery.verified()
+    arrays: dict[str, list[Array]] = {
+        "rows": _parts(gallery),
+        "ids": [_ids_to_numbers(gallery.ids)],
+    }
     values: dict[str, Any] = {
-        "params": {name: getattr(retriever, name) for name in KEPT}
-        | {"direction": space.direction, "metric": space.metric},
+        "params": params | {"direction": space.direction, "metric": space.metric},
         "in_views": space.in_views,
         "next_id": gallery.next_id,
     }
@@ -121,31 +69,37 @@ def _write(retriever: Any, space: Space, path: PathLike) -> None:
         model = unwrap(space.estimator)
         values["inside"] = type(model).__name__ in LOADABLE and hasattr(model, "save")
         if values["inside"]:
-            arrays["estimator"] = [_saved(model)]
+            arrays["estimator"] = [_estimator_to_bytes(model)]
     write(path, Contents(GALLERY, _plain(values), arrays))
 
 
-def _read(path: PathLike, estimator: Any, mmap: bool) -> tuple[dict[str, Any], Any, bool, Gallery]:
-    """Return parameters, the fitted estimator, whether it was fitted on Views, and the gallery."""
+def read_gallery(path: PathLike, estimator: Estimator | None, mmap: bool) -> SavedGallery:
+    """Return what `write_gallery` wrote, with the estimator of the file or the one that is given.
+
+    Rows that stay on the disk are checked when they are first used.
+    """
     _, values, arrays, unchecked = read(path, GALLERY, on_disk=["rows"] if mmap else [])
-    if unchecked and checksum(arrays["rows"]) != unchecked["rows"]:
-        raise damaged(path, "the checksum of 'rows' is another one")
     try:
-        known = values.get("estimator")
-        if known is None and estimator is not None:
+        saved = values.get("estimator")
+        if saved is None and estimator is not None:
             raise _Mismatch("was written without an estimator; leave `estimator` out")
-        if known is not None and estimator is None:
+        if saved is not None and estimator is None:
             if not values["inside"]:
                 raise _Mismatch(
-                    f"holds items that a fitted {known['class']} embedded, but not that model; "
+                    f"holds items that a fitted {saved['class']} embedded, but not that model; "
                     "give it: load(path, estimator=model)"
                 )
-            estimator = _loaded(arrays["estimator"][0], known["class"])
-        elif known is not None:
-            _compare(known, fingerprint(estimator))
-        params = {name: values["params"][name] for name in (*KEPT, "direction", "metric")}
-        gallery = _gallery(arrays["rows"][0], arrays["ids"][0], values["next_id"])
-        return params, estimator, bool(values["in_views"]), gallery
+            estimator = _estimator_from_bytes(arrays["estimator"][0], saved["class"])
+        elif saved is not None:
+            _check_fingerprint(saved, fingerprint(estimator))
+        names = (*RETRIEVER_PARAMS, "direction", "metric")
+        params = {name: values["params"][name] for name in names}
+        snapshot = _snapshot(arrays["rows"][0], arrays["ids"][0], values["next_id"])
+        verify = partial(_verify_rows, path, unchecked.get("rows"))
+        gallery = Gallery(snapshot, verify if snapshot.blocks else None)
+        if not mmap:
+            gallery.verified()
+        return SavedGallery(params, estimator, bool(values["in_views"]), gallery)
     except _Mismatch as error:
         raise ValueError(f"CrossModalRetriever.load: {str(path)!r} {error}.") from None
     except (LookupError, TypeError, AttributeError, OverflowError) as error:
@@ -155,29 +109,30 @@ def _read(path: PathLike, estimator: Any, mmap: bool) -> tuple[dict[str, Any], A
 
 
 class _Mismatch(Exception):
-    """A file that is whole, and does not fit."""
+    """The file is undamaged, but what it holds cannot be used."""
 
 
-def _compare(known: dict[str, Any], given: dict[str, Any]) -> None:
-    if known["class"] != given["class"]:
+def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any]) -> None:
+    """Refuse an estimator other than the one that embedded the items."""
+    if saved["class"] != other["class"]:
         raise _Mismatch(
-            f"holds items that a {known['class']} embedded; the estimator given is a "
-            f"{given['class']}"
+            f"holds items that a {saved['class']} embedded; the estimator given is a "
+            f"{other['class']}"
         )
-    if known["widths"] != given["widths"]:
+    if saved["widths"] != other["widths"]:
         raise _Mismatch(
-            f"holds items of an estimator for views of {known['widths']} features; that given is "
-            f"for {given['widths']}"
+            f"holds items of an estimator for views of {saved['widths']} features; that given is "
+            f"for {other['widths']}"
         )
-    if known != given:
+    if saved != other:
         raise _Mismatch(
-            f"holds items that another fitted {known['class']} embedded: the weights of the "
+            f"holds items that another fitted {saved['class']} embedded: the weights of the "
             "estimator given are not those"
         )
 
 
-def _gallery(rows: Array, ids: Array, next_id: Any) -> Gallery:
-    """Return the gallery, after checking what sums over bytes cannot tell."""
+def _snapshot(rows: Array, ids: Array, next_id: Any) -> Snapshot:
+    """Return the items, after checks that a checksum cannot make."""
     if rows.ndim != 2 or rows.dtype.kind != "f" or len(rows) != len(ids):
         raise _Mismatch(f"holds rows of shape {rows.shape} and {len(ids)} ids")
     if ids.ndim == 2:
@@ -189,23 +144,37 @@ def _gallery(rows: Array, ids: Array, next_id: Any) -> Gallery:
     if type(next_id) is not int or not 0 <= next_id <= 2**62 + 1:
         raise _Mismatch(f"says that the next id is {next_id!r:.40}")
     if not len(rows):
-        return Gallery(replace(EMPTY, next_id=next_id))
+        return replace(EMPTY, next_id=next_id)
     if len(np.unique(ids)) < len(ids):
         raise _Mismatch("holds an id twice")
-    part = Rows.of(rows)
-    if not part.largest < LARGEST_ROW:
-        raise _Mismatch("holds items with NaN or infinity, or out of range")
-    return Gallery(Snapshot((part,), ids, next_id, 0))
+    for array in (rows, ids):
+        array.flags.writeable = False
+    # The longest row is not known before the rows are verified.
+    return Snapshot((Block(rows, np.inf),), ids, next_id, 0)
 
 
-def _parts_of(gallery: Snapshot) -> list[Array]:
+def _verify_rows(path: PathLike, expected: int | None, rows: Array) -> Block:
+    """Return the rows of a file with the length of the longest; refuse those that are damaged."""
+    if expected is not None and checksum([rows]) != expected:
+        raise damaged(path, "the checksum of 'rows' is another one")
+    block = Block.measure(rows)
+    # Not `>=`, which NaN would pass.
+    if not block.max_norm < LARGEST_ROW:
+        raise ValueError(
+            f"CrossModalRetriever.load: {str(path)!r} holds items with NaN or infinity, or out of "
+            "range."
+        )
+    return block
+
+
+def _parts(gallery: Snapshot) -> list[Array]:
     """Return the rows in one precision, the widest that occurs."""
-    parts = [part.values for part in gallery.parts] or [np.empty((0, 1), dtype=np.float32)]
+    parts = [block.values for block in gallery.blocks] or [np.empty((0, 1), dtype=np.float32)]
     dtype = np.result_type(*parts)
     return [part.astype(dtype, copy=False) for part in parts]
 
 
-def _as_numbers(ids: Array) -> Array:
+def _ids_to_numbers(ids: Array) -> Array:
     """Return integers as they are, and strings as code points (n, length)."""
     if ids.dtype.kind == "i":
         return ids
@@ -214,20 +183,20 @@ def _as_numbers(ids: Array) -> Array:
 
 
 def _plain(node: Any) -> Any:
-    """Return what JSON can hold: NumPy's numbers as Python's."""
+    """Return values for JSON, with the numbers of NumPy as those of Python."""
     if isinstance(node, dict):
         return {key: _plain(value) for key, value in node.items()}
     return node.item() if isinstance(node, np.generic) else node
 
 
-def _saved(model: Any) -> Array:
+def _estimator_to_bytes(model: Estimator) -> Array:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "estimator"
         model.save(file)
         return np.frombuffer(file.read_bytes(), dtype=np.uint8)
 
 
-def _loaded(content: Array, name: str) -> Any:
+def _estimator_from_bytes(content: Array, name: str) -> Estimator:
     if name not in LOADABLE:
         raise _Mismatch(f"holds a {name!r:.40}, which is no estimator that can be kept in a file")
     kind = getattr(import_module(LOADABLE[name]), name)

@@ -1,32 +1,30 @@
-"""Search across views: items of one view that belong to a query of the other.
-
-All that stands behind it is in `skcca._gallery`: the model and the metric in `space`, the items
-in `gallery`, what is asked in `question`, the search in `search` and `faiss_index`, the file in
-`saved`.
-"""
+"""Cross-modal search: items of one view for queries of the other."""
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from skcca._core.compat import StrOptions, _fit_context
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
 from skcca.retrieval._faiss import FaissIndex, check_index
-from skcca.retrieval._file import SavedRetriever
+from skcca.retrieval._file import RETRIEVER_PARAMS, read_gallery, write_gallery
 from skcca.retrieval._gallery import Gallery, check_ids
-from skcca.retrieval._question import Question
-from skcca.retrieval._search import Best
-from skcca.retrieval._space import Space, fingerprint
+from skcca.retrieval._search import TopK
+from skcca.retrieval._space import FittedSpace, Query, fingerprint
 from skcca.views._container import Views
 
 __all__ = ["CrossModalRetriever", "QueryResult"]
-_BEGINNING = threading.Lock()  # of galleries of retrievers that were never fitted
+
+# Held while the gallery of a retriever that was never fitted is begun.
+_FIRST_USE = threading.Lock()
 
 
 class QueryResult(NamedTuple):
@@ -36,7 +34,7 @@ class QueryResult(NamedTuple):
     scores: np.ndarray
 
 
-class CrossModalRetriever(SavedRetriever):
+class CrossModalRetriever(BaseEstimator):
     """Keep embedded items of one view, and find those that belong to queries of the other.
 
     A song asks, music videos answer: the two-view estimator embeds both, the gallery keeps the
@@ -49,11 +47,11 @@ class CrossModalRetriever(SavedRetriever):
         views; alone, at the end of a `Pipeline`, or in a search. None: the rows that are given are
         embeddings already, in one space.
     direction : {"x_to_y", "y_to_x"}, default="x_to_y"
-        Which view asks and which is found.
+        The view of the queries and that of the items.
     metric : {"cosine", "correlation", "inner_product", "euclidean", "log_likelihood_ratio"}, \
 default="cosine"
-        What similar means; of ``"euclidean"`` the score is minus the distance, and
-        ``"log_likelihood_ratio"`` needs ``estimator_.correlations_``.
+        Similarity; ``"euclidean"`` scores by minus the distance, and ``"log_likelihood_ratio"``
+        needs ``estimator_.correlations_``.
     index : {"exact", "faiss"}, default="exact"
         Whether every item is compared, or a faiss index (``pip install "skcca[faiss]"``) proposes.
     index_params : dict, default=None
@@ -61,14 +59,14 @@ default="cosine"
         ``n_probe`` (16), or "hnsw" with ``n_neighbors`` (32), ``ef_construction`` (80) and
         ``ef_search`` (128).
     aggregate : {"mean", "mean_similarity", "max_similarity"}, default="mean"
-        What the rows of one group have in common as a query: the mean of their embeddings, or the
-        mean or the maximum of their similarities to an item. The mean of ``"euclidean"`` is that of
+        How the rows of one group become one query: by the mean of their embeddings, or by the mean
+        or the maximum of their similarities to an item. The mean of ``"euclidean"`` is that of
         squared distances.
     prefit : bool, default=False
         Whether the estimator is fitted already and used as it is, as a `FrozenEstimator` always is.
         Then `add` and `query` need no `fit`.
     add_training : bool, default=True
-        Whether `fit` puts its rows of the view that is found into the gallery.
+        Whether `fit` adds the rows that it was given to the gallery.
 
     Attributes
     ----------
@@ -89,7 +87,7 @@ default="cosine"
 
     A faiss index only proposes items: their scores are exact, and so is the search of those added
     since it was built, up to a quarter of the gallery. After that, or after `remove`, the next
-    query builds it anew. It uses the threads of OpenMP. `recall_against_exact` says what it misses.
+    query builds it anew. It uses the threads of OpenMP. `recall_against_exact` measures its loss.
 
     Any number of threads may call `query`, `add` and `remove` at once: each query sees the gallery
     as it was at one moment. ``len(retriever)`` is the number of items. What the gallery was begun
@@ -130,7 +128,7 @@ default="cosine"
 
     def __init__(
         self,
-        estimator: Any = None,
+        estimator: Estimator | None = None,
         *,
         direction: str = "x_to_y",
         metric: str = "cosine",
@@ -152,8 +150,14 @@ default="cosine"
     # Items
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, labels: Any = None, ids: Any = None) -> Self:
-        """Fit the estimator, and begin a gallery with the rows of the view that is found.
+    def fit(
+        self,
+        X: ViewLike,
+        y: ViewLike | LabelsLike = None,
+        labels: LabelsLike | None = None,
+        ids: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the estimator, and begin a gallery with the rows of one view.
 
         Parameters
         ----------
@@ -194,28 +198,28 @@ default="cosine"
         estimator = self.estimator
         if not self._is_prefit():
             estimator = clone(estimator)
-            given = [part for part in (y, labels) if part is not None]
             if in_views:
-                estimator.fit(X, *given)
+                estimator.fit(X, *(part for part in (y, labels) if part is not None))
             else:
                 estimator.fit(X, y, **({} if labels is None else {"labels": labels}))
         space = self._begin(estimator, in_views)
         if self.add_training:
-            found = X if in_views or space.gallery_view == "x" else y
-            self._add(space, found, ids, "X" if found is X else "y", caller)
+            from_X = in_views or space.gallery_view == "x"
+            self._add(space, X if from_X else y, ids, "X" if from_X else "y", caller)
+        # Assigned at the end, so that a fit that fails leaves the gallery as it was.
         self._space = space
         return self
 
-    def add(self, V_new: Any, ids: Any = None) -> Self:
-        """Embed items of the view that is found, and append them to the gallery.
+    def add(self, V_new: ViewLike, ids: ArrayLike | None = None) -> Self:
+        """Embed items, and append them to the gallery.
 
         Parameters
         ----------
         V_new : array-like of shape (n_items, n_features) or Views
-            Items; of a `Views`, that view.
+            Items; of a `Views`, the view of the items.
         ids : array-like of shape (n_items,), default=None
-            Their ids, integers or strings, which no other item has; None continues after the
-            largest integer that ever was an id.
+            Unused ids, integers or strings; None continues after the largest integer that ever was
+            an id.
 
         Returns
         -------
@@ -232,8 +236,8 @@ default="cosine"
         self._add(self._current(), V_new, ids, "V_new", "CrossModalRetriever.add")
         return self
 
-    def remove(self, ids: Any) -> Self:
-        """Take items out of the gallery, at the cost of a copy of the others.
+    def remove(self, ids: ArrayLike) -> Self:
+        """Remove items from the gallery, at the cost of a copy of the others.
 
         Parameters
         ----------
@@ -264,19 +268,19 @@ default="cosine"
         return self._current().gallery.snapshot.ids
 
     @property
-    def estimator_(self) -> Any:
+    def estimator_(self) -> Estimator | None:
         """The fitted estimator."""
         return self._current().estimator
 
     # Queries
 
-    def query(self, A: Any, k: int = 10, *, groups: Any = None) -> QueryResult:
-        """Return the items that are most similar to each query.
+    def query(self, A: ViewLike, k: int = 10, *, groups: LabelsLike | None = None) -> QueryResult:
+        """Return the most similar items of each query.
 
         Parameters
         ----------
         A : array-like of shape (n_queries, n_features) or Views
-            Queries; of a `Views`, the view that asks.
+            Queries; of a `Views`, the view of the queries.
         k : int, default=10
             Items to find for each query.
         groups : array-like of shape (n_queries,), default=None
@@ -293,7 +297,8 @@ default="cosine"
         Raises
         ------
         ValueError
-            If the gallery is empty, `k` is not positive, or an embedding is not finite.
+            If the gallery is empty, `k` is not positive, an embedding is not finite, or the file of
+            a memory-mapped gallery is damaged.
 
         Warns
         -----
@@ -311,13 +316,15 @@ default="cosine"
         >>> retriever.query(chunks, k=2, groups=songs).ids.tolist()
         [['sea', 'sun'], ['rain', 'sea']]
         """
-        space, question = self._ask(A, k, groups, "query")
-        best = self._answer(space, question)
+        space, query = self._build_query(A, k, groups, "query")
+        best = self._run(space, query)
         return QueryResult(
-            question.gallery.ids[best.places], similarities(best.scores, space.metric)
+            query.gallery.ids[best.positions], similarities(best.scores, space.metric)
         )
 
-    def recall_against_exact(self, A: Any, k: int = 10, *, groups: Any = None) -> float:
+    def recall_against_exact(
+        self, A: ViewLike, k: int = 10, *, groups: LabelsLike | None = None
+    ) -> float:
         """Return the share of the exact best items that the index finds.
 
         Parameters
@@ -334,12 +341,82 @@ default="cosine"
         recall : float
             Between 0 and 1, the mean over the queries; 1 where ``index="exact"``.
         """
-        space, question = self._ask(A, k, groups, "recall_against_exact")
-        if not len(question.rows):
+        space, query = self._build_query(A, k, groups, "recall_against_exact")
+        if not len(query.rows):
             raise ValueError("recall_against_exact: a mean needs at least one query; got none.")
-        exact, found = question.answer().places, self._answer(space, question).places
+        exact, found = query.run().positions, self._run(space, query).positions
         hits = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
         return float(np.mean(hits)) / exact.shape[1]
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the gallery to one file, which executes nothing when it is read.
+
+        The file replaces an earlier one when it is whole. It holds a deep estimator, and of any
+        other one the class and a hash of what it learned; `load` then needs the estimator.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file, in the safetensors format.
+
+        Raises
+        ------
+        TypeError
+            If a deep estimator cannot be kept in a file without code.
+        ValueError
+            If the estimator was fitted again after the gallery was begun.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from skcca.retrieval import CrossModalRetriever
+        >>> retriever = CrossModalRetriever().add([[1.0, 0.0], [0.0, 1.0]], ids=["sun", "sea"])
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "gallery.safetensors"
+        >>> retriever.save(path)
+        >>> CrossModalRetriever.load(path).query([[0.2, 0.9]], k=1).ids
+        array([['sea']], dtype='<U3')
+        """
+        params = {name: getattr(self, name) for name in RETRIEVER_PARAMS}
+        write_gallery(path, self._current(), params)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        estimator: Estimator | None = None,
+        mmap: bool = True,
+    ) -> Self:
+        """Return the retriever that `save` wrote; its estimator counts as `prefit`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file.
+        estimator : fitted two-view transformer, default=None
+            The one that embedded the items, where the file does not hold it.
+        mmap : bool, default=True
+            Whether the items stay in the file, as a memory map. `load` then reads none of them: the
+            first query, removal or `save` compares them with their checksum, once. Else they are
+            read and checked here. Items that are added later are kept in memory.
+
+        Returns
+        -------
+        retriever : CrossModalRetriever
+            Ready to `query`, `add` and `remove`.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, of another version or none of these, or if the estimator is
+            missing or another one.
+        """
+        params, estimator, in_views, gallery = read_gallery(path, estimator, mmap)
+        retriever = cls(estimator, prefit=True, **params)
+        retriever._space = retriever._begin(estimator, in_views, gallery)
+        return retriever
 
     # Private
 
@@ -349,17 +426,19 @@ default="cosine"
     def _is_prefit(self) -> bool:
         return self.estimator is None or self.prefit or isinstance(self.estimator, FrozenEstimator)
 
-    def _begin(self, estimator: Any, in_views: bool, gallery: Gallery | None = None) -> Space:
+    def _begin(
+        self, estimator: Estimator | None, in_views: bool, gallery: Gallery | None = None
+    ) -> FittedSpace:
         self._validate_params()
-        space = Space(
+        space = FittedSpace(
             estimator, self.direction, self.metric, in_views, gallery or Gallery(), FaissIndex()
         )
         space.check()
         return space if estimator is None else space._replace(signature=fingerprint(estimator))
 
-    def _current(self) -> Space:
+    def _current(self) -> FittedSpace:
         """Return the space of the last `fit`, or of the first use of a fitted estimator."""
-        space = getattr(self, "_space", None)
+        space: FittedSpace | None = getattr(self, "_space", None)
         if space is not None:
             return space
         if not self._is_prefit():
@@ -367,25 +446,30 @@ default="cosine"
                 "This CrossModalRetriever is not fitted yet; call fit, or give a fitted estimator "
                 "with prefit=True."
             )
-        with _BEGINNING:
+        # Two threads that come first must not begin two galleries.
+        with _FIRST_USE:
             if not hasattr(self, "_space"):
                 self._space = self._begin(self.estimator, in_views=False)
             return self._space
 
-    def _add(self, space: Space, V: Any, ids: Any, name: str, caller: str) -> None:
+    def _add(
+        self, space: FittedSpace, V: ViewLike, ids: ArrayLike | None, name: str, caller: str
+    ) -> None:
         rows = space.gallery_rows(V, name, caller)
-        names = None if ids is None else check_ids(ids, len(rows), caller)
-        space.gallery.add(rows, names, caller)
+        checked = None if ids is None else check_ids(ids, len(rows), caller)
+        space.gallery.add(rows, checked, caller)
 
-    def _ask(self, A: Any, k: Any, groups: Any, method: str) -> tuple[Space, Question]:
+    def _build_query(
+        self, A: ViewLike, k: int, groups: LabelsLike | None, method: str
+    ) -> tuple[FittedSpace, Query]:
         self._validate_params()
         space = self._current()
         caller = f"CrossModalRetriever.{method}"
-        return space, Question.to(space, A, k, groups, self.aggregate, caller)
+        return space, Query.build(space, A, k, groups, self.aggregate, caller)
 
-    def _answer(self, space: Space, question: Question) -> Best:
+    def _run(self, space: FittedSpace, query: Query) -> TopK:
         params = check_index(self.index, self.index_params)
         if self.index == "exact":
-            return question.answer()
-        correlations = space.correlations()
-        return question.answer(space.faiss.of(question.gallery, params, space.metric, correlations))
+            return query.run()
+        index = space.faiss.get(query.gallery, params, space.metric, space.correlations())
+        return query.run(index)

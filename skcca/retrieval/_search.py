@@ -1,12 +1,12 @@
-"""The rows of the largest inner products with each query, exactly.
+"""Exact search for the largest inner products with each query.
 
-What it must guarantee: the answer is that of a full stable sort by (score descending, place
-ascending), whatever the blocks, the threads and the precision in which the rows are kept.
+The result is that of a full stable sort by (score descending, position ascending), whatever the
+blocks, the threads and the precision of the stored rows.
 
 A matrix product in the precision of the rows finds the candidates: all rows that could be among the
 best, given how far rounding may have moved a product. The score of a candidate is then the sum of
 products of float64 numbers from the first column to the last, which is the same number wherever the
-row stands; so equal rows have equal scores, and the earlier one comes first.
+row stands. So equal rows have equal scores, and the earlier one comes first.
 """
 
 from __future__ import annotations
@@ -17,52 +17,63 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn import get_config
 
+from skcca._core.types import LabelsLike
 from skcca.metrics._similarity import unit_rows
-
-BLOCK_SCORES = 2**21  # in one matrix product: 8 MiB of float32
-BLOCK_QUERIES = 256
-PAIRS = 2**14  # scored at once: their rows stay in the cache
-BYTES_PER_SCORE = 32  # a product, whether it passes, and the places of those that do
-LARGEST_SINGLE = 1e30  # of longer rows a product in float32 may be infinite
-FIRST_ROWS = 2**14
-
-# From so many candidates on, finding the k-th best product is cheaper than scoring all of them.
-CROWD, CROWDED_SHARE = 4, 1 / 256  # times k, and of the rows of a block
+from skcca.views._labels import check_labels
 
 Array = np.ndarray
+# Scores in one matrix product: 8 MiB of float32.
+BLOCK_SCORES = 2**21
+BLOCK_QUERIES = 256
+# Pairs that are scored at once, so that their rows stay in the cache.
+PAIRS = 2**14
+# A product, whether it passes, and the positions of those that do.
+BYTES_PER_SCORE = 32
+# With longer rows, a product in float32 may be infinite.
+LARGEST_SINGLE = 1e30
+FIRST_ROWS = 2**14
+# With more candidates than this (times k, and of the rows of a block), it is cheaper to find the
+# k-th best product than to score them all.
+CROWD, CROWDED_SHARE = 4, 1 / 256
 
 
-class Rows(NamedTuple):
-    """Prepared rows of a gallery that lie in one array."""
+class Block(NamedTuple):
+    """Prepared rows of a gallery in one array."""
 
     values: Array  # (n, d), float16, float32 or float64
-    largest: float  # at least the length of the longest row
+    max_norm: float  # at least the length of the longest row
 
     @classmethod
-    def of(cls, values: Array) -> Rows:
-        """Measure rows."""
-        largest = 0.0
+    def measure(cls, values: Array) -> Block:
+        """Return rows with the length of the longest; NaN if a row holds NaN."""
+        max_norm = 0.0
         with np.errstate(over="ignore"):
-            for block in blocks_of(values):
-                lengths = np.linalg.norm(block.astype(float), axis=1)
-                largest = np.maximum(largest, lengths.max())  # unlike max, it keeps NaN
-        return cls(values, float(largest))
+            for rows in _row_slices(values):
+                lengths = np.linalg.norm(rows.astype(float), axis=1)
+                # Unlike `max`, it keeps NaN.
+                max_norm = np.maximum(max_norm, lengths.max())
+        return cls(values, float(max_norm))
 
 
-class Best(NamedTuple):
-    """The best rows of each query, best first; of one query where they are fewer, -1 and -inf."""
+class TopK(NamedTuple):
+    """Positions and scores of the best rows of each query; -1 and -inf where there are fewer."""
 
-    places: Array  # (n_queries, k), int64
+    positions: Array  # (n_queries, k), int64
     scores: Array  # (n_queries, k), float64
 
+    @classmethod
+    def empty(cls, n_queries: int, k: int) -> TopK:
+        """Return lists without an entry."""
+        return cls(np.full((n_queries, k), -1), np.full((n_queries, k), -np.inf))
 
-def search(gallery: Sequence[Rows], queries: Array, k: int) -> Best:
+
+def search(gallery: Sequence[Block], queries: Array, k: int) -> TopK:
     """Return the k rows of the largest products with each query, the first of equal ones first.
 
     Parameters
     ----------
-    gallery : sequence of Rows
-        Rows are numbered through all of them; k at least together.
+    gallery : sequence of Block
+        Rows are numbered through all blocks, which have k rows or more together.
     queries : ndarray of shape (n_queries, d)
         Prepared queries, float64.
     k : int
@@ -70,68 +81,63 @@ def search(gallery: Sequence[Rows], queries: Array, k: int) -> Best:
 
     Returns
     -------
-    best : Best
-        Places and scores.
+    best : TopK
+        Positions and scores.
     """
     affordable = max(1, int(get_config()["working_memory"] * 2**20 / BYTES_PER_SCORE))
-    most_scores = min(BLOCK_SCORES, affordable)
-    n_queries = max(1, min(len(queries), BLOCK_QUERIES, most_scores // 1024))
-    found = empty(len(queries), k)
+    max_scores = min(BLOCK_SCORES, affordable)
+    n_queries = max(1, min(len(queries), BLOCK_QUERIES, max_scores // 1024))
+    best = TopK.empty(len(queries), k)
     for start in range(0, len(queries), n_queries):
         some = slice(start, start + n_queries)
-        best = _search_block(gallery, queries[some], k, max(1, most_scores // n_queries))
-        found.places[some], found.scores[some] = best
-    return found
-
-
-def empty(n_queries: int, k: int) -> Best:
-    """Return lists in which nothing stands yet."""
-    return Best(np.full((n_queries, k), -1), np.full((n_queries, k), -np.inf))
-
-
-def _search_block(gallery: Sequence[Rows], queries: Array, k: int, n_rows: int) -> Best:
-    best = empty(len(queries), k)
-    units = unit_rows(queries)
-    lengths = (units * queries).sum(axis=1)  # squares of small numbers would be zero
-    lengths[lengths == 0] = 1.0
-    first = 0
-    for values, largest in gallery:
-        double = values.dtype == np.float64 or largest > LARGEST_SINGLE
-        precision: Any = np.float64 if double else np.float32
-        fast = units.astype(precision)
-        slack = _slack(queries, lengths, largest, precision)
-        start = 0
-        while start < len(values):
-            # Of few rows a k-th best is found at little cost, and keeps most of the others out.
-            known = np.isfinite(best.scores[:, -1]).all()
-            block = values[start : start + (n_rows if known else min(n_rows, FIRST_ROWS))]
-            start += len(block)
-            products = fast @ block.astype(precision, copy=False).T
-            query, row = _candidates(products, best.scores[:, -1] / lengths, slack, k)
-            if len(query):
-                scores = pair_scores(queries, block, query, row)
-                best = merge(best, query, first + row, scores)
-            first += len(block)
+        part = _search_some(gallery, queries[some], k, max(1, max_scores // n_queries))
+        best.positions[some], best.scores[some] = part
     return best
 
 
-def blocks_of(values: Array, n_rows: int = 2**14) -> Iterator[Array]:
-    """Yield so many rows at a time."""
+def _search_some(gallery: Sequence[Block], queries: Array, k: int, n_rows: int) -> TopK:
+    best = TopK.empty(len(queries), k)
+    units = unit_rows(queries)
+    # The squares of small numbers would be zero, hence not the root of a sum of squares.
+    lengths = (units * queries).sum(axis=1)
+    lengths[lengths == 0] = 1.0
+    first = 0
+    for values, max_norm in gallery:
+        double = values.dtype == np.float64 or max_norm > LARGEST_SINGLE
+        precision: Any = np.float64 if double else np.float32
+        fast = units.astype(precision)
+        slack = _slack(queries, lengths, max_norm, precision)
+        start = 0
+        while start < len(values):
+            # Of few rows a k-th best is found at little cost, and it keeps most of the others out.
+            known = np.isfinite(best.scores[:, -1]).all()
+            rows = values[start : start + (n_rows if known else min(n_rows, FIRST_ROWS))]
+            start += len(rows)
+            products = fast @ rows.astype(precision, copy=False).T
+            query, row = _candidates(products, best.scores[:, -1] / lengths, slack, k)
+            if len(query):
+                best = merge(best, query, first + row, pair_scores(queries, rows, query, row))
+            first += len(rows)
+    return best
+
+
+def _row_slices(values: Array, n_rows: int = 2**14) -> Iterator[Array]:
     for start in range(0, len(values), n_rows):
         yield values[start : start + n_rows]
 
 
-def _slack(queries: Array, lengths: Array, largest: float, precision: type) -> Array:
+def _slack(queries: Array, lengths: Array, max_norm: float, precision: type) -> Array:
     """Return how far a product of a query of length one may be from its score, (n_queries,).
 
     By the usual bound for inner products, of both the product and the score, and of rounding the
-    query, and what is compared, to the precision; doubled. What is smaller than the smallest normal
-    number may be lost.
+    query and the threshold to the precision; doubled. Numbers below the smallest normal one may be
+    lost.
     """
     limits, d = np.finfo(precision), queries.shape[1]
-    rounding = (d + 2) * float(limits.eps) * largest
+    rounding = (d + 2) * float(limits.eps) * max_norm
     lost = d * (float(limits.tiny) + np.finfo(float).tiny / lengths)
-    return np.where(queries.any(axis=1), 2 * (rounding + lost), 0.0)  # products of 0 are exactly 0
+    # Products with a query of zeros are exactly zero.
+    return np.where(queries.any(axis=1), 2 * (rounding + lost), 0.0)
 
 
 def _candidates(products: Array, kth: Array, slack: Array, k: int) -> tuple[Array, Array]:
@@ -141,10 +147,11 @@ def _candidates(products: Array, kth: Array, slack: Array, k: int) -> tuple[Arra
     crowd = max(CROWD * k, CROWDED_SHARE * products.shape[1])
     crowded = np.flatnonzero(np.count_nonzero(passing, axis=1) > crowd)
     if len(crowded):
-        held = np.partition(products[crowded], -k, axis=1)[:, -k].astype(float)
-        least = (held - 2 * slack[crowded]).astype(products.dtype)
-        passing[crowded] &= products[crowded] >= least[:, np.newaxis]
-    return divmod(np.flatnonzero(passing), passing.shape[1])  # far faster than of two dimensions
+        kth_product = np.partition(products[crowded], -k, axis=1)[:, -k].astype(float)
+        threshold = (kth_product - 2 * slack[crowded]).astype(products.dtype)
+        passing[crowded] &= products[crowded] >= threshold[:, np.newaxis]
+    # Far faster than `nonzero` of two dimensions.
+    return divmod(np.flatnonzero(passing), passing.shape[1])
 
 
 def pair_scores(queries: Array, rows: Array, query: Array, row: Array) -> Array:
@@ -161,15 +168,59 @@ def pair_scores(queries: Array, rows: Array, query: Array, row: Array) -> Array:
     return scores
 
 
-def merge(best: Best, query: Array, places: Array, scores: Array) -> Best:
-    """Let found pairs take their places in the lists; each pair is found once."""
+def merge(best: TopK, query: Array, positions: Array, scores: Array) -> TopK:
+    """Enter scored pairs into the lists of their queries, in place; each pair comes once."""
     touched, query = np.unique(query, return_inverse=True)
-    k = best.places.shape[1]
+    k = best.positions.shape[1]
     owner = np.concatenate([np.repeat(np.arange(len(touched)), k), query])
-    places = np.concatenate([best.places[touched].ravel(), places])
+    positions = np.concatenate([best.positions[touched].ravel(), positions])
     scores = np.concatenate([best.scores[touched].ravel(), scores])
-    order = np.lexsort((places, -scores, owner))
+    order = np.lexsort((positions, -scores, owner))
     starts = np.searchsorted(owner[order], np.arange(len(touched)))
-    kept = order[starts[:, np.newaxis] + np.arange(k)]
-    best.places[touched], best.scores[touched] = places[kept], scores[kept]
+    first = order[starts[:, np.newaxis] + np.arange(k)]
+    best.positions[touched], best.scores[touched] = positions[first], scores[first]
     return best
+
+
+class Groups(NamedTuple):
+    """Groups of rows that are one query together, such as the chunks of a song.
+
+    They are numbered in the order in which they first appear.
+    """
+
+    codes: Array  # (n_rows,)
+    counts: Array  # (n_groups,)
+
+    @classmethod
+    def from_names(cls, groups: LabelsLike, n_rows: int, caller: str) -> Groups:
+        """Return the groups of rows that carry these names."""
+        names = check_labels(groups, n_rows, "groups", "A", caller)
+        if names.ndim != 1:
+            raise ValueError(f"{caller}: `groups` holds one name for each row of `A`.")
+        _, first, codes, counts = np.unique(
+            names, return_index=True, return_inverse=True, return_counts=True
+        )
+        order = np.argsort(first)
+        return cls(np.argsort(order)[codes], counts[order])
+
+    def mean(self, rows: Array) -> Array:
+        """Return the mean row of each group, float64."""
+        sums = np.zeros((len(self.counts), rows.shape[1]))
+        np.add.at(sums, self.codes, rows)
+        return sums / self.counts[:, np.newaxis]
+
+    def max(self, best: TopK) -> TopK:
+        """Rank items by their largest score with a row of the group.
+
+        An item among the k best of a group is among the k best of the row with which it has that
+        score, so that the lists of the rows are enough.
+        """
+        n_rows, k = best.positions.shape
+        owner = np.repeat(self.codes, k)
+        positions, scores = best.positions.ravel(), best.scores.ravel()
+        order = np.lexsort((-scores, positions, owner))
+        owner, positions, scores = owner[order], positions[order], scores[order]
+        first = np.ones(n_rows * k, dtype=bool)
+        first[1:] = (owner[1:] != owner[:-1]) | (positions[1:] != positions[:-1])
+        lists = TopK.empty(len(self.counts), k)
+        return merge(lists, owner[first], positions[first], scores[first])

@@ -1,4 +1,8 @@
-"""Where queries meet the items of a gallery: a fitted model, a metric, and the items."""
+"""Fitted spaces, in which queries of one view meet the items of the other.
+
+A space is a fitted model, a metric and a gallery. `Query` is a checked query to it, and
+`fingerprint` tells the models of two spaces apart.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import to_numpy
+from skcca._core.types import Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import warn
 from skcca.metrics._similarity import gallery_vectors, query_vectors
-from skcca.retrieval._faiss import FaissIndex
-from skcca.retrieval._gallery import Gallery
+from skcca.retrieval._faiss import BuiltIndex, FaissIndex
+from skcca.retrieval._gallery import Gallery, Snapshot
+from skcca.retrieval._search import Groups, TopK, search
 from skcca.views._container import Views
 from skcca.views._projection import (
     canonical_correlations,
@@ -24,25 +30,29 @@ from skcca.views._projection import (
 )
 
 CALLER = "CrossModalRetriever"
-LARGEST = 1e75  # fourth powers of larger numbers leave float64
-FAR = 1e5  # times the spread: of a distance to an item nearby, six digits are left
-LARGEST_SINGLE = 1e30  # larger ones are kept in float64
+# The fourth powers of larger numbers leave float64.
+LARGEST = 1e75
+# Largest coordinate, in standard deviations: of a distance to an item nearby, six digits are left.
+LARGEST_OFFSET = 1e5
+# Larger numbers are kept in float64.
+LARGEST_SINGLE = 1e30
 Array = np.ndarray
 
 
-class Space(NamedTuple):
-    """A fitted model with its gallery; replaced as a whole, so that the two always belong together.
+class FittedSpace(NamedTuple):
+    """A fitted model with its gallery.
 
-    What is prepared and how stays as it was when the gallery was begun.
+    A retriever replaces it as a whole, so that model and gallery always belong together. The
+    estimator, the direction and the metric stay as they were when the gallery was begun.
     """
 
-    estimator: Any  # None: the rows are embeddings
+    estimator: Estimator | None  # None: the rows are embeddings
     direction: str
     metric: str
     in_views: bool  # whether the model was fitted on a Views
     gallery: Gallery
     faiss: FaissIndex
-    signature: dict[str, Any] | None = None  # of the estimator, when the gallery was begun
+    signature: dict[str, Any] | None = None  # fingerprint of the estimator at the beginning
 
     def check(self) -> None:
         """Refuse an estimator that is not fitted, or that lacks what the metric needs."""
@@ -52,13 +62,17 @@ class Space(NamedTuple):
 
     @property
     def query_view(self) -> str:
-        """Which view asks: "x" or "y"."""
+        """The view of the queries, "x" or "y"."""
         return self.direction[0]
 
     @property
     def gallery_view(self) -> str:
-        """Which view is found."""
+        """The view of the items, "x" or "y"."""
         return self.direction[-1]
+
+    @property
+    def _model(self) -> Estimator | None:
+        return None if self.estimator is None else final_model(self.estimator)
 
     def correlations(self) -> Array | None:
         """Return the canonical correlations that the metric needs."""
@@ -66,35 +80,31 @@ class Space(NamedTuple):
             return None
         return canonical_correlations(self._model, CALLER).astype(float)
 
-    @property
-    def _model(self) -> Any:
-        """The model that makes the embeddings, out of what it is wrapped in."""
-        return None if self.estimator is None else final_model(self.estimator)
-
-    def _unit_variates(self, Z: Array) -> Array:
-        """Return float64 variates as the metric wants them: of unit variance, if it asks."""
-        Z = Z.astype(float)
-        rho = self.correlations()
-        return Z if rho is None else to_unit_variance(self._model, Z, rho)
-
-    def gallery_rows(self, V: Any, name: str, caller: str) -> Array:
-        """Return rows to keep: float32 where the model works in float32 and that is enough."""
+    def gallery_rows(self, V: ViewLike, name: str, caller: str) -> Array:
+        """Return prepared rows of items: float32 where the model works in it and it is enough."""
         Z = self.embedding(V, self.gallery_view, name, caller)
         rows = gallery_vectors(self._unit_variates(Z), self.metric, self.correlations())
-        single = Z.dtype.itemsize < 8 and self.metric not in ("euclidean", "log_likelihood_ratio")
-        # The other two subtract squares, for which float32 has too few digits.
-        if single and np.abs(rows).max(initial=0.0) < LARGEST_SINGLE:
-            return rows.astype(np.float32)
+        # These two subtract squares, for which float32 has too few digits.
+        subtracts = self.metric in ("euclidean", "log_likelihood_ratio")
+        if Z.dtype.itemsize < 8 and not subtracts:
+            if np.abs(rows).max(initial=0.0) < LARGEST_SINGLE:
+                return rows.astype(np.float32)
         return rows
 
     def query_rows(self, Z: Array) -> Array:
         """Return prepared rows of embedded queries."""
         return query_vectors(self._unit_variates(Z), self.metric, self.correlations())
 
-    def embedding(self, V: Any, view: str, name: str, caller: str) -> Array:
+    def _unit_variates(self, Z: Array) -> Array:
+        """Return embedded rows in float64, of unit variance where the metric wants it."""
+        Z = Z.astype(float)
+        rho = self.correlations()
+        return Z if rho is None else to_unit_variance(self._model, Z, rho)
+
+    def embedding(self, V: ViewLike, view: str, name: str, caller: str) -> Array:
         """Return the checked embedding of one view, or of that member of a Views."""
         if isinstance(V, Views):
-            V = _one_of(V, view, name, caller)
+            V = _member(V, view, name, caller)
         if self.estimator is not None:
             V = project_view(self.estimator, V, view, CALLER, in_views=self.in_views)
         Z = check_embedding(V, name, caller, min_rows=0, keep_float32=True)
@@ -104,11 +114,12 @@ class Space(NamedTuple):
                 f"{caller}: the embedding of `{name}` holds numbers beyond {LARGEST:g}, whose "
                 "powers leave the range of float64; rescale the data, or use metric='cosine'."
             )
-        if self.metric == "euclidean" and len(Z) > 1 and largest > FAR * Z.std(axis=0).max() > 0:
-            warn(
-                f"{caller}: the embedding of `{name}` lies so far from 0, beside its spread, that "
-                "distances lose digits; subtract a common mean from items and queries."
-            )
+        if self.metric == "euclidean" and len(Z) > 1:
+            if largest > LARGEST_OFFSET * Z.std(axis=0).max() > 0:
+                warn(
+                    f"{caller}: the embedding of `{name}` lies so far from 0, beside its spread, "
+                    "that distances lose digits; subtract a common mean from items and queries."
+                )
         if self.metric == "correlation" and Z.shape[1] < 2:
             raise ValueError(
                 f"{caller}: metric='correlation' compares the profiles of rows, and those of one "
@@ -117,36 +128,95 @@ class Space(NamedTuple):
         return Z
 
 
-def _one_of(V: Views, view: str, name: str, caller: str) -> Any:
+def _member(V: Views, view: str, name: str, caller: str) -> ViewLike:
     if len(V.names) != 2:
         raise ValueError(f"{caller}: `{name}` must hold two views; got {V!r}.")
-    member = list(V)["xy".index(view)]
+    member = list(V)[0 if view == "x" else 1]
     if member is None:
         which = "first" if view == "x" else "second"
         raise ValueError(f"{caller}: the {which} view of `{name}` is asked for, but it is None.")
     return member
 
 
-# MERGED: _gallery.fingerprint
-# """What tells one fitted estimator from another: its class, and a hash of the numbers it
-# learned."""
+# Queries
 
 
-def fingerprint(estimator: Any) -> dict[str, Any]:
-    """Return class, widths and hash of a fitted estimator; how it is wrapped does not matter.
+class Query(NamedTuple):
+    """A checked query to one snapshot of a gallery."""
 
-    The hash covers all numbers and arrays that were learned, in whatever they lie, and the classes
-    of all steps; it is the same in another process and after pickling.
+    gallery: Snapshot
+    rows: Array  # prepared
+    k: int
+    groups: Groups | None  # where an item counts by its largest score with a row of the group
+
+    @classmethod
+    def build(
+        cls,
+        space: FittedSpace,
+        A: ViewLike,
+        k: int,
+        groups: LabelsLike | None,
+        aggregate: str,
+        caller: str,
+    ) -> Query:
+        """Check, embed and prepare a query to the gallery as it is now."""
+        gallery = space.gallery.verified()
+        k = _check_k(k, len(gallery), caller)
+        Z = space.embedding(A, space.query_view, "A", caller)
+        grouping = None if groups is None else Groups.from_names(groups, len(Z), caller)
+        if grouping is not None and aggregate == "mean":
+            Z = grouping.mean(Z)
+        rows = space.query_rows(Z)
+        if rows.shape[1] != gallery.width:
+            raise ValueError(
+                f"{caller}: the embedding of `A` has {Z.shape[1]} components, but the items have "
+                "another number; both views must be embedded in one space."
+            )
+        if grouping is not None and aggregate == "mean_similarity":
+            # The mean of products is the product with the mean.
+            rows = grouping.mean(rows)
+        return cls(gallery, rows, k, grouping if aggregate == "max_similarity" else None)
+
+    def run(self, index: BuiltIndex | None = None) -> TopK:
+        """Return the best items, of all or of the candidates of an index."""
+        if index is None:
+            best = search(self.gallery.blocks, self.rows, self.k)
+        else:
+            best = index.search(self.gallery, self.rows, self.k)
+        return best if self.groups is None else self.groups.max(best)
+
+
+def _check_k(k: int, n_items: int, caller: str) -> int:
+    """Return the number of items to find, at most those that are there."""
+    if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
+        raise TypeError(f"{caller}: `k` is {k!r:.40}; expected an integer of at least 1.")
+    if k < 1:
+        raise ValueError(f"{caller}: `k` is {k}; expected an integer of at least 1.")
+    if not n_items:
+        raise ValueError(f"{caller}: the gallery is empty; `add` items first.")
+    if k > n_items:
+        warn(f"{caller}: `k` is {k}, but the gallery has {n_items} items: all are returned.")
+    return min(int(k), n_items)
+
+
+# Fingerprints
+
+
+def fingerprint(estimator: Estimator) -> dict[str, Any]:
+    """Return class, widths and SHA-256 of a fitted estimator, however it is wrapped.
+
+    The hash covers all numbers and arrays that were learned, wherever they lie, and the classes of
+    all steps; it is the same in another process and after pickling.
     """
     model = final_model(estimator)
     digest = hashlib.sha256()
     _feed(digest, unwrap(estimator), set())
-    widths = [getattr(model, f"n_features_{side}in_", None) for side in ("", "y_")]
+    widths = [getattr(model, "n_features_in_", None), getattr(model, "n_features_y_in_", None)]
     return {"class": type(model).__name__, "widths": widths, "sha256": digest.hexdigest()}
 
 
 def _feed(digest: Any, node: Any, seen: set[int]) -> None:
-    """Add the numbers below a node, each behind what it is."""
+    """Add the numbers below a node to the hash, each after its kind."""
     if isinstance(node, (bool, int, float, np.generic)):
         digest.update(repr(np.asarray(node).item()).encode())
         return
@@ -154,11 +224,13 @@ def _feed(digest: Any, node: Any, seen: set[int]) -> None:
         digest.update(f"{node.dtype.str}{node.shape}".encode())
         digest.update(np.ascontiguousarray(node).tobytes())
         return
+    # What was seen on the way down from the root is a cycle.
     if node is None or isinstance(node, (str, bytes)) or id(node) in seen:
         return
     seen = seen | {id(node)}
     node = unwrap(node)
-    if hasattr(node, "state_dict"):  # a torch module
+    # A module of torch.
+    if hasattr(node, "state_dict"):
         node = node.state_dict()
     if hasattr(node, "detach") or (hasattr(node, "__dlpack__") and hasattr(node, "shape")):
         if not isinstance(node, np.ndarray):

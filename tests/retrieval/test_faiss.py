@@ -139,9 +139,9 @@ def test_pickles_hold_no_index_and_build_it_anew():
 def test_an_index_that_is_being_built_holds_no_query_up():
     index, gallery = FaissIndex(), retriever(n=100)._space.gallery.snapshot
     params = {"kind": "flat"}
-    first = index.of(gallery, params, "cosine", None)
+    first = index.get(gallery, params, "cosine", None)
     with index._lock:  # as a thread that builds has it
-        assert index.of(retriever(n=200)._space.gallery.snapshot, params, "cosine", None) is first
+        assert index.get(retriever(n=200)._space.gallery.snapshot, params, "cosine", None) is first
 
 
 @pytest.mark.parametrize(

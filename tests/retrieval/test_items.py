@@ -37,7 +37,7 @@ def test_one_item_at_a_time_is_as_all_at_once():
     for i, row in enumerate(V):
         retriever.add(row[np.newaxis], ids=[f"video {i}"])
     snapshot = retriever._space.gallery.snapshot
-    assert len(snapshot.parts) <= 10  # room doubles
+    assert len(snapshot.blocks) <= 10  # room doubles
     expected = CrossModalRetriever().add(V, ids=[f"video {i}" for i in range(300)]).query(A, 9)
     np.testing.assert_array_equal(retriever.query(A, 9).ids, expected.ids)
     np.testing.assert_array_equal(retriever.query(A, 9).scores, expected.scores)
@@ -45,9 +45,9 @@ def test_one_item_at_a_time_is_as_all_at_once():
 
 def test_adding_copies_no_row_that_is_there():
     retriever = CrossModalRetriever().add(np.ones((100, 2)))
-    first = retriever._space.gallery.snapshot.parts[0].values
+    first = retriever._space.gallery.snapshot.blocks[0].values
     retriever.add(VIDEOS).add(VIDEOS)
-    parts = retriever._space.gallery.snapshot.parts
+    parts = retriever._space.gallery.snapshot.blocks
     assert parts[0].values is first
     assert len(parts) == 2
 
@@ -59,7 +59,7 @@ def test_long_rows_among_short_ones_are_found_as_if_added_at_once():
     retriever = CrossModalRetriever(metric="inner_product")
     for some in (short[:1000], short[1000:], near):  # the last two share room
         retriever.add(some)
-    assert len(retriever._space.gallery.snapshot.parts) == 2
+    assert len(retriever._space.gallery.snapshot.blocks) == 2
     together = CrossModalRetriever(metric="inner_product").add(
         np.vstack([short, near]).astype(float)
     )

@@ -160,9 +160,9 @@ def test_frames_and_sparse_rows_pass_through_the_estimator():
 
 def test_float32_embeddings_are_kept_in_float32():
     retriever = CrossModalRetriever().add(Y.astype(np.float32))
-    assert retriever._space.gallery.snapshot.parts[0].values.dtype == np.float32
+    assert retriever._space.gallery.snapshot.blocks[0].values.dtype == np.float32
     retriever.add(Y[:1].astype(np.float32)).add(Y[:30])  # there is room, but of float32
-    assert [p.values.dtype for p in retriever._space.gallery.snapshot.parts] == ["f4", "f4", "f8"]
+    assert [p.values.dtype for p in retriever._space.gallery.snapshot.blocks] == ["f4", "f4", "f8"]
     assert CrossModalRetriever(metric="euclidean").add(Y.astype(np.float32)).query(
         Y.astype(np.float32), 1
     ).scores == pytest.approx(0, abs=1e-6)

@@ -22,7 +22,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skcca import CCA, SupervisedDCCA
 from skcca._core import files as gallery_file
-from skcca.retrieval import CrossModalRetriever
+from skcca.retrieval import CrossModalRetriever, _file
+from skcca.retrieval._search import Block
 
 X, Y, y = two_views(60)
 V = np.random.default_rng(0).normal(size=(30, 4))
@@ -51,7 +52,7 @@ def test_a_loaded_gallery_finds_the_same(path, mmap, ids, dtype):
     loaded = CrossModalRetriever.load(path, mmap=mmap)
     same(loaded.query(V, 5), retriever.query(V, 5))
     assert loaded.ids_.tolist() == retriever.ids_.tolist()
-    rows = loaded._space.gallery.snapshot.parts[0].values
+    rows = loaded._space.gallery.snapshot.blocks[0].values
     assert isinstance(rows.base, np.memmap) == mmap
     assert rows.dtype == dtype
 
@@ -79,10 +80,10 @@ def test_a_loaded_gallery_lives_on(path, mmap):
     retriever.save(path)
     content = path.read_bytes()
     loaded = CrossModalRetriever.load(path, mmap=mmap)
-    base = loaded._space.gallery.snapshot.parts[0].values
+    base = loaded._space.gallery.snapshot.blocks[0].values
     for each in (loaded, retriever):
         each.add(V[:2]).add(V[2:9], ids=range(100, 107))
-    assert loaded._space.gallery.snapshot.parts[0].values is base  # a map stays on its disk
+    assert loaded._space.gallery.snapshot.blocks[0].values is base  # a map stays on its disk
     for each in (loaded, retriever):
         each.remove([5, 30])
     assert loaded.ids_.tolist() == retriever.ids_.tolist()
@@ -112,7 +113,7 @@ def test_a_gallery_of_float16_is_searched(path):
     rows = arrays["rows"][0].astype(np.float16)
     gallery_file.write(path, gallery_file.Contents("gallery", values, arrays | {"rows": [rows]}))
     loaded = CrossModalRetriever.load(path)
-    assert loaded._space.gallery.snapshot.parts[0].values.dtype == np.float16
+    assert loaded._space.gallery.snapshot.blocks[0].values.dtype == np.float16
     wide = CrossModalRetriever(metric="inner_product").add(rows.astype(float))
     units = V / np.linalg.norm(V, axis=1, keepdims=True)
     same(loaded.query(V, 5).ids, wide.query(units, 5).ids)
@@ -236,13 +237,22 @@ def damaged(content):
     yield "a pickle", pickle.dumps({"rows": V})
 
 
+def use(path, mmap):
+    """Load a gallery; a memory map is checked when it is first used."""
+    retriever = CrossModalRetriever.load(path, mmap=mmap)
+    if mmap:
+        retriever.query(V[:1], 1)
+
+
 def test_damaged_and_foreign_files_are_refused(path):
     CrossModalRetriever().add(V[:5], ids=NAMES[:5]).save(path)
     content = path.read_bytes()
     for what, bad in damaged(content):
         path.write_bytes(bad)
-        with pytest.raises(ValueError, match=re.escape(str(path))):
-            print(what, len(CrossModalRetriever.load(path)))  # shown where it is not refused
+        print(what)
+        for mmap in (True, False):
+            with pytest.raises(ValueError, match=re.escape(str(path))):
+                use(path, mmap)
 
 
 def test_other_files_of_the_format_are_refused(path):
@@ -340,8 +350,9 @@ def test_forged_contents_are_refused(path, case):
     found = gallery_file.read(path, "gallery")
     arrays = found.arrays | {name: [array] for name, array in arrays.items()}
     gallery_file.write(path, gallery_file.Contents("gallery", found.values | values, arrays))
-    with pytest.raises(ValueError, match=message):
-        CrossModalRetriever.load(path)
+    for mmap in (True, False):
+        with pytest.raises(ValueError, match=message):
+            use(path, mmap)
 
 
 @pytest.mark.parametrize(
@@ -380,6 +391,86 @@ def test_a_shape_whose_product_wraps_around_is_refused(path):
     path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + length :])
     with pytest.raises(ValueError, match="do not follow one another"):
         CrossModalRetriever.load(path)
+
+
+# Memory maps
+
+
+def watch_checksums(monkeypatch):
+    """Return a list that grows by the shape of each array whose checksum is taken."""
+    shapes, checksum = [], gallery_file.checksum
+
+    def watched(parts):
+        shapes.append(parts[0].shape)
+        return checksum(parts)
+
+    monkeypatch.setattr(gallery_file, "checksum", watched)
+    monkeypatch.setattr(_file, "checksum", watched)
+    return shapes
+
+
+def test_a_memory_map_is_read_when_it_is_first_used_and_checked_once(path, monkeypatch):
+    CrossModalRetriever().add(V).save(path)
+    shapes = watch_checksums(monkeypatch)
+    monkeypatch.setattr(Block, "measure", lambda values: shapes.append("length"))
+    loaded = CrossModalRetriever.load(path)
+    assert len(loaded) == 30
+    assert loaded.ids_.tolist() == list(range(30))
+    assert shapes == [(30,)]
+    monkeypatch.undo()
+    shapes = watch_checksums(monkeypatch)
+    loaded.add(V[:1])
+    assert shapes == []
+    loaded.query(V, 2)
+    loaded.query(V, 2)
+    loaded.remove([30])
+    assert shapes == [(30, 4)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a sparse file")
+def test_a_gallery_larger_than_the_memory_loads_at_once(path):
+    CrossModalRetriever(metric="inner_product").add(np.zeros((1, 2**12), np.float32)).save(path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    n_bytes = 2**38
+    shape = [1, n_bytes // 4]
+    metadata = header.pop("__metadata__")
+    header["rows"] |= {"shape": shape, "data_offsets": [0, n_bytes]}
+    header["ids"]["data_offsets"] = [n_bytes, n_bytes + 8]
+    total = gallery_file._header_checksum(header, metadata["skcca"])
+    header["__metadata__"] = metadata | {"skcca.checksum": total}
+    encoded = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        file.truncate(8 + len(encoded) + n_bytes + 8)
+    assert path.stat().st_blocks < 1000
+    loaded = CrossModalRetriever.load(path)
+    assert loaded._space.gallery.snapshot.width == n_bytes // 4
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda loaded, path: loaded.query(V, 2),
+        lambda loaded, path: loaded.recall_against_exact(V, 2),
+        lambda loaded, path: loaded.remove([0]),
+        lambda loaded, path: loaded.save(path.with_name("copy")),
+        lambda loaded, path: pickle.dumps(loaded),
+    ],
+    ids=["query", "recall", "remove", "save", "pickle"],
+)
+def test_damage_of_a_memory_map_is_named_whenever_its_rows_are_used(path, use):
+    CrossModalRetriever().add(V).save(path)
+    content = bytearray(path.read_bytes())
+    content[-V.nbytes] ^= 1
+    path.write_bytes(content)
+    loaded = CrossModalRetriever.load(path)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=re.escape(str(path)) + ".*checksum of 'rows'"):
+            use(loaded, path)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert len(loaded) == 30
 
 
 # Interruptions

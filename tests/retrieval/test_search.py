@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from skcca.metrics._similarity import METRICS, gallery_vectors, query_vectors
 from skcca.retrieval import _search
-from skcca.retrieval._search import Rows, pair_scores, search
+from skcca.retrieval._search import Block, pair_scores, search
 
 
 def score(query, row):
@@ -20,16 +20,16 @@ def score(query, row):
 
 
 def by_sorting(rows, queries, k):
-    """Return places and scores of a full stable sort."""
+    """Return positions and scores of a full stable sort."""
     scores = np.array([[score(query, row) for row in rows] for query in queries])
-    places = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return places, np.take_along_axis(scores, places, axis=1)
+    positions = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return positions, np.take_along_axis(scores, positions, axis=1)
 
 
 def check(parts, queries, k):
-    found = search([Rows.of(part) for part in parts], queries, k)
-    places, scores = by_sorting([row for part in parts for row in part], queries, k)
-    np.testing.assert_array_equal(found.places, places)
+    found = search([Block.measure(part) for part in parts], queries, k)
+    positions, scores = by_sorting([row for part in parts for row in part], queries, k)
+    np.testing.assert_array_equal(found.positions, positions)
     np.testing.assert_array_equal(found.scores, scores)
 
 
@@ -82,8 +82,10 @@ def test_equal_rows_across_borders_of_blocks_keep_their_order(monkeypatch):
     rows = np.tile(row, (500, 1))
     for n_rows in (1, 2, 3, 17, 100, 499):
         monkeypatch.setattr(_search, "BLOCK_SCORES", n_rows)
-        found = search([Rows.of(rows[:101]), Rows.of(rows[101:])], rng.normal(size=(2, 30)), 7)
-        np.testing.assert_array_equal(found.places, [range(7)] * 2)
+        found = search(
+            [Block.measure(rows[:101]), Block.measure(rows[101:])], rng.normal(size=(2, 30)), 7
+        )
+        np.testing.assert_array_equal(found.positions, [range(7)] * 2)
 
 
 def test_score_of_a_pair_does_not_depend_on_where_it_stands():
@@ -133,13 +135,13 @@ def test_a_sum_that_would_overflow_in_float32_on_its_way_is_found():
 def test_any_working_memory_gives_the_same():
     rng = np.random.default_rng(6)
     rows, queries = rng.normal(size=(3000, 5)).astype(np.float32), rng.normal(size=(40, 5))
-    expected = search([Rows.of(rows)], queries, 9)
+    expected = search([Block.measure(rows)], queries, 9)
     with sklearn.config_context(working_memory=0):
-        starved = search([Rows.of(rows[:20])], queries[:2], 9)
+        starved = search([Block.measure(rows[:20])], queries[:2], 9)
     with sklearn.config_context(working_memory=1):
-        little = search([Rows.of(rows)], queries, 9)
-    np.testing.assert_array_equal(little.places, expected.places)
-    np.testing.assert_array_equal(starved.places, by_sorting(rows[:20], queries[:2], 9)[0])
+        little = search([Block.measure(rows)], queries, 9)
+    np.testing.assert_array_equal(little.positions, expected.positions)
+    np.testing.assert_array_equal(starved.positions, by_sorting(rows[:20], queries[:2], 9)[0])
 
 
 def test_blocks_stay_within_working_memory(monkeypatch):
@@ -153,7 +155,7 @@ def test_blocks_stay_within_working_memory(monkeypatch):
     monkeypatch.setattr(_search, "_candidates", watched)
     rows = np.random.default_rng(7).normal(size=(20_000, 4)).astype(np.float32)
     with sklearn.config_context(working_memory=1):
-        search([Rows.of(rows)], rows[:50].astype(float), 3)
+        search([Block.measure(rows)], rows[:50].astype(float), 3)
     assert max(sizes) <= 2**20 / 8
 
 
@@ -163,5 +165,5 @@ def test_strange_layouts_are_searched():
     expected = by_sorting(rows[::2, ::3], queries[:, ::3], 5)[0]
     rows.flags.writeable = False
     for layout in (rows[::2, ::3], np.asfortranarray(rows[::2, ::3])):
-        found = search([Rows.of(layout)], queries[:, ::3], 5)
-        np.testing.assert_array_equal(found.places, expected)
+        found = search([Block.measure(layout)], queries[:, ::3], 5)
+        np.testing.assert_array_equal(found.positions, expected)
