@@ -33,14 +33,9 @@ class TieGroups(NamedTuple):
 
 
 def tie_groups(ranked: np.ndarray, relevant_at: np.ndarray) -> TieGroups:
-    """Return the groups of equal scores of several lists.
+    """Return the groups of equal scores of several lists (n_lists, n_gallery).
 
-    Parameters
-    ----------
-    ranked : ndarray of shape (n_lists, n_gallery), uint32
-        As in `RankedList`.
-    relevant_at : ndarray
-        Places of relevant items, counted through all lists.
+    The places of relevant items are counted through all lists.
     """
     n, flat = ranked.shape[1], ranked.ravel()
     equals_previous = np.zeros(len(flat) + 1, dtype=bool)
@@ -117,21 +112,15 @@ def average_precision(listed: RankedList, k: int | None = None) -> float:
 
 
 def average_precisions(ranked: np.ndarray, k: int | None = None) -> np.ndarray:
-    """Return the average precision of each of several lists.
+    """Return the average precision of each of several lists (n_lists, n_gallery).
 
-    It is the sum of the precisions at relevant items, over the number of them that k could hold.
+    It is the sum of the precisions at relevant items, over the number of them that k could hold;
+    each list has one at least.
 
     A group adds with probability r/t at its rank s+j the precision
     (R + 1 + (j-1)(r-1)/(t-1)) / (s+j); over its first m ranks, with dH = H(s+m) - H(s)::
 
         (r/t) [ (R+1) dH + (r-1)/(t-1) (m - (s+1) dH) ]
-
-    Parameters
-    ----------
-    ranked : ndarray of shape (n_lists, n_gallery), uint32
-        As in `RankedList`; each has at least one relevant item.
-    k : int, default=None
-        Number of items that are looked at; None is all of them.
     """
     n_lists, n = ranked.shape
     # Places are counted through all lists, so that one call serves them all.
@@ -296,13 +285,7 @@ class Measure(NamedTuple):
 
 
 def find_measure(name: Any, caller: str) -> Measure:
-    """Return the measure of this name.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
+    """Return the measure of this name, or raise a ValueError if there is none."""
     match = re.fullmatch(r"([a-z_]+)(?:@([0-9]+))?", name) if isinstance(name, str) else None
     kind = KINDS.get(match[1]) if match else None
     if match is None or kind is None:

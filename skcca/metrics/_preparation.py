@@ -19,7 +19,7 @@ from skcca._core.types import ArrayLike, LabelsLike
 from skcca._core.warnings import warn
 from skcca.metrics._similarity import bounded_vectors, check_metric
 from skcca.views._checks import check_aligned, check_no_mask_or_dates
-from skcca.views._labels import check_labels
+from skcca.views._labels import check_comparable_labels, check_labels
 from skcca.views._projection import check_embedding
 
 GRADES = ("shared", "count", "jaccard")
@@ -72,14 +72,7 @@ def prepare(
     names: ArgumentNames,
     rules: Rules,
 ) -> Retrieval:
-    """Check embeddings, labels and rules, and warn of the queries that cannot be measured.
-
-    Raises
-    ------
-    ValueError
-        For embeddings that are empty, not 2-D, not finite or of different widths, for labels
-        that are missing, continuous, or not as many as rows, and for rules that cannot be followed.
-    """
+    """Check embeddings, labels and rules, and warn of the queries that cannot be measured."""
     caller = names.caller
     check_aligned(caller, **{names.queries: queries, names.query_labels: query_labels})
     if gallery_labels is None:
@@ -343,13 +336,7 @@ def relevance_from_labels(
     names: ArgumentNames,
     grade: str = "shared",
 ) -> Relevance:
-    """Return the relevance by class or tag, after checking the labels.
-
-    Raises
-    ------
-    ValueError
-        If labels are missing, continuous, or not as many as rows.
-    """
+    """Return the relevance by class or tag, after checking the labels."""
     if query_labels is None:
         raise ValueError(
             f"{names.caller}: `{names.gallery_labels}` are given without `{names.query_labels}`; "
@@ -370,44 +357,16 @@ def relevance_from_labels(
             f"{n_gallery}, so item i cannot have the label of query i; give the gallery its own: "
             f"`{names.gallery_labels}`."
         )
-    return _compare_labels(query_labels, gallery_labels, names.caller, grade)
-
-
-def _compare_labels(
-    query_labels: np.ndarray, gallery_labels: np.ndarray, caller: str, grade: str
-) -> Relevance:
-    """Return the relevance by class or tag, from labels that are each valid on their own."""
-    if query_labels.ndim != gallery_labels.ndim:
-        raise ValueError(
-            f"{caller}: the labels of the queries have shape {query_labels.shape} and those of the "
-            f"gallery {gallery_labels.shape}; give both as classes (1-D) or both as an indicator "
-            "matrix."
-        )
+    check_comparable_labels(
+        query_labels, gallery_labels, names.caller, "the queries", "the gallery"
+    )
     if query_labels.ndim == 2:
-        if query_labels.shape[1] != gallery_labels.shape[1]:
-            raise ValueError(
-                f"{caller}: the indicator matrix of the queries has {query_labels.shape[1]} tags "
-                f"and that of the gallery {gallery_labels.shape[1]}; columns must mean the same "
-                "tags."
-            )
         return Relevance(query_labels, gallery_labels, grade)
     if grade != "shared":
         raise ValueError(
-            f"{caller}: `relevance`={grade!r} grades shared tags, but the labels are classes; give "
-            "binary indicator matrices (n, n_tags), or leave `relevance` out."
-        )
-    if (query_labels.dtype.kind in "US") != (gallery_labels.dtype.kind in "US"):
-        raise ValueError(
-            f"{caller}: the labels of the queries are of dtype {query_labels.dtype} and those of "
-            f"the gallery of dtype {gallery_labels.dtype}; no string equals a number. Name the "
-            "classes of both alike."
+            f"{names.caller}: `relevance`={grade!r} grades shared tags, but the labels are "
+            "classes; give binary indicator matrices (n, n_tags), or leave `relevance` out."
         )
     both = np.concatenate([query_labels, gallery_labels])
-    if both.dtype.kind == "f":
-        raise ValueError(
-            f"{caller}: the labels of the queries are of dtype {query_labels.dtype} and those of "
-            f"the gallery of dtype {gallery_labels.dtype}, and no integer type holds both; give "
-            "both the same dtype."
-        )
     codes = np.unique(both, return_inverse=True)[1]
-    return Relevance(codes[: len(query_labels)], codes[len(query_labels) :])
+    return Relevance(codes[:n_queries], codes[n_queries:])

@@ -54,22 +54,7 @@ Value = TypeVar("Value")
 
 
 def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str) -> np.ndarray:
-    """Return measures of every query.
-
-    Parameters
-    ----------
-    retrieval : Retrieval
-        Checked queries and gallery.
-    measures : sequence of Measure
-        Measures to compute.
-    caller : str
-        Name used in error messages.
-
-    Returns
-    -------
-    scores : ndarray of shape (n_queries, n_measures)
-        nan for queries that are left out.
-    """
+    """Return measures (n_queries, n_measures) of every query, nan for those that are left out."""
     for measure in measures:
         check_cutoff(measure, retrieval.n_ranked, caller)
         if len(retrieval.zero) and not measure.kind.greater_is_better:
@@ -102,24 +87,10 @@ def evaluate(
 ) -> Iterator[Value]:
     """Yield a measure of the ranked list of each query to measure, in their order.
 
-    Parameters
-    ----------
-    retrieval : Retrieval
-        Checked queries and gallery.
-    measure : callable
-        Is called with a `RankedList`, from several threads at once.
-    batch_measure : callable, default=None
-        The same measure of several lists (n_lists, n_gallery) at once, used where relevance is not
-        graded: a measure of one list is so short that threads would wait for the interpreter lock
-        at every call.
+    The measure is called from several threads at once. Of one list it is so short that threads
+    would wait for the interpreter lock at every call; `batch_measure` is the same measure of
+    several lists (n_lists, n_gallery), and is used where relevance is not graded.
 
-    Yields
-    ------
-    value : object
-        What the callable returned.
-
-    Notes
-    -----
     A matrix product may give two identical gallery rows scores that differ in the last bit,
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
     except around zero, where float32 is as fine as the noise: hence the absolute grid before it.

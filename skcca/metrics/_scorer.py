@@ -32,19 +32,6 @@ class RetrievalScorer:
     those of `skcca.metrics.retrieval_score`. Make a scorer by `make_retrieval_scorer`, or use the
     ready `skcca.retrieval_map`, as ``scoring=`` of any search or cross-validation; or call it.
 
-    Parameters
-    ----------
-    measure : str, default="map"
-        See `make_retrieval_scorer`, also for what follows.
-    direction : {"x_to_y", "y_to_x", "mean"}, default="x_to_y"
-        Which view the queries are of.
-    metric : str, default="cosine"
-        What orders the gallery.
-    exclude_self : bool, default=False
-        Whether item i is left out of the list of query i.
-    no_relevant : {"omit", "zero", "raise"}, default="omit"
-        What a query without a relevant item is.
-
     See Also
     --------
     skcca.metrics.retrieval_score : The measures, on embeddings.

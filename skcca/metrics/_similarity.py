@@ -66,21 +66,9 @@ def check_metric(
 
 
 def query_vectors(U: np.ndarray, metric: str, correlations: np.ndarray | None = None) -> np.ndarray:
-    """Return vectors whose product with those of `gallery_vectors` is the similarity.
+    """Return vectors of embedded queries, whose product with `gallery_vectors` is the similarity.
 
-    Parameters
-    ----------
-    U : ndarray of shape (n_queries, n_components)
-        Embedded queries, float64.
-    metric : str
-        One of `METRICS`.
-    correlations : ndarray of shape (n_components,), default=None
-        Canonical correlations; for "log_likelihood_ratio".
-
-    Returns
-    -------
-    Q : ndarray of shape (n_queries, n_columns)
-        As many columns as the gallery has.
+    The canonical correlations (n_components,) are needed for "log_likelihood_ratio".
     """
     if metric == "euclidean":
         return np.column_stack([U, _minus_half_square(U), np.ones(len(U))])
@@ -93,20 +81,7 @@ def query_vectors(U: np.ndarray, metric: str, correlations: np.ndarray | None = 
 def gallery_vectors(
     V: np.ndarray, metric: str, correlations: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return vectors whose product with those of `query_vectors` is the similarity.
-
-    Parameters
-    ----------
-    V : ndarray of shape (n_gallery, n_components)
-        Embedded items, float64.
-    metric, correlations
-        As for `query_vectors`.
-
-    Returns
-    -------
-    G : ndarray of shape (n_gallery, n_columns)
-        As many columns as the queries have.
-    """
+    """Return vectors of embedded items, whose product with `query_vectors` is the similarity."""
     if metric == "euclidean":
         return np.column_stack([V, np.ones(len(V)), _minus_half_square(V)])
     if metric == "log_likelihood_ratio":
@@ -118,14 +93,9 @@ def gallery_vectors(
 def bounded_vectors(
     queries: np.ndarray, gallery: np.ndarray, metric: str, correlations: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return vectors of both, scaled so that no order changes and most products lie in [-1, 1].
+    """Return vectors of both, scaled so that most products lie in [-1, 1], and the bound of all.
 
-    Returns
-    -------
-    Q, G : ndarray of shape (n_queries, n_columns) and (n_gallery, n_columns)
-        Their products are the similarities, up to a shift and a scale for each query.
-    max_abs_score : float
-        Bound of all products; 1 or more.
+    Products are the similarities, but for a shift and a scale of each query that change no order.
     """
     if metric in ("cosine", "correlation"):
         return query_vectors(queries, metric), gallery_vectors(gallery, metric), 1.0

@@ -23,8 +23,9 @@ def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels
     ValueError that names the caller tells if they are missing, continuous, or not as many as rows.
     """
     if not isinstance(labels, tuple):
-        member, classes = _membership(check_labels(labels, n_x, "labels", "X", caller))
-        return Labels(classes, member, member, _is_indicator(labels))
+        checked = check_labels(labels, n_x, "labels", "X", caller)
+        member, classes = _membership(checked)
+        return Labels(classes, member, member, checked.ndim == 2)
     if len(labels) != 2:
         raise ValueError(
             f"{caller}: `labels` is a tuple of {len(labels)}; a tuple means unpaired class sets "
@@ -32,29 +33,36 @@ def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels
         )
     x = check_labels(labels[0], n_x, "labels[0]", "X", caller)
     y = check_labels(labels[1], n_y, "labels[1]", "y", caller)
-    if x.ndim != y.ndim or (x.ndim == 2 and x.shape[1] != y.shape[1]):
-        raise ValueError(
-            f"{caller}: the labels of the two views have shapes {x.shape} and {y.shape}; give both "
-            "as classes, or both as indicators of the same tags."
-        )
-    if (x.dtype.kind in "US") != (y.dtype.kind in "US"):
-        raise ValueError(
-            f"{caller}: the labels of one view are strings and of the other {x.dtype} / {y.dtype}; "
-            "the two views must name their classes alike."
-        )
-    both = np.concatenate([x, y])
-    if both.dtype.kind == "f":
-        raise ValueError(
-            f"{caller}: the labels of the two views have dtypes {x.dtype} and {y.dtype}, which no "
-            "integer type holds both; give both the same dtype."
-        )
-    member, classes = _membership(both)
+    check_comparable_labels(x, y, caller, "the first view", "the second")
+    member, classes = _membership(np.concatenate([x, y]))
     return Labels(classes, member[:n_x], member[n_x:], x.ndim == 2, unpaired=True)
 
 
-def _is_indicator(labels: LabelsLike) -> bool:
-    shape = np.shape(labels) if not hasattr(labels, "shape") else tuple(labels.shape)
-    return len(shape) == 2 and shape[1] > 1
+def check_comparable_labels(
+    x: np.ndarray, y: np.ndarray, caller: str, of_x: str, of_y: str
+) -> None:
+    """Refuse two sets of checked labels, where equal labels would not be equal values."""
+    if x.ndim != y.ndim:
+        raise ValueError(
+            f"{caller}: the labels of {of_x} have shape {x.shape} and those of {of_y} {y.shape}; "
+            "give both as classes (1-D), or both as indicators of the same tags."
+        )
+    if x.ndim == 2 and x.shape[1] != y.shape[1]:
+        raise ValueError(
+            f"{caller}: the indicator matrix of {of_x} has {x.shape[1]} tags and that of {of_y} "
+            f"{y.shape[1]}; columns must mean the same tags."
+        )
+    dtypes = (
+        f"{caller}: the labels of {of_x} are of dtype {x.dtype} and those of {of_y} of dtype "
+        f"{y.dtype}"
+    )
+    if (x.dtype.kind in "US") != (y.dtype.kind in "US"):
+        raise ValueError(
+            f"{dtypes}; no string equals a number, so both must name their classes alike."
+        )
+    if x.ndim == 1 and np.result_type(x, y).kind == "f":
+        # NumPy makes floats of int64 and uint64, which could make different labels equal.
+        raise ValueError(f"{dtypes}, and no integer type holds both; give both the same dtype.")
 
 
 def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:

@@ -67,25 +67,9 @@ def _steps(estimator: Estimator) -> list[Estimator]:
 def project(
     estimator: Estimator, X: ViewLike, y: ViewLike, caller: str
 ) -> tuple[ArrayLike, ArrayLike]:
-    """Return both views as a fitted estimator projects them.
+    """Return both views as a fitted estimator projects them; `y` is None beside a `Views`.
 
-    Parameters
-    ----------
-    estimator : fitted two-view transformer
-        Alone, at the end of a pipeline, in a search or frozen.
-    X : Views or array-like of shape (n_samples, n_features)
-        Both views, or the first.
-    y : array-like of shape (n_samples_y, n_features_y)
-        The second view; None beside a `Views`.
-    caller : str
-        Name used in error messages.
-
-    Raises
-    ------
-    TypeError
-        If the estimator does not project two views.
-    NotFittedError
-        If a search was not fitted, or not with ``refit=True``.
+    A TypeError, which names the caller, tells that the estimator does not project two views.
     """
     return _project_by_steps(_steps(estimator), X, y, caller)
 
@@ -93,24 +77,10 @@ def project(
 def project_view(
     estimator: Estimator, V: ViewLike, view: str, caller: str, *, in_views: bool = False
 ) -> np.ndarray:
-    """Return one view as a fitted estimator projects it.
+    """Return one view, "x" or "y", as a fitted estimator projects it, in memory.
 
-    Parameters
-    ----------
-    estimator, caller
-        As for `project`.
-    V : array-like of shape (n_samples, n_features)
-        The view.
-    view : {"x", "y"}
-        Whether it is the first or the second one.
-    in_views : bool, default=False
-        Whether the steps of a pipeline were fitted on `Views`; else the earlier ones transform the
-        first view alone. A `ViewTransformer` among them says the same.
-
-    Returns
-    -------
-    Z : ndarray of shape (n_samples, n_components)
-        Dense, in memory.
+    With `in_views` the steps of a pipeline were fitted on `Views`, of which a `ViewTransformer`
+    among them is a sign; else the earlier steps transform the first view alone.
     """
     steps = _steps(estimator)
     X, y = (V, None) if view == "x" else (None, V)
@@ -176,24 +146,8 @@ def check_embedding(
 ) -> np.ndarray:
     """Return an embedding as finite floats of shape (n_rows, n_components).
 
-    Parameters
-    ----------
-    Z : array-like
-        Embedded rows.
-    name : str
-        Name of the argument that was embedded, for error messages.
-    caller : str
-        Name used in error messages.
-    min_rows : int, default=1
-        Number of rows that are needed.
-    keep_float32 : bool, default=False
-        Whether float32 and float16 stay; all else becomes float64.
-
-    Raises
-    ------
-    ValueError
-        If the embedding is None, masked, not numeric, not 2-D, has too few rows or no component,
-        or holds NaN or infinity.
+    They are float64; with `keep_float32`, float32 and float16 stay. Error messages name the caller
+    and the argument that was embedded.
     """
     what = f"{caller}: the embedding of `{name}`"
     if Z is None:
