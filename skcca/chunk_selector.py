@@ -11,7 +11,6 @@ The arithmetic of steps and chunks stands in `skcca.views._sequences`, the atten
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
@@ -32,7 +31,7 @@ from skcca._core.compat import (
 )
 from skcca._core.files import check_writable
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike
-from skcca.views._container import Views
+from skcca.views._container import Views, check_view_names
 from skcca.views._labels import encode_labels
 from skcca.views._sequences import (
     Selection,
@@ -57,17 +56,6 @@ if TYPE_CHECKING:
 # Songs that are held in memory with their steps, outside of training.
 _SONGS_PER_BLOCK = 2048
 
-# Set by a fit with attention alone.
-_EMOTION_ATTRIBUTES = (
-    "classes_",
-    "network_",
-    "loss_curve_",
-    "n_epochs_",
-    "device_",
-    "_multilabel",
-    "_frames_per_step",
-)
-
 
 # Labels
 
@@ -84,22 +72,7 @@ class EmotionTargets(NamedTuple):
 def emotion_targets(y: LabelsLike, labels: LabelsLike, n_songs: int, caller: str) -> EmotionTargets:
     """Return the targets of ``labels``, or of ``y`` where ``labels`` is None.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_songs,) or (n_songs, n_tags) or None
-        Classes or a binary indicator matrix.
-    labels : array-like of shape (n_songs,) or (n_songs, n_tags) or None
-        The same, or tag distributions.
-    n_songs : int
-        Number of songs.
-    caller : str
-        Name of the estimator in error messages.
-
-    Raises
-    ------
-    ValueError
-        If there are no labels, or they are missing, continuous, not as many as songs, or equal for
-        all songs.
+    Both are classes or a binary indicator matrix; ``labels`` may also be tag distributions.
     """
     emotions = y if labels is None else labels
     if emotions is None:
@@ -168,13 +141,7 @@ def _distributions(rows: np.ndarray, n_songs: int, caller: str, *, by_name: bool
 def class_weights(
     class_weight: dict[Any, float] | str | None, targets: EmotionTargets, caller: str
 ) -> np.ndarray | None:
-    """Return a weight for each class or tag, float32, or None for equal weights.
-
-    Raises
-    ------
-    ValueError
-        If a dict names an unknown class, or holds a weight that is negative or not finite.
-    """
+    """Return a weight for each class or tag, float32, or None for equal weights."""
     if class_weight is None:
         return None
     classes, values = targets.classes, targets.values
@@ -479,11 +446,10 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         device = self._resolve_device() if self.strategy == "attention" else None
         songs = check_sequences(self._songs_of(X), caller=name)
         rng = rng_from(self.random_state)
-        # The fit is written on a copy and bound at the end, so that a refit that is refused or
-        # interrupted leaves the selector as it was.
-        fitted = copy.copy(self)
-        for attribute in (*_EMOTION_ATTRIBUTES, "view_names_in_"):
-            fitted.__dict__.pop(attribute, None)
+        # The fit is written on a copy, without the results of an earlier one, and bound at the end:
+        # a refit that is refused or interrupted leaves the selector as it was.
+        fitted = object.__new__(type(self))
+        fitted.__dict__ = {k: v for k, v in vars(self).items() if not k.endswith("_")}
         if views is not None and views.named:
             fitted.view_names_in_ = views.names
         fitted._n_views = None if views is None else len(views.names)
@@ -507,7 +473,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
 
         name, n_outputs = type(self).__name__, len(targets.classes)
         settings = EmotionSettings(
-            network=self._network_arguments(n_outputs, multilabel=targets.multilabel),
+            network=self._network_arguments(n_outputs, targets.multilabel),
             class_weight=class_weights(self.class_weight, targets, name),
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -522,7 +488,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         self.classes_, self.device_ = targets.classes, str(device)
         self._multilabel, self._frames_per_step = targets.multilabel, self.frames_per_step
 
-    def _network_arguments(self, n_outputs: int, *, multilabel: bool) -> dict[str, Any]:
+    def _network_arguments(self, n_outputs: int, multilabel: bool) -> dict[str, Any]:
         """Return the arguments of `AttentionBiLSTM`."""
         return {
             "n_features": self.n_features_in_,
@@ -733,10 +699,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             weights = attributes.pop("network_", None)
             set_attributes(selector, attributes)
             if weights is not None:
-                arguments = selector._network_arguments(
-                    len(selector.classes_), multilabel=selector._multilabel
-                )
-                network = AttentionBiLSTM(**arguments)
+                n_outputs, multilabel = len(selector.classes_), selector._multilabel
+                network = AttentionBiLSTM(**selector._network_arguments(n_outputs, multilabel))
                 network.load_state_dict(weights)
                 selector.network_ = network.eval()
         return selector
@@ -781,19 +745,14 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         """Refuse other views than those of `fit`."""
         if self._n_views is None:
             return
-        name, fitted_names = type(self).__name__, getattr(self, "view_names_in_", None)
+        name = type(self).__name__
         if views is None or len(views.names) != self._n_views:
             got = "no Views" if views is None else repr(views)
             raise ValueError(
                 f"{name} was fitted on a Views of {self._n_views} views; got {got}. A view that is "
                 "not at hand is None: Views(A, None)."
             )
-        if fitted_names is not None and views.named and views.names != fitted_names:
-            raise ValueError(
-                f"{name} was fitted on the views {list(fitted_names)}; got {list(views.names)}. "
-                "Give the same names in the same order: "
-                f"Views({', '.join(f'{v}=...' for v in fitted_names)})."
-            )
+        check_view_names(name, views, getattr(self, "view_names_in_", None))
 
     def _blocks(self, X: ViewLike) -> Iterator[list[np.ndarray]]:
         """Yield the songs of X, or of its first view, in blocks."""

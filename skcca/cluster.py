@@ -204,10 +204,8 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to cluster.
-        y : array-like of shape (n_samples,), default=None
-            Class of the annotated rows, -1 or None for the others.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+        y, sample_weight : array-like of shape (n_samples,), default=None
+            Annotations and weights, as in `fit`.
 
         Returns
         -------

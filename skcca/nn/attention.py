@@ -53,17 +53,7 @@ __all__ = ["AttentionBiLSTM", "AttentionOutput", "AttentionTower"]
 def bi_recurrence(
     cell: str, n_features: int, hidden_size: int, *, peepholes: str = "diagonal"
 ) -> BiLSTM | BiPeepholeLSTM:
-    """Return a bidirectional recurrence by name.
-
-    Parameters
-    ----------
-    cell : {"lstm", "peephole"}
-        The usual LSTM, or Eqs. 1 to 5.
-    n_features, hidden_size : int
-        Width of a step, and of a state of one direction.
-    peepholes : {"diagonal", "full"}, default="diagonal"
-        Form of W_ci, W_cf and W_co. The paper does not state it; diagonal is the convention.
-    """
+    """Return a bidirectional recurrence by the name of its cell."""
     if cell == "lstm":
         return BiLSTM(n_features, hidden_size)
     if cell == "peephole":
@@ -76,11 +66,6 @@ class BiLSTM(nn.Module):
 
     The second layer is fed with mirrored songs. Packed sequences give the same states, but a ragged
     batch trains three times faster on a CPU this way.
-
-    Parameters
-    ----------
-    n_features, hidden_size : int
-        Width of a step, and of a state of one direction.
     """
 
     def __init__(self, n_features: int, hidden_size: int):
@@ -106,12 +91,8 @@ class BiLSTM(nn.Module):
 class BiPeepholeLSTM(nn.Module):
     """LSTM whose gates see the memory (Eqs. 1 to 5), both directions in one loop over time.
 
-    Parameters
-    ----------
-    n_features, hidden_size : int
-        Width of a step, and of a state of one direction.
-    peepholes : {"diagonal", "full"}, default="diagonal"
-        Whether a gate sees the memory c of its own unit or of all units.
+    The paper does not state the form of W_ci, W_cf and W_co: "diagonal" lets a gate see the memory
+    of its own unit, which is the convention, and "full" that of all units.
     """
 
     def __init__(self, n_features: int, hidden_size: int, *, peepholes: str = "diagonal"):
@@ -191,14 +172,13 @@ class AttentionBiLSTM(nn.Module):
     hidden_size : int, default=128
         Units of each direction, and of the hidden layer of Eq. 6.
     cell : {"lstm", "peephole"}, default="lstm"
-        The usual LSTM, or that of Eqs. 1 to 5, whose gates also see the memory.
+        See `ChunkSelector`.
     dropout : float, default=0.0
         Share of the classifier's input that is dropped in training.
     peepholes : {"diagonal", "full"}, default="diagonal"
-        With ``cell="peephole"``, whether a gate sees the memory of its own unit or of all units.
+        See `ChunkSelector`.
     head : {"pooled", "per_step"}, default="pooled"
-        Whether the states averaged by attention are classified, or each step is classified and the
-        probabilities are averaged.
+        See `ChunkSelector`.
     multilabel : bool, default=False
         With ``head="per_step"``, whether outputs are tags that may occur together (sigmoid), not
         classes (softmax).
@@ -237,12 +217,11 @@ class AttentionBiLSTM(nn.Module):
         self.n_features, self.position = n_features, position
         self.per_step, self.multilabel = head == "per_step", multilabel
         self.recurrence = bi_recurrence(cell, n_features, hidden_size, peepholes=peepholes)
-        # [W_f, W_b] and beta of Eq. 6.
+        # `mix` holds [W_f, W_b] and beta of Eq. 6, and `weight` holds w, without a bias, which the
+        # softmax of Eq. 7 would cancel.
         self.mix = nn.Linear(2 * hidden_size, hidden_size)
-        # w of Eq. 6. It needs no bias, which the softmax of Eq. 7 would cancel.
         self.weight = nn.Linear(hidden_size, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
-        # H and b.
         self.head = nn.Linear(2 * hidden_size, n_outputs)
         # Training starts with a short memory, so that a state tells of the steps around it, and
         # with uneven attention, so that the steps get different gradients.
@@ -293,10 +272,8 @@ class AttentionBiLSTM(nn.Module):
 
         Parameters
         ----------
-        steps : Tensor of shape (B, S, n_features)
-            Padded songs; the padding may hold any finite value.
-        lengths : Tensor of shape (B,)
-            Number of real steps of each song, at least 1.
+        steps, lengths : Tensors of shape (B, S, n_features) and (B,)
+            As in `forward`.
 
         Returns
         -------

@@ -36,17 +36,14 @@ SongBatch = tuple[Tensor, Tensor, Tensor]
 class EmotionSettings(NamedTuple):
     """Settings of the emotion network and of its training, as `ChunkSelector` documents them."""
 
-    # Arguments of `AttentionBiLSTM`.
-    network: dict[str, Any]
-    # Weights of the classes in the loss, (n_outputs,); None for equal ones.
-    class_weight: np.ndarray | None
+    network: dict[str, Any]  # arguments of `AttentionBiLSTM`
+    class_weight: np.ndarray | None  # (n_outputs,)
     optimizer: str
     learning_rate: float
     batch_size: int
     max_epochs: int
     verbose: int
-    # Name of the estimator in error messages.
-    name: str
+    name: str  # of the estimator, in error messages
 
 
 class FittedEmotions(NamedTuple):
@@ -123,11 +120,6 @@ class SongBatches:
 
     Songs of similar length share a batch: they are sorted within pools of ``16 * batch_size``
     shuffled songs, which saves most of the padding and still makes other batches in each epoch.
-
-    Parameters
-    ----------
-    songs, targets, batch_size, rng, device
-        Steps, targets and settings, as in `fit_emotion_network`.
     """
 
     def __init__(
@@ -164,18 +156,10 @@ def emotion_loss(
     multilabel: bool,
     class_weight: Tensor | np.ndarray | None = None,
 ) -> Tensor:
-    """Return the mean loss of a batch, as at the head of this module.
+    """Return the mean loss of logits (B, n_outputs), as at the head of this module.
 
-    Parameters
-    ----------
-    logits : Tensor of shape (B, n_outputs)
-        Logits of the network.
-    targets : Tensor of shape (B,) or (B, n_outputs)
-        Class codes (int64), distributions or indicators.
-    multilabel : bool
-        Whether rows are indicators.
-    class_weight : Tensor or ndarray of shape (n_outputs,), default=None
-        Non-negative weights of the classes; None for ones. A batch of weight 0 has loss 0.
+    Targets are class codes (B,), or distributions or, with `multilabel`, indicators (B, n_outputs).
+    A batch whose classes all have weight 0 has loss 0.
     """
     if class_weight is None:
         if multilabel:
