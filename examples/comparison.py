@@ -1,4 +1,4 @@
-"""Fit retrieval methods, rank with them, show the outcome: what the jobs of the example share."""
+"""Fit, score and report retrieval methods, for all data sets of the main example."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skcca.metrics import chance_map, mean_average_precision_score, retrieval_pr
 
 N_STEPS = 6
 STARTED = time.perf_counter()
-# Okabe and Ito's colours differ for all kinds of sight; the dashes differ in print.
+# The colours of Okabe and Ito can be told apart by colour-blind readers, the dashes in print.
 STYLES = [
     ("#0072B2", "-"),
     ("#E69F00", "--"),
@@ -34,11 +34,12 @@ class Rows(NamedTuple):
     gallery: np.ndarray
     query_labels: np.ndarray
     gallery_labels: np.ndarray
-    partners: np.ndarray | None = None  # gallery row of each query; None: row i goes with row i
+    # Gallery row of each query; None means that row i is the partner of query i.
+    partners: np.ndarray | None = None
 
 
 class Task(NamedTuple):
-    """Rows to fit on and rows to rank; where the way back has a name, it is measured too."""
+    """Training and test rows; the opposite direction of retrieval is scored if it has a name."""
 
     train: Rows
     test: Rows
@@ -46,9 +47,10 @@ class Task(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What one method reaches."""
+    """Score and curve of one method."""
 
-    score: float  # mean average precision
+    # Mean average precision.
+    score: float
     chance: float
     precision: np.ndarray
     recall: np.ndarray
@@ -63,8 +65,8 @@ class Comparison(NamedTuple):
 
 def make_models(n_components: int, seed: int) -> dict[str, Any]:
     """Return the methods, all with the same number of components."""
-    # Where a view has more features than rows, the rows fitted on correlate perfectly whatever
-    # they are: hence the shrinkage of the linear methods. The others have a ridge by default.
+    # With more features than rows, the training rows of any two views correlate perfectly, so the
+    # linear methods need shrinkage. The other methods have a ridge by default.
     return {
         "PLS-SVD": PLSSVD(n_components),
         "CCA": CCA(n_components, reg="auto"),
@@ -76,7 +78,7 @@ def make_models(n_components: int, seed: int) -> dict[str, Any]:
 
 
 def fit(model: Any, train: Rows) -> Any:
-    """Fit on all pairs of a class where the method knows classes, else on pairs of rows."""
+    """Fit on all pairs of a class, or on pairs of rows for methods without classes."""
     queries, gallery, query_labels, gallery_labels, partners = train
     if isinstance(model, ClusterCCA | SupervisedDCCA):
         if partners is None:
@@ -86,8 +88,9 @@ def fit(model: Any, train: Rows) -> Any:
 
 
 def embed(model: Any, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """Map queries and gallery into the space that they share."""
-    if isinstance(model, PLSSVD):  # scikit-learn's, which maps no second view alone
+    """Embed queries and gallery in the shared space."""
+    # PLSSVD of scikit-learn cannot transform the second view alone.
+    if isinstance(model, PLSSVD):
         return model.transform(rows.queries, rows.gallery)
     return model.transform(rows.queries), model.transform_y(rows.gallery)
 
@@ -103,7 +106,7 @@ def measure(
 
 
 def compare(tasks: Mapping[str, Task], n_components: int, seed: int) -> Comparison:
-    """Fit every method to every task, one column each, and print the table while it grows."""
+    """Fit every method to every task and print each score when it is computed."""
     columns = [way for name, task in tasks.items() for way in (name, task.way_back) if way]
     compared = Comparison({way: {} for way in columns}, {way: {} for way in columns})
     table = Table("held-out MAP", [*columns, "fit"])
@@ -131,21 +134,21 @@ def compare(tasks: Mapping[str, Task], n_components: int, seed: int) -> Comparis
     return compared
 
 
-# What is shown
+# Output
 
 
 def announce(step: int, text: str) -> None:
-    """Say which step begins, and after how many seconds."""
+    """Print the name of the next step and the seconds since the start."""
     print(f"\n[{step}/{N_STEPS}] {text}  ({time.perf_counter() - STARTED:.0f} s)", flush=True)
 
 
 def say(text: str) -> None:
-    """Print a line that belongs to the step."""
+    """Print a line of the current step."""
     print(f"      {text}", flush=True)
 
 
 class Table:
-    """A table that is printed cell by cell."""
+    """Table printed cell by cell."""
 
     def __init__(self, title: str, columns: Sequence[str], width: int = 16):
         self.width, self.widths = width, [max(8, len(column) + 3) for column in columns]
@@ -155,7 +158,7 @@ class Table:
             self.add(column)
 
     def begin(self, name: str) -> None:
-        """Begin a row; the one before ends."""
+        """End the current row and begin the next."""
         newline = "\n" if self.n_rows else ""
         self.n_rows, self.n_cells = self.n_rows + 1, 0
         print(f"{newline}      {name:<{self.width}}", end="", flush=True)
@@ -196,7 +199,8 @@ def draw(panels: Mapping[str, Mapping[str, Result]], path: Path) -> None:
     except ImportError:
         say("no picture without matplotlib: pip install matplotlib")
         return
-    mpl.use("Agg")  # a file needs no screen
+    # A figure can be written to a file without a display.
+    mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(

@@ -1,28 +1,28 @@
-"""Audio of any length finds music videos: from an emotion model to the five best videos of a clip.
+"""Retrieval of music videos by audio of any length, from an emotion model to a search engine.
 
     python examples/music_video_retrieval.py
     python examples/music_video_retrieval.py --data spoken-digits --data-home ~/skcca_data
     python examples/music_video_retrieval.py --data wikipedia --data-home ~/skcca_data
 
 1. Load or simulate sound and pictures.
-2. An emotion model learns from annotated songs which chunks of a song carry its emotion.
-3. Its features are clustered into emotions, from three annotated songs each.
-4. Six methods learn a space that sound and picture share, from the chosen chunks of each song, and
-   are compared on songs that none has seen: relevant are the videos of the song's emotion.
-5. Precision and recall are drawn.
-6. A clip of 41 seconds finds five videos.
+2. Train an emotion model on annotated songs, which selects the chunks of a song by attention.
+3. Cluster its features into emotions, starting from three annotated songs of each.
+4. Fit six methods to the selected chunks and the pictures, and compare them on held-out songs,
+   for which the videos of the same emotion are relevant.
+5. Draw precision against recall.
+6. Search the five best videos for a clip of 41 seconds.
 
-The default data are simulated. Spoken digits that find handwritten ones, and texts that find
-images, are real; they run the same steps as far as they apply. For records of YouTube-8M, and for
-the tables and figures of the paper, see ``python -m benchmarks.paper --help``.
+The default data are simulated. The other data sets are real, spoken and handwritten digits, and
+texts and images of Wikipedia; they run the steps that apply to them. For records of YouTube-8M, and
+for the tables and figures of the paper, see ``python -m benchmarks.paper --help``.
 """
 
 from __future__ import annotations
 
 import os
 
-# Before NumPy loads: matrices are small here, and threads would wait for one another more than they
-# would save, very long where other programs compute too.
+# The variable must be set before NumPy is imported. Matrices are small here, so that several
+# threads would cost more in waiting for each other than they save, above all on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -52,20 +52,24 @@ from skcca.cluster import SeededKMeans
 from skcca.datasets import load_mnist, load_spoken_digits, load_wikipedia, make_music_videos
 from skcca.metrics import chance_map, mean_average_precision_score
 
-SELECTIONS = {  # columns of the table: k of c chunks, or the mean of the whole
+# Columns of the table: k of c chunks, or the mean of the whole song.
+SELECTIONS = {
     "1/3": {"n_chunks": 3, "k": 1},
     "2/6": {"n_chunks": 6, "k": 2},
     "3/9": {"n_chunks": 9, "k": 3},
     "mean": {"n_chunks": 1, "k": 1},
 }
-MAIN_SELECTION, MAIN_METHOD = "3/9", "SupervisedDCCA"  # of the picture and the query
-N_SEEDS = 3  # annotated songs that an emotion cluster starts from
+# Selection and method of the figure and of the query.
+MAIN_SELECTION, MAIN_METHOD = "3/9", "SupervisedDCCA"
+# Number of annotated songs from which an emotion cluster starts.
+N_SEEDS = 3
 CLIP = 41  # seconds
-N_IMAGES = 10_000  # handwritten digits to fit on
+# Number of handwritten digits in the training data.
+N_IMAGES = 10_000
 
 
 def music_videos(options: argparse.Namespace) -> None:
-    """Let songs find the videos of their emotion."""
+    """Retrieve videos by songs of the same emotion."""
     n_songs = options.n_songs or 1200
     announce(1, f"Simulate {n_songs} music videos")
     data = make_music_videos(n_songs, random_state=options.seed)
@@ -109,14 +113,15 @@ def music_videos(options: argparse.Namespace) -> None:
 def search_by_clip(
     selector: ChunkSelector, model: Any, data: Any, labels: np.ndarray, test: np.ndarray
 ) -> None:
-    """Search with a clip of one held-out song, and measure such clips of all of them."""
+    """Search by a clip of one held-out song, and score clips of all held-out songs."""
     emotions = data.emotion_names[data.emotion]
     starts = [first_second(data.stretches[i]) for i in test]
     clips = [data.audio[i][start : start + CLIP] for i, start in zip(test, starts, strict=True)]
     heard, _ = selector.transform(Views(audio=clips, visual=None))
     queries, gallery = model.transform(heard), model.transform_y(data.visual[test])
 
-    query = len(test) // 2  # `test` is in random order
+    # The rows of `test` are in random order, so that any of them is a random query.
+    query = len(test) // 2
     song = test[query]
     announce(6, f"A listener records {CLIP} s of song {song}, {describe(emotions, labels, song)}")
     say(f"from second {starts[query]} on, where the emotion sets in; its five best videos:")
@@ -129,7 +134,7 @@ def search_by_clip(
 
 
 def spoken_digits(options: argparse.Namespace) -> None:
-    """Let recordings of spoken digits find images of handwritten ones, paired by class alone."""
+    """Retrieve images of handwritten digits by spoken digits, paired by class alone."""
     announce(1, "Load spoken and handwritten digits")
     spoken = load_spoken_digits(data_home=options.data_home)
     written = load_mnist(data_home=options.data_home)
@@ -173,7 +178,7 @@ def spoken_digits(options: argparse.Namespace) -> None:
 
 
 def wikipedia(options: argparse.Namespace) -> None:
-    """Let images find texts, and texts images."""
+    """Retrieve texts by images, and images by texts."""
     announce(1, "Load Wikipedia articles")
     data = load_wikipedia(data_home=options.data_home)
     kept = np.random.default_rng(options.seed).permutation(len(data.x_train))[: options.n_songs]
@@ -205,12 +210,12 @@ def wikipedia(options: argparse.Namespace) -> None:
 
 
 def train_selector(sequences: Any, labels: np.ndarray, seed: int) -> ChunkSelector:
-    """Learn which chunks tell the label; which ones to keep is set later, for each column."""
+    """Train the attention; the selection of chunks is set later, for each column."""
     return ChunkSelector(random_state=seed, verbose=1).fit(sequences, labels)
 
 
 def say_what_is_known(selector: ChunkSelector, sequences: Any, labels: np.ndarray) -> None:
-    """Say how often the selector's own classifier is right on held-out sequences."""
+    """Print the accuracy of the selector's classifier on held-out sequences."""
     guesses = selector.classes_[selector.predict_proba(sequences).argmax(axis=1)]
     say(
         f"it tells {accuracy_score(labels, guesses):.1%} of held-out labels "
@@ -229,12 +234,12 @@ def draw_seeds(emotions: np.ndarray, annotated: np.ndarray, seed: int) -> np.nda
 
 
 def first_second(emotional: np.ndarray) -> int:
-    """Return where a clip begins: with the emotion, and early enough to last."""
+    """Return the start of a clip: that of the emotion, or earlier near the end of the song."""
     return min(int(emotional.argmax()), len(emotional) - CLIP)
 
 
 def describe(emotions: np.ndarray, labels: np.ndarray, song: int) -> str:
-    """Name the emotion of a song, and its cluster where that is of another one."""
+    """Return the emotion of a song, with that of its cluster if they differ."""
     if labels[song] == emotions[song]:
         return str(emotions[song])
     return f"{emotions[song]} (clustered as {labels[song]})"
@@ -287,7 +292,8 @@ def main() -> None:
     options = parse()
     try:
         JOBS[options.data](options)
-    except FileNotFoundError as error:  # the message says which file, and where it can be had
+    # The message names the file and a source of the data.
+    except FileNotFoundError as error:
         sys.exit(str(error))
     print(f"\nDone.  ({time.perf_counter() - STARTED:.0f} s)")
 

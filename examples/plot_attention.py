@@ -2,10 +2,11 @@
 Attention from end to end
 =========================
 
-A song is a sequence, most of which says little of its emotion. Where to look can be learned in two
-ways. :class:`~skcca.ChunkSelector` learns it from labels of the songs, before the two views meet.
-:class:`~skcca.nn.AttentionTower` is a network of :class:`~skcca.SupervisedDCCA` itself, which takes
-whole sequences, and learns it from the correlation with the other view.
+A song is a sequence, most of which says little about its emotion. Attention to the informative
+parts can be learned in two ways. :class:`~skcca.ChunkSelector` learns it from the labels of songs,
+before a two-view estimator is fitted. :class:`~skcca.nn.AttentionTower` is a network of
+:class:`~skcca.SupervisedDCCA`; it takes whole sequences and learns attention from the correlation
+with the other view.
 """
 
 from functools import partial
@@ -22,8 +23,8 @@ from skcca.plotting import AttentionDisplay
 plt.style.use("tableau-colorblind10")
 
 # %%
-# Songs, and pictures to find
-# ---------------------------
+# Songs and pictures
+# ------------------
 # Simulated music videos: a sequence of 128 features a second, one vector of 1,024 features for
 # the picture, and an emotion that is heard in a few stretches of the song. Songs differ in length.
 data = make_music_videos(420, n_emotions=3, lengths=(45, 60), random_state=0)
@@ -33,17 +34,17 @@ train, test = np.arange(270), np.arange(270, 420)
 print(f"{len(songs)} songs of {min(map(len, songs))} to {max(map(len, songs))} s")
 
 # %%
-# Three towers for the songs
-# --------------------------
-# The pictures have the default network throughout. The songs are given as their means over time,
-# which is what a network for rows can take; as sequences, to a tower that looks for itself; and as
-# sequences, to a tower that starts from a selector. Three emotions leave two components.
+# Three networks for the songs
+# ----------------------------
+# The pictures always have the default network. The songs have three: the default network, which
+# takes rows, here the means over time; an attention tower, which takes sequences; and an attention
+# tower that starts from the weights of a selector. Three emotions allow two components.
 selector = ChunkSelector(hidden_size=32, batch_size=16, max_epochs=8, random_state=0)
 selector.fit([songs[i] for i in train], emotions[train])
 
 
 def model_of(x_network=None):
-    """Return the estimator with a network of its own for the songs."""
+    """Return the estimator with a custom network for the songs."""
     options = {"batch_size": 135, "max_epochs": 15, "random_state": 0}
     return SupervisedDCCA(2, x_network=x_network, **options)
 
@@ -75,10 +76,11 @@ ax.set(xlabel="MAP of held-out songs that search pictures", xlim=(0.3, 0.7), yli
 plt.show()
 
 # %%
-# Where the selector looks
-# ------------------------
-# One held-out song: its attention over time, the borders of three chunks and the one chosen. The
-# simulation knows where the emotion is heard, drawn in black at the bottom.
+# Attention of the selector
+# -------------------------
+# The figure shows one held-out song: its attention over time, the borders of three chunks and the
+# chosen one. The black line at the bottom marks the seconds in which the simulation put the
+# emotion.
 song = test[1]
 display = AttentionDisplay.from_estimator(
     selector, songs[song], title=f"A held-out song: {emotions[song]}"
@@ -90,8 +92,8 @@ display.ax_.set_xlabel("Time (s); black: the emotion is heard")
 plt.show()
 
 # %%
-# Over all held-out songs: the share of the attention that lies where the emotion is heard, against
-# the share of time. A step of attention is the maximum over three seconds.
+# Over all held-out songs, compare the share of attention in the seconds of the emotion with their
+# share of time. A step of attention is the maximum over three seconds.
 inside, share = [], []
 for i, attention in zip(test, selector.attention([songs[i] for i in test]), strict=True):
     seconds = np.repeat(attention / 3, 3)[: len(songs[i])]
@@ -100,10 +102,10 @@ for i, attention in zip(test, selector.attention([songs[i] for i in test]), stri
 print(f"attention inside {np.mean(inside):.0%}, time inside {np.mean(share):.0%}")
 
 # %%
-# What was learned
-# ----------------
-# Attention finds the emotion: most of it lies in the third of the time where the emotion is
-# heard. Either tower ranks the pictures better than the means of songs do here, and the one that
-# starts from nothing was told the emotions by the pairing alone. One draw of 420 songs decides
-# little: with `random_state` 1, 2 and 3 of the data the towers led the means by between nothing
-# and 0.08, and changed places.
+# Conclusions
+# -----------
+# Most of the attention lies in the third of the time in which the emotion is heard. Both towers
+# rank the pictures better here than the means of songs do, although the tower without a selector
+# has no information about emotions but the pairing. One draw of 420 songs is not conclusive: with
+# `random_state` 1, 2 and 3 of the data the towers were ahead of the means by between nothing and
+# 0.08, and either tower could be the better one.

@@ -2,10 +2,9 @@
 Pairs of rows and pairs of classes
 ==================================
 
-CCA asks what row i of one view has to do with row i of the other. Where the question is what a
-class has to do with itself, its rows may be paired in every way: that is
-:class:`~skcca.ClusterCCA`. The two answers differ when views share more than the class, and this
-page draws both.
+CCA pairs row i of one view with row i of the other. :class:`~skcca.ClusterCCA` pairs every row with
+all rows of its class in the other view. The results differ if the views share more than the class,
+and this example compares them.
 """
 
 import matplotlib.pyplot as plt
@@ -18,11 +17,11 @@ from skcca.plotting import EmbeddingDisplay
 rng = np.random.default_rng(0)
 
 # %%
-# Two things that views share
-# ---------------------------
-# Sound and picture of a video were recorded at the same place on the same day: a strong trait that
-# every pair shares, and that has nothing to do with the class. The class is heard and seen too,
-# but it takes less of the variance.
+# Two shared sources
+# ------------------
+# Sound and picture of a video were recorded at the same place on the same day, which gives each
+# pair a strong common source that is unrelated to the class. The class is a second source, with
+# less of the variance.
 n_rows, names = 900, np.array(["calm", "happy", "angry"])
 kinds = rng.integers(3, size=n_rows)
 angle = 2 * np.pi * kinds / 3
@@ -45,7 +44,7 @@ train, test = slice(0, 600), slice(600, None)
 # %%
 # Two components each
 # -------------------
-# Both models get as many components as three classes leave: two.
+# Three classes allow two components, which both models use.
 models = {
     "CCA, pairs of rows": CCA(2).fit(sound[train], picture[train]),
     "ClusterCCA, pairs of a class": ClusterCCA(2).fit(sound[train], picture[train], labels[train]),
@@ -69,11 +68,12 @@ axes[0].get_legend().remove()
 plt.show()
 
 # %%
-# The other question
-# ------------------
-# Which picture was made together with this sound? One picture alone is relevant now, and labels say
-# nothing of it: without labels, the measures ask for row i. With one relevant row, chance depends
-# on the size of the gallery: one point for all rows scores what a random order of these 300 does.
+# Retrieval of partners
+# ---------------------
+# A second task is to find the picture that was recorded together with a sound, so that a single
+# picture is relevant. Without labels, the measures take row i as the relevant row of query i. With
+# one relevant row the chance level depends on the size of the gallery; it is the score of a random
+# order of these 300 rows.
 constant, rows = np.ones((300, 2)), np.arange(300)
 row_chance = mean_average_precision_score(constant, constant, rows)
 for name, model in models.items():
@@ -81,10 +81,10 @@ for name, model in models.items():
     print(f"{name:<28} MAP of the own row {score:.3f}   (chance {row_chance:.3f})")
 
 # %%
-# Some of both
-# ------------
-# ``instance_weight`` is the share of the rows' own pairs: 0 pairs the class alone, 1 is CCA. With
-# four components there is room for the class and for the place; at 0 three classes leave two.
+# A mixture of both pairings
+# --------------------------
+# ``instance_weight`` is the weight of the pairs of rows: 0 uses pairs of classes alone, and 1 is
+# CCA. Four components can hold both the class and the place; at 0 three classes allow only two.
 weights = [0, 0.03, 0.1, 0.3, 0.6, 1]
 of_class, of_row = [], []
 for weight in weights:
@@ -112,9 +112,9 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 plt.show()
 
 # %%
-# What was learned
-# ----------------
-# The two components of CCA are the place, in which classes lie on top of one another. Pairs of a
-# class meet at different places, so that the place averages out and the class is left. A method is
-# right for one of the two questions; a small share of the rows' own pairs, up to a tenth here,
-# costs the class nothing and finds more of the rows' own partners than class pairs alone.
+# Conclusions
+# -----------
+# The two components of CCA represent the place, in which the classes overlap. The pairs of a class
+# come from different places, so that the place averages out and the class remains. Each method
+# suits one of the two tasks. A small weight of the pairs of rows, up to a tenth here, does not
+# reduce the score of classes and finds more partners than class pairs alone.

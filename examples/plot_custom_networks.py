@@ -1,15 +1,15 @@
 """
-Networks of your own
-====================
+Custom networks
+===============
 
-A deep estimator builds a fully connected network for each view, unless it is given another.
-``x_network`` and ``y_network`` take a function of ``(n_features, n_outputs)`` that returns a
-PyTorch module. Such a network may want rows of any shape. Here each view is a stack of images, and
-two convolutions look at them.
+A deep estimator builds a fully connected network for each view by default. ``x_network`` and
+``y_network`` take a function of ``(n_features, n_outputs)`` that returns another PyTorch module,
+which may take rows of any shape. In this example each view is a stack of images, and the networks
+are convolutional.
 
-The images are the left and the right halves of handwritten digits. They lie anywhere on a
-somewhat larger canvas, which a fully connected network has to learn place by place, and a
-convolution need not.
+The images are the left and the right halves of handwritten digits at random positions on a larger
+canvas. A fully connected network has to learn every position separately, and a convolution does
+not.
 """
 
 import tempfile
@@ -28,10 +28,10 @@ rng = np.random.default_rng(0)
 plt.style.use("tableau-colorblind10")
 
 # %%
-# Images that lie anywhere
-# ------------------------
-# Each half, 8 by 4 pixels, is put somewhere on a canvas of 12 by 8; the two halves of a digit are
-# moved independently. An image has one channel, hence the shape ``(n, 1, 12, 8)``.
+# Images at random positions
+# --------------------------
+# Each half of 8 by 4 pixels is put at a random position of a canvas of 12 by 8, independently of
+# the other half. An image has one channel, hence the shape ``(n, 1, 12, 8)``.
 
 
 def moved(halves):
@@ -49,7 +49,7 @@ train, test = slice(0, 1000), slice(1000, None)
 print(left.shape, right.shape)
 
 # %%
-# Both halves of eight digits, as the networks see them:
+# The inputs of the networks for both halves of eight digits:
 _, axes = plt.subplots(2, 8, figsize=(8, 3), layout="constrained")
 for i, (ax, below) in enumerate(axes.T):
     ax.imshow(left[i, 0], cmap="gray_r")
@@ -62,10 +62,11 @@ axes[1, 0].set_ylabel("right half")
 plt.show()
 
 # %%
-# A network is a function that makes one
-# --------------------------------------
-# `fit` calls it, so that `clone`, searches and pickling work as with any estimator: the networks
-# do not exist before. The last layer has no activation, since the objective whitens the outputs.
+# A function that makes the network
+# ---------------------------------
+# The function is called by `fit`. The networks do not exist before, so that `clone`, searches and
+# pickling work as with any estimator. The last layer has no activation, since the objective whitens
+# the outputs.
 
 
 def convolutions(n_features, n_outputs):
@@ -83,8 +84,8 @@ def convolutions(n_features, n_outputs):
 
 
 # %%
-# The same training, two kinds of networks. Fully connected ones are the default; they see each
-# image as a row of 96 numbers.
+# Both kinds of networks are trained in the same way. The fully connected ones are the default and
+# take each image as a row of 96 numbers.
 flat_left, flat_right = left.reshape(-1, 96), right.reshape(-1, 96)
 own = {"x_network": convolutions, "y_network": convolutions}
 tried = {
@@ -110,8 +111,8 @@ plt.show()
 # %%
 # A fitted model in a file
 # ------------------------
-# `save` writes weights, and nothing that is executed when it is read. A network of your own is
-# code: `load` takes the functions again.
+# `save` writes weights and no code, so that nothing is executed on loading. A custom network is
+# code, so `load` takes the functions again.
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "model.safetensors"
     model.save(path)
@@ -119,9 +120,9 @@ with tempfile.TemporaryDirectory() as folder:
 print("the same embedding:", np.array_equal(loaded.transform(left), model.transform(left)))
 
 # %%
-# What was learned
-# ----------------
-# An eighth of the weights of a fully connected network, in layers that suit images, rank the
-# held-out halves better by far: a convolution knows a stroke wherever it lies. The estimator was
-# told no more than how to make the networks. Pairing, objective, batches and the last linear
-# solve are the same for both.
+# Conclusions
+# -----------
+# The convolutional networks have an eighth of the weights of the fully connected ones and rank the
+# held-out halves far better, because a convolution responds to a stroke at any position. Only the
+# functions that make the networks were changed; pairing, objective, batches and the final linear
+# projection are the same for both.

@@ -1,10 +1,9 @@
 """
-Every display at a glance
-=========================
+All displays
+============
 
-:mod:`skcca.plotting` draws what the measures count. This page shows each of its displays once, on
-the left and right halves of handwritten digits: what was found, how well it holds, and what it
-rests on.
+This example shows each display of :mod:`skcca.plotting` once, on the left and right halves of
+handwritten digits.
 """
 
 import matplotlib.pyplot as plt
@@ -27,11 +26,11 @@ left, right, labels = digits.x[test], digits.y[test], digits.labels[test]
 fitted = digits.x[train], digits.y[train], digits.labels[train]
 
 # %%
-# How well halves are found
-# -------------------------
-# :class:`~skcca.plotting.PrecisionRecallDisplay` draws how precise the ranked lists are, down to
-# every recall. Several models share axes by ``ax=``. The legend tells the mean average precision,
-# and chance.
+# Precision and recall
+# --------------------
+# :class:`~skcca.plotting.PrecisionRecallDisplay` draws the precision of ranked lists at every level
+# of recall. ``ax=`` draws several models into the same axes. The legend shows the mean average
+# precision and its chance level.
 models = {
     "CCA": CCA(9, reg=0.1).fit(*fitted[:2]),
     "ClusterCCA": ClusterCCA(9, reg=0.1).fit(*fitted),
@@ -50,10 +49,10 @@ for text in display.legend_.get_texts():
     print(text.get_text())
 
 # %%
-# What single halves find
-# -----------------------
-# :class:`~skcca.plotting.RankingDisplay` draws some queries, and the items that are ranked first,
-# with a check mark or a cross each. Images are given in any shape that can be drawn.
+# Results of single queries
+# -------------------------
+# :class:`~skcca.plotting.RankingDisplay` draws queries and the items ranked first for them, each
+# marked as relevant or not. Images may have any shape that matplotlib can draw.
 some = [np.flatnonzero(labels == digit)[0] for digit in (0, 3, 8, 9)]
 display = RankingDisplay.from_estimator(
     models["ClusterKCCA"],
@@ -69,17 +68,17 @@ plt.show()
 print(f"{display.relevant.sum()} of the {display.relevant.size} shown are relevant")
 
 # %%
-# Where the rows lie
-# ------------------
-# :class:`~skcca.plotting.EmbeddingDisplay` puts both views into the plane of two components.
-# Classes differ in colour, views in marker, and the two rows of a pair may be joined.
+# Embeddings
+# ----------
+# :class:`~skcca.plotting.EmbeddingDisplay` draws both views in the plane of two components. Classes
+# differ in colour and views in marker, and the two rows of a pair may be joined.
 halves, four = Views(left=left, right=right), np.flatnonzero(labels < 4)[:120]
 EmbeddingDisplay.from_estimator(models["ClusterKCCA"], halves[four], labels=labels[four])
 plt.show()
 
 # %%
-# What the components are made of
-# -------------------------------
+# Loadings
+# --------
 # :class:`~skcca.plotting.LoadingsDisplay` draws the correlation of features with two components,
 # from the centre to the circle of perfect correlation. The features are pixels, named by row and
 # column of the whole image.
@@ -90,21 +89,21 @@ LoadingsDisplay.from_estimator(
 plt.show()
 
 # %%
-# How many components hold
-# ------------------------
-# :class:`~skcca.plotting.CorrelationDisplay` draws the correlations of the rows fitted on as bars,
-# those of rows left out as points, and what shuffled rows reach as a dashed line.
+# Number of components
+# --------------------
+# :class:`~skcca.plotting.CorrelationDisplay` draws the correlations of training rows as bars, those
+# of held-out rows as points, and the level of shuffled rows as a dashed line.
 display = CorrelationDisplay.from_estimator(
     CCA(12, reg=0.1), *fitted[:2], n_permutations=20, random_state=0
 )
 plt.show()
 
 # %%
-# Where a sequence is looked at
-# -----------------------------
+# Attention
+# ---------
 # :class:`~skcca.plotting.AttentionDisplay` draws the attention of a
-# :class:`~skcca.ChunkSelector` over time, and the chunk that it chooses. A sequence here is made of
-# 30 whole digits. Most are below 6; five in a row are sixes or nines, and the label says which.
+# :class:`~skcca.ChunkSelector` over time, and the chunk that it chooses. A sequence consists of 30
+# digits here. Most of them are below 6; five in a row are either sixes or nines, as the label says.
 rng = np.random.default_rng(0)
 filler = np.flatnonzero(fitted[2] < 6)
 kinds = np.where(np.arange(400) % 2, 9, 6)
@@ -125,10 +124,10 @@ plt.show()
 print(f"the nines lie from {starts[-1]} to {starts[-1] + 5}")
 
 # %%
-# What was learned
-# ----------------
-# On these digits pairs of a class find more than pairs of rows, and kernels more than linear maps.
-# All twelve correlations of CCA are smaller on rows left out than on the rows fitted on, and the
-# last three are no more there than unrelated rows would reach. Every display has
-# `from_estimator`; those of embeddings also take embeddings at hand, by `from_predictions`. `ax_`
-# and `figure_` lead on to all that matplotlib offers.
+# Conclusions
+# -----------
+# On these digits pairs of a class score higher than pairs of rows, and kernels higher than linear
+# maps. All twelve correlations of CCA are smaller on held-out rows than on training rows, and the
+# last three do not exceed those of unrelated rows. Every display has `from_estimator`; those of
+# embeddings also have `from_predictions` for existing embeddings. `ax_` and `figure_` give access
+# to matplotlib.

@@ -1,10 +1,10 @@
 """
-When deep CCA has learned enough
-================================
+Early stopping of deep CCA
+==========================
 
-Networks can correlate anything in the rows that they train on, even rows that do not belong
-together. So the loss of training says little: watch rows that are held out. Early stopping does,
-and returns to the best weights.
+Networks can reach a high correlation on their training rows even if these are unrelated. The
+training loss is therefore a poor guide, and held-out rows are needed. Early stopping monitors such
+rows and restores the best weights.
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +19,8 @@ plt.style.use("tableau-colorblind10")
 # %%
 # Halves of handwritten digits
 # ----------------------------
-# The left half of a digit is one view and the right half the other: 500 images to fit on, 300 to
-# watch, and the rest to judge by in the end.
+# The left half of a digit is one view and the right half the other: 500 images for training,
+# 300 for validation, and the rest for the final test.
 digits = load_digit_halves()
 fit, watch, test = slice(0, 500), slice(500, 800), slice(800, None)
 X, Y = digits.x[fit], digits.y[fit]
@@ -28,12 +28,12 @@ X_new, Y_new = digits.x[test], digits.y[test]
 held_out = Views(digits.x[watch], digits.y[watch])
 
 # %%
-# Pairs that belong together, and pairs that do not
-# -------------------------------------------------
-# The same networks are trained twice: on the halves as they are, and with the right halves in
-# random order, where there is nothing to learn. They go without dropout and noise on the inputs,
-# which hold back what is to be shown here. ``X_val`` are the rows to watch; with as many epochs
-# to wait as there are epochs, training runs to its end.
+# Related and unrelated pairs
+# ---------------------------
+# The same networks are trained twice: on the halves of digits, and with the right halves in random
+# order, so that there is nothing to learn. Dropout and noise on the inputs are switched off,
+# because they would reduce the overfitting that this example shows. ``X_val`` is the validation
+# data; with a patience as long as the training, it never stops early.
 settings = {
     "n_components": 10,
     "x_hidden_layer_sizes": (256, 256),
@@ -53,7 +53,7 @@ models = {
 
 # %%
 # ``loss_curve_`` is minus the total correlation of the training batches, ``validation_scores_``
-# the total correlation of the rows that are watched. Ten components reach 10 at most.
+# that of the validation data. Ten components reach 10 at most.
 _, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     epochs = np.arange(1, model.n_epochs_ + 1)
@@ -68,11 +68,11 @@ axes[1].legend(frameon=False, loc="center right")
 plt.show()
 
 # %%
-# Stop when it no longer rises
-# ----------------------------
-# Five epochs without a better held-out total end the training here, and the weights go back to
-# the best. Dropout and noise on the inputs, at their defaults, are the other cure. All are judged
-# by rows that had no part in anything.
+# Early stopping
+# --------------
+# Training now ends after five epochs without a better total on the validation data, and the best
+# weights are restored. Dropout and noise on the inputs, at their defaults, are another remedy. All
+# models are compared on the test rows, which took no part in training or validation.
 candidates = {
     "linear CCA": CCA(10, reg="auto").fit(X, Y),
     "no dropout or noise, all epochs": clone(bare).fit(X, Y),
@@ -87,10 +87,10 @@ for name, model in candidates.items():
     print(f"{name:<33}{n_epochs:>10}   new rows: {model.score(X_new, Y_new):.2f}")
 
 # %%
-# What was learned
-# ----------------
-# The training curve goes to the top for shuffled rows as it does for proper ones; the held-out
-# curve tells them apart. For proper rows the held-out total does not fall, it only stops rising,
-# so stopping saves most of the epochs and costs a little of the total. Dropout and noise on the
-# inputs gain more than stopping does, and every network here is well above linear CCA on new
-# rows.
+# Conclusions
+# -----------
+# The training curve reaches the top for shuffled rows as well as for related ones; only the curve
+# of held-out rows distinguishes them. For related rows the held-out total stops rising but does not
+# fall, so that early stopping saves most of the epochs and costs a little of the total. Dropout and
+# noise on the inputs gain more than early stopping does, and every network here is well above
+# linear CCA on new rows.

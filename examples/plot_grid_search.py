@@ -2,10 +2,10 @@
 Searching parameters by retrieval
 =================================
 
-scikit-learn's searches and splitters know one ``X``. :class:`~skcca.Views` makes one of two
-arrays, so that pipelines, folds and searches work as they do elsewhere, and the labels stay free
-for stratified folds. What counts here is how well one view finds the other: the scorer is
-:func:`~skcca.retrieval_map`, on the rows of the fold that was left out.
+The searches and splitters of scikit-learn take one ``X``. :class:`~skcca.Views` holds two arrays as
+one, so that pipelines, folds and searches work as usual, and the labels can be used for stratified
+folds. Settings are compared by retrieval across the views: the scorer is
+:func:`~skcca.retrieval_map`, on the rows of the held-out fold.
 """
 
 import matplotlib.pyplot as plt
@@ -31,13 +31,13 @@ print(halves[train])
 # %%
 # A grid over both steps of a pipeline
 # ------------------------------------
-# Each view has a transformer of its own, whose parameters the grid reaches by the name of the view.
-# Kernel CCA over all pairs of a digit comes after it. It has a width of the kernel, ``gamma``, and
-# a ridge, ``reg``. Ten digits leave nine components.
+# Each view has its own transformer, whose parameters the grid addresses by the name of the view. It
+# is followed by kernel CCA over all pairs of a digit, with a width of the kernel, ``gamma``, and a
+# ridge, ``reg``. Ten digits allow nine components.
 #
-# `cv` must say that the folds are stratified: for an integer, scikit-learn would not look at the
-# labels, as for all transformers. The folds are not shuffled, since the rows are in the order of
-# the people who wrote them: shuffled, the folds would share writers, and promise too much.
+# `cv` must be given as stratified folds: for an integer, scikit-learn would ignore the labels, as
+# for all transformers. The folds are not shuffled, since the rows are in the order of the people
+# who wrote them. Shuffled folds would share writers, and their scores would be too optimistic.
 pipeline = make_pipeline(
     ViewTransformer([("left", PCA(whiten=True)), ("right", PCA(whiten=True))]),
     ClusterKCCA(9, scale=False),
@@ -61,7 +61,7 @@ for name, value in search.best_params_.items():
 # %%
 # The whole grid
 # --------------
-# A panel for each number of principal components. The best of all is marked.
+# Each panel shows one number of principal components. The best setting is marked.
 scores = search.cv_results_["mean_test_score"].reshape(len(widths), len(gammas), len(regs))
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True, layout="constrained")
 for ax, width, score in zip(axes, widths, scores, strict=True):
@@ -80,11 +80,11 @@ figure.colorbar(image, label="MAP over the folds")
 plt.show()
 
 # %%
-# The final word
-# --------------
-# The best of 70 scores is too good a guess of what comes next, so rows that the search has not
-# seen decide. The search has fitted the best pipeline to all 600 rows and is used like any
-# estimator.
+# Score on unseen rows
+# --------------------
+# The best of 70 scores is an optimistic estimate, so the pipeline is scored on rows that took no
+# part in the search. The search has refitted the best pipeline to all 600 rows and can be used like
+# any estimator.
 tried = {"best of the grid": search, "the defaults": ClusterKCCA(9)}
 tried["the defaults"].fit(halves[train], labels[train])
 chance = chance_map(labels[test])
@@ -93,7 +93,7 @@ for name, model in tried.items():
     print(f"{name:<17} held-out MAP {score:.3f}   (chance {chance:.3f})")
 
 # %%
-# And with shuffled folds, by the same pipeline:
+# For comparison, the score of the same pipeline with shuffled folds:
 shuffled = StratifiedKFold(3, shuffle=True, random_state=0)
 for name, cv in {"folds in order": folds, "shuffled folds": shuffled}.items():
     score = cross_val_score(
@@ -102,10 +102,10 @@ for name, cv in {"folds in order": folds, "shuffled folds": shuffled}.items():
     print(f"{name:<17} MAP {score:.3f}   (chance {chance_map(labels[train]):.3f})")
 
 # %%
-# What was learned
-# ----------------
+# Conclusions
+# -----------
 # Wide ranges of both parameters do nearly as well as the best; a kernel that is too narrow on many
-# components, or a large ridge on a wide kernel, costs most. Here the search ends where the
-# defaults begin: on unseen rows both are about equal, because `gamma` is then set by the distances
-# of the rows. Folds in order foretold the held-out score well. Shuffled ones promised more than
-# there was to have.
+# components, or a large ridge on a wide kernel, costs most. Here the result of the search is about
+# as good on unseen rows as the defaults, which derive `gamma` from the distances of the rows. Folds
+# in the original order predicted the score on unseen rows well, and shuffled folds overestimated
+# it.

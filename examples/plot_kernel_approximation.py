@@ -3,8 +3,9 @@ Kernel CCA by landmarks and by random features
 ==============================================
 
 Exact kernel CCA takes time n³ and memory n². Both approximations replace the kernel by a few
-hundred features, after which it is a CCA with a ridge: Nyström's by kernels to landmarks among
-the rows, random Fourier features by random cosines. How many are enough?
+hundred features, for which the problem is a CCA with a ridge: Nyström features are kernels between
+the rows and landmarks among them, and random Fourier features are random cosines. This example
+measures how many features are needed.
 """
 
 import time
@@ -17,9 +18,9 @@ from skcca import CCA, KCCA
 plt.style.use("tableau-colorblind10")
 
 # %%
-# A relation that is not linear
-# -----------------------------
-# One view has two angles among noise, the other a cosine of each and their product.
+# A nonlinear relation
+# --------------------
+# One view has two angles and noise features, the other the cosines of the angles and their product.
 
 
 def make_views(n_rows, random_state):
@@ -36,10 +37,9 @@ X, Y = make_views(1500, 0)
 X_new, Y_new = make_views(1500, 1)
 
 # %%
-# Held-out total, and seconds
-# ---------------------------
-# The score of three components is the sum of their correlations in new rows, so 3 would be
-# perfect.
+# Held-out correlation and seconds
+# --------------------------------
+# The score of three components is the sum of their correlations in new rows, which is 3 at most.
 
 
 def fit_and_score(model):
@@ -63,8 +63,8 @@ for approximation in "nystroem", "random_features":
         print(f"{approximation:<16}{n:>5} {total:.2f}   {seconds:.2f} s")
 
 # %%
-# The picture
-# -----------
+# Figure
+# ------
 # Dashed lines are the exact solution.
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 labels = {"nystroem": "landmarks (Nyström)", "random_features": "random features"}
@@ -81,11 +81,11 @@ left.legend(frameon=False, loc="center right")
 plt.show()
 
 # %%
-# What was learned
-# ----------------
-# Linear CCA sees nothing of these relations, kernel CCA most of them. A hundred landmarks come
-# close to the exact solution and three hundred match it, at a fraction of the rows; random
-# features need several times as many for the same total, because landmarks lie where the rows
-# lie. A thousand landmarks for 1,500 rows are a waste: few components of an exact solution cost
-# less. Approximations pay where rows are many, since their time grows with n and the exact one's
-# with n³.
+# Conclusions
+# -----------
+# Linear CCA finds none of these relations and kernel CCA most of them. A hundred landmarks come
+# close to the exact solution and three hundred match it, with a fraction of the rows. Random
+# features need several times as many for the same total, because they do not depend on the data,
+# whereas landmarks are rows. A thousand landmarks for 1,500 rows take longer than a few components
+# of the exact solution. Approximations are worthwhile for many rows, since their time grows with n
+# and that of the exact solution with n³.

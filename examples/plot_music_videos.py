@@ -1,14 +1,13 @@
 """
-A clip of a song finds music videos
-===================================
+Retrieval of music videos by clips of songs
+===========================================
 
-Most of a song says little of its emotion. Here an attention network, trained on the annotated
-songs, chooses the chunks that do; a supervised deep CCA learns a space that those chunks share
-with the pictures; and a retriever answers a listener's clip with music videos of the same
-emotion.
+Most of a song says little about its emotion. An attention network, trained on annotated songs,
+selects the informative chunks. A supervised deep CCA embeds these chunks and the pictures in one
+space, and a retriever answers a clip with music videos of the same emotion.
 
-The videos are simulated by :func:`skcca.datasets.make_music_videos`: few and short ones, so that
-this page is built in seconds. ``examples/music_video_retrieval.py`` runs the same steps at full
+The videos are simulated by :func:`skcca.datasets.make_music_videos`. They are few and short, so
+that the example runs in seconds. ``examples/music_video_retrieval.py`` runs the same steps at full
 size, with more methods.
 """
 
@@ -37,11 +36,11 @@ train = np.setdiff1d(np.arange(len(emotions)), test)
 print(f"{len(train)} videos to fit on, {len(annotated)} songs annotated, {len(test)} held out")
 
 # %%
-# Which chunks carry the emotion
-# ------------------------------
-# The selector learns from the annotated songs. A song is then cut into nine chunks, and the three
-# that attention rates highest stand for it. Black below is where the simulation put the emotion,
-# which the selector was never told.
+# Selection of chunks
+# -------------------
+# The selector learns from the annotated songs. A song is then cut into nine chunks, and is
+# represented by the three with the highest attention. The black line below marks the seconds in
+# which the simulation put the emotion, which the selector does not know.
 selector = ChunkSelector(n_chunks=9, k=3, batch_size=16, max_epochs=6, random_state=0)
 selector.fit(videos[annotated], emotions[annotated])
 
@@ -56,7 +55,7 @@ display.ax_.set_xlabel("Time (s); black: the emotion is heard")
 plt.show()
 
 # %%
-# How much of the chosen chunks is emotion, over all held-out songs?
+# Share of emotional seconds in the chosen chunks, over all held-out songs:
 chosen = [
     data.stretches[i][start:stop]
     for i, selection in zip(test, selector.select(videos[test]), strict=True)
@@ -67,11 +66,11 @@ for name, seconds in {"chosen chunks": chosen, "whole songs": everything}.items(
     print(f"{name:<14} {np.concatenate(seconds).mean():.0%} of the seconds have the emotion")
 
 # %%
-# A space that both views share
-# -----------------------------
-# All pairs of a song and a picture of its emotion are learned from, by linear maps and by
-# networks. Four emotions leave three components. Held-out songs search held-out pictures, and
-# relevant are those of the song's emotion.
+# A shared space
+# --------------
+# Linear maps and networks are fitted to all pairs of a song and a picture of its emotion. Four
+# emotions allow three components. Held-out songs are the queries for held-out pictures, and the
+# pictures of the song's emotion are relevant.
 chance = chance_map(emotions[test])
 for name, k in {"whole songs": 9, "chosen chunks": 3}.items():
     rows = selector.set_params(k=k).transform(videos)
@@ -81,10 +80,10 @@ for name, k in {"whole songs": 9, "chosen chunks": 3}.items():
         print(f"{name:<14} {type(model).__name__:<15} MAP {score:.3f}   (chance {chance:.3f})")
 
 # %%
-# A listener's clip
-# -----------------
-# A retriever keeps the embedded pictures under names of ours. The clip of 25 seconds begins where
-# the emotion sets in; it passes the same selector and finds its five best videos.
+# A query
+# -------
+# A retriever keeps the embedded pictures under given names. The clip of 25 seconds begins with the
+# emotion. It passes through the same selector, and the five best videos are returned.
 names = np.array([f"video {i} ({emotions[i]})" for i in range(len(emotions))])
 retriever = CrossModalRetriever(model, prefit=True).add(data.visual[test], ids=names[test])
 start = min(edges[0], len(data.audio[song]) - 25)
@@ -96,7 +95,7 @@ for name, similarity in zip(found.ids[0], found.scores[0], strict=True):
     print(f"    {name:<22} {similarity:.3f}")
 
 # %%
-# Five whole songs of the test rows, and what they find:
+# Results of five whole songs of the test rows:
 RankingDisplay.from_estimator(
     model,
     *rows[test],
@@ -108,9 +107,9 @@ RankingDisplay.from_estimator(
 plt.show()
 
 # %%
-# What was learned
-# ----------------
-# Attention finds the emotion: it is heard in more than two thirds of the chosen seconds, in a
-# third of all. Chosen chunks rank better than the means of whole songs, with linear maps and with
-# networks alike. The networks rank a little worse than the linear maps here: hundreds of videos
-# are few for them.
+# Conclusions
+# -----------
+# The emotion is heard in more than two thirds of the chosen seconds, and in a third of all seconds.
+# Chosen chunks rank better than the means of whole songs, with linear maps and with networks. The
+# networks rank a little worse than the linear maps here, because hundreds of videos are few for
+# them.

@@ -1,11 +1,11 @@
 """
-How many components hold on new rows
-====================================
+Choosing the number of components
+=================================
 
-On the rows that it was fitted on, CCA finds as many correlations as there are features. Which of
-them are more than luck is seen in three ways: on rows left out, on shuffled rows, and in the
-held-out total while components are added. They do not always agree, and the last part counts how
-often each is right where the truth is known.
+CCA finds as many correlations in its training rows as there are features. Three methods show which
+of them are real: the correlations of held-out rows, those of shuffled rows, and the total of
+held-out rows for a growing number of components. They do not always agree, and the last part counts
+how often each is right on data with a known number.
 """
 
 import matplotlib.pyplot as plt
@@ -20,8 +20,9 @@ plt.style.use("tableau-colorblind10")
 # %%
 # Three shared sources, eight features
 # ------------------------------------
-# Three sources are heard in both views, each weaker than the one before; the other five
-# directions of either view are noise. All is mixed, so that no single feature shows a source.
+# Three sources are present in both views, each weaker than the one before; the other five
+# directions of either view are noise. The directions are mixed, so that no single feature shows a
+# source.
 
 
 def make_views(random_state):
@@ -36,21 +37,21 @@ X, Y = make_views(0)
 print("training correlations", CCA().fit(X, Y).correlations_.round(2))
 
 # %%
-# Each component by itself
-# ------------------------
-# Bars are the training correlations, points those of rows left out. The dashed line is exceeded
-# by 5 % of unrelated rows.
+# Single components
+# -----------------
+# Bars are the training correlations and points those of held-out rows. Unrelated rows exceed the
+# dashed line in 5 % of cases.
 display = CorrelationDisplay.from_estimator(CCA(), X, Y, n_permutations=200, random_state=0)
 print("held out             ", display.held_out.mean(axis=0).round(2))
 print("95 % of shuffled rows", np.quantile(display.null, 0.95, axis=0).round(2))
 plt.show()
 
 # %%
-# All components up to k
-# ----------------------
-# :func:`~skcca.inspection.select_n_components` adds the held-out correlations up. A component
-# that is not real adds little, of either sign: nothing makes the total fall for sure. So the best
-# k is often too large, and the rule of one standard error takes the fewest components that come
+# Sums of components
+# ------------------
+# :func:`~skcca.inspection.select_n_components` adds up the held-out correlations. A component that
+# is not real adds a small value of either sign, so that the total need not fall and its best k is
+# often too large. The rule of one standard error therefore takes the smallest number of components
 # within one standard error of the best.
 result = select_n_components(CCA(), X, Y, n_components=8)
 best = result.candidates[result.mean.argmax()]
@@ -72,10 +73,10 @@ ax.legend(frameon=False, loc="lower right")
 plt.show()
 
 # %%
-# Fifteen draws of the same kind
-# ------------------------------
-# One draw proves nothing. Here are fifteen, and a third way to choose: as many components as the
-# step-down permutation test believes at a level of 5 %.
+# Fifteen draws
+# -------------
+# A single draw is not conclusive. Fifteen draws are compared here, with a third method: the number
+# of components that the step-down permutation test finds at a level of 5 %.
 names = ["best total", "one standard error", "permutation test"]
 counts = np.zeros((3, 8), dtype=int)  # how often each way chooses 1, 2, ... 8
 for draw in range(1, 16):
@@ -95,10 +96,10 @@ ax.legend(frameon=False)
 plt.show()
 
 # %%
-# What was learned
-# ----------------
-# The permutation test chose three components in nearly all draws. The held-out total answers
-# another question, how much correlation new rows keep: components that are not real cost it
-# little, so its best k was mostly too large, and the rule of one standard error, which helps, was
-# still too large in most draws. Where a component is to be interpreted, test it; where a model is
-# to predict, a few too many do little harm.
+# Conclusions
+# -----------
+# The permutation test chose three components in nearly all draws. The held-out total measures how
+# much correlation remains on new rows. Components that are not real cost little there, so that its
+# best k was mostly too large; the rule of one standard error was better, and still too large in
+# most draws. Use the test if components are to be interpreted. For prediction, a few too many do
+# little harm.

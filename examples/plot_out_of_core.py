@@ -2,11 +2,11 @@
 More rows than memory
 =====================
 
-The linear models read rows in blocks and keep matrices of products, whose size is that of the
-features and not of the rows. So `fit` takes memory maps of files, `partial_fit` takes batches that
-are gone afterwards, and both find what `fit` finds on rows in memory.
+The linear models read rows in blocks and keep matrices of products, whose size depends on the
+number of features and not of rows. `fit` therefore takes memory maps of files, and `partial_fit`
+takes batches that are not kept. Both give the same result as `fit` on rows in memory.
 
-The files here are small, so that this page is built in seconds.
+The files are small here, so that the example runs in seconds.
 ``python -m benchmarks.out_of_core`` does the same with a million rows of 1,152 features.
 """
 
@@ -25,8 +25,8 @@ plt.style.use("tableau-colorblind10")
 # %%
 # Two files
 # ---------
-# 160,000 rows in float32: 40 features in one view, 80 in the other. Both show the same five traits,
-# under noise. The rows are written in blocks as well.
+# The files hold 160,000 rows in float32, with 40 features in one view and 80 in the other. Both
+# views contain the same five sources and noise. The rows are written in blocks as well.
 folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 n_rows, block = 160_000, 20_000
 x_map = rng.normal(size=(5, 40))
@@ -65,15 +65,15 @@ for name, model in {"memory map": mapped, "batches": batches}.items():
 print("correlations", mapped.correlations_.round(3))
 
 # %%
-# What a fit allocates
-# --------------------
-# NumPy tells Python's `tracemalloc` of every array, so that the largest amount of memory that is in
-# use during a fit can be read off, without the pages of the file, which the system lends and takes
-# back. Against it stands the size of the rows.
+# Memory of a fit
+# ---------------
+# NumPy reports every array to Python's `tracemalloc`, which measures the peak of allocated memory
+# during a fit. It does not count the pages of the file, which the system can reclaim at any time.
+# The peak is compared with the size of the rows.
 
 
 def allocated(fit):
-    """Return the peak of what a call allocates, in MB."""
+    """Return the peak of the memory that a call allocates, in MB."""
     tracemalloc.start()
     fit()
     peak = tracemalloc.get_traced_memory()[1]
@@ -98,11 +98,10 @@ for name, values in memory.items():
     print(f"{name:<21}", *(f"{value:7.1f}" for value in values), "MB")
 
 # %%
-# A model that learns while rows arrive
-# -------------------------------------
-# After each batch the model can be used. Small batches here, as rows of a stream would come: the
-# total correlation of new rows rises with the rows seen, that of the rows fitted on falls, and they
-# nearly meet.
+# Learning from a stream
+# ----------------------
+# The model can be used after each batch. With more rows the total correlation of new rows rises and
+# that of the training rows falls, until they nearly agree.
 stream = CCA(5)
 seen, fitted, held_out = [], [], []
 for stop in np.geomspace(250, 16_000, 13).astype(int):
@@ -130,13 +129,13 @@ plt.show()
 print(f"new rows: {held_out[0]:.2f} after {seen[0]} rows, {held_out[-1]:.2f} after {seen[-1]}")
 
 # %%
-# The files go.
+# Remove the files.
 folder.cleanup()
 
 # %%
-# What was learned
-# ----------------
-# Where the rows lie makes no difference to what is found: batches differ from one fit by rounding
-# in float32. Eight times as many rows need no more memory beside them, from a map or in batches,
-# and a model can be asked at any time while rows arrive. :class:`~skcca.ClusterCCA` does the same
-# with the `labels` of each batch.
+# Conclusions
+# -----------
+# The storage of the rows does not change the result: batches differ from a single fit only by
+# rounding in float32. Eight times as many rows need no additional memory, from a map or in batches,
+# and a model can be used while rows arrive. :class:`~skcca.ClusterCCA` works in the same way with
+# the `labels` of each batch.

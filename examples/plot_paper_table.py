@@ -2,11 +2,11 @@
 A small version of a published table
 ====================================
 
-Table II of Zeng, Yu and Oyama (:doi:`10.1109/ISM.2018.00-21`) compares methods that let music
-find video: rows of the table are methods, columns the ways to choose chunks of a song. Their data
-are not public, so the songs are simulated here, and so few that the page is built in seconds.
-``python -m benchmarks.paper`` runs the whole protocol: 1,200 videos, ten emotions, five folds and
-further methods.
+Table II of Zeng, Yu and Oyama (:doi:`10.1109/ISM.2018.00-21`) compares methods for the retrieval of
+video by music. Its rows are methods, and its columns are selections of chunks of a song. The data
+are not public; the songs are simulated here, and few, so that the example runs in seconds. ``python
+-m benchmarks.paper`` runs the whole protocol: 1,200 videos, ten emotions, five folds and further
+methods.
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +21,8 @@ from skcca.metrics import chance_map, mean_average_precision_score
 # %%
 # Songs and their emotions
 # ------------------------
-# A selector learns emotions from annotated songs. What it makes of all songs is clustered, from
-# three annotated songs of each emotion: these clusters are the labels of the protocol.
+# A selector learns emotions from annotated songs. Its features of all songs are clustered, starting
+# from three annotated songs of each emotion, and these clusters are the labels of the protocol.
 data = make_music_videos(
     440, n_emotions=4, lengths=(45, 55), annotated_fraction=0.5, random_state=0
 )
@@ -44,8 +44,9 @@ print(f"{right:.0%} of the songs lie in the cluster of their emotion")
 # Methods
 # -------
 # The names are those of the paper; extend2 pairs all rows of a cluster. `paper` returns a deep
-# estimator in the paper's setting, and the last row is skcca's own; all are trained for fewer
-# epochs than by default. Four clusters leave three components to the methods that pair clusters.
+# estimator with the settings of the paper, and the last row has the defaults of skcca; all are
+# trained for fewer epochs than by default. Four clusters allow three components for the methods
+# that pair clusters.
 
 
 def methods():
@@ -63,10 +64,10 @@ def methods():
 
 
 # %%
-# Every method, on every choice of chunks
-# ---------------------------------------
+# All methods and selections
+# --------------------------
 # A song is cut into c chunks, of which k are kept; the last column takes the mean of whole songs.
-# Held-out songs search the held-out pictures, and relevant is the same cluster.
+# Held-out songs are the queries for held-out pictures, and those of the same cluster are relevant.
 selections = {"1/3": (3, 1), "3/9": (9, 3), "mean": (1, 1)}
 visual, scores = data.visual, {name: [] for name in methods()}
 for n_chunks, k in selections.values():
@@ -85,7 +86,7 @@ for name, row in scores.items():
 print(f"{'chance':<25}", *(f"{100 * chance:6.1f}" for _ in selections))
 
 # %%
-# The same table as a picture: blue pairs rows, orange pairs clusters.
+# The same table as a figure: blue methods pair rows, and orange ones pair clusters.
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharex=True, sharey=True, layout="constrained")
 names = list(scores)
 for column, (ax, selection) in enumerate(zip(axes, selections, strict=True)):
@@ -102,10 +103,10 @@ figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", frameo
 plt.show()
 
 # %%
-# What was learned
-# ----------------
-# What is paired matters most: every method that pairs clusters finds more than every method that
-# pairs rows, linear or deep. How chunks are chosen matters little here. Differences within a
-# group are small for 120 queries and one split, and not to be trusted: in the full run
-# S-DCCA-extend2 is ahead of skcca's own setting, the other way round. That run has standard
-# deviations, and says of every claim of the paper whether it appears.
+# Conclusions
+# -----------
+# The pairing matters most: every method that pairs clusters scores higher than every method that
+# pairs rows, linear or deep. The selection of chunks matters little here. Differences within a
+# group are not reliable, with 120 queries and one split: the full run reverses the order of
+# S-DCCA-extend2 and the defaults of skcca. That run has standard deviations, and checks every claim
+# of the paper.

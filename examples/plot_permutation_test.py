@@ -1,11 +1,12 @@
 """
-Which canonical correlations are real
-=====================================
+Testing canonical correlations
+==============================
 
-CCA finds correlations in any rows. :func:`skcca.inspection.permutation_test_correlations`
-shuffles the rows of one view and looks at what CCA finds then. Shuffled once for all components,
-this is wrong for every one but the first: what the first component explains is thrown back among
-the noise. So each component is tested on what the components before it leave.
+CCA finds correlations in any rows. :func:`skcca.inspection.permutation_test_correlations` compares
+them with the correlations of data in which the rows of one view are shuffled. A single test of all
+components at once is valid for the first one only, because the variance that the first component
+explains would count as noise for the others. Each component is therefore tested after the
+components before it were removed.
 """
 
 import matplotlib.pyplot as plt
@@ -15,10 +16,11 @@ from skcca import CCA
 from skcca.inspection import permutation_test_correlations, wilks_test
 
 # %%
-# Two of five components are there
-# --------------------------------
-# The first two features of the views share a source each, the second less of it. Rows are normal
-# here, so Wilks' lambda with Rao's F may stand beside the permutations.
+# Two real components of five
+# ---------------------------
+# The first two features of the views share a source each, and the second share is smaller. The rows
+# are normally distributed, so that Wilks' lambda with Rao's F can be compared with the
+# permutations.
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(120, 5)), rng.normal(size=(120, 6))
 Y[:, :2] = X[:, :2] + [1.0, 1.8] * Y[:, :2]
@@ -31,8 +33,8 @@ for k, (correlation, p, p_normal) in enumerate(zip(*columns, strict=True), start
     print(f"{k:>9}{correlation:>13.2f}{p:>17.2g}{p_normal:>12.2g}")
 
 # %%
-# Grey is the statistic of each component when rows are shuffled, the line what the data show:
-# minus the logarithm of Wilks' lambda of the component and those after it.
+# The statistic is minus the logarithm of Wilks' lambda of a component and those after it. Its
+# distribution over shuffled rows is grey, and the line is its value for the data.
 figure, axes = plt.subplots(1, 5, figsize=(10, 2.6), sharey=True, layout="constrained")
 for k, ax in enumerate(axes):
     null, real = result.null_distribution[:, k], result.pvalues[k] <= 0.05
@@ -54,10 +56,10 @@ figure.supxlabel("-ln of Wilks' lambda", fontsize="medium")
 plt.show()
 
 # %%
-# Why not shuffle once for all
-# ----------------------------
-# Three hundred data sets have one strong component and nothing else, so whoever believes in a
-# second one is wrong. The simple test compares the second correlation with the second one of
+# A single test of all components
+# -------------------------------
+# Three hundred data sets have a single strong component, so that every second component that a test
+# finds is a false positive. The simple test compares the second correlation with the second one of
 # shuffled rows.
 
 
@@ -80,10 +82,9 @@ for name, count in wrong.items():
     print(f"{name:<22} a second component is found in {count / 300:.1%} of data sets")
 
 # %%
-# What was learned
-# ----------------
-# Two components are found, as many as there are, and the permutations agree with Rao's F where
-# rows are normal. Shuffling once for all finds a second component that is not there several times
-# as often as the level of 5 % allows; step by step the test keeps to it, up to the luck of these
-# draws. Permutations also hold where rows are not normal and with a ridge, where Rao's F does
-# not.
+# Conclusions
+# -----------
+# The test finds the two components that exist, and the permutations agree with Rao's F on normally
+# distributed rows. The simple test finds a second component that does not exist several times as
+# often as the level of 5 % allows; the step-down test keeps the level, up to chance in these draws.
+# Unlike Rao's F, permutations are also valid for other distributions and with a ridge.

@@ -1,11 +1,10 @@
 """
-Spoken digits find handwritten ones
-===================================
+Retrieval of handwritten digits by spoken ones
+==============================================
 
-Nobody recorded a spoken "three" *for* one handwritten three: what a recording and an image share
-is the digit alone. Methods that pair rows need a partner for each recording, and the best they
-can be given is a random image of its digit. Methods that pair classes take all images of the
-digit.
+A recording of a digit and an image of a digit have only the class in common; no recording belongs
+to a particular image. Methods that pair rows need a partner for each recording, which can only be a
+random image of its digit. Methods that pair classes use all images of the digit.
 
 With the Free Spoken Digit Dataset and MNIST in the folder that the variable ``SKCCA_DATA`` names,
 this example uses them (see :func:`skcca.datasets.load_spoken_digits` for the files); without them
@@ -22,7 +21,7 @@ from skcca.metrics import chance_map, mean_average_precision_score
 from skcca.plotting import PrecisionRecallDisplay, RankingDisplay
 
 rng = np.random.default_rng(0)
-# Told apart by all eyes, and in print.
+# The colours can be told apart by colour-blind readers, the dashes in print.
 STYLES = [
     ("#0072B2", ":"),
     ("#E69F00", "--"),
@@ -32,8 +31,9 @@ STYLES = [
 # %%
 # Sound and images
 # ----------------
-# A recording is as long as it was spoken: one row of 40 log-mel bands every 10 ms. An artificial
-# word has two bands that glide, each with a course of its own; speakers differ in pitch and pace.
+# A recording has one row of 40 log-mel bands every 10 ms, and recordings differ in length. An
+# artificial word has two bands that glide along different courses; speakers differ in pitch and
+# pace.
 
 
 def speak(digit):
@@ -67,8 +67,8 @@ print(f"{len(recordings)} recordings of {min(map(len, recordings))} to "
       f"{max(map(len, recordings))} frames, {len(images)} images")  # fmt: skip
 
 # %%
-# Recordings of any length become rows of one length: each is cut into eight equal pieces, and a
-# piece is averaged.
+# Recordings of any length are turned into rows of one length: each is cut into eight equal pieces,
+# and the frames of a piece are averaged.
 
 
 def as_rows(recordings, n_pieces=8):
@@ -81,12 +81,12 @@ sound, new_sound = as_rows(recordings), as_rows(new_recordings)
 print(sound.shape, images.shape)
 
 # %%
-# Three ways to pair
-# ------------------
+# Three methods
+# -------------
 # :class:`~skcca.CCA` gets a random image of the right digit for each recording.
 # :class:`~skcca.ClusterCCA` and :class:`~skcca.SupervisedDCCA` get the digits of both views, a
 # tuple, and pair every recording with every image of its digit; the views need not have equally
-# many rows. Ten classes leave nine directions, hence nine components.
+# many rows. Ten classes allow nine components.
 partners = [rng.choice(np.flatnonzero(image_digits == digit)) for digit in digits]
 both = (digits, image_digits)
 models = {
@@ -98,8 +98,8 @@ models = {
 }
 
 # %%
-# New recordings now search new images. Relevant is the same digit, and chance is the share
-# of images that are relevant.
+# New recordings are the queries for new images. Images of the same digit are relevant, and the
+# chance level is their share of all images.
 _, ax = plt.subplots(figsize=(6, 4.8), layout="constrained")
 chance = chance_map(new_digits, new_image_digits)
 for (name, model), (colour, dashes) in zip(models.items(), STYLES, strict=True):
@@ -120,8 +120,8 @@ ax.set_title("Recordings search images")
 plt.show()
 
 # %%
-# What five recordings find
-# -------------------------
+# Results of five recordings
+# --------------------------
 # The first column shows log-mel bands over time, low ones at the bottom. Below each picture stand
 # its name and its digit.
 side = int(np.sqrt(images.shape[1]))
@@ -140,9 +140,8 @@ RankingDisplay.from_predictions(
 plt.show()
 
 # %%
-# What was learned
-# ----------------
-# Random partners of the right digit take linear CCA far above chance already. All pairs of a
-# digit, which are what is known, take it further with the same linear maps, because no luck of
-# the draw is left in them. Networks on all pairs bring nearly every image of the digit before the
-# others.
+# Conclusions
+# -----------
+# Linear CCA with random partners of the same digit is already far above chance. All pairs of a
+# digit improve it with the same linear maps, because they are free of the randomness of the
+# partners. Networks on all pairs rank nearly every image of the digit before the others.

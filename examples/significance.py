@@ -1,10 +1,10 @@
-"""Which canonical correlations are real? Null distributions of the step-down permutation test.
+"""Null distributions of the step-down permutation test of canonical correlations.
 
     python examples/significance.py [picture.png]
 
-Two of five components are there. Each panel shows what the statistic of one component looks like
-when the rows of one view are shuffled (after the components before it were removed), and the line
-is what the data show.
+Two of five components are real. Each panel shows the distribution of the statistic of one component
+over shuffles of the rows of one view, after the components before it were removed, and its value
+for the data as a line.
 """
 
 from __future__ import annotations
