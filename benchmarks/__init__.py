@@ -1,5 +1,5 @@
 """Measurements that the README quotes; each module is a command, ``python -m benchmarks.NAME``.
 
-A measurement writes what it found to ``benchmarks/results/NAME.json``; `benchmarks.report` makes
-the README's table from those files, so that no number there is typed by hand.
+A measurement writes its results to ``benchmarks/results/NAME.json``. `benchmarks.report` makes the
+tables of the README from these files, so that no number is typed by hand.
 """

@@ -1,11 +1,11 @@
 """List the benchmarks, run some or all of them, and rewrite the README's tables.
 
-python -m benchmarks                       # list them, with what the last run took
+python -m benchmarks                       # list them, with the duration of the last run
 python -m benchmarks wikipedia rivals      # run these, then rewrite the tables
 python -m benchmarks quality               # all that measure quality; "speed" and "all" likewise
 
-Speed is worth measuring on a machine that does nothing else. Data sets lie in the folder that
-SKCCA_DATA names; a benchmark that fails is reported, and the others run.
+Measure speed on a machine that is otherwise idle. Data sets are read from the folder that
+SKCCA_DATA names. A benchmark that fails is reported, and the others run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OPTIONS = {"out_of_core": ["--dask"]}
 
 
 def main() -> int:
-    """List or run."""
+    """List the benchmarks, or run those that are named."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -65,13 +65,13 @@ def run(name: str) -> int:
 
 
 def summary(name: str) -> str:
-    """Return the first line of what a benchmark says about itself, without importing it."""
+    """Return the first line of the docstring of a benchmark, without importing it."""
     module = HERE / name / "__main__.py" if (HERE / name).is_dir() else HERE / f"{name}.py"
     return (ast.get_docstring(ast.parse(module.read_text())) or "").splitlines()[0]
 
 
 def taken(name: str) -> str:
-    """Return how long the last run took that was kept."""
+    """Return the duration of the last run whose results were kept."""
     records = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     seconds = [r["seconds"] for r in records if r["command"].split()[2] == f"benchmarks.{name}"]
     return f"{sum(seconds) / 60:.1f} min" if seconds else "not run"

@@ -1,4 +1,4 @@
-"""Whether all find the same correlations: skcca and its peers, float32 and float64."""
+"""Agreement of correlations between skcca and its peers, and between float32 and float64."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def measure(
         label = f"CCA and {peer.name}, {peer.n_components} components, {peer_shape[0]:,} rows"
         record.add(label, _beside(peer, ours, X, Y, limit))
     single = simulated_views(*single_shape, "float32")
-    double = single.astype("float64")  # the same numbers: only the products differ
+    # The numbers are the same, so that only the products differ.
+    double = single.astype("float64")
     rows = f"float32 and float64, {single_shape[0]:,} rows"
     record.add(f"moments, {rows}", (moment_error(single, double), 1e-6))
     for model in (CCA(30), ClusterCCA()):
@@ -41,7 +42,7 @@ def measure(
 
 
 def _beside(peer: Peer, ours: Array, X: Array, Y: Array, limit: float) -> tuple:
-    """Return how far a peer's correlations are from ours, and how far they may be."""
+    """Return the deviation of a peer's correlations from ours, and its tolerance."""
     if peer.missing:
         return "missing", None
     shape = (len(X), X.shape[1], Y.shape[1])

@@ -1,9 +1,9 @@
-"""What a measured figure must reach, and where it does not: why.
+"""Bars that measured figures must reach, and reasons for those that are missed.
 
-A row of kind "bar" holds the least values of the last measured row whose name it begins with; an
-entry below "at most" holds the largest value of the column before it. A bar that is missed stands
-in `SHORT` with the reason, which the report prints below the table. A reason whose bar has been
-reached since is an error, and so is a bar that is missed without one.
+A row of kind "bar" holds lower bounds for the last measured row whose name it begins with; an entry
+below "at most" is an upper bound for the column before it. `SHORT` has the reason for every missed
+bar, which the report prints below the table. A missed bar without a reason is an error, and so is a
+reason for a bar that is reached.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHORT = {
 
 
 def bars(record: dict[str, Any]) -> Iterator[tuple[str, float, float]]:
-    """Yield for every bar the row's name, what must be the smaller number, and the larger."""
+    """Yield for every bar the name of the row, the smaller number and the larger one."""
     rows, columns = record["rows"], record["columns"]
     for bar in (row for row in rows if row["kind"] == "bar"):
         name = bar["method"].removesuffix(" must reach")

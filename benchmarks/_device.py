@@ -1,4 +1,4 @@
-"""Where networks are measured: on the GPU where there is one, else on threads of the CPU."""
+"""Device on which networks are measured: a GPU if there is one, otherwise threads of the CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 class Place(NamedTuple):
-    """A device, what to call it, and whether sizes are small."""
+    """Device, its name in tables, and whether sizes are small."""
 
     device: torch.device
     name: str
@@ -17,7 +17,7 @@ class Place(NamedTuple):
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it is a GPU, which must be waited for."""
+        """Whether it is a GPU, which works asynchronously."""
         return self.device.type == "cuda"
 
 

@@ -1,4 +1,4 @@
-"""How the time of CCA grows with rows and with features, beside that of its floor."""
+"""Growth of the time of CCA with rows and with features, beside that of its floor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Sizes(NamedTuple):
 
     rows: tuple[int, ...] = (4_000, 10_000, 25_000, 62_500, 156_250)
     widths: tuple[int, int] = (128, 1_024)
-    second_widths: tuple[int, ...] = (256, 512, 1_024, 2_048)  # the first view has an eighth
+    # The first view has an eighth of these widths.
+    second_widths: tuple[int, ...] = (256, 512, 1_024, 2_048)
     fixed_rows: int = 20_000
 
 
@@ -87,7 +88,7 @@ def _of_width(widths: tuple[int, ...]) -> str:
 
 
 def _bar(shape: Shape) -> float | None:
-    """Return the bar at the width for which there is one: Cholesky is cubic in it."""
+    """Return the bar, which is set for one width because Cholesky is cubic in the width."""
     if shape[1:] != (128, 1_024) or shape[0] < 8_000:
         return None
     return 2.0 if shape[0] < 100_000 else 1.3

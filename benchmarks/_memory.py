@@ -1,11 +1,11 @@
-"""Peak memory of a work in a process of its own, from Linux's /proc.
+"""Peak memory of a task in its own process, from Linux's /proc.
 
     python -m benchmarks._memory CCA 8000 64 256 float64   # one measurement, in bytes as JSON
 
-`peak_above` reads the kernel's high-water mark after resetting it: the mark of ``getrusage`` also
-counts what the parent process had, and what was needed to make the inputs. `sampled_run` watches
-anonymous memory from outside, because a high-water mark also counts the pages of a memory map,
-which the kernel takes back when it needs them.
+`peak_above` resets the kernel's high-water mark and reads it afterwards, because the mark of
+``getrusage`` also counts the memory of the parent process and that for making the inputs.
+`sampled_run` samples anonymous memory from outside, because a high-water mark also counts the pages
+of a memory map, which the kernel can reclaim.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ def allowance(d_x: int, d_y: int) -> int:
 
 
 def peak_above(work: Callable[[], object]) -> int:
-    """Return by how many bytes the resident memory of this process rises during a work."""
+    """Return the number of bytes by which the resident memory of this process rises in a task."""
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+    # This resets the high-water mark.
+    Path("/proc/self/clear_refs").write_text("5")
     before = _status("self", "VmRSS")
     work()
     return _status("self", "VmHWM") - before
 
 
 def measured_apart(estimator: str, n_rows: int, d_x: int, d_y: int, dtype: str) -> dict[str, int]:
-    """Return the bytes of simulated inputs, and what a fit needs above them, in a fresh process."""
+    """Return the bytes of simulated inputs, and those of a fit above them, in a fresh process."""
     command = [sys.executable, "-m", "benchmarks._memory", estimator, n_rows, d_x, d_y, dtype]
     done = subprocess.run([str(word) for word in command], check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
@@ -63,11 +64,12 @@ def sampled_run(command: list[str]) -> tuple[dict, int]:
 
 
 def anonymous_memory(pid: int | str = "self") -> int:
-    """Return the bytes of resident memory behind no file, of a process and all it started."""
+    """Return the bytes of anonymous resident memory of a process and its descendants."""
     try:
         own = _status(pid, "RssAnon")
         lists = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:  # it has ended
+    # The process has ended.
+    except OSError:
         return 0
     return own + sum(anonymous_memory(child) for child in " ".join(lists).split())
 
@@ -75,14 +77,16 @@ def anonymous_memory(pid: int | str = "self") -> int:
 def _status(pid: int | str, field: str) -> int:
     text = Path(f"/proc/{pid}/status").read_text()
     found = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
-    return 1024 * int(found[1]) if found else 0  # a process that is ending has none
+    # A process that is ending has no such line.
+    return 1024 * int(found[1]) if found else 0
 
 
 def main() -> None:
-    """Make inputs, fit a small model so that imports and BLAS buffers are there, and measure."""
+    """Make inputs, fit a small model to load libraries and BLAS buffers, and measure."""
     name, *sizes, dtype = sys.argv[1:]
     n_rows, d_x, d_y = map(int, sizes)
-    model = getattr(skcca, name)(9)  # as many as ten classes can have
+    # Ten classes allow nine components.
+    model = getattr(skcca, name)(9)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(*simulated_views(2_000, 40, 40, dtype))

@@ -1,8 +1,8 @@
-"""Other libraries that find the same directions; ``pip install "skcca[bench]"`` brings them.
+"""Other libraries of canonical correlation analysis; ``pip install "skcca[bench]"`` installs them.
 
-    python -m benchmarks._peers scikit-learn 8000 128 1024   # one fit in a process of its own
+    python -m benchmarks._peers scikit-learn 8000 128 1024   # one fit in its own process
 
-One that cannot be imported is said to be missing, in print and in the results.
+A library that cannot be imported is reported as missing, in print and in the results.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ Array = np.ndarray
 
 
 class Peer(NamedTuple):
-    """How a library is called."""
+    """Call of a library, and the tolerance of its results."""
 
-    name: str  # of the distribution
+    # Name of the distribution.
+    name: str
     module: str
     fit: Callable[[Array, Array, int], Any]
     correlations: Callable[[Any, Array, Array], Array]
-    tolerance: float  # within which its correlations must be ours
+    # Largest difference of its correlations from ours.
+    tolerance: float
     n_components: int = 30
-    alone: bool = False  # so slow that it runs once, in a process that a time limit ends
+    # A slow library runs once, in a process that a time limit ends.
+    alone: bool = False
 
     @property
     def missing(self) -> str | None:
-        """Why it cannot be imported, or None."""
+        """Reason why it cannot be imported, or None."""
         try:
             import_module(self.module)
         except ImportError as error:
@@ -70,7 +73,8 @@ def _fit_cca_zoo(X: Array, Y: Array, n_components: int) -> Any:
 def _fit_statsmodels(X: Array, Y: Array, n_components: int) -> Any:
     from statsmodels.multivariate.cancorr import CanCorr
 
-    return CanCorr(Y, X)  # knows no number of components and finds all
+    # It has no parameter for the number of components and finds all of them.
+    return CanCorr(Y, X)
 
 
 def _fit_scikit_learn(X: Array, Y: Array, n_components: int) -> Any:
@@ -102,7 +106,8 @@ SCIKIT_LEARN = Peer(
     "sklearn.cross_decomposition",
     _fit_scikit_learn,
     lambda model, X, Y: _of_columns(*model.transform(X, Y)),
-    1e-3,  # its iteration stops after 500 steps, at 2e-4
+    # Its iteration stops after 500 steps, with an error of 2e-4.
+    1e-3,
     n_components=5,
     alone=True,
 )
@@ -110,14 +115,14 @@ PEERS = (CCA_ZOO, STATSMODELS, SCIKIT_LEARN)
 
 
 class Fit(NamedTuple):
-    """What one fit of a peer took and found."""
+    """Seconds and correlations of one fit of a peer."""
 
     seconds: float
     correlations: list[float]
 
 
 def fit_once(peer: Peer, X: Array, Y: Array) -> Fit:
-    """Fit a peer here and now."""
+    """Fit a peer in this process."""
     models: list[Any] = []
     taken = seconds(lambda: models.append(peer.fit(X, Y, peer.n_components)))
     return Fit(taken, peer.correlations(models[0], X, Y).tolist())
@@ -125,7 +130,7 @@ def fit_once(peer: Peer, X: Array, Y: Array) -> Fit:
 
 @functools.cache
 def fit_apart(peer: Peer, shape: tuple[int, int, int], limit: float) -> Fit | None:
-    """Fit a peer to simulated views in a process of its own; None if that takes too long."""
+    """Fit a peer to simulated views in its own process; None if that takes too long."""
     print(f"({peer.name} alone, {shape[0]:,} rows, at most {limit:.0f} s)", flush=True)
     command = [sys.executable, "-m", "benchmarks._peers", peer.name, *map(str, shape)]
     try:

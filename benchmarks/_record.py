@@ -1,4 +1,4 @@
-"""A table of measurements beside published values, printed and kept with what it depends on."""
+"""Table of measurements and published values, printed and saved with the environment."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Record:
         print(f"{label:{_LABEL}}" + "".join(cells), flush=True)
 
     def save(self, command: str, seconds: float | None = None, **settings: object) -> None:
-        """Write the table as JSON; ``seconds`` are those since it was begun, unless given."""
+        """Write the table as JSON; ``seconds`` default to the time since its creation."""
         content = {
             "title": self.title,
             "protocol": self.protocol,
@@ -101,7 +101,7 @@ def formatted(row: dict) -> list[str]:
 
 
 def machine() -> dict:
-    """Return what times depend on: processor, cores, memory, and BLAS with its threads."""
+    """Return the environment of timings: processor, cores, memory, and BLAS with its threads."""
     pages, page = (os.sysconf(name) for name in ("SC_PHYS_PAGES", "SC_PAGE_SIZE"))
     keys = ("internal_api", "version", "architecture", "num_threads", "prefix")
     return {

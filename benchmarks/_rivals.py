@@ -1,4 +1,4 @@
-"""What one would otherwise train for the same networks, epochs and optimizer.
+"""Alternative methods for the same networks, epochs and optimizer.
 
 PLS                singular vectors of the cross-covariance of paired rows, without labels
 SemanticMatching   class posteriors of a logistic regression a view (Rasiwasia et al., 2010)
@@ -48,7 +48,7 @@ class PLS:
 
 
 class Posteriors:
-    """Embeds a row as its class posteriors, from a classifier of each view."""
+    """Embedding by class posteriors, from a classifier of each view."""
 
     def fit(self, X: Any, Y: Any, labels: Any) -> Self:
         """Fit both classifiers."""
@@ -89,7 +89,7 @@ class CrossEntropy(Posteriors):
 
 
 class NetworkClassifier:
-    """A network of `SupervisedDCCA` with a softmax, trained as it trains its own."""
+    """Network of `SupervisedDCCA` with a softmax, trained with the same settings."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class NetworkClassifier:
 
 
 class Contrastive:
-    """Outputs of the networks, without directions, under the supervised contrastive loss."""
+    """Outputs of networks trained with the supervised contrastive loss, without a projection."""
 
     def __init__(self, **settings: Any):
         self.model = SupervisedDCCA(loss="contrastive", **settings)

@@ -1,4 +1,4 @@
-"""Two simulated views of which ten classes and forty factors are seen in both."""
+"""Two simulated views that share ten classes and forty factors."""
 
 from __future__ import annotations
 

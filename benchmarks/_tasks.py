@@ -1,4 +1,4 @@
-"""Real data of two views with classes, as retrieval tasks: what one view finds in the other."""
+"""Real data of two views with classes, as tasks of cross-modal retrieval."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Rows = tuple[np.ndarray, np.ndarray]  # a view and its labels
 
 
 class Task(NamedTuple):
-    """Two views of training rows and of test rows; row i and row i belong together, or none do."""
+    """Two views of training and test rows, paired row by row or by class alone."""
 
     x_train: Rows
     y_train: Rows
@@ -38,7 +38,7 @@ class Task(NamedTuple):
 
     @property
     def chance(self) -> float:
-        """MAP of a ranking that knows nothing."""
+        """MAP of a random ranking."""
         return chance_map(self.x_test[1], self.y_test[1])
 
 
@@ -65,7 +65,7 @@ def retrieval(model: Any, task: Task) -> tuple[float, float]:
 
 
 def held_out(task: Task, fraction: float = 0.25, seed: int = 0) -> Task:
-    """Return a task within the training rows, on which settings are chosen."""
+    """Return a task within the training rows, for the choice of settings."""
     parts = [_split(rows, fraction, seed) for rows in (task.x_train, task.y_train)]
     return Task(parts[0][0], parts[1][0], parts[0][1], parts[1][1])
 
@@ -73,7 +73,7 @@ def held_out(task: Task, fraction: float = 0.25, seed: int = 0) -> Task:
 def best_settings(
     build: Callable[..., Any], grid: dict[str, list], tasks: Sequence[Task]
 ) -> Choice:
-    """Return the settings of the grid that find most on rows held out of the training sets.
+    """Return the settings of the grid with the best score on rows held out of the training sets.
 
     ``build(seed, **settings)`` returns an estimator; the mean of both directions over the tasks
     decides, of each of which other rows are held out.
@@ -139,7 +139,7 @@ def mice(data_home: str | None, seed: int = 0) -> Task:
 
 
 def simulated_songs(data_home: str | None, seed: int = 0) -> Task:
-    """Return music videos, of their sound the mean of the seconds in which the emotion is heard."""
+    """Return music videos; the sound is the mean over the seconds with the emotion."""
     data = make_music_videos(random_state=seed)
     heard = [
         song[where].mean(axis=0) for song, where in zip(data.audio, data.stretches, strict=True)
@@ -174,7 +174,7 @@ def _halved(X: np.ndarray, Y: np.ndarray, labels: np.ndarray, seed: int) -> Task
 
 
 def _split(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Return the rows that are kept and those held out; equal labels are split alike."""
+    """Return kept and held-out rows, stratified by label."""
     V, labels = rows
     train, test = train_test_split(
         np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=labels

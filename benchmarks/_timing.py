@@ -1,4 +1,4 @@
-"""Seconds of works that take turns, so that a noisy machine disturbs all of them alike."""
+"""Timing of tasks in alternation, so that a noisy machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Times = dict[str, list[float]]
 
 
 def take_turns(works: Mapping[str, Callable[[], object]], rounds: int) -> Times:
-    """Return the seconds of each work in rounds of first, second, ..., first, second, ...
+    """Return the seconds of each task in rounds of first, second, ..., first, second, ...
 
     Every work runs once before that, so that imports and caches do not count.
     """
@@ -32,7 +32,7 @@ def take_turns(works: Mapping[str, Callable[[], object]], rounds: int) -> Times:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return how long a work takes once."""
+    """Return the seconds of one run of a task."""
     gc.collect()
     time.sleep(_PAUSE)
     start = time.perf_counter()
@@ -41,12 +41,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def median(times: Times, name: str) -> float:
-    """Return the median seconds of a work."""
+    """Return the median seconds of a task."""
     return float(np.median(times[name]))
 
 
 def ratio(times: Times, name: str, base: str) -> float:
-    """Return the median over the rounds of one work's seconds beside another's."""
+    """Return the median over rounds of the ratio of one task's seconds to another's."""
     if len(times[name]) != len(times[base]):
         return median(times, name) / median(times, base)
     return float(np.median(np.divide(times[name], times[base])))

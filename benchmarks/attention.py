@@ -4,13 +4,12 @@
     python -m benchmarks.attention --device cpu
     python -m benchmarks.attention --quick     # small; keeps no results
 
-`nn.LSTM` runs over the same padded batches, ready on the device, and is asked for nothing else:
-whatever reads songs and tells where they are emotional does this much. `infer` also pads, mirrors,
-scores, pools and brings everything back to the host. The peephole recurrences are measured by their
-states, and for ragged songs with the mirroring of each song at its own end; nn.LSTM takes the
-padding for steps there. On a GPU, which waits for the launches of a loop over steps, the peephole
-recurrence is measured once more as torch captures it. All take turns in one process, on one thread;
-figures are medians over rounds.
+`nn.LSTM` runs over the same padded batches on the device and does nothing else, which is the least
+work of any bidirectional recurrence over songs. `infer` also pads, mirrors, scores, pools and
+copies the results to the host. The peephole recurrences compute states alone; for ragged songs they
+also mirror each song at its own end, whereas `nn.LSTM` processes the padding as steps. On a GPU,
+where a loop over steps waits for launches, the peephole recurrence is measured once more as
+captured by torch. All run in turns in one process, on one thread; figures are medians over rounds.
 """
 
 from __future__ import annotations
@@ -119,12 +118,12 @@ def network_of(cell: str, device: torch.device, **settings: str) -> AttentionBiL
 
 
 def lstm(device: torch.device) -> nn.LSTM:
-    """Return the floor, in training mode: cuDNN has no gradients in the other."""
+    """Return the floor in training mode, because cuDNN has no gradients in evaluation mode."""
     return nn.LSTM(N_FEATURES, HIDDEN, batch_first=True, bidirectional=True).to(device)
 
 
 def without_gradients(run: Callable[[], torch.Tensor]) -> Callable[[], None]:
-    """Return the work of a run that keeps no graph."""
+    """Return the task of a run that keeps no graph."""
 
     @torch.inference_mode()
     def work() -> None:
@@ -134,12 +133,12 @@ def without_gradients(run: Callable[[], torch.Tensor]) -> Callable[[], None]:
 
 
 def backward(run: Callable[[], torch.Tensor]) -> Callable[[], None]:
-    """Return the work of a run and its gradients, which add up."""
+    """Return the task of a run with gradients, which accumulate."""
     return lambda: run().backward()
 
 
 def finished(work: Callable[[], object], device: torch.device) -> Callable[[], None]:
-    """Return a work that ends when the device has ended it."""
+    """Return a task that waits until the device has finished it."""
 
     def wait() -> None:
         work()

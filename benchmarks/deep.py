@@ -4,13 +4,13 @@
     python -m benchmarks.deep --device cpu --threads 1
     python -m benchmarks.deep --quick     # small; keeps no results
 
-The least work, whatever the method, is a forward and a backward pass of both networks over the same
-batches; the least time for that is its arithmetic at the rate of one large product (the roofline).
-Times are those between two epochs of one fit; the floor and the fits take turns, and the figures
-are medians over rounds. A naive loop in torch (whitening by eigh, gradients by autograd) and, where
-Lightning is installed, cca-zoo's DCCA train the same networks for as many epochs. On a GPU, where
-networks of this size wait for their launches, there are 50 epochs, and networks that torch has
-captured, or that compute in bfloat16, take part too.
+The least work of any method is a forward and a backward pass of both networks over the same
+batches, and the least time for it is its arithmetic at the rate of one large product (the
+roofline). Times are those between two epochs of one fit; the floor and the fits run in turns, and
+the figures are medians over rounds. A naive loop in torch (whitening by eigh, gradients by
+autograd) and, if Lightning is installed, cca-zoo's DCCA train the same networks for as many epochs.
+On a GPU, where launches take most of the time of such small networks, there are 50 epochs, and
+networks that are captured by torch or compute in bfloat16 are measured too.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def taken(works: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Return what the works say in turns, after a turn that does not count."""
+    """Return the results of the tasks in turns, after a warm-up."""
     found: dict[str, list[float]] = {name: [] for name in works}
 
     def keep(name: str) -> Callable[[], None]:
@@ -139,18 +139,19 @@ def networks() -> tuple[MLP, MLP]:
 
 
 class Captured(torch.nn.Module):
-    """The network as torch compiles it, launched as a whole."""
+    """Network compiled by torch, launched as a whole."""
 
     def __init__(self, n_features: int, n_outputs: int):
         super().__init__()
         self.inner = torch.compile(network(n_features, n_outputs), mode="reduce-overhead")
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.inner(rows).clone()  # the next launch writes where this one has written
+        # The next launch overwrites the outputs of this one.
+        return self.inner(rows).clone()
 
 
 class InBfloat16(torch.nn.Module):
-    """The network, computing in bfloat16; its outputs are float32 again."""
+    """Network that computes in bfloat16, with outputs of float32."""
 
     def __init__(self, n_features: int, n_outputs: int):
         super().__init__()
@@ -188,7 +189,7 @@ def floor_epoch(X: np.ndarray, Y: np.ndarray, device: str, n_epochs: int) -> flo
 
 
 def naive_epoch(X: np.ndarray, Y: np.ndarray, device: str, n_epochs: int) -> float:
-    """Return the median seconds of an epoch as one would write it down."""
+    """Return the median seconds of an epoch of a naive implementation."""
 
     def root(S: torch.Tensor) -> torch.Tensor:
         values, vectors = torch.linalg.eigh(S + 1e-3 * torch.eye(len(S), device=S.device))
@@ -210,7 +211,7 @@ def loop_epoch(
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     learning_rate: float = 0.0,
 ) -> float:
-    """Return the median seconds of an epoch of a plain loop; without a rate weights stay."""
+    """Return the median seconds of an epoch of a plain loop; without a rate, weights are fixed."""
     both = [net.to(device) for net in networks()]
     parameters = [weight for net in both for weight in net.parameters()]
     optimizer = torch.optim.RMSprop(parameters, lr=learning_rate)
@@ -257,7 +258,7 @@ def cca_zoo_epoch(X: np.ndarray, Y: np.ndarray, device: str, n_epochs: int) -> f
 
 
 def lightning_missing() -> str | None:
-    """Return why cca-zoo's deep models cannot be imported, or None."""
+    """Return the reason why cca-zoo's deep models cannot be imported, or None."""
     try:
         import_module("cca_zoo.deep")
     except ImportError as error:

@@ -1,10 +1,10 @@
-"""Which settings deserve to be defaults: one change at a time from the setting of the paper.
+"""Choice of the default settings: one change at a time from the settings of the paper.
 
     python -m benchmarks.defaults --data-home DIR
 
-Every figure is of rows held out of the training sets; no test row is looked at. SupervisedDCCA is
-judged by the mean MAP of both directions, DCCA by the total correlation of nine components. Where
-training ends with constant outputs, the table says so.
+Every figure is computed on rows held out of the training sets; test rows are not used.
+SupervisedDCCA is scored by the mean MAP of both directions, DCCA by the total correlation of nine
+components. The table marks settings with which training ends in constant outputs.
 """
 
 from __future__ import annotations

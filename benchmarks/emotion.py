@@ -1,13 +1,13 @@
-"""What attention finds, and what that is worth: selected seconds, emotions of music, digits.
+"""Quality of attention: selected seconds, emotions of music, spoken digits.
 
     python -m benchmarks.emotion --data-home DIR
 
-Three tables. The songs of `make_music_videos` tell in which seconds their emotion is heard, in
-about two stretches of half a minute. Chunks of 24 s and more cannot hit these alone; what the best
-choice of chunks hits stands beside what attention does. Emotify has no such seconds, so the
-question there is what the selected chunks still tell of the emotions that listeners felt: a ridge
-regression on the mean of the chosen frames, ten-fold. Spoken digits ask whether the network behind
-the attention reads sequences of any length.
+There are three tables. For the songs of `make_music_videos` the seconds with the emotion are known,
+about two stretches of half a minute. Chunks of 24 s and more always contain other seconds too, so
+the best possible choice of chunks is listed beside attention. For Emotify such seconds are not
+known; there a ridge regression, ten-fold, predicts the emotions that listeners felt from the mean
+of the chosen frames. Spoken digits test the network behind the attention on sequences of any
+length.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""Attention trained apart from the correlation, or with it.
+"""Attention trained separately from the correlation, or together with it.
 
     python -m benchmarks.end_to_end --data-home DIR
 
-The attention network reads sequences of any length. It may be trained to tell labels and then only
-choose what the correlation sees (the paper's way), be a tower that stays as it is but for its last
-layer, be a tower that starts there, or be a tower that has never seen a label but in the pairs.
-Spoken digits have as other tower a small convolutional network. Songs are simulated: 840 to learn
-from, of which 252 are annotated, and 360 to find.
+The attention network reads sequences of any length and is used in four ways: trained to classify,
+it selects the frames for the correlation, as in the paper; it is a tower of which only the last
+layer is trained further; it is a tower that starts from these weights; or it is a tower that starts
+from random weights and uses labels in the pairs only. For spoken digits the other tower is a small
+convolutional network. Songs are simulated: 840 for training, of which 252 are annotated, and 360
+for the test.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def compare(record: Record, name: str, tasks: list[tuple[Task, Rows]], settings: Settings) -> None:
-    """Add a row for each way to have attention."""
+    """Add a row for each use of attention."""
     found: dict[str, list] = {}
     for seed, (task, annotated) in enumerate(tasks):
         selector = ChunkSelector(**SELECTOR, random_state=seed, verbose=1).fit(*annotated)

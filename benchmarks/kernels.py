@@ -4,11 +4,11 @@
     python -m benchmarks.kernels --only speed memory   # some of it
     python -m benchmarks.kernels --quick               # small sizes; keeps no results
 
-The least work of an exact solution, which `floor` does, is to make two kernel matrices and to
-factor each by Cholesky; a single eigendecomposition takes some ten times as long as its part of
-that. Times are ratios to it: medians over rounds in which the floor and the fits take turns in one
-process. ``pip install "skcca[bench]"`` brings cca-zoo, which runs alone, in a process that a time
-limit ends.
+The least work of an exact solution, which `floor` does, is to compute two kernel matrices and the
+Cholesky factor of each; the eigendecomposition of one matrix takes some ten times as long as its
+factor. Times are ratios to the floor: medians over rounds in which the floor and the fits run in
+turns in one process. ``pip install "skcca[bench]"`` installs cca-zoo, which runs in its own process
+with a time limit.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def memory(plan: Plan) -> Record:
 
 
 def _peer_ratio(n_rows: int, plan: Plan, least: float) -> float | str:
-    """Return how many times as long as the floor cca-zoo takes, or why that is not known."""
+    """Return the ratio of cca-zoo to the floor, or the reason why there is none."""
     if find_spec("cca_zoo") is None:
         return "missing"
     if n_rows > min(plan.rows):

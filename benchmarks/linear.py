@@ -1,4 +1,4 @@
-"""Speed and memory of CCA and ClusterCCA beside the least work that there is, and beside others.
+"""Speed and memory of CCA and ClusterCCA beside the least work and other libraries.
 
     python -m benchmarks.linear                         # all of it
     python -m benchmarks.linear --only speed memory     # some of it
@@ -6,9 +6,10 @@
     python -m benchmarks.linear --rows 20000            # speed at another size; keeps no results
     python -m benchmarks.linear --only growth --plot growth.png
 
-The least work, whatever the method, is that of the three Gram products, which `floor` makes in
-NumPy of the same data in float64. Times are ratios to it: medians over rounds in which the floor,
-skcca and the others take turns in one process. ``pip install "skcca[bench]"`` brings the others.
+The least work of any method is that of the three Gram products, which `floor` computes in NumPy
+from the same data in float64. Times are ratios to the floor: medians over rounds in which the
+floor, skcca and the other libraries run in turns in one process. ``pip install "skcca[bench]"``
+installs the others.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ Array = np.ndarray
 
 
 def floor(X: Array, Y: Array) -> tuple[Array, Array, Array]:
-    """Return the three Gram products, which no method can do without."""
+    """Return the three Gram products, which every method needs."""
     return X.T @ X, Y.T @ Y, X.T @ Y
 
 
 def dual_floor(X: Array, Y: Array) -> tuple[Array, Array]:
-    """Return the Gram products of the rows, where they are fewer than the features."""
+    """Return the Gram products of the rows, for fewer rows than features."""
     return X @ X.T, Y @ Y.T
 
 
@@ -158,7 +159,7 @@ def _add(
 
 
 def _cell(peer: Peer, times: Times, n_rows: int, plan: Plan) -> float | str:
-    """Return the ratio of a peer to the floor, or why there is none."""
+    """Return the ratio of a peer to the floor, or the reason why there is none."""
     if peer.missing:
         return "missing"
     if not peer.alone:

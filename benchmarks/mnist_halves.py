@@ -1,4 +1,4 @@
-"""MNIST halves: the total correlation that 50 components find between left and right.
+"""MNIST halves: total correlation of 50 components between left and right halves.
 
     python -m benchmarks.mnist_halves --data-home DIR               # all of it
     python -m benchmarks.mnist_halves --data-home DIR --only kcca   # the others' rows stay
@@ -7,7 +7,7 @@
 CCA and of KCCA are chosen on the 6,000, and so were, by hand, noise, dropout, learning rate and
 epochs of DCCA: 45.9 without noise, dropout and averaging, 46.3 with noise and averaging, 46.4 with
 dropout, 46.5 with twice the learning rate; a cosine schedule, or 3,072 units beside one, 45.8. Each
-model has a process of its own, whose peak memory, data and all fits included, stands beside it.
+model has its own process, whose peak memory, data and all fits included, is listed beside it.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def kernel(options: argparse.Namespace, train: Part, tune: Part) -> tuple[str, M
     models = [
         KCCA(
             N_COMPONENTS,
-            scale=False,  # pixels have one unit, and rare ones no more to tell than others
+            # Pixels have the same unit, and rare ones are not more informative than others.
+            scale=False,
             reg=reg,
             approximation="nystroem",
             n_landmarks=options.landmarks,

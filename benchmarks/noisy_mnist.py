@@ -1,4 +1,4 @@
-"""Noisy MNIST: what a second view, seen in training alone, teaches about the first.
+"""Noisy MNIST: classification of the first view with a second view in training only.
 
     python -m benchmarks.noisy_mnist --data-home DIR
 
@@ -62,7 +62,8 @@ def deep(options: Any, data: Bunch, seed: int) -> DCCA:
         activation="relu",
         output_activation="identity",
         dropout=0.0,
-        input_noise=0.0,  # the images are noisy enough: with the default, they find less than CCA
+        # The images are noisy already; with the default noise the networks find less than CCA.
+        input_noise=0.0,
         optimizer="adam",
         scale=False,
         batch_size=1000,
@@ -74,7 +75,7 @@ def deep(options: Any, data: Bunch, seed: int) -> DCCA:
 
 
 def measured(model: CCA | DCCA, data: Bunch) -> tuple[float, float]:
-    """Return the test error of the machine that is best on the tuning images, and the score."""
+    """Return the test error of the classifier that is best on the tuning images, and its score."""
     Z = {part: model.transform(data[f"x_{part}"]) for part in ("train", "tune", "test")}
     machines = [SVC(kernel="linear", C=C).fit(Z["train"], data.labels_train) for C in CS]
     best = max(machines, key=lambda machine: machine.score(Z["tune"], data.labels_tune))

@@ -1,9 +1,9 @@
-"""Does the order of the paper's Table II appear on real data?
+"""Order of the methods of the paper's Table II on real data.
 
     python -m benchmarks.order --data-home DIR
 
-The methods are those of `benchmarks.paper`, with the paper's settings wherever it states them. If
-the rows of two views do not belong together, methods that pair rows have nothing to pair.
+The methods are those of `benchmarks.paper`, with the settings of the paper where it states them.
+Methods that pair rows are left out for data whose rows are not paired.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def measured(method: str, task: Task, seed: int) -> float | None:
-    """Return the mean of both directions, or None where the method has nothing to pair."""
+    """Return the mean of both directions, or None if the method needs pairs that do not exist."""
     widths = [rows[0].shape[1] for rows in (task.x_train, task.y_train)]
     n_components = min(N_COMPONENTS, *widths, len(task.x_train[1]))
     model: Any = methods(seed, n_components)[method]
@@ -73,7 +73,7 @@ def measured(method: str, task: Task, seed: int) -> float | None:
 
 
 def said(found: dict[str, dict[str, np.ndarray]]) -> list[str]:
-    """Return, of each claim, on which data it appears, with the gain, and why where it does not."""
+    """Return for each claim the data on which it holds, the gain, and reasons where it fails."""
     lines = []
     for less, more in ORDER:
         of_data: dict[str, list[str]] = {}

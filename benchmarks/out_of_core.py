@@ -4,10 +4,10 @@
     python -m benchmarks.out_of_core --folder DIR --dask      # and on a cluster of two workers
     python -m benchmarks.out_of_core --rows 20000             # a small run; keeps no results
 
-The files are deleted afterwards. Each fit runs in a process of its own that opens the memory maps,
-and its anonymous memory is sampled from outside, with that of the processes that it starts: pages
-of the map itself are resident too, but the kernel takes them back when it needs them.
-``pip install "skcca[dask]"`` brings the cluster.
+The files are deleted afterwards. Each fit runs in its own process, which opens the memory maps. Its
+anonymous memory, with that of the processes that it starts, is sampled from outside. Pages of the
+map are resident too but not counted, since the kernel can reclaim them. ``pip install
+"skcca[dask]"`` installs the cluster.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def make_files(folder: Path, n_rows: int) -> None:
 
 
 def measure_all(folder: str, n_rows: int, *, with_dask: bool) -> Record:
-    """Run each fit in a process of its own, and compare what they find."""
+    """Run each fit in its own process, and compare the correlations."""
     size = 4 * n_rows * sum(WIDTHS)
     record = Record(
         "out_of_core",
@@ -116,7 +116,7 @@ def measure_all(folder: str, n_rows: int, *, with_dask: bool) -> Record:
 
 
 def measure_here(way: str, name: str, folder: Path) -> dict[str, Any]:
-    """Run one work in this process; return seconds, correlations and the memory before it."""
+    """Run one task in this process; return seconds, correlations and the memory before it."""
     warnings.simplefilter("ignore")
     X, Y = (np.load(folder / f"{view}.npy", mmap_mode="r") for view in "xy")
     if way == "products":
@@ -158,7 +158,7 @@ def _on_a_cluster(folder: Path, X: Any, Y: Any, labels: Any) -> Iterator[Work]:
     from distributed import Client, LocalCluster
 
     def from_files(V: Any, name: str) -> Any:
-        # Each worker opens the map itself: rows that come from here would have to travel.
+        # Each worker opens the map itself, so that no rows are sent to it.
         chunks = [
             array.from_delayed(
                 delayed(_rows_of_file)(folder / f"{name}.npy", start, start + _BATCH),

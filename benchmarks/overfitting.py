@@ -1,12 +1,12 @@
-"""How much of what a network finds is in the rows it was fitted on alone.
+"""Share of the correlation of networks that holds on the training rows only.
 
     python -m benchmarks.overfitting --data-home DIR
 
-A network of enough units correlates any rows: shuffled pairs, which have nothing in common, tell
-how much. Each model is fitted to three quarters of the training rows; a figure is looked at on
-those, on the other quarter and on the test rows. Then all of it again with the partners, or the
-labels, of the training rows shuffled. Shuffled classes still hold each row's own pair, so that they
-find a little more than chance, which is .1.
+A network with enough units correlates any rows, and shuffled pairs, which are unrelated, show how
+much. Each model is fitted to three quarters of the training rows, and scored on those, on the other
+quarter and on the test rows. The same is repeated with the partners, or the labels, of the training
+rows shuffled. Shuffled classes still contain the pair of each row with its own partner, so that
+they score a little above chance, which is .1.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Time against the number of pairs: eight thousand to 6.4 million, from the same rows.
+"""Time against the number of pairs, from eight thousand to 6.4 million of the same rows.
 
     python -m benchmarks.pairs                    # also draws benchmarks/results/pairs.png
     python -m benchmarks.pairs --quick            # small; keeps nothing
 
-8,000 rows in k classes of one size make 8,000^2 / k pairs: each row its own class makes as many as
-rows, ten classes 6.4 million. Others repeat the rows of both views for every pair and fit those.
+8,000 rows in k classes of equal size make 8,000^2 / k pairs: 8,000 if each row is a class of its
+own, and 6.4 million for ten classes. Other implementations repeat the rows of both views for every
+pair.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from benchmarks._timing import median, ratio, take_turns
 from skcca import CCA, DCCA, ClusterCCA, SupervisedDCCA
 
 N_ROWS, CLASSES, WIDTHS = 8_000, (8_000, 800, 80, 10), (64, 512)
-MOST_PAIRS = 1_000_000  # 6.4 million repeated rows would take 27 GiB
+# 6.4 million repeated rows would take 27 GiB.
+MOST_PAIRS = 1_000_000
 EPOCHS, ROUNDS = 4, 3
 MOST = 1.3
 

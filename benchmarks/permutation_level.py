@@ -1,10 +1,10 @@
-"""How often the permutation test of canonical correlations rejects what is true, and what is not.
+"""Error rate and power of the permutation test of canonical correlations.
 
     python -m benchmarks.permutation_level
 
-Normal views of 100 rows, 4 and 6 features, of which 0, 1 or 2 pairs are correlated by .8. Beside
-the step-down test stands the one that permutes once for all components, and so leaves the variance
-of the true components in the null distribution of the others.
+The views are normally distributed, with 100 rows, 4 and 6 features, of which 0, 1 or 2 pairs have a
+correlation of .8. The step-down test is compared with a test of all components at once, which
+leaves the variance of the true components in the null distribution of the others.
 """
 
 from __future__ import annotations

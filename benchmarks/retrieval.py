@@ -1,9 +1,9 @@
-"""Speed and memory of retrieval measures, beside a floor and beside other ways to the same figure.
+"""Speed and memory of retrieval measures beside a floor and other implementations.
 
     python -m benchmarks.retrieval
 
-The floor of a ranking is the product that gives the similarities and one sort of them in float32.
-Others sort positions (argsort) and take relevance in that order, which does not see ties.
+The floor of a ranking is the product for the similarities and one sort of them in float32. Other
+implementations sort positions (argsort) and take relevance in that order, which ignores ties.
 """
 
 from __future__ import annotations
@@ -159,7 +159,8 @@ def by_torchmetrics(
     from torchmetrics.retrieval import RetrievalMAP
 
     metric = RetrievalMAP()
-    scores = torch.as_tensor(queries @ gallery.T) + 2  # it leaves out scores below 0
+    # torchmetrics ignores scores below 0.
+    scores = torch.as_tensor(queries @ gallery.T) + 2
     relevant = torch.as_tensor(y == x[:, None])
     which = torch.arange(len(queries))[:, None].expand_as(scores)
     metric.update(scores.flatten(), relevant.flatten(), which.flatten())

@@ -1,10 +1,10 @@
-"""SupervisedDCCA beside what one would otherwise train with the same networks and budget.
+"""SupervisedDCCA beside alternative methods with the same networks and budget.
 
     python -m benchmarks.rivals --data-home DIR
 
-Cosine, average precision over the full list, in both directions. The settings of every method are
-those of its grid that are best on a quarter of the training rows (mean of both directions, two
-seeds), which the last column tells; the test rows are looked at once. "300 digits" and
+The score is average precision over the full list by cosine, in both directions. The settings of
+every method are the best of its grid on a quarter of the training rows (mean of both directions,
+two seeds), whose score is in the last column; the test rows are used once. "300 digits" and
 "nutrimouse" are drawn anew for each seed.
 """
 

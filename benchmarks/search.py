@@ -1,11 +1,12 @@
-"""Exact search of a gallery beside the least work in NumPy, and what faiss finds how fast.
+"""Exact search of a gallery beside the least work in NumPy, and speed and recall of faiss.
 
     python -m benchmarks.search            # 1,000 queries of 1,000,000 items
     python -m benchmarks.search --quick    # small sizes; keeps no results
 
 The least work of an exact search is the product of queries and items, and a partial sort of it;
-`floor` does both in NumPy, in blocks, so that it is not charged for memory. Embeddings are rows of
-noise around a few thousand centres, in float32; all times are of one process on all its threads.
+`floor` does both in NumPy, in blocks, so that it is not slowed down by large matrices. Embeddings
+are rows of noise around a few thousand centres, in float32; all times are of one process on all its
+threads.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def exact(plan: Plan) -> Record:
 
 
 def _check(found: Array, partial: list[Array], queries: Array, items: Array) -> None:
-    """Refuse to time a search that finds anything worse than the floor does."""
+    """Raise if the search finds worse items than the floor."""
     for query, ids, others in zip(queries, found, np.concatenate(partial), strict=True):
         worst, reference = (items[some].astype(float) @ query for some in (ids, others))
         if worst.min() < reference.min() - 1e-6:
@@ -118,7 +119,7 @@ def _check(found: Array, partial: list[Array], queries: Array, items: Array) -> 
 
 
 def approximate(plan: Plan) -> Record:
-    """Time the kinds of faiss indices, and measure what they find."""
+    """Time the kinds of faiss indices, and measure their recall."""
     n_items = max(plan.items)
     record = Record(
         "search_faiss",

@@ -1,10 +1,10 @@
-"""Forty thousand songs through a selector, from a memory map.
+"""Selection of chunks of forty thousand songs from a memory map.
 
     python -m benchmarks.song_stream               # 4.1 GiB in a temporary folder
     python -m benchmarks.song_stream --songs 4000  # a small run; keeps no results
 
 The file is deleted afterwards. Anonymous memory is sampled from outside the process, as in
-`out_of_core`: pages of the map do not count, which the kernel takes back when it needs them.
+`out_of_core`; pages of the map are not counted, since the kernel can reclaim them.
 """
 
 from __future__ import annotations

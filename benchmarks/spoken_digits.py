@@ -1,11 +1,11 @@
-"""Spoken digits find handwritten ones: unpaired class sets of unequal length.
+"""Retrieval of handwritten digits by spoken ones: unpaired classes of unequal size.
 
     python -m benchmarks.spoken_digits --data-home DIR
 
-Free Spoken Digit Dataset (official split, 2,700 / 300 recordings) and MNIST. No recording has an
-image of its own: the pairs are those of a digit. A recording becomes the means of ten equal
-stretches of its 40 log-mel bands (400-d). The last row takes the settings of `GRID` that are best
-on a quarter of the training rows, and twice as many images.
+The data are the Free Spoken Digit Dataset (official split, 2,700 / 300 recordings) and MNIST.
+Recordings and images are paired by digit alone. A recording is represented by the means of ten
+equal stretches of its 40 log-mel bands (400-d). The last row has the best settings of `GRID` on a
+quarter of the training rows, and twice as many images.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def tuned(seed: int, **settings: object) -> SupervisedDCCA:
-    """Return a model with the given settings beside those that are not chosen from."""
+    """Return a model with the given settings and the fixed ones."""
     return SupervisedDCCA(**TUNED | settings, random_state=seed)
 
 

@@ -1,10 +1,10 @@
-"""Wikipedia: images find texts and texts find images.
+"""Wikipedia: retrieval of texts by images and of images by texts.
 
     python -m benchmarks.wikipedia --data-home DIR
 
-Official split (2,173 / 693), 128-d SIFT histograms and 10-d topics, cosine, average precision over
-the full list. Estimators run with their defaults; the last row takes square roots of both views and
-the settings of `GRID` that are best on a quarter of the training rows.
+The data have the official split (2,173 / 693), 128-d SIFT histograms and 10-d topics; the score is
+average precision over the full list by cosine. Estimators run with their defaults. The last row has
+square roots of both views and the best settings of `GRID` on a quarter of the training rows.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def tuned(seed: int, **settings: object) -> SupervisedDCCA:
-    """Return a model with the given settings beside those that are not chosen from."""
+    """Return a model with the given settings and the fixed ones."""
     return SupervisedDCCA(**TUNED | settings, random_state=seed)
 
 

@@ -1,10 +1,10 @@
-"""Ten thousand videos of YouTube-8M's size in one pass: records a second, and memory.
+"""One pass over ten thousand videos of the size of YouTube-8M: records a second, and memory.
 
     python -m benchmarks.youtube8m                # 2.4 GiB in a temporary folder, and 2.3 more
     python -m benchmarks.youtube8m --videos 400   # a small run; keeps no results
 
-Files are deleted afterwards. The floor reads the bytes and verifies their checksums, which every
-reader must do. Anonymous memory is sampled from outside the process, as in `song_stream`.
+The files are deleted afterwards. The floor reads the bytes and verifies their checksums, as every
+reader must. Anonymous memory is sampled from outside the process, as in `song_stream`.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def measure_here(folder: Path, work: str, n_jobs: int) -> dict[str, float]:
 
 
 def read(folder: Path, pattern: str, work: str, n_jobs: int) -> int:
-    """Do one of the works; return the number of records or videos."""
+    """Run one of the tasks; return the number of records or videos."""
     if work == "floor":
         paths = sorted(map(str, folder.glob(pattern)))
         return sum(1 for path in paths for batch in batches(path) for _ in batch.records)

@@ -1,12 +1,13 @@
-"""The experiments of the paper: Tables I and II, Figures 5 to 9, and whether its claims appear.
+"""The experiments of the paper: Tables I and II, Figures 5 to 9, and a check of its claims.
 
     python -m benchmarks.paper                       # 1,200 simulated songs, five folds
     python -m benchmarks.paper --records 'frame/*.tfrecord' --vocabulary vocabulary.csv \
         --annotations emotions.csv                   # records of YouTube-8M
 
-Every fold fits all it has to its training songs: the emotion model to the annotated ones, the
-clusters, the methods. A run that was stopped goes on where it was; `--out` holds the folds, tables
-(CSV, Markdown) and figures (PNG). Relevant to a song are the videos of its cluster.
+In every fold the emotion model is fitted to the annotated training songs, and the clusters and
+methods to all training songs. The videos of its cluster are relevant to a song. A run that was
+stopped continues with the missing folds; `--out` holds the folds, tables (CSV, Markdown) and
+figures (PNG).
 """
 
 from __future__ import annotations

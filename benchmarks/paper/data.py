@@ -14,7 +14,7 @@ TOLERANCES = (3, 6, 9, 12)  # seconds around 216
 
 
 class Videos(NamedTuple):
-    """Songs, the pictures that go with them, and what is known of their emotions."""
+    """Songs, their pictures, and their known emotions."""
 
     audio: list[np.ndarray]  # (T_i, 128), a row a second
     visual: np.ndarray  # (n, n_features)
@@ -24,7 +24,7 @@ class Videos(NamedTuple):
 
 
 def simulated(n_videos: int, seed: int) -> Videos:
-    """Return music videos of `make_music_videos`; every third or so is annotated."""
+    """Return music videos of `make_music_videos`, of which about a third is annotated."""
     data = make_music_videos(n_videos, random_state=seed)
     emotion = data.emotion_names[data.emotion]
     seeds = np.where(data.annotated, emotion, None)

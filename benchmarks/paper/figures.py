@@ -1,4 +1,4 @@
-"""Figures 5 to 9: precision and recall by what was selected, and MAP by method."""
+"""Figures 5 to 9: precision and recall by selection, and MAP by method."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.paper.tables import maps
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # after the choice of what draws
 
-# Okabe and Ito's colours, which differ for all kinds of sight; dashes differ in print.
+# The colours of Okabe and Ito can be told apart by colour-blind readers, the dashes in print.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 CURVES = {
     "figure5": (3, ("1/3", "2/3", "mean")),

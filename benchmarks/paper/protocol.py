@@ -1,4 +1,4 @@
-"""What is fitted to what, on one fold: the methods, the selections and the figures."""
+"""Protocol of one fold: methods, selections and scores."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def folds(n_videos: int, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.n
 
 
 def labels_of(selector: ChunkSelector, videos: Videos, train: np.ndarray, seed: int) -> np.ndarray:
-    """Cluster the training songs by emotion, and tell the cluster of every song."""
+    """Cluster the training songs by emotion, and return the cluster of every song."""
     features = selector.emotion_features(videos.audio)
     rng = np.random.default_rng(seed)
     starts = np.full(len(features), None, dtype=object)

@@ -1,4 +1,4 @@
-"""Folds, one file each: a run that was stopped goes on with the folds that are missing."""
+"""Folds with one file each, so that a run that was stopped continues with the missing ones."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run(
 
 
 def _keep(path: Path, settings: dict[str, Any], videos: Videos, *fold: Any) -> None:
-    """Write a fold at once: a run that is killed leaves none of it, or all."""
+    """Write the file of a fold atomically."""
     start = time.monotonic()
     found = {"settings": settings} | run_fold(videos, *fold)
     found["seconds"] = round(time.monotonic() - start)

@@ -1,4 +1,4 @@
-"""Tables I and II beside the published digits, and whether the claims of the paper appear."""
+"""Tables I and II beside the published values, and a check of the claims of the paper."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ WHY = {
 
 
 def claims(found: list[dict[str, Any]]) -> list[str]:
-    """Return what the folds say of each claim."""
+    """Return the result of each claim on the folds."""
     lines = []
     for less, more in ORDER:
         gain = (maps(found, more) - maps(found, less)).mean(axis=1)  # of the selections
@@ -91,7 +91,7 @@ def claims(found: list[dict[str, Any]]) -> list[str]:
 
 
 def explained(lines: list[str]) -> list[str]:
-    """Add to the claims that do not appear on simulated songs why they do not."""
+    """Add reasons to the claims that do not hold on simulated songs."""
     return [
         f"{line}; {why}" if (why := _reason(line)) and "yes" not in line else line for line in lines
     ]
@@ -102,7 +102,7 @@ def _reason(line: str) -> str | None:
 
 
 def verdict(gain: np.ndarray) -> str:
-    """Say whether a gain is there: a mean beyond two standard errors counts."""
+    """Return whether the mean gain exceeds two standard errors."""
     mean, error = gain.mean(), gain.std(ddof=1) / np.sqrt(len(gain))
     found = ("yes" if mean > 0 else "no, less") if abs(mean) > 2 * error else "no difference"
     return f"{found} ({mean:+.2f} ± {error:.2f})"

@@ -1,5 +1,5 @@
-"""Time and peak memory that airspeed velocity compares between commits.
+"""Time and peak memory, compared between commits by airspeed velocity.
 
 asv run main^!                    # the last commit
-asv continuous main~10 main       # what has become slower or larger since
+asv continuous main~10 main       # regressions since the first commit
 """

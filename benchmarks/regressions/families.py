@@ -1,4 +1,4 @@
-"""Fits of each family, and what stands around them: projection, measures, search."""
+"""Fits of each family, projection, measures and search."""
 
 from __future__ import annotations
 

@@ -54,12 +54,12 @@ def test_a_page_begins_with_its_heading_and_an_introduction(page):
 
 
 @of_every_page
-def test_a_page_ends_with_a_cell_of_what_was_learned(page):
+def test_a_page_ends_with_a_cell_of_conclusions(page):
     cells = page.read_text().split("\n# %%\n")
     assert len(cells) >= 4
     heading, underline, *prose = cells[-1].splitlines()
-    assert heading == "# What was learned"
-    assert underline == "# " + "-" * len("What was learned")
+    assert heading == "# Conclusions"
+    assert underline == "# " + "-" * len("Conclusions")
     assert prose
     assert all(line.startswith("# ") for line in prose)
 
