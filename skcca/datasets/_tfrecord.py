@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 _HEADER, _FOOTER = 12, 4
 _GZIP = b"\x1f\x8b\x08"
 # Bytes of records that are decoded together.
-BATCH = 1 << 20
+BATCH = 4 << 20
 
 
 class Record(NamedTuple):
