@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
@@ -57,6 +59,31 @@ def parallel_map(
         for result in run(delayed(function)(*args) for args in arguments):
             yield result
             bar.step()
+
+
+def bounded_map(
+    function: Callable[..., _Result], arguments: Iterable[tuple], *, n_jobs: int | None = None
+) -> Iterator[_Result]:
+    """Yield ``function(*args)`` for each tuple of arguments, in order and in bounded memory.
+
+    Threads compute at most two results for each job before they are taken; a single job computes a
+    result when it is asked for. `parallel_map` would compute all results as fast as it can.
+    """
+    from joblib import effective_n_jobs
+
+    n_jobs = effective_n_jobs(n_jobs)
+    if n_jobs == 1:
+        yield from (function(*args) for args in arguments)
+        return
+    pending: deque[Future[_Result]] = deque()
+    # joblib asks for a result every 10 ms, in which a thread decodes several megabytes.
+    with ThreadPoolExecutor(n_jobs) as pool:
+        for args in arguments:
+            pending.append(pool.submit(function, *args))
+            if len(pending) == 2 * n_jobs:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 class ProgressBar:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from skcca._core.files import PathLike
 from skcca._core.warnings import warn
 
 from ._array_folder import ArrayFolder, GrowingArray
 from ._youtube8m_reader import (
-    PathLike,
     Paths,
     VideoReader,
     check_parameters,

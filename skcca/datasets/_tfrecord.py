@@ -16,6 +16,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
+from skcca._core.files import PathLike, atomic_write
+
 # Bytes of a header (the length and its checksum) and of a footer (the checksum of the data).
 _HEADER, _FOOTER = 12, 4
 _GZIP = b"\x1f\x8b\x08"
@@ -73,9 +75,9 @@ def read_records(path: str) -> Iterator[Record | Fault]:
             yield from _records(file, path, os.path.getsize(path))
 
 
-def write_records(path: str | os.PathLike[str], records: Iterable[bytes]) -> None:
-    """Write records to a new file."""
-    with open(path, "wb") as file:
+def write_records(path: PathLike, records: Iterable[bytes]) -> None:
+    """Write records to a file, which takes its name when all are written."""
+    with atomic_write(path) as file:
         for data in records:
             length = struct.pack("<Q", len(data))
             file.write(length + checksum(length) + data + checksum(data))

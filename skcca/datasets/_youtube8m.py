@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from sklearn.utils import Bunch
 
+from skcca._core.files import PathLike
 from skcca._core.types import ArrayLike
 
 from ._tfrecord import write_records
-from ._youtube8m_reader import Labels, PathLike, Paths, VideoReader
+from ._youtube8m_reader import Labels, Paths, VideoReader
 from ._youtube8m_records import WIDTHS, encode
 
 

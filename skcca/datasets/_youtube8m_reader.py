@@ -7,24 +7,21 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from itertools import islice
 from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from skcca._core.compat import Interval, StrOptions, validate_parameter_constraints
-from skcca._core.progress import ProgressBar, parallel_map
+from skcca._core.files import PathLike
+from skcca._core.progress import ProgressBar, bounded_map
 from skcca._core.warnings import warn
 
 from ._tfrecord import Batch, Fault, batches
 from ._youtube8m_records import Features, WrongLevelError, dequantize_features
 
-PathLike: TypeAlias = str | os.PathLike[str]
 Paths: TypeAlias = PathLike | Iterable[PathLike]
 Labels: TypeAlias = int | str | Iterable[int | str] | None
-_BATCHES_PER_JOB = 2
 # Names of the columns in vocabulary.csv and in label_names.csv.
 _COLUMNS = (("index", "label_id"), ("name", "label_name"))
 _CONSTRAINTS = {
@@ -71,9 +68,11 @@ class Selection(NamedTuple):
 class Decoded(NamedTuple):
     """Selected videos of a batch and the faults between them, in order, with their offsets."""
 
+    path: str
     items: list[tuple[int, Video | Fault]]
     n_read: int
     n_labelled: int
+    last: bool
 
 
 def decode(batch: Batch, selection: Selection) -> Decoded:
@@ -98,7 +97,7 @@ def decode(batch: Batch, selection: Selection) -> Decoded:
         else:
             if video is not None:
                 items.append((record.offset, video))
-    return Decoded(items, n_read, n_labelled)
+    return Decoded(batch.path, items, n_read, n_labelled, batch.last)
 
 
 def _video(features: Features, selection: Selection) -> Video | None:
@@ -170,12 +169,13 @@ class VideoReader:
         first_places: dict[str, tuple[str, int]] = {}
         n_videos = 0
         with ProgressBar(len(self.files), self.caller, enabled=bool(self.verbose)) as bar:
-            for batch, decoded in self._decoded_batches():
+            arguments = ((batch, self.selection) for path in self.files for batch in batches(path))
+            for decoded in bounded_map(decode, arguments, n_jobs=self.n_jobs):
                 self.n_read += decoded.n_read
                 self.n_labelled += decoded.n_labelled
                 for offset, item in decoded.items:
                     if isinstance(item, Video):
-                        item = _repetition(item, (batch.path, offset), first_places) or item
+                        item = _repetition(item, (decoded.path, offset), first_places) or item
                     if isinstance(item, Fault):
                         self._skip(item)
                         continue
@@ -184,7 +184,7 @@ class VideoReader:
                     if n_videos == self.max_videos:
                         self.warn_of_skipped()
                         return
-                if batch.last:
+                if decoded.last:
                     bar.step(f"{n_videos:,} of {self.n_read:,} videos")
         self.warn_of_skipped()
 
@@ -225,22 +225,6 @@ class VideoReader:
         if not self.n_skipped:
             self._first_fault = str(fault)
         self.n_skipped += 1
-
-    def _decoded_batches(self) -> Iterator[tuple[Batch, Decoded]]:
-        """Yield batches in their order, with what was decoded of them."""
-        remaining = (batch for file in self.files for batch in batches(file))
-        n_jobs = effective_n_jobs(self.n_jobs)
-        # One job decodes a batch when it is asked for. Several jobs decode a window of batches side
-        # by side, and the next window only after this one was taken, so that memory is bounded
-        # where the videos are used more slowly than they are decoded.
-        window = 1 if n_jobs == 1 else _BATCHES_PER_JOB * n_jobs
-        while chunk := list(islice(remaining, window)):
-            # Threads share the frames, which processes would have to copy.
-            arguments = [(batch, self.selection) for batch in chunk]
-            results = parallel_map(
-                decode, arguments, label=self.caller, n_jobs=n_jobs, prefer="threads"
-            )
-            yield from zip(chunk, list(results), strict=True)
 
 
 def check_parameters(caller: str, **parameters: Any) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import sklearn
 
-from skcca._core.progress import parallel_map
+from skcca._core.progress import bounded_map, parallel_map
 
 
 def _squared(number, offset):
@@ -44,3 +44,19 @@ def test_silent_unless_asked(capsys):
 def test_an_error_of_a_call_reaches_the_caller():
     with pytest.raises(TypeError, match="unsupported operand"):
         list(parallel_map(_squared, [(1, 0), ("a", 0)], label="squares", n_jobs=2))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_bounded_map_is_in_order_and_at_most_two_calls_a_job_ahead(n_jobs):
+    read = []
+
+    def arguments():
+        for i in range(20):
+            read.append(i)
+            yield (i,)
+
+    results = bounded_map(lambda i: -i, arguments(), n_jobs=n_jobs)
+    for i, result in enumerate(results):
+        assert result == -i
+        assert len(read) <= i + (1 if n_jobs == 1 else 2 * n_jobs)
+    assert i == 19
