@@ -158,18 +158,7 @@ def bootstrap_loadings(
     >>> (low > 0) | (high < 0)  # loadings that differ from zero
     array([ True, False, False])
     """
-    validate_parameter_constraints(
-        _CONSTRAINTS,
-        {
-            "n_bootstraps": n_bootstraps,
-            "confidence_level": confidence_level,
-            "method": method,
-            "n_jobs": n_jobs,
-            "random_state": random_state,
-            "verbose": verbose,
-        },
-        caller_name=_NAME,
-    )
+    validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name=_NAME)
     if not isinstance(estimator, TwoViewTransformer):
         raise TypeError(
             f"{_NAME} takes CCA, KCCA, DCCA or their class-paired twins; got "

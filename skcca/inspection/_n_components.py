@@ -1,22 +1,21 @@
-"""How many components hold on rows that were left out."""
+"""Choice of the number of components by cross-validation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 
 from skcca._core.compat import HasMethods, Interval, StrOptions, validate_parameter_constraints
-from skcca._core.directions import pair_correlations
 from skcca._core.progress import parallel_map
-from skcca._core.warnings import quiet_fit
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.cca import CCA, ClusterCCA
 from skcca.kcca import KCCA, ClusterKCCA
-from skcca.model_selection._folds import PairedRows
+from skcca.model_selection._folds import PairedRows, Splitter
 
 __all__ = ["NComponentsResult", "select_n_components"]
 Array = np.ndarray
@@ -34,7 +33,7 @@ _CONSTRAINTS: dict = {
 
 
 class NComponentsResult(NamedTuple):
-    """The chosen number, and the held-out total correlation of each candidate."""
+    """Chosen number of components, and held-out total correlation of each candidate."""
 
     n_components: int
     candidates: Array  # (n_candidates,)
@@ -44,14 +43,14 @@ class NComponentsResult(NamedTuple):
 
 
 def select_n_components(
-    estimator: Any,
-    X: Any,
-    y: Any = None,
-    labels: Any = None,
+    estimator: Estimator,
+    X: ViewLike,
+    y: ViewLike = None,
+    labels: LabelsLike = None,
     *,
     n_components: int | Sequence[int] = 10,
-    cv: Any = None,
-    groups: Any = None,
+    cv: Splitter = None,
+    groups: ArrayLike = None,
     rule: str = "one_standard_error",
     param_name: str = "n_components",
     n_jobs: int | None = None,
@@ -60,9 +59,9 @@ def select_n_components(
     r"""Choose the number of components by cross-validated total correlation.
 
     The total of k components on a held-out fold is the `score` of a model of k components fitted on
-    the other folds. It grows with every component that is real and wanders about with those that
-    are not, so that the best k tends to be too large. The rule of one standard error takes the
-    fewest components with
+    the other folds. It grows with every real component and varies at random with the others, so
+    that the best k tends to be too large. The rule of one standard error takes the fewest
+    components with
 
     .. math:: m_k \ge m_{k^*} - s_{k^*}, \quad k^* = \arg\max_k m_k,
 
@@ -116,13 +115,13 @@ def select_n_components(
     The solutions of linear and kernel estimators are nested: that of k components consists of the k
     largest `singular_values_` of any larger one, also with a ridge, where these are not in the
     order of `correlations_`. One fit a fold then serves all candidates. Deep networks are trained
-    for the number of components they put out, and pipelines are what they are: those are fitted for
+    for their number of outputs, and the steps of a pipeline may depend on it: these are fitted for
     each candidate.
 
-    Folds are not independent, so that s is too small by a factor that nobody knows without bias;
-    the rule is a convention, not a test. A component that is not real adds nothing to the held-out
-    total, and takes little away: where the question is which components exist, rather than how many
-    predict well, ask `permutation_test_correlations`.
+    Folds are not independent, so that s is too small by a factor of which no unbiased estimate is
+    known; the rule is a convention, not a test. A component that is not real adds nothing to the
+    held-out total, and takes little away: use `permutation_test_correlations` for the number of
+    components that exist, rather than the number that predicts well.
 
     References
     ----------
@@ -143,19 +142,7 @@ def select_n_components(
     >>> result.mean.round(1)
     array([0.7, 1.4, 1.3, 1.3, 1.5, 1.3])
     """
-    validate_parameter_constraints(
-        _CONSTRAINTS,
-        {
-            "estimator": estimator,
-            "n_components": n_components,
-            "cv": cv,
-            "rule": rule,
-            "param_name": param_name,
-            "n_jobs": n_jobs,
-            "verbose": verbose,
-        },
-        caller_name=_NAME,
-    )
+    validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name=_NAME)
     candidates = _candidates(n_components)
     rows = PairedRows.of(estimator, X, y, labels, _NAME)
     folds = rows.scored_folds(cv, _NAME, groups)
@@ -165,6 +152,7 @@ def select_n_components(
         estimator, (CCA, ClusterCCA, KCCA, ClusterKCCA)
     )
     in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
+    # The components of nested solutions are those of the largest, so that one fit a fold serves.
     scores: list
     if nested:
         tasks = [(estimator, rows, *fold, candidates) for fold in folds]
@@ -184,7 +172,8 @@ def select_n_components(
     return NComponentsResult(int(candidates[chosen]), candidates, mean, standard_error, totals)
 
 
-def _candidates(n_components: Any) -> Array:
+def _candidates(n_components: int | Sequence[int]) -> Array:
+    """Return the numbers of components to compare, ascending."""
     if isinstance(n_components, Integral):
         return np.arange(1, int(n_components) + 1)
     candidates = np.unique(np.asarray(n_components))
@@ -196,25 +185,20 @@ def _candidates(n_components: Any) -> Array:
     return candidates
 
 
-def _total(estimator: Any, rows: PairedRows, train: Array, test: Array) -> float:
+def _total(estimator: Estimator, rows: PairedRows, train: Array, test: Array) -> float:
     """Return the score of the held-out rows."""
-    args, kwargs = rows.take(train, train)
-    model = quiet_fit(clone(estimator), *args, **kwargs)
+    model = rows.fit(estimator, train)
     args, kwargs = rows.take(test, train)
     return float(model.score(*args, **kwargs))
 
 
 def _nested_totals(
-    estimator: Any, rows: PairedRows, train: Array, test: Array, candidates: Array
+    estimator: Estimator, rows: PairedRows, train: Array, test: Array, candidates: Array
 ) -> Array:
     """Return the score of the held-out rows for each number of components, from one fit."""
-    args, kwargs = rows.take(train, train)
-    largest = clone(estimator).set_params(n_components=int(candidates[-1]))
-    model = quiet_fit(largest, *args, **kwargs)
-    part = rows.views[np.ix_(test, train) if rows.pairwise else test]
-    U, V = (np.asarray(Z, dtype=float) for Z in model.transform(part))
-    # Components beyond what the rows support add nothing, as in the model of that many.
-    each = np.zeros(candidates[-1])
+    model = rows.fit(clone(estimator).set_params(n_components=int(candidates[-1])), train)
     order = np.argsort(-model.singular_values_, kind="stable")
-    each[: len(order)] = pair_correlations(U, V, rows.pairs(model, test))[order]
-    return np.cumsum(each)[candidates - 1]
+    # Components beyond what the rows support add nothing, as in the model of that many.
+    correlations = np.zeros(candidates[-1])
+    correlations[: len(order)] = rows.correlations(model, test, train, _NAME)[order]
+    return np.cumsum(correlations)[candidates - 1]

@@ -179,18 +179,7 @@ def permutation_test_correlations(
     >>> result.pvalues < 0.05
     array([ True, False, False, False])
     """
-    validate_parameter_constraints(
-        _CONSTRAINTS,
-        {
-            "n_permutations": n_permutations,
-            "statistic": statistic,
-            "exchange": exchange,
-            "n_jobs": n_jobs,
-            "random_state": random_state,
-            "verbose": verbose,
-        },
-        caller_name=_NAME,
-    )
+    validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name=_NAME)
     x, y, draw = _exchangeable_views(estimator, X, y, confounds, groups, exchange)
     U, V = _canonical_variates(x, y)
     K = min(U.shape[1], V.shape[1], estimator.n_components or U.shape[1])

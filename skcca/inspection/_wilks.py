@@ -1,16 +1,25 @@
-"""Wilks' lambda: the parametric test that the canonical correlations from the k-th on are zero."""
+"""Parametric tests of canonical correlations by Wilks' lambda."""
 
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from skcca._core.compat import Interval, StrOptions, check_array, validate_parameter_constraints
+from skcca._core.types import ArrayLike
 
 __all__ = ["WilksTestResult", "wilks_test"]
+
+_POSITIVE = Interval(Integral, 1, None, closed="left")
+_CONSTRAINTS: dict = {
+    "n_samples": [_POSITIVE],
+    "n_features": [_POSITIVE],
+    "n_features_y": [_POSITIVE],
+    "approximation": [StrOptions({"rao", "bartlett"})],
+}
 
 
 class WilksTestResult(NamedTuple):
@@ -24,7 +33,7 @@ class WilksTestResult(NamedTuple):
 
 
 def wilks_test(
-    correlations: Any,
+    correlations: ArrayLike,
     n_samples: int,
     n_features: int,
     n_features_y: int,
@@ -103,22 +112,7 @@ def wilks_test(
     >>> result.wilks_lambda.round(4), result.pvalues.round(4)
     (array([0.3504, 0.9547, 0.9947]), array([0.0635, 0.9491, 0.7748]))
     """
-    positive = [Interval(Integral, 1, None, closed="left")]
-    validate_parameter_constraints(
-        {
-            "n_samples": positive,
-            "n_features": positive,
-            "n_features_y": positive,
-            "approximation": [StrOptions({"rao", "bartlett"})],
-        },
-        {
-            "n_samples": n_samples,
-            "n_features": n_features,
-            "n_features_y": n_features_y,
-            "approximation": approximation,
-        },
-        caller_name="wilks_test",
-    )
+    validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name="wilks_test")
     r = _check_correlations(correlations, min(n_features, n_features_y))
     if n_samples <= n_features + n_features_y:
         raise ValueError(
@@ -126,7 +120,8 @@ def wilks_test(
             f"{n_features + n_features_y}; with fewer rows the first correlation is 1 for any "
             "data. Use fewer features, or a ridge and permutation_test_correlations."
         )
-    with np.errstate(divide="ignore"):  # a correlation of 1 has lambda 0
+    # A correlation of 1 has lambda 0, whose logarithm is -inf.
+    with np.errstate(divide="ignore"):
         log_lambda = np.cumsum(np.log1p(-(r[::-1] ** 2)))[::-1]
     k = np.arange(len(r))
     p, q = n_features - k, n_features_y - k
@@ -136,7 +131,7 @@ def wilks_test(
         statistic, df2 = -w * log_lambda, np.full(len(r), np.inf)
         pvalues = stats.chi2.sf(statistic, df)
     else:
-        # The formula is 0 / 0 for p q = 2, where t = 1 is exact, as for p q = 1.
+        # The formula is 0 / 0 for p q = 2, where t = 1 is exact, as it is for p q = 1.
         t = np.sqrt(np.divide(df**2 - 4, p**2 + q**2 - 5, out=np.ones(len(r)), where=df > 2))
         df2 = w * t - df / 2 + 1
         with np.errstate(over="ignore"):
@@ -145,7 +140,8 @@ def wilks_test(
     return WilksTestResult(np.exp(log_lambda), statistic, df, df2, pvalues)
 
 
-def _check_correlations(correlations: Any, expected: int) -> np.ndarray:
+def _check_correlations(correlations: ArrayLike, expected: int) -> np.ndarray:
+    """Return the correlations after checking their number, range and order."""
     r = check_array(
         correlations,
         dtype=np.float64,
@@ -153,7 +149,8 @@ def _check_correlations(correlations: Any, expected: int) -> np.ndarray:
         allow_nd=True,
         ensure_min_samples=0,
         ensure_min_features=0,
-        ensure_all_finite=False,  # NaN is not in [0, 1]
+        # NaN is not in [0, 1], and is refused below.
+        ensure_all_finite=False,
         input_name="correlations",
     )
     if r.ndim != 1 or len(r) != expected:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
-from sklearn.base import clone
 
 from skcca._core.progress import parallel_map
-from skcca._core.warnings import quiet_fit, warn
-from skcca.model_selection._folds import PairedRows
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
+from skcca._core.warnings import warn
+from skcca.model_selection._folds import PairedRows, Splitter
 from skcca.views._container import Views
-from skcca.views._projection import project
 
 __all__ = ["cross_val_embed"]
 _NAME = "cross_val_embed"
 
 
 def cross_val_embed(
-    estimator: Any,
-    X: Any,
-    y: Any = None,
-    cv: Any = None,
+    estimator: Estimator,
+    X: ViewLike,
+    y: ViewLike = None,
+    cv: Splitter = None,
     *,
-    labels: Any = None,
-    groups: Any = None,
+    labels: LabelsLike = None,
+    groups: ArrayLike = None,
     align: bool = True,
     n_jobs: int | None = None,
     verbose: int = 0,
-) -> Any:
-    """Embed every row of both views by a model that was fitted without it.
+) -> Views | tuple[np.ndarray, np.ndarray]:
+    """Embed every row of both views by a model fitted without it.
 
     Parameters
     ----------
@@ -96,7 +93,7 @@ def cross_val_embed(
     rows = PairedRows.of(estimator, X, y, labels, _NAME)
     if not isinstance(align, (bool, np.bool_)):
         raise TypeError(f"{_NAME}: `align` is {align!r}; expected a bool.")
-    folds = rows.folds(cv, groups)
+    folds = rows.folds(cv, _NAME, groups)
     if not folds:
         raise ValueError(f"{_NAME}: `cv` makes no fold; expected 2 at least.")
     held_out = np.concatenate([test for _, test in folds])
@@ -106,32 +103,31 @@ def cross_val_embed(
             f"out {len(held_out)} in all, {len(np.unique(held_out))} of them different. Use "
             "KFold, StratifiedKFold or GroupKFold."
         )
-    tasks = [(clone(estimator), rows, train) for train, _ in folds]
-    models = list(parallel_map(_embedded, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose))
-    spaces = _of_one_width(models)
+    tasks = [(estimator, rows, train) for train, _ in folds]
+    embeddings = parallel_map(_embed, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose)
+    spaces = _pad_to_one_width(list(embeddings))
     if align:
         spaces = [
-            _aligned(space, train, spaces[0], folds[0][0])
+            _align(space, train, spaces[0], folds[0][0])
             for space, (train, _) in zip(spaces, folds, strict=True)
         ]
-    whole = np.zeros_like(spaces[0])
+    result = np.zeros_like(spaces[0])
     for space, (_, test) in zip(spaces, folds, strict=True):
-        whole[:, test] = space[:, test]
-    if not rows.joined:
-        return tuple(whole)
-    return Views(**dict(zip(X.names, whole, strict=True))) if X.named else Views(*whole)
+        result[:, test] = space[:, test]
+    Zx, Zy = result
+    if not rows.in_views:
+        return Zx, Zy
+    return Views(**dict(zip(X.names, result, strict=True))) if X.named else Views(Zx, Zy)
 
 
-def _embedded(estimator: Any, rows: PairedRows, train: np.ndarray) -> np.ndarray:
-    """Fit on some rows and embed all of them: (2 views, n_samples, n_components)."""
-    args, kwargs = rows.take(train, train)
-    model = quiet_fit(estimator, *args, **kwargs)
-    args, kwargs = rows.take(np.arange(rows.n), train)
-    return np.stack(project(model, args[0], None if rows.joined else args[1], _NAME))
+def _embed(estimator: Estimator, rows: PairedRows, train: np.ndarray) -> np.ndarray:
+    """Fit on some rows and embed all rows, (2 views, n_samples, n_components)."""
+    model = rows.fit(estimator, train)
+    return np.stack(rows.project(model, np.arange(rows.n), train, _NAME))
 
 
-def _of_one_width(spaces: list[np.ndarray]) -> list[np.ndarray]:
-    """Return the spaces with components of 0 where a model has fewer than others."""
+def _pad_to_one_width(spaces: list[np.ndarray]) -> list[np.ndarray]:
+    """Append components of 0 where a model has fewer than others."""
     widths = [space.shape[2] for space in spaces]
     if min(widths) < max(widths):
         warn(
@@ -141,13 +137,14 @@ def _of_one_width(spaces: list[np.ndarray]) -> list[np.ndarray]:
     return [np.pad(s, [(0, 0), (0, 0), (0, max(widths) - s.shape[2])]) for s in spaces]
 
 
-def _aligned(
+def _align(
     space: np.ndarray, train: np.ndarray, first: np.ndarray, first_train: np.ndarray
 ) -> np.ndarray:
-    """Turn a space towards the first one, by the rows that both were fitted on."""
+    """Rotate a space towards the first one, by the rows that both were fitted on."""
     common = np.intersect1d(train, first_train)
     if space is first or len(common) == 0:
         return space
-    own, other = (np.concatenate(list(s[:, common])) for s in (space, first))
-    rotation = orthogonal_procrustes(own, other)[0]
+    # The views share one rotation, so their rows are stacked.
+    source, target = (np.concatenate(list(s[:, common])) for s in (space, first))
+    rotation = orthogonal_procrustes(source, target)[0]
     return space @ rotation.astype(space.dtype)

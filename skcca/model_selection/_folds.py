@@ -1,36 +1,45 @@
-"""The rows of two views and their labels, to be taken fold by fold as they were given."""
+"""Rows of two views and their labels, taken fold by fold in the form in which they were given."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import get_tags
 
 from skcca._base import TwoViewTransformer
-from skcca._core.compat import rng_from
+from skcca._core.compat import rng_from, to_numpy
+from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
-from skcca.views._container import Views
+from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
+from skcca._core.warnings import quiet_fit
+from skcca.views._container import Views, check_aligned
 from skcca.views._labels import encode_labels
-from skcca.views._projection import final_model
+from skcca.views._projection import final_model, project
 
 Array = np.ndarray
 
+# What scikit-learn's `check_cv` takes.
+Splitter: TypeAlias = int | BaseCrossValidator | Iterable | None
+
 
 class PairedRows(NamedTuple):
-    """The caller's rows, to be taken in the form in which they were given."""
+    """Paired rows of two views with their labels, and the form in which they were given."""
 
     views: Views
     labels: Array | None
-    joined: bool  # given as Views
-    pairwise: bool  # both views are square kernels
+    in_views: bool  # as one `Views`, rather than as two arrays
+    pairwise: bool  # square kernels
     class_paired: bool
 
     @classmethod
-    def of(cls, estimator: Any, X: Any, y: Any, labels: Any, caller: str) -> PairedRows:
-        """Check what a caller of this name was given.
+    def of(
+        cls, estimator: Estimator, X: ViewLike, y: ViewLike, labels: LabelsLike, caller: str
+    ) -> PairedRows:
+        """Return the rows after checking them as `fit` of the estimator does.
 
         Raises
         ------
@@ -42,22 +51,21 @@ class PairedRows(NamedTuple):
                 f"{caller}: labels=(labels_x, labels_y) describes unpaired views, whose rows "
                 "cannot be split together; cross-validation takes paired rows."
             )
-        two_view = isinstance(estimator, TwoViewTransformer)
-        model = final_model(estimator)
-        class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
-        if two_view:  # an estimator of this library says itself what is wrong with the input
+        # An estimator of this library has more precise messages than those below.
+        if isinstance(estimator, TwoViewTransformer):
             clone(estimator)._check_training(X, y, labels, None)
-        joined = isinstance(X, Views)
-        if joined and labels is None:
+        in_views = isinstance(X, Views)
+        if in_views and labels is None:
             y, labels = None, y
-        if joined and y is not None:
+        if in_views and y is not None:
             raise ValueError(f"{caller}: labels were given twice, as `y` and as `labels`.")
-        if not joined and y is None:
+        if not in_views and y is None:
             raise ValueError(f"{caller}: `y`, the second view, is None; or pass Views(X, Y).")
-        if not joined and np.ndim(y) == 1:
+        if not in_views and np.ndim(y) == 1:
             y = np.asarray(y)[:, None]
-        views = X if joined else Views(X, y)
+        views = X if in_views else Views(X, y)
         if labels is not None:
+            check_aligned(caller, X=next(iter(views)), labels=labels)
             labels = labels if hasattr(labels, "shape") else np.asarray(labels, dtype=object)
             labels = labels.toarray() if hasattr(labels, "toarray") else np.asarray(labels)
             if len(labels) != len(views):
@@ -65,23 +73,48 @@ class PairedRows(NamedTuple):
                     f"{caller}: `labels` has {len(labels)} entries but `X` has {len(views)} rows."
                 )
         pairwise = len(views.shape) == 2 and get_tags(estimator).input_tags.pairwise
-        return cls(views, labels, joined, pairwise, class_paired)
+        model = final_model(estimator)
+        class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
+        return cls(views, labels, in_views, pairwise, class_paired)
 
     @property
     def n(self) -> int:
         """Number of rows."""
         return len(self.views)
 
-    def take(self, rows: Array, columns: Array) -> tuple[tuple, dict]:
-        """Return the arguments of `fit` or `score` for some rows; kernels take columns too."""
-        part = self.views[np.ix_(rows, columns) if self.pairwise else rows]
+    def _part(self, rows: Array, train: Array) -> Views:
+        # The columns of a kernel are the rows of the fit.
+        return self.views[np.ix_(rows, train) if self.pairwise else rows]
+
+    def take(self, rows: Array, train: Array) -> tuple[tuple, dict]:
+        """Return the arguments of `fit` or `score` for some rows of a model of the train rows."""
+        part = self._part(rows, train)
         labels = None if self.labels is None else self.labels[rows]
-        if self.joined:
+        if self.in_views:
             return (part,) if labels is None else (part, labels), {}
         return tuple(part), {} if labels is None else {"labels": labels}
 
-    def pairs(self, model: Any, rows: Array) -> Pairs:
-        """Return the pairs of some rows: those of the fitted model where there are labels."""
+    def fit(self, estimator: Estimator, train: Array) -> Estimator:
+        """Return a clone fitted on some rows, without warnings that repeat those of all rows."""
+        args, kwargs = self.take(train, train)
+        return quiet_fit(clone(estimator), *args, **kwargs)
+
+    def project(
+        self, fitted: Estimator, rows: Array, train: Array, caller: str
+    ) -> tuple[Array, Array]:
+        """Return both projections of some rows by a model of the train rows."""
+        part = self._part(rows, train)
+        X, y = (part, None) if self.in_views else part
+        Zx, Zy = project(fitted, X, y, caller)
+        return np.asarray(to_numpy(Zx)), np.asarray(to_numpy(Zy))
+
+    def correlations(self, fitted: Estimator, test: Array, train: Array, caller: str) -> Array:
+        """Return the correlation of each component over the pairs of rows that were left out."""
+        U, V = (Z.astype(float) for Z in self.project(fitted, test, train, caller))
+        return pair_correlations(U, V, self._pairs(final_model(fitted), test))
+
+    def _pairs(self, model: Estimator, rows: Array) -> Pairs:
+        """Return the pairs of some rows, within classes as the model pairs them if it does."""
         weights = np.ones(len(rows))
         if self.labels is None or not self.class_paired:
             return instance_pairs(weights)
@@ -89,9 +122,11 @@ class PairedRows(NamedTuple):
         rng = rng_from(getattr(model, "random_state", None))
         return model._make_pairs(labels, Weights(weights, weights), rng)
 
-    def scored_folds(self, cv: Any, caller: str, groups: Any = None) -> list[tuple[Array, Array]]:
+    def scored_folds(
+        self, cv: Splitter, caller: str, groups: ArrayLike = None
+    ) -> list[tuple[Array, Array]]:
         """Return folds whose held-out rows are enough for a correlation."""
-        folds = self.folds(cv, groups)
+        folds = self.folds(cv, caller, groups)
         smallest = min((len(test) for _, test in folds), default=3)
         if smallest < 3:
             raise ValueError(
@@ -100,8 +135,11 @@ class PairedRows(NamedTuple):
             )
         return folds
 
-    def folds(self, cv: Any, groups: Any = None) -> list[tuple[Array, Array]]:
-        """Return rows to fit and rows held out; of a class-paired estimator, classes alike."""
+    def folds(
+        self, cv: Splitter, caller: str, groups: ArrayLike = None
+    ) -> list[tuple[Array, Array]]:
+        """Return the rows to fit on and those held out, stratified for class-paired estimators."""
+        check_aligned(caller, X=next(iter(self.views)), groups=groups)
         stratified = self.class_paired and self.labels is not None and self.labels.ndim == 1
         splitter = check_cv(5 if cv is None else cv, self.labels, classifier=stratified)
         return list(splitter.split(np.empty((self.n, 0)), self.labels, groups))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import BaseCrossValidator
 
-from skcca._core.compat import rng_from, to_numpy
-from skcca._core.directions import pair_correlations
+from skcca._core.compat import rng_from
 from skcca._core.progress import parallel_map
 from skcca._core.types import Estimator, LabelsLike, RandomStateLike, ViewLike
-from skcca._core.warnings import quiet_fit
 from skcca.cca import CCA
 from skcca.inspection import permutation_test_correlations
-from skcca.model_selection._folds import PairedRows
+from skcca.model_selection._folds import PairedRows, Splitter
 from skcca.plotting._canvas import (
     ORANGE,
     SKY,
@@ -29,7 +25,7 @@ from skcca.plotting._canvas import (
 from skcca.plotting._checks import check_count, check_finite_numbers, model_name
 from skcca.views._arguments import per_view
 from skcca.views._container import Views, is_pandas
-from skcca.views._projection import final_model, project
+from skcca.views._projection import final_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,7 +126,7 @@ class CorrelationDisplay:
         y: ViewLike = None,
         *,
         labels: LabelsLike = None,
-        cv: int | BaseCrossValidator | Iterable = 5,
+        cv: Splitter = 5,
         n_permutations: int = 0,
         n_jobs: int | None = None,
         random_state: RandomStateLike = None,
@@ -316,14 +312,8 @@ def _held_out(
     estimator: Estimator, rows: PairedRows, train: np.ndarray, test: np.ndarray, n_components: int
 ) -> np.ndarray:
     """Return the correlation of each component over the test rows; 0 for one that is missing."""
-    args, kwargs = rows.take(train, train)
-    fitted = quiet_fit(clone(estimator), *args, **kwargs)
-    part = rows.views[np.ix_(test, train) if rows.pairwise else test]
-    first, second = (part, None) if rows.joined else part
-    projected = project(fitted, first, second, _NAME)
-    U, V = (np.asarray(to_numpy(Z), dtype=float) for Z in projected)
-    pairs = rows.pairs(final_model(fitted), test)
-    correlations = pair_correlations(U, V, pairs)[:n_components]
+    fitted = rows.fit(estimator, train)
+    correlations = rows.correlations(fitted, test, train, _NAME)[:n_components]
     return np.pad(correlations, (0, n_components - len(correlations)))
 
 
@@ -334,7 +324,6 @@ def _largest_of_shuffled(estimator: Estimator, rows: PairedRows, order: np.ndarr
     # Rows of other names than those of the first view would be refused.
     if is_pandas(Y):
         shuffled = shuffled.set_axis(Y.index, axis=0)
-    everything = np.arange(rows.n)
-    views = rows.views._replace([X, shuffled])
-    args, kwargs = rows._replace(views=views).take(everything, everything)
-    return float(_correlations_of(quiet_fit(clone(estimator), *args, **kwargs)).max())
+    shuffled_rows = rows._replace(views=rows.views._replace([X, shuffled]))
+    fitted = shuffled_rows.fit(estimator, np.arange(rows.n))
+    return float(_correlations_of(fitted).max())
