@@ -1,9 +1,9 @@
-"""What fitted correlations are worth: tests, intervals, and how many components to keep.
+"""Tests and intervals of canonical correlations, and the number of components to keep.
 
-`permutation_test_correlations` asks which correlations exceed what unrelated views would show,
-`wilks_test` the same under normality from the correlations alone. `bootstrap_loadings` says how far
-loadings and correlations vary from sample to sample, `select_n_components` how many components hold
-on rows that were left out.
+`permutation_test_correlations` tests which correlations exceed those of unrelated views, and
+`wilks_test` does so under normality from the correlations alone. `bootstrap_loadings` gives
+confidence intervals of loadings and correlations, and `select_n_components` chooses the number of
+components by cross-validation.
 """
 
 from skcca.inspection._bootstrap import BootstrapResult, Interval, bootstrap_loadings

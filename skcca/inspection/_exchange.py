@@ -1,24 +1,24 @@
-"""Which rows may change places under the null hypothesis, and residuals whose rows may.
+"""Exchangeable rows for permutation tests: permutations within and of groups, and residuals.
 
-Permutation tests need rows that are exchangeable. Groups restrict which are; regressing out
-confounds makes residuals dependent, which has to be undone.
+Groups restrict the rows that may change places under the null hypothesis. Residuals of a regression
+on confounds are dependent, and have to be made exchangeable again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import column_or_1d
 
 from skcca._core.compat import check_array
+from skcca._core.types import ArrayLike
 
 Array = np.ndarray
 
 
-def group_codes(groups: Any, n_rows: int, caller: str) -> Array:
+def group_codes(groups: ArrayLike, n_rows: int, caller: str) -> Array:
     """Return the number (n_rows,) of the group of each row."""
     if len(groups) != n_rows:
         raise ValueError(
@@ -92,15 +92,15 @@ class ExchangeableResiduals:
     n_rows : int
         Rows of the views.
     caller : str
-        Name of the function, for the messages.
+        Name used in error messages.
 
     Attributes
     ----------
     kept : ndarray of shape (n_samples - m,)
-        The rows S. They depend on Z alone; the m others best determine Z.
+        Numbers of the rows S. They depend on Z alone; the m others best determine Z.
     """
 
-    def __init__(self, confounds: Any, n_rows: int, caller: str):
+    def __init__(self, confounds: ArrayLike, n_rows: int, caller: str):
         Z = check_array(confounds, dtype=float, ensure_2d=False, input_name="confounds")
         if len(Z) != n_rows:
             raise ValueError(
@@ -114,7 +114,7 @@ class ExchangeableResiduals:
         varying = spread > 10 * eps * size
         Z = np.column_stack([np.ones(n_rows), Z[:, varying] / spread[varying]])
         basis, values, _ = linalg.svd(Z, full_matrices=False)
-        # Collinear confounds are so up to the rounding of their values, offset included.
+        # Collinear confounds show only up to the rounding of their values, offset included.
         rounding = eps * np.max(size[varying] / spread[varying], initial=1.0)
         self._basis = basis[:, values > values[0] * rounding * max(Z.shape)]
         m = self._basis.shape[1]

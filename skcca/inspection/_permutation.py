@@ -30,6 +30,7 @@ from skcca.inspection._exchange import (
     permutation_within,
 )
 from skcca.views._arguments import per_view
+from skcca.views._container import Views, check_aligned
 
 __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 Array = np.ndarray
@@ -77,7 +78,7 @@ def permutation_test_correlations(
     random_state: RandomStateLike = None,
     verbose: int = 0,
 ) -> PermutationTestResult:
-    r"""Test which canonical correlations exceed those of views whose rows do not belong together.
+    r"""Test by permutation which canonical correlations exceed those of unrelated rows.
 
     Permuting the rows of one view destroys every relation, also those of the components before k,
     whose variance then raises what is left: the usual permutation test rejects a true hypothesis
@@ -238,6 +239,8 @@ def _exchangeable_views(
     estimator._check_settings()
     data = estimator._check_training(X, y, None, None)
     n_rows = data.X.shape[0]
+    first = next(iter(X)) if isinstance(X, Views) else X
+    check_aligned(_NAME, X=first, confounds=confounds, groups=groups)
     codes = None if groups is None else group_codes(groups, n_rows, _NAME)
     if exchange == "whole" and codes is None:
         raise ValueError(f"{_NAME}: exchange='whole' exchanges groups, but `groups` is None.")

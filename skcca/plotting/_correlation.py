@@ -233,12 +233,8 @@ class CorrelationDisplay:
 
         Raises
         ------
-        TypeError
-            If `ax` is no Axes.
-        ValueError
-            If arrays disagree about the number of components, or `level` is no quantile.
-        ImportError
-            If matplotlib is not installed.
+        TypeError, ValueError, ImportError
+            As `from_estimator`, and if `level` or the shape of an array is wrong.
         """
         check_canvas(ax, _NAME)
         correlations = self._check_correlations()

@@ -244,13 +244,8 @@ class EmbeddingDisplay:
 
         Raises
         ------
-        TypeError
-            If `ax` is no Axes.
-        ValueError
-            If labels do not fit the rows, rows that shall be linked are not paired, or there are no
-            such components.
-        ImportError
-            If matplotlib is not installed.
+        TypeError, ValueError, ImportError
+            As `from_estimator`, for embeddings and labels in place of the estimator.
         """
         display = cls(
             Zx, Zy, labels, components=components, link=link, view_names=view_names, name=name

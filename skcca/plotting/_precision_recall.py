@@ -265,12 +265,8 @@ class PrecisionRecallDisplay:
 
         Raises
         ------
-        TypeError
-            If `ax` is no Axes.
-        ValueError
-            If precision or recall are no numbers.
-        ImportError
-            If matplotlib is not installed.
+        TypeError, ValueError, ImportError
+            As `from_estimator`, and if precision or recall are no numbers.
         """
         check_canvas(ax, _NAME)
         recall, precision = (

@@ -275,13 +275,8 @@ class RankingDisplay:
 
         Raises
         ------
-        TypeError
-            If `ax` is no Axes.
-        ValueError
-            If embeddings or labels do not fit one another, `rows`, `k` or `metric` are none of
-            those above, or there are not as many pictures or names as queries or items.
-        ImportError
-            If matplotlib is not installed.
+        TypeError, ValueError, ImportError
+            As `from_estimator`, and if embeddings or labels do not fit one another.
         """
         check_canvas(ax, _NAME)
         names = ArgumentNames(_NAME)
