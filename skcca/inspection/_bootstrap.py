@@ -17,7 +17,8 @@ from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import quiet_fit, warn
 from skcca.inspection._exchange import group_codes
-from skcca.views._container import Views, check_aligned
+from skcca.views._checks import check_aligned
+from skcca.views._container import Views
 from skcca.views._projection import project
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]

@@ -30,7 +30,8 @@ from skcca.inspection._exchange import (
     permutation_within,
 )
 from skcca.views._arguments import per_view
-from skcca.views._container import Views, check_aligned
+from skcca.views._checks import check_aligned
+from skcca.views._container import Views
 
 __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 Array = np.ndarray

@@ -16,7 +16,8 @@ from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
-from skcca.views._container import Views, check_aligned
+from skcca.views._checks import check_aligned
+from skcca.views._container import Views
 from skcca.views._labels import encode_labels
 from skcca.views._projection import final_model, project
 
