@@ -1,18 +1,78 @@
-"""Deep canonical correlation analysis, over the rows' own pairs or over all pairs of a class."""
+"""Deep canonical correlation analysis, over the rows' own pairs or over all pairs of a class.
+
+    Z_x = (f(X) - mu_x) A,    Z_y = (g(Y) - mu_y) B
+
+with two networks f and g that `skcca.nn` trains, and the canonical directions A and B of their
+outputs. `skcca.nn`, and torch with it, is imported inside the methods that compute, so that
+building, cloning and printing these estimators, and the rest of skcca, need none.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from functools import partial
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from skcca._base import ClassPairedMixin
-from skcca._deep_cca import DeepCCA
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skcca._base import ClassPairedMixin, TwoViewTransformer
+from skcca._core.arrays import project
+from skcca._core.compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    require_torch,
+)
+from skcca._core.files import check_writable
+from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
+from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.standardize import Standardisation
+from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
+from skcca.views._container import Views
+from skcca.views._labels import check_labels
+from skcca.views._sequences import check_sequences
+
+if TYPE_CHECKING:
+    import torch
+    from torch.nn import Module
+
+    from skcca.nn.batches import ViewFormat
+    from skcca.nn.training import Checkpoint
+    from skcca.nn.two_view import Epoch, FittedNetworks, Settings, Solution
 
 __all__ = ["DCCA", "SupervisedDCCA"]
 
+_ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}
 
-class DCCA(DeepCCA):
+# The setting of Zeng, Yu and Oyama (2018); they state no ridge, and this one is small.
+_PAPER: dict[str, Any] = {
+    "n_components": 30,
+    "x_hidden_layer_sizes": (128, 128, 64, 64),
+    "y_hidden_layer_sizes": (512, 512, 256, 256),
+    "activation": "tanh",
+    "output_activation": "sigmoid",
+    "dropout": 0.2,
+    "input_noise": 0.0,
+    "loss": "trace",
+    "reg": 1e-3,
+    "optimizer": "rmsprop",
+    "learning_rate": 1e-3,
+    "batch_size": 512,
+    "max_epochs": 50,
+    "average_epochs": 1,
+}
+
+# Parameters that may differ between the beginning of a training and its continuation.
+_NOT_IN_CHECKPOINTS = {
+    "device", "verbose", "callback", "x_network", "y_network", "checkpoint", "checkpoint_every",
+}  # fmt: skip
+
+
+class DCCA(CallbackSupportMixin, TwoViewTransformer):
     """Deep canonical correlation analysis.
 
     Maximize the total correlation of f(x) and g(y) over the weights of two networks [1]_: minus the
@@ -169,6 +229,59 @@ class DCCA(DeepCCA):
     True
     """
 
+    n_components: int
+    classes_: np.ndarray
+    x_network_: Module
+    y_network_: Module
+    loss_curve_: list[float]
+
+    # Formats of the views of the last fit: sequences or rows, and the shape of a row.
+    _x_ragged: bool
+    _y_ragged: bool
+    _x_shape: tuple[int, ...]
+    _y_shape: tuple[int, ...]
+    _built_for: dict[str, Any]
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TwoViewTransformer._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "x_hidden_layer_sizes": ["array-like"],
+        "y_hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(_ACTIVATIONS)],
+        "output_activation": [StrOptions(_ACTIVATIONS)],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "x_network": "no_validation",
+        "y_network": "no_validation",
+        "input_noise": [Interval(Real, 0, None, closed="left")],
+        "loss": [StrOptions({"trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"})],
+        "reg": [Interval(Real, 0, None, closed="left")],
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [StrOptions({"rmsprop", "adam", "adamw", "sgd", "lbfgs"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions({"constant", "linear", "cosine"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), None],
+        "micro_batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "average_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
+        "callback": [callable, None],
+        "scale": ["boolean"],
+        "device": "no_validation",
+        "random_state": ["random_state", np.random.Generator],
+        "verbose": ["verbose"],
+    }
+
+    __metadata_request__fit: ClassVar[dict] = {
+        "labels": True, "sample_weight": True, "X_val": True, "y_val": True,
+    }  # fmt: skip
+
     def __init__(
         self,
         n_components: int = 30,
@@ -178,8 +291,8 @@ class DCCA(DeepCCA):
         activation: str = "tanh",
         output_activation: str = "sigmoid",
         dropout: float = 0.2,
-        x_network: Any = None,
-        y_network: Any = None,
+        x_network: Module | Callable[[int, int], Module] | None = None,
+        y_network: Module | Callable[[int, int], Module] | None = None,
         input_noise: float = 0.25,
         loss: str = "trace",
         reg: float = 1e-3,
@@ -199,11 +312,11 @@ class DCCA(DeepCCA):
         warm_start: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
-        callback: Callable[[Any], bool | None] | None = None,
+        callback: Callable[[Epoch], bool | None] | None = None,
         scale: bool = True,
         component_scaling: str = "unit",
-        device: Any = "auto",
-        random_state: Any = None,
+        device: str | torch.device = "auto",
+        random_state: RandomStateLike = None,
         verbose: int = 0,
     ):
         self.n_components = n_components
@@ -240,8 +353,520 @@ class DCCA(DeepCCA):
         self.random_state = random_state
         self.verbose = verbose
 
+    @classmethod
+    def paper(cls, **changes: Any) -> Self:
+        """Return the estimator in the setting of Zeng, Yu and Oyama (2018).
 
-class SupervisedDCCA(ClassPairedMixin, DeepCCA):
+        Parameters
+        ----------
+        **changes
+            Parameters that are to have other values.
+
+        Returns
+        -------
+        model : object
+            Not fitted.
+        """
+        return cls(**_PAPER | changes)
+
+    # Fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        sample_weight: WeightsLike = None,
+        X_val: Views | None = None,
+        y_val: LabelsLike = None,
+    ) -> Self:
+        """Train the networks and learn the projections of both views.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+            First view, or both views. Beside a network of your own also (n_samples, ...), or a list
+            of sequences (T_i, n_features). Memory maps, HDF5 and Zarr arrays stay on their disk.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            Second view, likewise; labels beside a `Views`.
+        labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
+            One class per row, or a binary indicator matrix of tags. Class-paired estimators also
+            take a tuple ``(labels_x, labels_y)`` for unpaired views.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows; their scale does not matter.
+        X_val : Views, default=None
+            Rows for early stopping, which they switch on; without them `early_stopping` holds out
+            a `validation_fraction` of the training rows. ``Pipeline(transform_input=["X_val"])``
+            takes them through its steps.
+        y_val : array-like, default=None
+            Labels of those rows. Class-paired estimators without them watch the correlation over
+            the rows' own pairs.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If rows do not match, a value is not finite, labels are given twice, missing or
+            continuous, or training diverges in its first epoch.
+
+        Warns
+        -----
+        UserWarning
+            If fewer components are found than were asked for, if a class-paired estimator gets no
+            labels, or if `y` looks like labels.
+        ConvergenceWarning
+            If training diverges later, or Ctrl-C ends it: the best weights so far are kept.
+        """
+        self._check_settings()
+        device = self._resolve_device()
+        shape_of(y, "y", type(self).__name__)
+        callbacks = _SklearnCallbacks(self, X, y)
+        fitted = self._draft()
+        data = fitted._check_training(X, y, labels, sample_weight)
+        rng = self._rng()
+        fitted._check_classes(data.labels)
+        data, pairs, validation, seed = fitted._pair(data, X_val, y_val, rng)
+        fitted._assign_scaling(data, pairs)
+
+        solution = fitted._solve(
+            data,
+            pairs,
+            validation=validation,
+            previous=fitted._fitted_networks() if self.warm_start else None,
+            rng=rng,
+            seed=seed,
+            device=device,
+            checkpoint=fitted._checkpoint(),
+            before_epoch=callbacks.before_epoch,
+            after_epoch=partial(callbacks.after_epoch, fitted),
+        )
+        fitted._assign(solution)
+        self.__dict__ = fitted.__dict__
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        sample_weight: WeightsLike = None,
+    ) -> Self:
+        """Train for one pass over some rows, beginning with the networks as they are.
+
+        The first call standardises and builds the networks; later ones continue both. The
+        directions are those of the rows of the last call, so give no fewer than twice
+        `n_components` at a time. Early stopping and scikit-learn's callbacks take no part;
+        `checkpoint` is refused: `save` the estimator between calls.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+            First view, or both views.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            Second view; labels beside a `Views`.
+        labels : array-like, default=None
+            Class or tag labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        self._check_settings()
+        self._check_no_checkpoint("partial_fit")
+        device = self._resolve_device()
+        shape_of(y, "y", type(self).__name__)
+        first = not hasattr(self, "x_network_")
+        fitted = self._draft()
+        data = fitted._check_training(X, y, labels, sample_weight, reset=first)
+        rng = self._rng()
+        fitted._check_classes(data.labels)
+        pairs = fitted._make_pairs(data.labels, data.weights, rng)
+        seed = _draw_seed(rng)
+        if first:
+            fitted._assign_scaling(data, pairs)
+
+        solution = fitted._solve(
+            data, pairs, max_epochs=1, previous=fitted._fitted_networks(), rng=rng, seed=seed,
+            device=device,
+        )  # fmt: skip
+        fitted._assign(solution)
+        fitted._optimizer_state = solution.optimizer_state
+        if not first:
+            fitted.loss_curve_ = [*self.loss_curve_, *solution.loss_curve]
+            fitted.n_epochs_ = len(fitted.loss_curve_)
+        if hasattr(self, "classes_") and hasattr(fitted, "classes_"):
+            fitted.classes_ = np.union1d(self.classes_, fitted.classes_)
+        self.__dict__ = fitted.__dict__
+        return self
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        require_torch(type(self).__name__)
+        from skcca.nn.two_view import check_settings
+
+        check_settings(self._network_settings())
+        if self.warm_start:
+            self._check_no_checkpoint("`warm_start`=True")
+        if self.checkpoint is not None:
+            check_writable(self.checkpoint, f"{type(self).__name__}: `checkpoint`")
+
+    def _check_no_checkpoint(self, method: str) -> None:
+        if self.checkpoint is not None:
+            raise ValueError(
+                f"{type(self).__name__}: `checkpoint`={str(self.checkpoint)!r} belongs to one fit, "
+                f"and {method} continues another; set checkpoint=None, and save() the estimator "
+                "between calls."
+            )
+
+    def _resolve_device(self) -> torch.device:
+        from skcca.nn.training import resolve_device
+
+        return resolve_device(self.device)
+
+    def _check_view(self, V: ViewLike, side: str, *, reset: bool, min_samples: int = 1) -> ViewLike:
+        """Validate one view; rows of more than one dimension are flattened for all but networks.
+
+        Memory maps, HDF5 and Zarr arrays stay where they are, sequences as long as they are.
+        """
+        caller, name = type(self).__name__, "X" if side == "x" else "y"
+        shape = shape_of(V, name, caller)[1:]
+        ragged = is_ragged(V)
+        if not reset:
+            fit_ragged, fit_shape = (
+                (self._x_ragged, self._x_shape) if side == "x" else (self._y_ragged, self._y_shape)
+            )
+            if ragged != fit_ragged:
+                wanted = "rows" if ragged else "a list of sequences (T_i, n_features)"
+                raise ValueError(
+                    f"{caller}: `{name}` holds {'sequences' if ragged else 'rows'}, but the "
+                    f"network was fitted on {wanted}; give those."
+                )
+            if len(shape) > 1 and shape != fit_shape:
+                raise ValueError(
+                    f"{caller}: a row of `{name}` has shape {shape}, but had {fit_shape} in fit."
+                )
+        if ragged:
+            V = RaggedRows(check_sequences(V, caller=caller, name=name), name)
+        elif stays_on_disk(V) and shape:
+            V = LazyRows(V, name)
+        elif len(shape) > 1 and hasattr(V, "reshape"):
+            V = V.reshape(len(V), -1)
+        V = super()._check_view(V, side, reset=reset, min_samples=min_samples)
+        if reset:
+            row_shape = shape if len(shape) > 1 else V.shape[1:]
+            if side == "x":
+                self._x_ragged, self._x_shape = ragged, row_shape
+            else:
+                self._y_ragged, self._y_shape = ragged, row_shape
+        return V
+
+    def _pair(
+        self, data: TrainingData, X_val: Views | None, y_val: LabelsLike, rng: np.random.Generator
+    ) -> tuple[TrainingData, Pairs, tuple[TrainingData, Pairs] | None, int]:
+        """Return training data, their pairs, validation data with theirs, and torch's seed."""
+        held_out = self._check_validation_data(X_val, y_val)
+        # The order of draws is part of what a seed reproduces.
+        if held_out is None and self.early_stopping:
+            from skcca.nn.batches import train_validation_split
+
+            seed = _draw_seed(rng)
+            data, held_out = train_validation_split(
+                data, self.validation_fraction, rng, type(self).__name__
+            )
+            validation_pairs = self._make_pairs(held_out.labels, held_out.weights, rng)
+            pairs = self._make_pairs(data.labels, data.weights, rng)
+            return data, pairs, (held_out, validation_pairs), seed
+        pairs = self._make_pairs(data.labels, data.weights, rng)
+        seed = _draw_seed(rng)
+        if held_out is None:
+            return data, pairs, None, seed
+        validation_pairs = self._make_pairs(held_out.labels, held_out.weights, rng)
+        return data, pairs, (held_out, validation_pairs), seed
+
+    def _check_validation_data(self, X_val: Views | None, y_val: LabelsLike) -> TrainingData | None:
+        """Validate the user's validation data against the training data; None if there are none."""
+        name = type(self).__name__
+        if X_val is None:
+            if y_val is not None:
+                raise ValueError(f"{name}: `y_val` was given without `X_val`.")
+            return None
+        self._check_validation_arguments(X_val, y_val)
+        try:
+            data = self._check_training(X_val, y_val, None, None, reset=False)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}: `X_val` cannot be used: {error}") from error
+        for V in data[:2]:
+            # The values of rows on a disk are checked later, as they are read.
+            if isinstance(V, LazyRows):
+                V.name = "X_val"
+        if data.labels is not None and len(data.labels.classes) < 2:
+            raise ValueError(
+                f"{name}: `y_val` must hold at least 2 classes, whose correlation can be watched; "
+                f"got {len(data.labels.classes)}."
+            )
+        return data
+
+    def _check_validation_arguments(self, X_val: Views, y_val: LabelsLike) -> None:
+        name = type(self).__name__
+        if isinstance(y_val, Views):
+            raise ValueError(f"{name}: `y_val` holds labels, and `X_val`=Views(X, Y) both views.")
+        if not isinstance(X_val, Views):
+            raise ValueError(
+                f"{name}: `X_val` must be a Views, which holds both views: X_val=Views(X, Y); got "
+                f"{type(X_val).__name__}."
+            )
+        if len(X_val) < 3:
+            raise ValueError(
+                f"{name}: `X_val` has {len(X_val)} rows; a correlation needs 3 or more."
+            )
+        if y_val is None:
+            return
+        if self._class_paired:
+            check_labels(y_val, len(X_val), "y_val", "X_val", name)
+            return
+        # Instance pairs need no labels, but labels of another length are a mistake.
+        n = len(y_val) if isinstance(y_val, (list, tuple)) else (*np.shape(y_val), 0)[0]
+        if n != len(X_val):
+            raise ValueError(f"{name}: `y_val` has {n} entries but `X_val` has {len(X_val)} rows.")
+
+    def _assign_scaling(self, data: TrainingData, pairs: Pairs) -> None:
+        self.x_mean_, self.x_scale_ = _standardisation(
+            data.X, pairs.row_sums / pairs.total, "X", scale=self.scale
+        )
+        self.y_mean_, self.y_scale_ = _standardisation(
+            data.Y, pairs.column_sums / pairs.total, "y", scale=self.scale
+        )
+
+    def _network_settings(self) -> Settings:
+        from skcca.nn.two_view import Settings
+
+        params = self.get_params(deep=False)
+        params |= {"name": type(self).__name__, "pairing": self._pairing()}
+        return Settings(**{name: params[name] for name in Settings._fields})
+
+    def _solve(
+        self, data: TrainingData, pairs: Pairs, *, max_epochs: int | None = None, **how: Any
+    ) -> Solution:
+        from skcca.nn.two_view import fit_networks
+
+        settings = self._network_settings()
+        if max_epochs is not None:
+            settings = settings._replace(max_epochs=max_epochs)
+        x_format = self._format("x", data.X.dtype)
+        y_format = self._format("y", data.Y.dtype)
+        return fit_networks(settings, data, pairs, x_format, y_format, **how)
+
+    def _format(self, side: str, dtype: np.dtype | str) -> ViewFormat:
+        from skcca.nn.batches import ViewFormat
+
+        if side == "x":
+            return ViewFormat(Standardisation(self.x_mean_, self.x_scale_), self._x_shape, dtype)
+        return ViewFormat(Standardisation(self.y_mean_, self.y_scale_), self._y_shape, dtype)
+
+    def _fitted_networks(self) -> FittedNetworks | None:
+        from skcca.nn.two_view import FittedNetworks
+
+        if not hasattr(self, "x_network_"):
+            return None
+        networks = self.x_network_, self.y_network_
+        return FittedNetworks(*networks, self._decoders, self._optimizer_state, self._built_for)
+
+    def _checkpoint(self) -> Checkpoint | None:
+        from skcca.nn.training import Checkpoint
+
+        if self.checkpoint is None:
+            return None
+        params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_CHECKPOINTS}
+        # The file holds the state of a generator, whose representation tells nothing.
+        if not isinstance(self.random_state, (int, np.integer, type(None))):
+            del params["random_state"]
+        identity = {"estimator": type(self).__name__} | {k: repr(v) for k, v in params.items()}
+        return Checkpoint(self.checkpoint, self.checkpoint_every, identity)
+
+    def _assign(self, solution: Solution) -> None:
+        """Set the fitted attributes."""
+        self.x_network_, self.y_network_ = solution.x_network, solution.y_network
+        self._decoders, self._built_for = solution.decoders, solution.built_for
+        self._optimizer_state = solution.optimizer_state if self.warm_start else None
+        self._assign_directions(solution.directions)
+        self._x_output_mean = solution.directions.x_mean
+        self._y_output_mean = solution.directions.y_mean
+        self.loss_curve_ = solution.loss_curve
+        self.validation_scores_ = solution.validation_scores
+        self.n_epochs_ = len(self.loss_curve_)
+        self.device_ = solution.device
+
+    def _project(self, V: ViewLike, side: str) -> np.ndarray:
+        from skcca.nn.networks import device_of, outputs
+
+        if side == "x":
+            network, mean, weights = self.x_network_, self._x_output_mean, self.x_weights_
+        else:
+            network, mean, weights = self.y_network_, self._y_output_mean, self.y_weights_
+        view_format = self._format(side, self._built_for["dtypes"]["xy".index(side)])
+        Z = outputs(network, view_format.stream(V, device_of(network)))
+        return project(Z, mean, weights).astype(V.dtype, copy=False)
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one file, which executes nothing when it is read.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file, in the safetensors format.
+
+        Raises
+        ------
+        TypeError
+            If a parameter or an attribute is neither a number, a string, an array nor made of
+            these; pickle keeps everything.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile, pathlib
+        >>> from skcca import DCCA
+        >>> rng = np.random.default_rng(0)
+        >>> X, Y = rng.normal(size=(50, 4)), rng.normal(size=(50, 3))
+        >>> model = DCCA(2, max_epochs=1, random_state=0).fit(X, Y)
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+        >>> model.save(path)
+        >>> np.array_equal(DCCA.load(path).transform(X), model.transform(X))
+        True
+        """
+        check_is_fitted(self)
+        check_writable(path, f"{type(self).__name__}.save: `path`")
+        from skcca.nn.files import attributes_of, write_estimator
+        from skcca.nn.networks import to_state
+
+        params = self.get_params(deep=False)
+        own = [name for name in ("x_network", "y_network") if params[name] is not None]
+        state = to_state(attributes_of(self))
+        write_estimator(self, path, state, without=[*own, "callback"], own=own)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        x_network: Module | Callable[[int, int], Module] | None = None,
+        y_network: Module | Callable[[int, int], Module] | None = None,
+    ) -> Self:
+        """Return the estimator that `save` wrote; the networks are on the CPU.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file.
+        x_network, y_network : torch.nn.Module or callable, default=None
+            Networks of your own, as the estimator was given them: a file without code holds their
+            weights alone.
+
+        Returns
+        -------
+        model : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, holds another estimator, or a network of your own is missing or
+            another one.
+        """
+        require_torch(cls.__name__)
+        from skcca.nn.files import read_estimator, rebuilding, set_attributes
+        from skcca.nn.networks import from_state
+
+        tree = read_estimator(cls, path)
+        networks = {"x_network": x_network, "y_network": y_network}
+        missing = [name for name in tree.get("own", ()) if networks[name] is None]
+        if missing:
+            raise ValueError(
+                f"{cls.__name__}.load: {str(path)!r} holds the weights of networks of your own; "
+                f"give what the estimator was given: {', '.join(f'{m}=...' for m in missing)}."
+            )
+        with rebuilding(cls, path):
+            model = cls(**tree["params"] | {name: networks[name] for name in tree["own"]})
+            attributes = from_state(tree["attributes"], model.x_network, model.y_network)
+            set_attributes(model, attributes)
+            return model
+
+
+class _SklearnCallbacks:
+    """Callbacks of scikit-learn, told of every epoch of a fit.
+
+    Parameters
+    ----------
+    estimator : DCCA
+        Estimator in training.
+    X, y : array-like
+        Arguments of `fit`.
+    """
+
+    def __init__(self, estimator: DCCA, X: ViewLike, y: ViewLike):
+        self.estimator, self.X, self.y = estimator, X, y
+        self._fit: Any = None
+        self._epoch: Any = None
+        # The context is left on the estimator before its draft is made, which shares it: when the
+        # fit has ended, scikit-learn looks for it there.
+        if getattr(estimator, "_skl_callbacks", None):
+            self._fit = estimator._init_callback_context(max_subtasks=estimator.max_epochs)
+            self._fit.call_on_fit_task_begin(estimator=estimator)
+
+    def before_epoch(self) -> None:
+        """Tell that an epoch begins."""
+        if self._fit is not None:
+            self._epoch = self._fit.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(estimator=self.estimator)
+
+    def after_epoch(self, draft: DCCA, snapshot: Callable[[], Solution], last: bool) -> bool:
+        """Tell that an epoch has ended, and return whether a callback asks to stop."""
+        if self._fit is None:
+            return False
+
+        from skcca.nn.files import attributes_of
+
+        def fitted_attributes() -> dict[str, Any]:
+            fitted = draft._draft()
+            fitted._assign(snapshot())
+            return attributes_of(fitted)
+
+        stop = self._epoch.call_on_fit_task_end(
+            estimator=self.estimator,
+            X=self.X,
+            y=self.y,
+            reconstruction_attributes=fitted_attributes,
+        )
+        if stop or last:
+            self._fit.call_on_fit_task_end(estimator=self.estimator)
+        return bool(stop)
+
+
+def _draw_seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+def _standardisation(
+    V: ViewLike, weights: np.ndarray, name: str, *, scale: bool
+) -> Standardisation:
+    """Return the standardisation of a view; of sequences, that of their frames."""
+    if isinstance(V, RaggedRows):
+        V, weights = V.frames(weights)
+    return Standardisation.of(V, weights, name) if scale else Standardisation.identity(V.shape[1])
+
+
+class SupervisedDCCA(ClassPairedMixin, DCCA):
     """Supervised deep canonical correlation analysis: `DCCA` over all pairs of a class.
 
     Maximize the total correlation of f(x) and g(y) over the pairs of rows that share a class
@@ -265,116 +890,105 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
     pair_weight : {"pair", "row"}, default="pair"
         Whether each pair weighs the same, or each class as its rows.
     x_hidden_layer_sizes : sequence of int, default=(128, 128, 64, 64)
-        Hidden layers of the first view's network.
+        See `DCCA`.
     y_hidden_layer_sizes : sequence of int, default=(512, 512, 256, 256)
-        Hidden layers of the second view's network.
+        See `DCCA`.
     activation : {"relu", "tanh", "gelu", "silu", "sigmoid", "identity"}, default="relu"
-        Activation of the hidden layers.
+        See `DCCA`.
     output_activation : {"sigmoid", "tanh", "relu", "gelu", "silu", "identity"}, default="identity"
-        Activation of the output layer.
+        See `DCCA`.
     dropout : float, default=0.2
-        Probability of dropping a hidden unit in training.
+        See `DCCA`.
     x_network, y_network : torch.nn.Module or callable, default=None
-        A network of your own for a view; see `DCCA`.
+        See `DCCA`.
     input_noise : float, default=0.25
-        Standard deviation of the Gaussian noise that is added to the rows in training, in units of
-        the standardised features.
+        See `DCCA`.
     loss : {"trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"}, default="trace"
-        What the networks maximize over a batch: the sum of the singular values or of their squares;
-        the soft Hirschfeld-Gebelein-Renyi or the Eckart-Young objective, which need no inverse and
-        suit small batches; or, to compare with, the contrastive or the pairwise-ranking loss of
-        cosines. See `skcca.nn`.
+        See `DCCA`.
     reg : float, default=0.1
-        Ridge on the outputs' covariance, relative to their mean variance.
+        See `DCCA`.
     reconstruction_weight : float, default=0.0
-        Weight of an autoencoder's term: the mean squared error of decoders, the hidden layers in
-        reverse order, that make the standardised rows from the outputs (DCCAE).
+        See `DCCA`.
     optimizer : {"rmsprop", "adam", "adamw", "sgd", "lbfgs"}, default="rmsprop"
-        Optimizer. L-BFGS needs ``batch_size=None``; give it ``learning_rate=1``.
+        See `DCCA`.
     learning_rate : float, default=1e-3
-        Step size.
+        See `DCCA`.
     learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
-        How the step size falls to 0 over `max_epochs`, if it does.
+        See `DCCA`.
     weight_decay : float, default=0.0
-        Weight decay of the optimizer.
+        See `DCCA`.
     max_grad_norm : float, default=None
-        Longer gradients are cut to this norm.
+        See `DCCA`.
     batch_size : int, default=512
-        Rows of a batch; None for all rows.
+        See `DCCA`.
     micro_batch_size : int, default=None
-        Rows that pass a network at once; None for the whole batch. The gradient is that of the
-        whole batch in either case: less memory costs a second forward pass. BatchNorm, in a network
-        of your own, takes its statistics from each micro-batch, and needs a size of 3 or more.
+        See `DCCA`.
     max_epochs : int, default=50
         Passes over the data; over the longer view where they are unpaired.
     average_epochs : int, default=10
-        The weights are the mean of those after so many last epochs, or of all if there are fewer.
-        Training keeps a copy of each.
+        See `DCCA`.
     early_stopping : bool, default=False
-        Whether to stop by the held-out total correlation; see `DCCA`.
+        See `DCCA`.
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out for early stopping, class by class.
     n_iter_no_change : int, default=10
-        Epochs without a better held-out correlation before stopping.
+        See `DCCA`.
     warm_start : bool, default=False
-        Whether a second `fit` continues from the networks of the first.
+        See `DCCA`.
     checkpoint : str or path-like, default=None
-        File that is rewritten after every `checkpoint_every` epochs. A `fit` that finds it
-        continues there, to the bit on a CPU; the same data and parameters are asked for.
+        See `DCCA`.
     checkpoint_every : int, default=1
-        Epochs from one checkpoint to the next.
+        See `DCCA`.
     callback : callable, default=None
-        ``callback(epoch)`` is called after every epoch with a named tuple ``(number, n_epochs,
-        loss, score)`` and may return True to stop. scikit-learn's callbacks are set by
-        `set_callbacks`, from its version 1.9 on.
+        See `DCCA`.
     scale : bool, default=True
-        Whether to standardize each feature inside the estimator.
+        See `DCCA`.
     component_scaling : {"unit", "correlation"}, default="correlation"
         Variance of the training variates: 1, or the squared correlation of each component, which
         suits cosine retrieval.
     device : str or torch.device, default="auto"
-        "auto" takes CUDA where there is one, else the CPU; also "cpu", "cuda", "mps".
+        See `DCCA`.
     random_state : int, RandomState, Generator or None, default=None
         Seeds initial weights, batches, sampled pairs and dropout.
     verbose : int, default=0
-        1 shows a progress bar.
+        See `DCCA`.
 
     Attributes
     ----------
     x_network_, y_network_ : torch.nn.Module
-        The trained networks.
+        See `DCCA`.
     x_weights_, y_weights_ : ndarray of shape (n_outputs, n_components_)
-        Directions in the networks' outputs.
+        See `DCCA`.
     x_loadings_, y_loadings_ : ndarray of shape (n_features, n_components_)
         Correlation, over the pairs, of each input feature with its view's variates.
     correlations_ : ndarray of shape (n_components_,)
         Correlations of the training variates over the training pairs, descending.
     singular_values_ : ndarray of shape (n_components_,)
-        The same with the ridge in the denominator.
+        See `DCCA`.
     loss_curve_ : list of float
-        Mean batch loss of each epoch.
+        See `DCCA`.
     validation_scores_ : list of float
-        Held-out total correlation after each epoch; empty without early stopping.
+        See `DCCA`.
     n_epochs_ : int
-        Epochs run.
+        See `DCCA`.
     device_ : str
-        Device that was used.
+        See `DCCA`.
     x_mean_, y_mean_, x_scale_, y_scale_ : ndarray of shape (n_features,)
-        Standardisation of the inputs; a constant feature has scale infinity.
+        See `DCCA`.
     classes_ : ndarray of shape (n_classes,)
         The classes (or tag numbers); only where labels were given.
     n_components_ : int
-        Number of components found.
+        See `DCCA`.
     x_rank_, y_rank_ : int
-        Numerical rank of the networks' outputs.
+        See `DCCA`.
     solver_ : {"covariance", "svd"}
-        The solver of the final directions.
+        See `DCCA`.
     n_features_in_, n_features_y_in_ : int
-        Widths of the two views.
+        See `DCCA`.
     feature_names_in_, feature_names_y_in_ : ndarray of str
-        Column names, where the views had any.
+        See `DCCA`.
     view_names_in_ : tuple of str
-        Names of the views, where they came as named `Views`.
+        See `DCCA`.
 
     See Also
     --------
@@ -399,7 +1013,7 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **DeepCCA._parameter_constraints,
+        **DCCA._parameter_constraints,
         **ClassPairedMixin._pairing_constraints,
     }
 
@@ -416,8 +1030,8 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         activation: str = "relu",
         output_activation: str = "identity",
         dropout: float = 0.2,
-        x_network: Any = None,
-        y_network: Any = None,
+        x_network: Module | Callable[[int, int], Module] | None = None,
+        y_network: Module | Callable[[int, int], Module] | None = None,
         input_noise: float = 0.25,
         loss: str = "trace",
         reg: float = 0.1,
@@ -437,11 +1051,11 @@ class SupervisedDCCA(ClassPairedMixin, DeepCCA):
         warm_start: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: int = 1,
-        callback: Callable[[Any], bool | None] | None = None,
+        callback: Callable[[Epoch], bool | None] | None = None,
         scale: bool = True,
         component_scaling: str = "correlation",
-        device: Any = "auto",
-        random_state: Any = None,
+        device: str | torch.device = "auto",
+        random_state: RandomStateLike = None,
         verbose: int = 0,
     ):
         self.n_components = n_components

@@ -1,4 +1,4 @@
-"""Objectives on the second moments of two networks' outputs.
+"""Objectives of two networks: on second moments of their outputs, and on cosines of single pairs.
 
     trace       - sum_k sigma_k(T)          T = L_x^-1 S_xy L_y^-T,  S_x + r m_x I = L_x L_x'
     Frobenius   - sum_k sigma_k(T)^2        over the k leading singular values
@@ -14,6 +14,14 @@ x, y the centred outputs,
 Moments and T are float64 whatever the networks compute in. Singular values, unlike eigenvectors,
 have a gradient without eigen-gaps (U V'), so equal correlations, dead outputs and exactly whitened
 batches stay finite.
+
+To compare with, there are objectives of c_ij = cos(x_i, y_j) with relevant pairs w_ij > 0,
+
+    contrastive   - sum_ij w_ij (log softmax_j (c_ij / t) + log softmax_i (c_ij / t)) / 2 N
+    ranking       sum_ij w_ij mean_l (max(0, m - c_ij + c_il) + max(0, m - c_ij + c_lj)) / 2 N
+
+over the l irrelevant to i, or to j. Unlike moments they hold every pair of a batch: n_x n_y
+numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +52,14 @@ Tensor = torch.Tensor
 # A loss of the outputs of two networks and the pairs among their rows.
 Objective = Callable[[Tensor, Tensor, Pairs], Tensor]
 
-_LARGEST = 1e100  # of a ridge or a margin: its square has to be a float64
+# The square of a ridge or a margin has to be a float64.
+_MAX_NUMBER = 1e100
+
+# Cosines that are divided by a temperature stay within float32.
+_MIN_TEMPERATURE = 1e-30
+
+# A row of a smaller norm counts as zero: its gradient would be arbitrary.
+_MIN_NORM = 1e-6
 
 
 def cca_loss(
@@ -225,18 +240,18 @@ def _eckart_young(cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, reg: float) ->
 
 
 def _ridged(cov: Tensor, reg: float) -> Tensor:
-    """Return S + r m I; the ridge is relative because sigmoid outputs are small.
-
-    The last term is for dead outputs, whose S is zero: it keeps their gradient within float32.
-    """
+    """Return S + r m I."""
+    # The ridge is relative because sigmoid outputs are small. The last term is for dead outputs,
+    # whose S is zero: it keeps their gradient within float32.
     ridge = reg * cov.diagonal().mean() + 1e-24
     return cov + ridge * torch.eye(len(cov), dtype=cov.dtype, device=cov.device)
 
 
 def _cholesky(cov: Tensor, reg: float) -> Tensor:
-    least = 1e4 * torch.finfo(cov.dtype).eps  # without a ridge a batch may be short of rank
+    # Without a ridge, the covariance of a batch may be short of rank.
+    least = 1e4 * torch.finfo(cov.dtype).eps
     factor, failed = torch.linalg.cholesky_ex(_ridged(cov, max(reg, least)))
-    # Outputs that are not finite give a loss that is not: the training loop reports it.
+    # Outputs that are not finite give a loss that is not finite either, for the loop to report.
     return torch.where(failed == 0, factor, torch.full_like(factor, torch.nan))
 
 
@@ -266,16 +281,16 @@ def _moments(
 def check_number(value: float, name: str, low: float = 0.0) -> float:
     """Return a parameter of a loss as a finite float of at least `low`."""
     try:
-        found = float(value)
+        number = float(value)
     except OverflowError:
-        found = math.inf
-    if not low <= found <= _LARGEST:
-        raise ValueError(f"`{name}`={value!r} must be a number from {low:g} to {_LARGEST:g}.")
-    return found
+        number = math.inf
+    if not low <= number <= _MAX_NUMBER:
+        raise ValueError(f"`{name}`={value!r} must be a number from {low:g} to {_MAX_NUMBER:g}.")
+    return number
 
 
 def check_outputs(*outputs: Tensor) -> None:
-    """Refuse what holds no output, or none that are real numbers."""
+    """Refuse outputs that are empty or complex."""
     for z in outputs:
         if not z.numel() or z.is_complex():
             raise ValueError(
@@ -293,13 +308,14 @@ def _moment_loss(
 
 
 class _MomentLoss(torch.autograd.Function):
-    """Only the moments, which are small, have a graph: the outputs' gradient is made at once."""
+    """Function of the moments, with the closed gradient by the outputs."""
 
     @staticmethod
     def forward(
         ctx: Any, zx: Tensor, zy: Tensor, pairs: Pairs | None, value_of: Callable[..., Tensor]
     ) -> Tensor:
         X, Y, moments, pairs = _moments(zx, zy, pairs)
+        # Only the moments, which are small, have a graph; the gradient by the outputs is made here.
         wanted = any(ctx.needs_input_grad[:2])
         with torch.set_grad_enabled(wanted):
             for S in moments:
@@ -328,20 +344,7 @@ def _check_same_width(zx: Tensor, zy: Tensor) -> None:
         )
 
 
-# MERGED: nn.pairwise
-# """Objectives on the similarities of single pairs, which the field compares with.
-#
-#     c_ij = cos(x_i, y_j),    relevant pairs: w_ij > 0
-#
-#     contrastive   - sum_ij w_ij (log softmax_j (c_ij / t) + log softmax_i (c_ij / t)) / 2 N
-#     ranking       sum_ij w_ij mean_l (max(0, m - c_ij + c_il) + max(0, m - c_ij + c_lj)) / 2 N
-#
-# over the l irrelevant to i, or to j. Unlike moments they hold every pair of a batch: n_x n_y
-# numbers.
-# """
-
-_COLDEST = 1e-30  # temperature: cosines divided by it are float32
-_SHORTEST = 1e-6  # norm below which a row counts as zero: its gradient would be anything
+# Similarities of single pairs
 
 
 def contrastive_loss(
@@ -359,7 +362,7 @@ def contrastive_loss(
     pairs : Pairs, default=None
         Weights of the pairs, holding tensors; None pairs row i with row i.
     temperature : float, default=0.1
-        What cosines are divided by.
+        Divisor of the cosines.
 
     Returns
     -------
@@ -373,7 +376,7 @@ def contrastive_loss(
     .. [2] P. Khosla et al. (2020). Supervised contrastive learning. NeurIPS.
     """
     cosines, weights = _cosines(zx, zy, pairs)
-    logits = cosines / check_number(temperature, "temperature", low=_COLDEST)
+    logits = cosines / check_number(temperature, "temperature", low=_MIN_TEMPERATURE)
     both = logits.log_softmax(dim=1) + logits.log_softmax(dim=0)
     return -(weights * both).sum() / (2 * weights.sum())
 
@@ -412,11 +415,9 @@ def ranking_loss(
 
 
 def _hinges(cosines: Tensor, weights: Tensor, margin: float) -> Tensor:
-    """Return sum_ij w_ij mean_l max(0, m - c_ij + c_il).
-
-    With the rivals c_il of row i in descending order, the sum over l is that of the first k, where
-    k of them exceed c_ij - m: there is no number for every triple i, j, l.
-    """
+    """Return sum_ij w_ij mean_l max(0, m - c_ij + c_il)."""
+    # With the rivals c_il of row i in descending order, the sum over l is that of the first k,
+    # where k of them exceed c_ij - m. No number is held for every triple i, j, l.
     relevant = weights > 0
     rivals = cosines.masked_fill(relevant, -torch.inf).sort(dim=1, descending=True).values
     sums = functional.pad(rivals.cumsum(dim=1), (1, 0))
@@ -428,7 +429,7 @@ def _hinges(cosines: Tensor, weights: Tensor, margin: float) -> Tensor:
 
 
 def _cosines(zx: Tensor, zy: Tensor, pairs: Pairs | None) -> tuple[Tensor, Tensor]:
-    """Return c and W; a row of zeros has cosine 0."""
+    """Return c and W, where a row of zeros has cosine 0."""
     if zx.ndim != 2 or zy.ndim != 2 or zx.shape[1] != zy.shape[1]:
         raise ValueError(
             "Cosines need batches of equal width; got shapes "
@@ -448,15 +449,14 @@ def _cosines(zx: Tensor, zy: Tensor, pairs: Pairs | None) -> tuple[Tensor, Tenso
 
 
 def _unit(z: Tensor) -> Tensor:
-    return functional.normalize(z, dim=1, eps=_SHORTEST)
+    return functional.normalize(z, dim=1, eps=_MIN_NORM)
 
 
-# MERGED: nn.objectives
-# """The objectives by name, for the estimators."""
+# Names
 
 
 def make_objective(name: str, *, n_components: int, reg: float) -> Objective:
-    """Return ``objective(zx, zy, pairs)`` of a name."""
+    """Return the objective of a name as a function ``objective(zx, zy, pairs)``."""
     objectives: dict[str, Objective] = {
         "trace": partial(cca_loss, n_components=n_components, reg=reg),
         "frobenius": partial(cca_loss, n_components=n_components, reg=reg, norm="frobenius"),

@@ -1,4 +1,4 @@
-"""Networks of one view: the caller's or a fully connected one, and what they return."""
+"""Networks of one view: fully connected ones, those of the user, and their outputs."""
 
 from __future__ import annotations
 
@@ -12,102 +12,15 @@ import torch
 from torch import nn
 
 from skcca.nn.batches import Source
+from skcca.nn.step import NetworkInput
 
 __all__ = ["ACTIVATIONS", "MLP"]
-_ROWS_AT_ONCE = 8192  # rows of one forward pass outside training
 
+# A NetworkLike is a module, or builds one of (n_features, n_outputs); None is an `MLP`.
+NetworkLike = nn.Module | Callable[[int, int], nn.Module] | None
 
-def build_network(
-    network: nn.Module | Callable[[int, int], nn.Module] | None,
-    n_features: int,
-    n_outputs: int,
-    **mlp: Any,
-) -> nn.Module:
-    """Return the network of one view: a copy of the caller's, what a factory makes, or an `MLP`."""
-    if network is None:
-        return MLP(n_features, n_outputs=n_outputs, **mlp)
-    if isinstance(network, nn.Module):
-        return copy.deepcopy(network)
-    if not callable(network):
-        raise TypeError(
-            "a network must be a torch.nn.Module or a callable (n_features, n_outputs); got "
-            f"{network!r}."
-        )
-    built = network(n_features, n_outputs)
-    if not isinstance(built, nn.Module):
-        raise TypeError(
-            f"a network factory must return a torch.nn.Module; got {type(built).__name__}. "
-            "It is called with (n_features, n_outputs)."
-        )
-    return copy.deepcopy(built)  # it may return one network again and again
-
-
-def check_outputs(network: nn.Module, rows: Any, name: str) -> None:
-    """Refuse a network whose outputs are not one row of floats per sample."""
-    inputs = rows if isinstance(rows, tuple) else (rows,)
-    n_rows = len(inputs[0])
-    network.eval()
-    given = [part.clone() for part in inputs]
-    try:
-        with torch.no_grad():
-            found = network(*given)
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        shapes = " and ".join(f"{tuple(part.shape)} of {part.dtype}" for part in inputs)
-        raise ValueError(f"`{name}` failed on a batch of shape {shapes}: {error}") from error
-    if not all(torch.equal(part, own) for part, own in zip(given, inputs, strict=True)):
-        raise ValueError(
-            f"`{name}` changes its input in place (an operation as relu_ or +=); the rows are used "
-            "again, so let it make new tensors."
-        )
-    expected = f"`{name}` must return a tensor of floats of shape ({n_rows}, width)"
-    if not isinstance(found, torch.Tensor):
-        raise ValueError(f"{expected}; got {type(found).__name__}.")
-    fits = found.ndim == 2 and len(found) == n_rows and found.shape[1] > 0
-    if not fits or found.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"{expected}; got {found.dtype} of shape {tuple(found.shape)}.")
-    if not torch.isfinite(found).all():
-        raise ValueError(f"`{name}` returned NaN or infinity for the first rows.")
-
-
-def place(network: nn.Module, rows: Any) -> None:
-    """Put a network where its rows are, in their precision."""
-    first = rows[0] if isinstance(rows, tuple) else rows
-    network.to(first.device, first.dtype)
-
-
-def place_of(network: nn.Module) -> torch.device:
-    """Return the device of a network; one without parameters computes on the CPU."""
-    return next((p.device for p in network.parameters()), torch.device("cpu"))
-
-
-def restored(network: nn.Module, weights: dict[str, torch.Tensor], dtype: str) -> nn.Module:
-    """Return a network with weights of a file, for evaluation."""
-    network.to(getattr(torch, dtype))  # before the weights, which would be rounded
-    network.load_state_dict(weights)
-    return network.eval()
-
-
-def outputs(network: nn.Module, source: Source) -> np.ndarray:
-    """Return a network's outputs (n, width) in evaluation mode, block by block."""
-    network.eval()
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(source), _ROWS_AT_ONCE):
-            rows = source.take(slice(start, min(start + _ROWS_AT_ONCE, len(source))))
-            inputs = rows if isinstance(rows, tuple) else (rows,)
-            parts.append(network(*inputs).cpu().numpy())
-    return np.concatenate(parts)
-
-
-def width_of(network: nn.Module, rows: Any) -> int:
-    """Return the number of a network's outputs."""
-    network.eval()
-    with torch.no_grad():
-        return int(network(*(rows if isinstance(rows, tuple) else (rows,))).shape[1])
-
-
-# MERGED: nn.towers
-# """Networks that turn one view into features."""
+# Rows of one forward pass outside training.
+_ROWS_AT_ONCE = 8192
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -120,7 +33,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def check_size(size: Any, name: str) -> None:
-    """Refuse what is no width or number of things, which torch would say in its own words."""
+    """Refuse a width or a number of steps that is no positive integer."""
     if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
         raise ValueError(f"`{name}`={size!r} must be an integer of 1 or more.")
 
@@ -196,3 +109,191 @@ class MLP(nn.Module):
             Outputs of the network.
         """
         return self.layers(rows)
+
+
+def build_network(
+    network: NetworkLike,
+    n_features: int,
+    n_outputs: int,
+    **mlp: Any,
+) -> nn.Module:
+    """Return the network of one view: a copy of the user's module, a new module, or an `MLP`."""
+    if network is None:
+        return MLP(n_features, n_outputs=n_outputs, **mlp)
+    if isinstance(network, nn.Module):
+        return copy.deepcopy(network)
+    if not callable(network):
+        raise TypeError(
+            "a network must be a torch.nn.Module or a callable (n_features, n_outputs); got "
+            f"{network!r}."
+        )
+    built = network(n_features, n_outputs)
+    if not isinstance(built, nn.Module):
+        raise TypeError(
+            f"a network factory must return a torch.nn.Module; got {type(built).__name__}. "
+            "It is called with (n_features, n_outputs)."
+        )
+    # A factory may return one network again and again.
+    return copy.deepcopy(built)
+
+
+def build_network_for(
+    rows: Source,
+    network: NetworkLike,
+    n_features: int,
+    n_outputs: int,
+    *,
+    caller: str,
+    view: str,
+    parameter: str,
+    **mlp: Any,
+) -> nn.Module:
+    """Return a new network of one view, on the device of its rows, of which it takes a few."""
+    first = rows.take(slice(0, 4))
+    if network is None and isinstance(first, tuple):
+        raise ValueError(
+            f"{caller}: `{view}` holds sequences; give a network that takes a padded batch "
+            f"(n, T, {n_features}) and lengths (n,), {parameter}=..., or one array of features "
+            "per row: ChunkSelector makes them."
+        )
+    if network is None and isinstance(first, torch.Tensor) and first.ndim > 2:
+        raise ValueError(
+            f"{caller}: `{view}` has {first.ndim} dimensions; give a network that takes rows of "
+            f"shape {tuple(first.shape[1:])}, {parameter}=..., or flatten them."
+        )
+    built = build_network(network, n_features, n_outputs, **mlp)
+    move_to(built, first)
+    check_outputs(built, first, parameter)
+    return built
+
+
+def build_decoder(
+    network: nn.Module, rows: Source, hidden_layer_sizes: Sequence[int], activation: str
+) -> nn.Module:
+    """Return a network from the outputs of another to its rows, of its layers in reverse order."""
+    first = rows.take(slice(0, 4))
+    assert isinstance(first, torch.Tensor)
+    network.eval()
+    with torch.no_grad():
+        width = network(first).shape[1]
+    decoder = MLP(
+        width,
+        tuple(hidden_layer_sizes)[::-1],
+        first[0].numel(),
+        activation=activation,
+        output_activation="identity",
+    )
+    return decoder.to(first.device, first.dtype)
+
+
+def check_outputs(network: nn.Module, rows: NetworkInput, name: str) -> None:
+    """Refuse a network whose outputs are not one row of floats per sample."""
+    inputs = rows if isinstance(rows, tuple) else (rows,)
+    n_rows = len(inputs[0])
+    network.eval()
+    copies = [part.clone() for part in inputs]
+    try:
+        with torch.no_grad():
+            result = network(*copies)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = " and ".join(f"{tuple(part.shape)} of {part.dtype}" for part in inputs)
+        raise ValueError(f"`{name}` failed on a batch of shape {shapes}: {error}") from error
+    if not all(torch.equal(part, before) for part, before in zip(copies, inputs, strict=True)):
+        raise ValueError(
+            f"`{name}` changes its input in place (an operation as relu_ or +=); the rows are used "
+            "again, so let it make new tensors."
+        )
+    expected = f"`{name}` must return a tensor of floats of shape ({n_rows}, width)"
+    if not isinstance(result, torch.Tensor):
+        raise ValueError(f"{expected}; got {type(result).__name__}.")
+    fits = result.ndim == 2 and len(result) == n_rows and result.shape[1] > 0
+    if not fits or result.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{expected}; got {result.dtype} of shape {tuple(result.shape)}.")
+    if not torch.isfinite(result).all():
+        raise ValueError(f"`{name}` returned NaN or infinity for the first rows.")
+
+
+def move_to(network: nn.Module, rows: NetworkInput) -> None:
+    """Move a network to the device of its rows, in their precision."""
+    first = rows[0] if isinstance(rows, tuple) else rows
+    network.to(first.device, first.dtype)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return the device of a network: the CPU for one without parameters."""
+    return next((p.device for p in network.parameters()), torch.device("cpu"))
+
+
+def outputs(network: nn.Module, source: Source) -> np.ndarray:
+    """Return a network's outputs (n, width) in evaluation mode, block by block."""
+    network.eval()
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(source), _ROWS_AT_ONCE):
+            rows = source.take(slice(start, min(start + _ROWS_AT_ONCE, len(source))))
+            inputs = rows if isinstance(rows, tuple) else (rows,)
+            parts.append(network(*inputs).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def mlp_settings(built_for: dict[str, Any], side: int) -> dict[str, Any]:
+    """Return the settings of the network of view 0 or 1, out of the description of both."""
+    activation, output_activation = built_for["activations"]
+    return {
+        "hidden_layer_sizes": built_for["layers"][side],
+        "activation": activation,
+        "output_activation": output_activation,
+        "dropout": built_for["dropout"],
+    }
+
+
+# Files
+
+
+def to_state(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return fitted attributes without code: the weights in place of the networks."""
+    return attributes | {
+        "x_network_": attributes["x_network_"].state_dict(),
+        "y_network_": attributes["y_network_"].state_dict(),
+        "_built_for": attributes["_built_for"] | {"own networks": (None, None)},
+    }
+
+
+def from_state(
+    state: dict[str, Any], x_network: NetworkLike, y_network: NetworkLike
+) -> dict[str, Any]:
+    """Return the fitted attributes of a state, with networks of the user where it has some.
+
+    Raises
+    ------
+    ValueError
+        If the arrays cannot belong to one estimator.
+    """
+    built_for = state["_built_for"] | {"own networks": (x_network, y_network)}
+    networks = []
+    for side, (network, weights) in enumerate(
+        ((x_network, state["x_network_"]), (y_network, state["y_network_"]))
+    ):
+        n_features, dtype = built_for["features"][side], built_for["dtypes"][side]
+        mlp = mlp_settings(built_for, side)
+        built = build_network(network, n_features, built_for["n_components"], **mlp)
+        # A network of lower precision than the weights would round them.
+        built.to(getattr(torch, dtype))
+        built.load_state_dict(weights)
+        networks.append(built.eval())
+    (n_x, n_y), k = built_for["features"], state["n_components_"]
+    x_width, y_width = len(state["x_weights_"]), len(state["y_weights_"])
+    for name, shape in (
+        ("x_mean_", (n_x,)),
+        ("y_mean_", (n_y,)),
+        ("x_scale_", (n_x,)),
+        ("y_scale_", (n_y,)),
+        ("_x_output_mean", (x_width,)),
+        ("_y_output_mean", (y_width,)),
+        ("x_weights_", (x_width, k)),
+        ("y_weights_", (y_width, k)),
+    ):
+        if np.shape(state[name]) != shape:
+            raise ValueError(f"`{name}` has shape {np.shape(state[name])} in place of {shape}")
+    x, y = networks
+    return state | {"x_network_": x, "y_network_": y, "_built_for": built_for}

@@ -1,4 +1,4 @@
-"""The gradient of one batch of two views, exact at any batch size in bounded memory.
+"""Gradient of one batch of two views, exact at any batch size, in bounded memory.
 
 An objective looks at the outputs of all rows at once, the networks at a micro-batch at a time:
 
@@ -12,33 +12,43 @@ passes, and running statistics are updated in the second alone.
 
 Under `torch.distributed` each process passes its share of the rows through the networks, and the
 outputs are gathered in between: N processes make the gradient of the whole batch, not the mean of
-gradients of N small ones, which is another objective.
+gradients of N small ones, which is another objective. Initialise the process group before `fit`
+(``torchrun`` sets the variables that it reads)::
+
+    torch.distributed.init_process_group()
+
+Every process is given all rows and the same `random_state`, hence draws the same batches.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import distributed, nn
 
 from skcca._core.pairs import Pairs
-from skcca.nn import parallel
 from skcca.nn.losses import Objective
 
 Tensor = torch.Tensor
 
+# Rows as a network takes them: one tensor, or a padded batch of sequences and their lengths.
+NetworkInput = Tensor | tuple[Tensor, ...]
+
 
 class Batch(NamedTuple):
-    """Rows of both views, tensors or tuples of what a network takes, and the pairs among them."""
+    """Rows of both views, tensors or tuples of a network's arguments, and the pairs among them."""
 
-    x: Any
-    y: Any
+    x: NetworkInput
+    y: NetworkInput
     pairs: Pairs
 
 
 class Reconstruction(NamedTuple):
-    """The decoders of DCCAE, and the weight of their squared error.
+    """Decoders of DCCAE, and the weight of their squared error.
 
     weight (mean_i |x_i - p(f(x_i))|^2 / d_x + mean_j |y_j - q(g(y_j))|^2 / d_y), with the weights
     of the rows.
@@ -50,7 +60,7 @@ class Reconstruction(NamedTuple):
 
 
 class TwoViewStep:
-    """Call it with a batch: gradients are accumulated, and the loss is returned.
+    """Accumulate the gradients of a batch, and return its loss.
 
     Parameters
     ----------
@@ -80,8 +90,8 @@ class TwoViewStep:
         self.objective = objective
         decoders = (None, None) if reconstruction is None else reconstruction[:2]
         weight = 0.0 if reconstruction is None else reconstruction.weight
-        self._sides = [
-            _Side(network, decoder, weight, micro_batch_size, input_noise)
+        self._views = [
+            _ViewStep(network, decoder, weight, micro_batch_size, input_noise)
             for network, decoder in zip((x_network, y_network), decoders, strict=True)
         ]
 
@@ -89,34 +99,36 @@ class TwoViewStep:
         """Accumulate the gradients of a batch in the networks, and return its loss."""
         rows, pairs = batch[:2], batch.pairs
         sums = (pairs.row_sums, pairs.column_sums)
-        done = [side.forward(V, len(w)) for side, V, w in zip(self._sides, rows, sums, strict=True)]
+        passes = [
+            view.forward(V, len(w)) for view, V, w in zip(self._views, rows, sums, strict=True)
+        ]
         outputs = [
-            parallel.gather(p.outputs, len(w)).requires_grad_()
-            for p, w in zip(done, sums, strict=True)
+            gather(first.outputs, len(w)).requires_grad_()
+            for first, w in zip(passes, sums, strict=True)
         ]
         loss = self.objective(outputs[0], outputs[1], pairs)
         gradients = torch.autograd.grad(loss, outputs)
         value = loss.detach()
-        parts = zip(self._sides, rows, sums, done, gradients, strict=True)
-        with parallel.added_gradients([m for side in self._sides for m in side.modules]):
-            for side, V, w, p, gradient in parts:
-                errors = side.backward(V, w / pairs.total, p, gradient)
-                if side.decoder is not None:
-                    value = value + parallel.total(errors)
+        parts = zip(self._views, rows, sums, passes, gradients, strict=True)
+        with all_reduce_gradients([m for view in self._views for m in view.modules]):
+            for view, V, w, first, gradient in parts:
+                errors = view.backward(V, w / pairs.total, first, gradient)
+                if view.decoder is not None:
+                    value = value + all_reduce_sum(errors)
         return value
 
 
-class _Pass(NamedTuple):
-    """What the first pass of one view leaves for the second."""
+class _FirstPass(NamedTuple):
+    """Results of the first pass of one view, for the second."""
 
-    pieces: list[slice]  # micro-batches of the own rows
-    outputs: Tensor  # of the own rows, without a graph
+    pieces: list[slice]  # micro-batches of the rows of this process
+    outputs: Tensor  # of the rows of this process, without a graph
     graph: Tensor | None  # the same with a graph, of a single micro-batch
-    states: list[Any]  # of the random numbers before each of several
+    states: list[tuple[Tensor, Tensor | None]]  # of the random numbers before each of several
 
 
-class _Side:
-    """One view."""
+class _ViewStep:
+    """Both passes of one view."""
 
     def __init__(
         self,
@@ -133,13 +145,14 @@ class _Side:
     def modules(self) -> list[nn.Module]:
         return [self.network] if self.decoder is None else [self.network, self.decoder]
 
-    def forward(self, rows: Any, n_rows: int) -> _Pass:
-        own = parallel.own_rows(n_rows)
+    def forward(self, rows: NetworkInput, n_rows: int) -> _FirstPass:
+        local = local_rows(n_rows)
         most = self.micro_batch_size or n_rows
-        pieces = parallel.shares(own, -(-(own.stop - own.start) // most))
+        pieces = shares(local, -(-(local.stop - local.start) // most))
         if len(pieces) <= 1:
-            z = self._outputs(_part(rows, own))
-            return _Pass([own], z.detach(), z, [])
+            z = self._outputs(_part(rows, local))
+            return _FirstPass([local], z.detach(), z, [])
+        # Running statistics are to see each row once: the second pass will update them.
         buffers = list(self.network.buffers())
         before = [buffer.clone() for buffer in buffers]
         states, outputs = [], []
@@ -150,27 +163,32 @@ class _Side:
                 outputs.append(self._outputs(part))
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
-        return _Pass(pieces, torch.cat(outputs), None, states)
+        return _FirstPass(pieces, torch.cat(outputs), None, states)
 
-    def backward(self, rows: Any, shares: Tensor, done: _Pass, gradient: Tensor) -> Tensor:
+    def backward(
+        self, rows: NetworkInput, weights: Tensor, first: _FirstPass, gradient: Tensor
+    ) -> Tensor:
         """Send the gradient by the outputs through the network; return the decoder's loss."""
-        if done.graph is not None:
-            own = done.pieces[0]
-            return self._send(_part(rows, own), shares[own], done.graph, gradient[own])
+        if first.graph is not None:
+            local = first.pieces[0]
+            return self._backward(_part(rows, local), weights[local], first.graph, gradient[local])
         after = _random_state(rows)
         losses = []
-        for piece, state in zip(done.pieces, done.states, strict=True):
+        for piece, state in zip(first.pieces, first.states, strict=True):
+            # Dropout and noise of the second pass must be those of the first.
             _set_random_state(rows, state)
             part = _part(rows, piece)
-            losses.append(self._send(part, shares[piece], self._outputs(part), gradient[piece]))
+            losses.append(
+                self._backward(part, weights[piece], self._outputs(part), gradient[piece])
+            )
         _set_random_state(rows, after)
         return torch.stack(losses).sum()
 
-    def _outputs(self, rows: Any) -> Tensor:
+    def _outputs(self, rows: NetworkInput) -> Tensor:
         first, *others = rows if isinstance(rows, tuple) else (rows,)
         if self.input_noise > 0:
             first = first + float(self.input_noise) * torch.randn_like(first)
-        z: Any = self.network(first, *others)
+        z: object = self.network(first, *others)
         if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != len(first):
             got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
             raise ValueError(
@@ -179,30 +197,117 @@ class _Side:
             )
         return z
 
-    def _send(self, rows: Any, shares: Tensor, z: Tensor, gradient: Tensor) -> Tensor:
+    def _backward(self, rows: NetworkInput, weights: Tensor, z: Tensor, gradient: Tensor) -> Tensor:
         loss = gradient.new_zeros(())
         if self.decoder is not None:
+            assert isinstance(rows, Tensor)
             errors = ((self.decoder(z) - rows.flatten(1)) ** 2).mean(dim=1)
-            loss = float(self.weight) * (shares.to(errors.dtype) * errors).sum()
+            loss = float(self.weight) * (weights.to(errors.dtype) * errors).sum()
+        # A network may have no parameter that takes a gradient.
         ends = [(end, by) for end, by in ((z, gradient), (loss, None)) if end.requires_grad]
-        if ends:  # a network may have nothing to learn
+        if ends:
             torch.autograd.backward([end for end, _ in ends], [by for _, by in ends])
         return loss.detach()
 
 
-def _part(rows: Any, piece: slice) -> Any:
+def _part(rows: NetworkInput, piece: slice) -> NetworkInput:
     return tuple(part[piece] for part in rows) if isinstance(rows, tuple) else rows[piece]
 
 
-def _random_state(rows: Any) -> tuple[Tensor, Tensor | None]:
+def _random_state(rows: NetworkInput) -> tuple[Tensor, Tensor | None]:
     """Return the state of the random numbers on the CPU and where the rows lie."""
     device = (rows[0] if isinstance(rows, tuple) else rows).device
     on_gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     return torch.get_rng_state(), on_gpu
 
 
-def _set_random_state(rows: Any, state: tuple[Tensor, Tensor | None]) -> None:
+def _set_random_state(rows: NetworkInput, state: tuple[Tensor, Tensor | None]) -> None:
     torch.set_rng_state(state[0])
     if state[1] is not None:
         device = (rows[0] if isinstance(rows, tuple) else rows).device
         torch.cuda.set_rng_state(state[1], device)
+
+
+# Sums and shares over the processes of `torch.distributed`; alone, every function does nothing.
+
+
+def world_size() -> int:
+    """Return how many processes train together."""
+    active = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if active else 1
+
+
+def rank() -> int:
+    """Return the number of this process among them."""
+    return distributed.get_rank() if world_size() > 1 else 0
+
+
+def local_rows(n_rows: int) -> slice:
+    """Return this process's share of the rows of a batch."""
+    return shares(slice(0, n_rows), world_size())[rank()]
+
+
+def shares(rows: slice, count: int) -> list[slice]:
+    """Return so many stretches of a stretch of rows, equally long or different by a row."""
+    borders = [rows.start + (rows.stop - rows.start) * i // count for i in range(count + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(borders)]
+
+
+def gather(local: Tensor, n_rows: int) -> Tensor:
+    """Return the rows of all processes, each of which has its share."""
+    if world_size() == 1:
+        return local
+    sizes = [share.stop - share.start for share in shares(slice(0, n_rows), world_size())]
+    # All processes must send tensors of one shape.
+    padded = local.new_zeros((max(sizes), *local.shape[1:]))
+    padded[: len(local)] = local
+    parts = [torch.empty_like(padded) for _ in sizes]
+    distributed.all_gather(parts, padded)
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+
+def all_reduce_sum(local: Tensor) -> Tensor:
+    """Return the sum over the processes; the tensor is overwritten."""
+    if world_size() > 1:
+        distributed.all_reduce(local)
+    return local
+
+
+@contextmanager
+def all_reduce_gradients(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Add up over the processes what a block adds to gradients, and average running statistics."""
+    if world_size() == 1:
+        yield
+        return
+    # A module list names parameters that two modules share once.
+    together = nn.ModuleList(modules)
+    parameters = [p for p in together.parameters() if p.requires_grad]
+    before = [p.grad for p in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    yield
+    for parameter, gradient in zip(parameters, before, strict=True):
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        distributed.all_reduce(parameter.grad)
+        if gradient is not None:
+            parameter.grad += gradient
+    for buffer in together.buffers():
+        if buffer.is_floating_point():
+            # The mean is that of differences to the first process, so that a constant stays equal
+            # to the last digit.
+            first = buffer.clone()
+            distributed.broadcast(first, src=0)
+            buffer -= first
+            distributed.all_reduce(buffer)
+            buffer.div_(world_size()).add_(first)
+
+
+def broadcast_parameters(modules: Sequence[nn.Module], seed: int) -> nn.ModuleList:
+    """Give all processes the weights of the first, and random numbers of their own."""
+    together = nn.ModuleList(modules)
+    if world_size() > 1:
+        for value in together.state_dict().values():
+            distributed.broadcast(value, src=0)
+        torch.manual_seed(seed + rank())
+    return together

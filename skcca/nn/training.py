@@ -1,8 +1,9 @@
-"""The one training loop: epochs of batches, early stopping, averaged weights, recovery.
+"""Training loop: optimizers and schedules by name, early stopping, averaged weights, recovery.
 
 Every network of skcca is trained here. The loop knows nothing of views or labels: it is handed the
 batches, a step that makes the gradients of a batch and, for early stopping, a monitor, and it
-guarantees that the weights it leaves behind are finite.
+guarantees that the weights it leaves behind are finite. A checkpoint holds everything that
+continuing a run takes.
 """
 
 from __future__ import annotations
@@ -10,26 +11,47 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
+from skcca.nn.files import load_tree, save_tree
 
-# torch draws weights and dropout from a state of the whole process: fits in threads take turns.
+# torch draws weights and dropout from one state of the whole process: fits in threads take turns.
 _RANDOM_STATE = threading.RLock()
 
 Step = Callable[[Any], torch.Tensor]
 Weights = dict[str, torch.Tensor]
 
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "rmsprop": torch.optim.RMSprop,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+# A step of more than this leaves the range of float32.
+_MAX_RATE = 1e30
+
+# Factor of the learning rate after a share of the epochs.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: (1.0 + math.cos(math.pi * done)) / 2,
+}
+
 
 class TrainingResult(NamedTuple):
-    """What a training run reports."""
+    """Curves of a training run, and the state of its optimizer."""
 
     loss_curve: list[float]  # mean batch loss of each epoch
     validation_scores: list[float]  # monitor after each epoch; empty without a monitor
@@ -61,7 +83,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.zeros(1, device=resolved).item()  # "meta" names no place where one could compute
+        # Nothing can be computed on "meta", which torch takes for a device.
+        torch.zeros(1, device=resolved).item()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         raise ValueError(
             f"`device`={device!r} is not usable here ({error}); use 'auto', 'cpu', 'cuda' or 'mps'."
@@ -175,7 +198,7 @@ def train(
     verbose : int, default=0
         1 shows a progress bar.
     name : str, default="skcca"
-        Speaks in the messages.
+        Name used in error messages.
 
     Returns
     -------
@@ -200,7 +223,8 @@ def train(
     stepper = make_optimizer(optimizer, parameters, learning_rate, weight_decay)
     if optimizer_state is not None:
         stepper.load_state_dict(optimizer_state)
-        for group in stepper.param_groups:  # it has brought the settings of its run
+        # The state has brought the settings of its run with it.
+        for group in stepper.param_groups:
             if "weight_decay" in group:
                 group["weight_decay"] = weight_decay
     run = Run(network, stepper, average_epochs, monitored=monitor is not None)
@@ -209,14 +233,14 @@ def train(
     take = make_step(stepper, step, parameters, max_grad_norm)
     schedule = SCHEDULES[learning_rate_schedule]
     with ProgressBar(max_epochs, name, enabled=verbose > 0, done=run.epoch) as bar:
-        while run.epoch < max_epochs and not run.waited(n_iter_no_change):
+        while run.epoch < max_epochs and not run.out_of_patience(n_iter_no_change):
             for group in stepper.param_groups:
                 group["lr"] = learning_rate * schedule(run.epoch / max_epochs)
             try:
                 value = _epoch(network, batches(run.epoch), take)
                 diverged = not math.isfinite(value) or not _finite(parameters)
                 if not diverged:
-                    run.take_in(value, monitor)
+                    run.end_epoch(value, monitor)
                     bar.step(run.note)
                     if after_epoch is not None and after_epoch(run):
                         break
@@ -233,7 +257,7 @@ def train(
                 )
                 if run.best is None:
                     raise ValueError(why + " Nothing was fitted.")
-            run.to_best()
+            run.restore_best()
             warn(
                 f"{why} The weights of epoch {run.best_epoch + 1} are kept.",
                 ConvergenceWarning,
@@ -244,14 +268,14 @@ def train(
 
 
 class Run:
-    """Where a training run stands: its curves, its best weights, and all that continuing takes.
+    """State of a training run: its curves, its best weights, and all that continuing takes.
 
     Parameters
     ----------
     network : nn.Module
-        What is trained.
+        Module in training.
     optimizer : torch.optim.Optimizer
-        What trains it.
+        Its optimizer.
     average_epochs : int
         Epochs whose weights are averaged.
     monitored : bool
@@ -273,7 +297,8 @@ class Run:
         self.scores: list[float] = []
         self.best: Weights | None = None
         self.best_value, self.best_epoch = -math.inf, 0
-        self._recent: list[Weights] = []  # of the last epochs, where they are averaged
+        # Weights of the last epochs, where they are averaged.
+        self._recent: list[Weights] = []
 
     @property
     def epoch(self) -> int:
@@ -282,16 +307,16 @@ class Run:
 
     @property
     def note(self) -> str:
-        """What the last epoch was like, in a few words."""
+        """Loss and score of the last epoch, for the progress line."""
         score = f"  score {self.scores[-1]:.4f}" if self.scores else ""
         return f"loss {self.losses[-1]:.4f}{score}"
 
-    def waited(self, n_iter_no_change: int) -> bool:
+    def out_of_patience(self, n_iter_no_change: int) -> bool:
         """Whether so many epochs have brought no better score."""
         return self.monitored and self.epoch - 1 - self.best_epoch >= n_iter_no_change
 
-    def take_in(self, loss: float, monitor: Callable[[], float] | None) -> None:
-        """Take in an epoch that went well."""
+    def end_epoch(self, loss: float, monitor: Callable[[], float] | None) -> None:
+        """Record an epoch whose loss and weights are finite."""
         if self.average_epochs > 1:
             self._recent = [*self._recent, _copy(self.network)][-self.average_epochs :]
         with self.averaged():
@@ -312,27 +337,27 @@ class Run:
         if len(self._recent) < 2:
             yield
             return
-        own = _copy(self.network)
+        current = _copy(self.network)
         self.network.load_state_dict(_mean(self._recent))
         try:
             yield
         finally:
-            self.network.load_state_dict(own)
+            self.network.load_state_dict(current)
 
-    def to_best(self) -> None:
+    def restore_best(self) -> None:
         """Return to the best weights."""
         assert self.best is not None
         self.network.load_state_dict(self.best)
 
     def finish(self) -> None:
-        """Leave the network with the weights that the run has found."""
+        """Leave the network with the best weights, or with the mean of the last ones."""
         if self.monitored:
-            self.to_best()
+            self.restore_best()
         elif len(self._recent) > 1:
             self.network.load_state_dict(_mean(self._recent))
 
     def result(self) -> TrainingResult:
-        """Return what the run reports."""
+        """Return the curves of the run, and the state of its optimizer."""
         return TrainingResult(self.losses, self.scores, self.epoch, self.optimizer.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
@@ -352,7 +377,7 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where another run stood."""
+        """Continue from the state of another run."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.losses, self.scores = list(state["losses"]), list(state["scores"])
@@ -363,15 +388,84 @@ class Run:
             torch.cuda.set_rng_state(state["random_on_gpu"])
 
 
+class Checkpoint(NamedTuple):
+    """File of an interrupted run, and the training that may continue it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+    every : int
+        Epochs from one writing to the next.
+    identity : dict
+        Settings and fingerprints of data, by name, that must be equal for a run to be continued.
+    """
+
+    path: str | os.PathLike[str]
+    every: int
+    identity: dict[str, Any]
+
+
+# Layout 1 had sentences for keys.
+_CHECKPOINT_LAYOUT = 2
+
+
+def save_checkpoint(checkpoint: Checkpoint, run: Run, rng: np.random.Generator) -> None:
+    """Write the state of a run, and of the generator that draws its batches."""
+    state = {
+        "layout": _CHECKPOINT_LAYOUT,
+        "identity": checkpoint.identity,
+        "rng": rng.bit_generator.state,
+        "run": run.state_dict(),
+    }
+    save_tree(checkpoint.path, state)
+
+
+def load_checkpoint(
+    checkpoint: Checkpoint, rng: np.random.Generator, name: str
+) -> dict[str, Any] | None:
+    """Return the state of an interrupted run and set that of its generator; None without a file.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no checkpoint, or that of another training.
+    """
+    if not Path(checkpoint.path).exists():
+        return None
+    state = load_tree(checkpoint.path)
+    where = f"{name}: `checkpoint`={str(checkpoint.path)!r}"
+    if not isinstance(state, dict) or "identity" not in state:
+        raise ValueError(
+            f"{where} holds something else than a training; name another file, or delete it."
+        )
+    layout = state.get("layout", 1)
+    if layout != _CHECKPOINT_LAYOUT:
+        raise ValueError(
+            f"{where} has layout {layout} of checkpoints, and this version of skcca continues "
+            f"layout {_CHECKPOINT_LAYOUT}; finish that training with the version that began it, or "
+            "delete the file."
+        )
+    here, there = checkpoint.identity, state["identity"]
+    changed = sorted(key for key in here if there.get(key) != here[key])
+    if changed:
+        raise ValueError(
+            f"{where} was written by another training: {', '.join(changed)} differ. Name another "
+            "file, or delete it."
+        )
+    rng.bit_generator.state = state["rng"]
+    return dict(state["run"])
+
+
 def _epoch(
     network: nn.Module, batches: Iterable[Any], take: Callable[[Any], torch.Tensor]
 ) -> float:
-    """Run one epoch; return its mean loss, which is not finite if any loss was not."""
+    """Run one epoch, and return its mean loss: not finite if the loss of any batch was not."""
     network.train()
     losses = []
     for batch in batches:
         losses.append(take(batch))
-        # Elsewhere than on a CPU a look at every loss would keep the device waiting.
+        # On a GPU, reading every loss would make the device wait for the host.
         if losses[-1].device.type == "cpu" and not math.isfinite(losses[-1].item()):
             break
     return float(torch.stack(losses).mean())
@@ -395,24 +489,7 @@ def _mean(weights: list[Weights]) -> Weights:
     }
 
 
-# MERGED: nn.optimizers
-# """Optimizers and learning-rate schedules by name, and the step of each."""
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "rmsprop": torch.optim.RMSprop,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-
-_FASTEST = 1e30  # float32 ends soon after it
-
-# Factor of the learning rate after a share of the epochs.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "linear": lambda done: 1.0 - done,
-    "cosine": lambda done: (1.0 + math.cos(math.pi * done)) / 2,
-}
+# Optimizers
 
 
 def make_optimizer(
@@ -421,8 +498,8 @@ def make_optimizer(
     """Return an optimizer of torch; L-BFGS with a line search by the strong Wolfe conditions."""
     learning_rate, weight_decay = float(learning_rate), float(weight_decay)
     for parameter, value in (("learning_rate", learning_rate), ("weight_decay", weight_decay)):
-        if not 0 <= value <= _FASTEST:
-            raise ValueError(f"`{parameter}`={value!r} must be a number from 0 to {_FASTEST:g}.")
+        if not 0 <= value <= _MAX_RATE:
+            raise ValueError(f"`{parameter}`={value!r} must be a number from 0 to {_MAX_RATE:g}.")
     if name == "lbfgs":
         if weight_decay:
             raise ValueError(

@@ -100,11 +100,11 @@ def test_early_stopping_keeps_the_best_held_out_weights(estimator):
 
 
 def test_early_stopping_holds_out_every_class_of_unpaired_sets():
-    from skcca._held_out import held_out_rows
+    from skcca.nn.batches import validation_mask
     from skcca.views._labels import encode_labels
 
     labels = encode_labels(y, 200, 200, "t")
-    held = held_out_rows(200, 0.2, labels.x, np.random.default_rng(0))
+    held = validation_mask(200, 0.2, labels.x, np.random.default_rng(0))
     shares = np.bincount(y[held]) / np.bincount(y)
     np.testing.assert_allclose(shares, 0.2, atol=1 / np.bincount(y).min())
     assert held.sum() == 40

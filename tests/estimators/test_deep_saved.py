@@ -36,16 +36,16 @@ def own(n_features, n_outputs):
 WEIGHTS = np.ones(120)
 WEIGHTS[:9] = 0.5
 DIFFERENT = {
-    "first view": (arguments(X=X + 1e-9 * (np.arange(5) == 3)), {}, "the data"),
-    "second view": (arguments(y=Y[:, ::-1]), {}, "the data"),
-    "labels": (arguments(labels=np.roll(y, 1)), {}, "the data"),
-    "names of the labels": (arguments(labels=y + 1, y_val=y[:40] + 1), {}, "the data"),
-    "weights": (arguments(sample_weight=WEIGHTS), {}, "the data"),
-    "held-out rows": (arguments(X_val=Views(X[40:80], Y[40:80])), {}, "the rows held out"),
-    "held-out labels": (arguments(y_val=np.roll(y[:40], 1)), {}, "the rows held out"),
-    "no held-out rows": (arguments(X_val=None, y_val=None), {}, "the rows held out"),
-    "hidden layers": (arguments(), {"x_hidden_layer_sizes": (7,)}, "the networks"),
-    "own networks": (arguments(), {"y_network": own}, "the networks"),
+    "first view": (arguments(X=X + 1e-9 * (np.arange(5) == 3)), {}, "data"),
+    "second view": (arguments(y=Y[:, ::-1]), {}, "data"),
+    "labels": (arguments(labels=np.roll(y, 1)), {}, "data"),
+    "names of the labels": (arguments(labels=y + 1, y_val=y[:40] + 1), {}, "data"),
+    "weights": (arguments(sample_weight=WEIGHTS), {}, "data"),
+    "held-out rows": (arguments(X_val=Views(X[40:80], Y[40:80])), {}, "validation_data"),
+    "held-out labels": (arguments(y_val=np.roll(y[:40], 1)), {}, "validation_data"),
+    "no held-out rows": (arguments(X_val=None, y_val=None), {}, "validation_data"),
+    "hidden layers": (arguments(), {"x_hidden_layer_sizes": (7,)}, "network_shapes"),
+    "own networks": (arguments(), {"y_network": own}, "network_shapes"),
     "seed": (arguments(), {"random_state": 1}, "random_state"),
     "learning rate": (arguments(), {"learning_rate": 0.1}, "learning_rate"),
 }

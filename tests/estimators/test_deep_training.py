@@ -73,14 +73,14 @@ def test_noise_is_part_of_training_alone():
 
 def test_averaged_weights_are_the_mean_of_the_last_epochs():
     collected = []
-    original = Run.take_in
+    original = Run.end_epoch
 
-    def take_in(run, *args):
+    def end_epoch(run, *args):
         collected.append(torch.cat([p.detach().ravel() for p in run.network[0].parameters()]))
         original(run, *args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "take_in", take_in)
+        patch.setattr(Run, "end_epoch", end_epoch)
         model = DCCA(2, average_epochs=3, **SMALL | {"max_epochs": 5}).fit(X, Y)
     torch.testing.assert_close(weights_of(model), torch.stack(collected[-3:]).mean(dim=0))
 
@@ -285,6 +285,6 @@ def test_networks_of_your_own_are_asked_for(tmp_path):
 
 
 def test_every_process_needs_rows_of_a_batch(monkeypatch):
-    monkeypatch.setattr("skcca.nn.parallel.world_size", lambda: 4)
+    monkeypatch.setattr("skcca.nn.two_view.world_size", lambda: 4)
     with pytest.raises(ValueError, match="`batch_size`=3 leaves some of 4 processes without rows"):
         DCCA(1, **SMALL | {"batch_size": 3}).fit(X, Y)

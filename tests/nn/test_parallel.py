@@ -12,7 +12,8 @@ from _data import torch_pairs
 from torch import distributed, nn
 
 from skcca._core.pairs import instance_pairs
-from skcca.nn import Batch, Reconstruction, TwoViewStep, parallel
+from skcca.nn import Batch, Reconstruction, TwoViewStep
+from skcca.nn import step as parallel
 from skcca.nn.losses import make_objective
 
 RULES = ["instance", "class", "sampled", "blended"]
@@ -63,9 +64,9 @@ def gradient(rule, n, plan):
 def mean_of_losses():
     """Return the gradient that averages the losses that processes have of their own rows."""
     x, y, *_ = networks()
-    whole, own = batch("instance", 24), parallel.own_rows(24)
+    whole, own = batch("instance", 24), parallel.local_rows(24)
     pairs = instance_pairs(whole.pairs.row_sums[own])
-    with parallel.added_gradients([x, y]):
+    with parallel.all_reduce_gradients([x, y]):
         objective()(x(whole.x[own]), y(whole.y[own]), pairs).backward()
     return [p.grad / parallel.world_size() for net in (x, y) for p in net.parameters()]
 
@@ -83,8 +84,8 @@ def statistics():
     x = networks(nn.BatchNorm1d(6))[0]
     x.register_buffer("constant", torch.tensor([0.1, 1 / 3], dtype=torch.float64))
     torch.nn.init.zeros_(x[2].running_mean)
-    with parallel.added_gradients([x]):
-        x(batch("class", 24).x[parallel.own_rows(24)])
+    with parallel.all_reduce_gradients([x]):
+        x(batch("class", 24).x[parallel.local_rows(24)])
     return [x[2].running_mean, x[2].running_var, x.constant]
 
 
@@ -101,7 +102,7 @@ def beginnings():
     """Return what processes that drew different weights begin with, and their next numbers."""
     torch.manual_seed(parallel.rank())
     made = nn.Linear(3, 2)
-    together = parallel.begin_alike([made], 7)
+    together = parallel.broadcast_parameters([made], 7)
     return [*(p.detach() for p in together.parameters()), torch.rand(3)]
 
 
@@ -196,10 +197,10 @@ def test_processes_begin_alike_and_draw_apart(found):
 
 def test_alone_nothing_is_shared():
     assert (parallel.world_size(), parallel.rank()) == (1, 0)
-    assert parallel.own_rows(7) == slice(0, 7)
+    assert parallel.local_rows(7) == slice(0, 7)
     z = torch.ones(2)
     assert parallel.gather(z, 2) is z
-    assert parallel.total(z) is z
+    assert parallel.all_reduce_sum(z) is z
     assert torch.equal(z, torch.ones(2))
 
 
