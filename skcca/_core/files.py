@@ -19,7 +19,7 @@ import os
 import secrets
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -54,7 +54,8 @@ class Contents(NamedTuple):
     kind: str
     values: Any
     arrays: Mapping[str, Sequence[Array]]
-    checksums: dict[str, int] = {}  # of arrays that were left on the disk, unchecked
+    # Of the arrays that `read` left on the disk, unchecked.
+    checksums: dict[str, int] = {}
 
 
 # Writing
@@ -62,11 +63,10 @@ class Contents(NamedTuple):
 
 @contextmanager
 def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
-    """Yield a binary file that appears under `path` once it is whole and on the disk.
+    """Yield a binary file that replaces the one under `path` once it is whole and on the disk.
 
-    Until then, and after an error, the file that was there before stays as it was. The temporary
-    file lies in the same folder, under a name of its own for each writer, and has the permissions
-    that the umask leaves to a new file.
+    After an error the old file stays. The new one is written in the same folder, under a name of
+    its own for each writer, with the permissions that the umask leaves.
     """
     target = Path(path).absolute()
     part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
@@ -80,17 +80,13 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name last through a power cut, where folders can be opened."""
+    # A power cut could also undo the renaming. Windows cannot open folders.
     if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)
+            os.fsync(folder)
         finally:
-            os.close(handle)
+            os.close(folder)
 
 
 def check_writable(path: PathLike, what: str) -> None:
@@ -109,15 +105,7 @@ def check_writable(path: PathLike, what: str) -> None:
 
 
 def write(path: PathLike, contents: Contents) -> None:
-    """Write values and arrays to a file.
-
-    Raises
-    ------
-    TypeError
-        If an array is of a dtype that the format does not know.
-    ValueError
-        If the values are too large for the header.
-    """
+    """Write values and arrays; TypeError for a dtype that the format does not know."""
     entries: dict[str, Any] = {}
     checksums: dict[str, int] = {}
     end = 0
@@ -143,30 +131,29 @@ def write(path: PathLike, contents: Contents) -> None:
 def _encode_header(
     entries: dict[str, Any], kind: str, values: Any, checksums: dict[str, int]
 ) -> bytes:
-    text = json.dumps({"format": FORMAT, "kind": kind, "checksums": checksums, "values": values})
+    header = {"format": FORMAT, "kind": kind, "checksums": checksums, "values": values}
+    # Scalars of NumPy become numbers of Python.
+    text = json.dumps(header, default=np.generic.item)
     metadata = {KEY: text, CHECKSUM: _header_checksum(entries, text)}
-    header = json.dumps({"__metadata__": metadata, **entries}).encode()
+    content = json.dumps({"__metadata__": metadata, **entries}).encode()
     # The first array begins at a multiple of 64 bytes, so that its memory map is aligned.
-    header += b" " * (-(8 + len(header)) % 64)
-    if len(header) > LARGEST_HEADER:
+    content += b" " * (-(8 + len(content)) % 64)
+    if len(content) > LARGEST_HEADER:
         raise ValueError(
-            f"The values beside the arrays take {len(header)} bytes; a file holds {LARGEST_HEADER}."
+            f"The values beside the arrays take {len(content)} bytes; a file holds "
+            f"{LARGEST_HEADER}."
         )
-    return len(header).to_bytes(8, "little") + header
+    return len(content).to_bytes(8, "little") + content
+
+
+def _header_checksum(entries: dict[str, Any], text: str) -> str:
+    return str(zlib.crc32((json.dumps(entries) + text).encode()))
 
 
 def checksum(parts: Sequence[Array]) -> int:
     """Return the CRC-32 of the bytes of arrays that stand below one another."""
-    return _crc32(_blocks(parts))
-
-
-def _header_checksum(entries: dict[str, Any], text: str) -> str:
-    return str(_crc32([json.dumps(entries).encode(), text.encode()]))
-
-
-def _crc32(blocks: Iterable[bytes]) -> int:
     total = 0
-    for block in blocks:
+    for block in _blocks(parts):
         total = zlib.crc32(block, total)
     return total
 
@@ -185,15 +172,10 @@ def _blocks(parts: Sequence[Array]) -> Iterator[bytes]:
 
 
 def read(path: PathLike, kind: str, on_disk: Sequence[str] = ()) -> Contents:
-    """Return what `write` wrote.
+    """Return what `write` wrote; ValueError for damaged, later, and foreign files.
 
-    Arrays named in `on_disk` are read-only memory maps. They are not read here: who uses them
-    compares their `checksum` with that in the result.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, cut off, of a later version, of another kind, or a foreign one.
+    Arrays named in `on_disk` are read-only memory maps. They are not read here: their user compares
+    their `checksum` with that in the result.
     """
     try:
         with Path(path).open("rb") as file:
@@ -294,19 +276,9 @@ def save_tree(path: PathLike, tree: Any) -> None:
 
 
 def load_tree(path: PathLike, torch: ModuleType) -> Any:
-    """Return what `save_tree` wrote.
+    """Return what `save_tree` wrote; ValueError for other files.
 
-    Parameters
-    ----------
-    path : path
-        The file.
-    torch : module
-        The library that makes tensors and dtypes of what they were.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or none of those.
+    The module `torch` is passed because this layer does not import it.
     """
     contents = read(path, MODEL)
     arrays = {name: array for name, (array,) in contents.arrays.items()}

@@ -13,24 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from skcca._core import files
-from skcca._core.files import PathLike, save_tree
+from skcca._core.files import PathLike, load_tree, save_tree
 from skcca._core.types import Estimator
-
-__all__ = [
-    "attributes_of",
-    "load_tree",
-    "read_estimator",
-    "rebuilding",
-    "save_tree",
-    "set_attributes",
-    "write_estimator",
-]
-
-
-def load_tree(path: PathLike) -> Any:
-    """Return the tree that `save_tree` wrote; tensors are on the CPU."""
-    return files.load_tree(path, torch)
 
 
 def attributes_of(model: Estimator) -> dict[str, Any]:
@@ -47,20 +31,9 @@ def write_estimator(
     without: Collection[str] = (),
     **more: Any,
 ) -> None:
-    """Write a fitted estimator.
+    """Write the class, the parameters and the given attributes of an estimator.
 
-    Parameters
-    ----------
-    model : fitted estimator
-        Its class and parameters are written.
-    path : path
-        The file.
-    attributes : dict
-        Fitted attributes; networks are there as their `state_dict`.
-    without : collection of str, default=()
-        Parameters to leave out.
-    **more : plain values
-        Further entries for `load`.
+    Parameters named in `without` are left out; `more` are further entries for `load`.
     """
     name = type(model).__name__
     params = {k: v for k, v in model.get_params(deep=False).items() if k not in without}
@@ -78,7 +51,7 @@ def write_estimator(
 
 def read_estimator(kind: type, path: PathLike) -> dict[str, Any]:
     """Return the entries that `write_estimator` wrote of an estimator of this class."""
-    tree = load_tree(path)
+    tree = load_tree(path, torch)
     if not isinstance(tree, dict) or "estimator" not in tree:
         raise ValueError(f"{str(path)!r} holds no estimator; {kind.__name__}.save writes one.")
     if tree["estimator"] != kind.__name__:

@@ -22,9 +22,9 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
+from skcca._core.files import load_tree, save_tree
 from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
-from skcca.nn.files import load_tree, save_tree
 
 # torch draws weights and dropout from one state of the whole process: fits in threads take turns.
 _RANDOM_STATE = threading.RLock()
@@ -433,7 +433,7 @@ def load_checkpoint(
     """
     if not Path(checkpoint.path).exists():
         return None
-    state = load_tree(checkpoint.path)
+    state = load_tree(checkpoint.path, torch)
     where = f"{name}: `checkpoint`={str(checkpoint.path)!r}"
     if not isinstance(state, dict) or "identity" not in state:
         raise ValueError(

@@ -35,12 +35,14 @@ Array = np.ndarray
 class BuiltIndex(NamedTuple):
     """An index with the state of the gallery and the settings that it was built for."""
 
-    index: Any  # faiss.Index
+    index: Any
     n_rows: int
     numbering: int
     settings: tuple[Any, ...]
-    scale: float  # divisor of the rows, which then fit into float32
-    to_l2: Array | None  # (n_components,), factors of the columns for L2 distances
+    # Divisor of the rows, which then fit into float32.
+    scale: float
+    # Factors of the columns, where the index measures distances; of shape (n_components,).
+    to_l2: Array | None
 
     def matches(self, gallery: Snapshot, settings: tuple[Any, ...]) -> bool:
         """Whether the index covers rows of this gallery, by these settings."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -37,15 +37,6 @@ LAST_CHARACTER = 0x10FFFF
 LARGEST_ROW = 1e154
 
 
-class SavedGallery(NamedTuple):
-    """Parameters of a retriever, its fitted estimator, and its items."""
-
-    params: dict[str, Any]
-    estimator: Estimator | None
-    in_views: bool
-    gallery: Gallery
-
-
 def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) -> None:
     """Write a snapshot of a gallery, the parameters, and the estimator where a file can hold it."""
     check_writable(path, "CrossModalRetriever.save: `path`")
@@ -70,14 +61,13 @@ def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) ->
         values["inside"] = type(model).__name__ in LOADABLE and hasattr(model, "save")
         if values["inside"]:
             arrays["estimator"] = [_estimator_to_bytes(model)]
-    write(path, Contents(GALLERY, _plain(values), arrays))
+    write(path, Contents(GALLERY, values, arrays))
 
 
-def read_gallery(path: PathLike, estimator: Estimator | None, mmap: bool) -> SavedGallery:
-    """Return what `write_gallery` wrote, with the estimator of the file or the one that is given.
-
-    Rows that stay on the disk are checked when they are first used.
-    """
+def read_gallery(
+    path: PathLike, estimator: Estimator | None, mmap: bool
+) -> tuple[dict[str, Any], Estimator | None, bool, Gallery]:
+    """Return the parameters, the estimator, whether it was fitted on Views, and the items."""
     _, values, arrays, unchecked = read(path, GALLERY, on_disk=["rows"] if mmap else [])
     try:
         saved = values.get("estimator")
@@ -99,7 +89,7 @@ def read_gallery(path: PathLike, estimator: Estimator | None, mmap: bool) -> Sav
         gallery = Gallery(snapshot, verify if snapshot.blocks else None)
         if not mmap:
             gallery.verified()
-        return SavedGallery(params, estimator, bool(values["in_views"]), gallery)
+        return params, estimator, bool(values["in_views"]), gallery
     except _Mismatch as error:
         raise ValueError(f"CrossModalRetriever.load: {str(path)!r} {error}.") from None
     except (LookupError, TypeError, AttributeError, OverflowError) as error:
@@ -180,13 +170,6 @@ def _ids_to_numbers(ids: Array) -> Array:
         return ids
     text = np.ascontiguousarray(ids, dtype=ids.dtype.newbyteorder("<"))
     return text.view("<u4").reshape(len(ids), -1)
-
-
-def _plain(node: Any) -> Any:
-    """Return values for JSON, with the numbers of NumPy as those of Python."""
-    if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items()}
-    return node.item() if isinstance(node, np.generic) else node
 
 
 def _estimator_to_bytes(model: Estimator) -> Array:

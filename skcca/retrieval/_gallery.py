@@ -27,8 +27,10 @@ class Snapshot:
 
     blocks: tuple[Block, ...]
     ids: Array  # (n,), int64 or fixed-width strings
-    next_id: int  # larger than every integer that ever was an id
-    numbering: int  # of the rows; another one after rows were removed
+    # Larger than every integer that ever was an id.
+    next_id: int
+    # Counts the removals, after which the rows have other positions.
+    numbering: int
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,13 +68,8 @@ class Gallery:
     Rows are appended behind those of the snapshot, into spare room of their array. Where there is
     none, an array for as many rows again is made, and the rows that are there stay where they are.
 
-    Parameters
-    ----------
-    snapshot : Snapshot
-        Items to begin with.
-    verify : callable, default=None
-        Maps the values of the first block, which are a memory map, to a `Block`, or raises if they
-        are damaged; called before the rows are first used.
+    Where the first block is a memory map, `verify` is called with its values before any row is
+    used; it returns the measured block, or raises if the file is damaged.
     """
 
     def __init__(
@@ -217,17 +214,7 @@ class Gallery:
 
 
 def check_ids(ids: ArrayLike, n: int | None, caller: str) -> Array:
-    """Return ids as int64 or strings.
-
-    Parameters
-    ----------
-    ids : array-like
-        Integers or strings, all of one kind.
-    n : int or None
-        How many there must be; None takes any number.
-    caller : str
-        Name used in error messages.
-    """
+    """Return ids as int64 or strings; there must be `n` of them, unless that is None."""
     # The items have an order, and a set has none.
     unordered = isinstance(ids, (set, frozenset, dict)) and n is not None
     is_list = hasattr(ids, "__iter__") and getattr(ids, "ndim", 1) > 0
@@ -239,8 +226,7 @@ def check_ids(ids: ArrayLike, n: int | None, caller: str) -> Array:
     if not values:
         return EMPTY.ids
     kinds = [_kind(value) for value in values]
-    wrong = [value for value, kind in zip(values, kinds, strict=True) if kind is None]
-    wrong += [value for value, kind in zip(values, kinds, strict=True) if kind != kinds[0]]
+    wrong = [v for v, kind in zip(values, kinds, strict=True) if kind is None or kind != kinds[0]]
     if wrong:
         raise TypeError(
             f"{caller}: ids are integers or strings, all of one kind; got {wrong[0]!r:.60} "

@@ -11,7 +11,7 @@ row stands. So equal rows have equal scores, and the earlier one comes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,17 +41,18 @@ class Block(NamedTuple):
     """Prepared rows of a gallery in one array."""
 
     values: Array  # (n, d), float16, float32 or float64
-    max_norm: float  # at least the length of the longest row
+    # At least the length of the longest row.
+    max_norm: float
 
     @classmethod
     def measure(cls, values: Array) -> Block:
         """Return rows with the length of the longest; NaN if a row holds NaN."""
         max_norm = 0.0
         with np.errstate(over="ignore"):
-            for rows in _row_slices(values):
-                lengths = np.linalg.norm(rows.astype(float), axis=1)
+            for start in range(0, len(values), FIRST_ROWS):
+                rows = values[start : start + FIRST_ROWS].astype(float)
                 # Unlike `max`, it keeps NaN.
-                max_norm = np.maximum(max_norm, lengths.max())
+                max_norm = np.maximum(max_norm, np.linalg.norm(rows, axis=1).max())
         return cls(values, float(max_norm))
 
 
@@ -70,19 +71,8 @@ class TopK(NamedTuple):
 def search(gallery: Sequence[Block], queries: Array, k: int) -> TopK:
     """Return the k rows of the largest products with each query, the first of equal ones first.
 
-    Parameters
-    ----------
-    gallery : sequence of Block
-        Rows are numbered through all blocks, which have k rows or more together.
-    queries : ndarray of shape (n_queries, d)
-        Prepared queries, float64.
-    k : int
-        Rows to find.
-
-    Returns
-    -------
-    best : TopK
-        Positions and scores.
+    Rows are numbered through all blocks, which have k or more together. Queries are float64, of
+    shape (n_queries, d).
     """
     affordable = max(1, int(get_config()["working_memory"] * 2**20 / BYTES_PER_SCORE))
     max_scores = min(BLOCK_SCORES, affordable)
@@ -119,11 +109,6 @@ def _search_some(gallery: Sequence[Block], queries: Array, k: int, n_rows: int) 
                 best = merge(best, query, first + row, pair_scores(queries, rows, query, row))
             first += len(rows)
     return best
-
-
-def _row_slices(values: Array, n_rows: int = 2**14) -> Iterator[Array]:
-    for start in range(0, len(values), n_rows):
-        yield values[start : start + n_rows]
 
 
 def _slack(queries: Array, lengths: Array, max_norm: float, precision: type) -> Array:

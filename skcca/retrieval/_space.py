@@ -46,13 +46,16 @@ class FittedSpace(NamedTuple):
     estimator, the direction and the metric stay as they were when the gallery was begun.
     """
 
-    estimator: Estimator | None  # None: the rows are embeddings
+    # None where the rows are embeddings.
+    estimator: Estimator | None
     direction: str
     metric: str
-    in_views: bool  # whether the model was fitted on a Views
+    # Whether the model was fitted on a Views.
+    in_views: bool
     gallery: Gallery
     faiss: FaissIndex
-    signature: dict[str, Any] | None = None  # fingerprint of the estimator at the beginning
+    # Fingerprint of the estimator when the gallery was begun.
+    signature: dict[str, Any] | None = None
 
     def check(self) -> None:
         """Refuse an estimator that is not fitted, or that lacks what the metric needs."""
@@ -145,9 +148,10 @@ class Query(NamedTuple):
     """A checked query to one snapshot of a gallery."""
 
     gallery: Snapshot
-    rows: Array  # prepared
+    rows: Array  # (n_queries, n_columns), prepared
     k: int
-    groups: Groups | None  # where an item counts by its largest score with a row of the group
+    # None where each row has a list of its own.
+    groups: Groups | None
 
     @classmethod
     def build(

@@ -13,7 +13,7 @@ from torch import nn
 
 from skcca import DCCA
 from skcca._core import files
-from skcca.nn.files import load_tree, save_tree
+from skcca._core.files import load_tree, save_tree
 
 
 def assert_same(found, expected):
@@ -86,19 +86,19 @@ TREES = {
 @pytest.mark.parametrize("name", TREES)
 def test_what_is_read_is_what_was_written(name, tmp_path):
     save_tree(tmp_path / "tree", TREES[name])
-    assert_same(load_tree(tmp_path / "tree"), TREES[name])
+    assert_same(load_tree(tmp_path / "tree", torch), TREES[name])
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
 
 
 def test_numpy_scalars_come_back_as_those_of_python(tmp_path):
     scalars = [np.float32(0.5), np.float64(0.1), np.int64(7), np.bool_(True), np.str_("a")]
     save_tree(tmp_path / "tree", scalars)
-    assert_same(load_tree(tmp_path / "tree"), [0.5, 0.1, 7, True, "a"])
+    assert_same(load_tree(tmp_path / "tree", torch), [0.5, 0.1, 7, True, "a"])
 
 
 def test_arrays_of_the_other_byte_order_come_back_in_this_one(tmp_path):
     save_tree(tmp_path / "tree", np.arange(3.0).astype(">f8"))
-    assert_same(load_tree(tmp_path / "tree"), np.arange(3.0))
+    assert_same(load_tree(tmp_path / "tree", torch), np.arange(3.0))
 
 
 def test_shared_memory_is_written_out(tmp_path):
@@ -106,7 +106,7 @@ def test_shared_memory_is_written_out(tmp_path):
     save_tree(
         tmp_path / "tree", {"a": base, "again": base, "part": base[2:], "numpy": base.numpy()}
     )
-    found = load_tree(tmp_path / "tree")
+    found = load_tree(tmp_path / "tree", torch)
     assert_same(found["part"], torch.arange(2.0, 6.0))
     found["a"][0] = 9
     assert found["again"][0] == 0
@@ -114,7 +114,7 @@ def test_shared_memory_is_written_out(tmp_path):
 
 def test_parameters_come_back_without_a_graph(tmp_path):
     save_tree(tmp_path / "tree", nn.Parameter(torch.ones(2)))
-    found = load_tree(tmp_path / "tree")
+    found = load_tree(tmp_path / "tree", torch)
     assert type(found) is torch.Tensor
     assert not found.requires_grad
 
@@ -144,7 +144,7 @@ def test_optimizers_continue_from_a_file(name, tmp_path):
     save_tree(tmp_path / "tree", [network.state_dict(), optimizer.state_dict()])
     expected = steps(network, optimizer, 2)
     network, optimizer = start()
-    weights, state = load_tree(tmp_path / "tree")
+    weights, state = load_tree(tmp_path / "tree", torch)
     network.load_state_dict(weights)
     optimizer.load_state_dict(state)
     assert_same(steps(network, optimizer, 2), expected)
@@ -210,12 +210,12 @@ def test_files_of_others_are_refused_by_name_and_run_nothing(name, tmp_path):
     path = tmp_path / "strange.model"
     FOREIGN[name](path)
     with pytest.raises(ValueError, match=r"strange\.model' is not a whole file that skcca wrote"):
-        load_tree(path)
+        load_tree(path, torch)
 
 
 def test_file_that_is_not_there_is_said_to_be_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
-        load_tree(tmp_path / "none")
+        load_tree(tmp_path / "none", torch)
 
 
 def test_interrupted_write_leaves_the_last_file(tmp_path, monkeypatch):
@@ -230,9 +230,9 @@ def test_interrupted_write_leaves_the_last_file(tmp_path, monkeypatch):
         patch.setattr(files, "checksum", lambda parts: 0)
         with pytest.raises(KeyboardInterrupt):
             save_tree(tmp_path / "tree", {"epoch": 2, "weights": torch.ones(3)})
-    assert load_tree(tmp_path / "tree") == {"epoch": 1}
+    assert load_tree(tmp_path / "tree", torch) == {"epoch": 1}
     save_tree(tmp_path / "tree", {"epoch": 3})
-    assert load_tree(tmp_path / "tree") == {"epoch": 3}
+    assert load_tree(tmp_path / "tree", torch) == {"epoch": 3}
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
 
 
@@ -269,7 +269,7 @@ def test_another_byte_is_noticed(tmp_path, place):
     content[place] ^= 1
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"tree' is not a whole file that skcca wrote"):
-        load_tree(path)
+        load_tree(path, torch)
 
 
 def test_values_beyond_the_header_are_refused_before_anything_is_written(tmp_path, monkeypatch):
@@ -282,7 +282,7 @@ def test_values_beyond_the_header_are_refused_before_anything_is_written(tmp_pat
 def test_a_claimed_width_of_strings_fills_no_memory(tmp_path):
     text = '{"strings": ["a", "bc"], "kind": "<U500000000", "shape": [2]}'
     save_file({"0": torch.ones(1)}, tmp_path / "tree", metadata={"skcca": text})
-    assert_same(load_tree(tmp_path / "tree"), np.array(["a", "bc"]))
+    assert_same(load_tree(tmp_path / "tree", torch), np.array(["a", "bc"]))
 
 
 def test_other_readers_of_the_format_read_the_file(tmp_path):
@@ -299,7 +299,7 @@ def test_a_later_version_is_refused_by_both_numbers(tmp_path, monkeypatch):
     save_tree(tmp_path / "tree", {"a": 1})
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"version 3 of the format .* reads versions 1 to 2"):
-        load_tree(tmp_path / "tree")
+        load_tree(tmp_path / "tree", torch)
 
 
 # Version 1: the JSON of the tree under one key, tensors as the safetensors library wrote them
@@ -329,7 +329,7 @@ def test_trees_of_version_1_are_read(tmp_path):
         "dtype": torch.float32,
         "classes": np.array(["a", "bb"]),
     }
-    assert_same(load_tree(tmp_path / "tree"), expected)
+    assert_same(load_tree(tmp_path / "tree", torch), expected)
 
 
 def test_models_of_version_1_are_read(tmp_path):

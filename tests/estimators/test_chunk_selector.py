@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.class_weight import compute_class_weight
 
 from skcca import DCCA, ChunkSelector, Views
+from skcca._core.files import save_tree
 from skcca.chunk_selector import class_weights, emotion_targets
-from skcca.nn.files import save_tree
 from skcca.nn.training import OPTIMIZERS
 
 

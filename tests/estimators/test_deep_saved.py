@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from _data import two_views
 from _models import SMALL
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
-from skcca.nn.files import load_tree, save_tree
+from skcca._core.files import load_tree, save_tree
 
 X, Y, y = two_views(120)
 HELD = Views(X[:40], Y[:40])
@@ -135,7 +136,7 @@ def first(value):
 )
 def test_files_whose_arrays_do_not_fit_are_named(name, model, tmp_path):
     model.save(tmp_path / "whole")
-    tree = load_tree(tmp_path / "whole")
+    tree = load_tree(tmp_path / "whole", torch)
     attributes = tree["attributes"]
     for changed in (
         attributes | {name: first(attributes[name])},
@@ -149,7 +150,7 @@ def test_files_whose_arrays_do_not_fit_are_named(name, model, tmp_path):
 @pytest.mark.parametrize("params", [{"loss": "none"}, {"of_another_version": 1}])
 def test_files_whose_parameters_are_none_are_named(params, model, tmp_path):
     model.save(tmp_path / "whole")
-    tree = load_tree(tmp_path / "whole")
+    tree = load_tree(tmp_path / "whole", torch)
     save_tree(tmp_path / "other", tree | {"params": tree["params"] | params})
     with pytest.raises(ValueError, match=r"DCCA.load: '.*other' does not hold"):
         DCCA.load(tmp_path / "other")
@@ -157,7 +158,7 @@ def test_files_whose_parameters_are_none_are_named(params, model, tmp_path):
 
 def test_files_set_no_method(model, tmp_path):
     model.save(tmp_path / "whole")
-    tree = load_tree(tmp_path / "whole")
+    tree = load_tree(tmp_path / "whole", torch)
     attributes = tree["attributes"] | {"transform": 3}
     save_tree(tmp_path / "other", tree | {"attributes": attributes})
     with pytest.raises(ValueError, match="'transform' is no attribute that fit sets"):
