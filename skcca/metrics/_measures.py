@@ -22,14 +22,15 @@ import numpy as np
 
 
 class TieGroups(NamedTuple):
-    """Groups of two or more equal scores, best first; (n_groups,) each unless said otherwise."""
+    """Groups of two or more equal scores, best first; s, t, R and r as above."""
 
-    n_above: np.ndarray  # s, items of the same list
-    n_items: np.ndarray  # t
-    n_relevant_above: np.ndarray  # R
-    n_relevant: np.ndarray  # r
-    tied: np.ndarray  # (n_lists * n_gallery,), whether the item at this place is in a group
-    list_index: np.ndarray
+    n_above: np.ndarray  # (n_groups,)
+    n_items: np.ndarray  # (n_groups,)
+    n_relevant_above: np.ndarray  # (n_groups,)
+    n_relevant: np.ndarray  # (n_groups,)
+    # Whether the item at each place belongs to a group.
+    tied: np.ndarray  # (n_lists * n_gallery,)
+    list_index: np.ndarray  # (n_groups,)
 
 
 def tie_groups(ranked: np.ndarray, relevant_at: np.ndarray) -> TieGroups:
@@ -54,20 +55,16 @@ def tie_groups(ranked: np.ndarray, relevant_at: np.ndarray) -> TieGroups:
 
 
 class RankedList:
-    """All items of a gallery in the order of one query.
+    """All items of a gallery in the order of one query, best first.
 
-    Parameters
-    ----------
-    ranked : ndarray of shape (n_gallery,), uint32
-        Best first. The lowest bit tells whether the item is relevant; the other bits are equal
-        exactly where the scores are.
-    gains : ndarray of shape (n_gallery,), default=None
-        Gain of the item at each rank; None where relevant items gain 1.
+    The lowest bit of `ranked` (n_gallery,), uint32, tells whether the item is relevant; the other
+    bits are equal exactly where the scores are. Without `gains` a relevant item gains 1.
     """
 
     def __init__(self, ranked: np.ndarray, gains: np.ndarray | None = None):
         self.ranked, self.gains = ranked, gains
-        self.relevant_at = np.flatnonzero(ranked & 1 != 0)  # ranks from 0
+        # Ranks count from 0 here.
+        self.relevant_at = np.flatnonzero(ranked & 1 != 0)
         self.n_relevant = len(self.relevant_at)
 
     def __len__(self) -> int:

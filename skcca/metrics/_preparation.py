@@ -37,7 +37,7 @@ class ArgumentNames(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How items are compared, what is relevant, and which queries count."""
+    """Rules of a retrieval task: similarity, relevance, and queries without a relevant item."""
 
     metric: str = "cosine"
     correlations: ArrayLike | None = None
@@ -49,14 +49,16 @@ class Rules(NamedTuple):
 class Retrieval(NamedTuple):
     """Checked queries and gallery, ready to be ranked."""
 
-    queries: np.ndarray  # (n_queries, n_columns), vectors of `bounded_vectors`
+    queries: np.ndarray  # (n_queries, n_columns)
     gallery: np.ndarray  # (n_gallery, n_columns)
     relevant: Relevance | Gains
-    measured: np.ndarray  # numbers of the queries that can be measured
-    zero: np.ndarray  # numbers of the queries without a relevant item that count as 0
+    # Numbers of the queries to measure, and of those without a relevant item that count as 0.
+    measured: np.ndarray
+    zero: np.ndarray
     exclude_self: bool
     max_abs_score: float = 1.0
-    device: str | None = None  # of torch, where it ranks; None ranks by NumPy
+    # Torch ranks on a GPU, NumPy where it is None.
+    device: str | None = None
 
     @property
     def n_ranked(self) -> int:
@@ -95,12 +97,11 @@ def prepare(
                 "least."
             )
         n_relevant = n_relevant - relevant.diagonal()
-    n_ranked = len(gallery) - rules.exclude_self
+    exclude_self = bool(rules.exclude_self)
+    n_ranked = len(gallery) - exclude_self
     measured, zero = _queries_to_measure(n_relevant, n_ranked, rules.no_relevant, caller)
     Q, G, max_abs_score = bounded_vectors(queries, gallery, rules.metric, correlations)
-    return Retrieval(
-        Q, G, relevant, measured, zero, bool(rules.exclude_self), max_abs_score, device
-    )
+    return Retrieval(Q, G, relevant, measured, zero, exclude_self, max_abs_score, device)
 
 
 def chance_retrieval(retrieval: Retrieval) -> Retrieval:
@@ -178,14 +179,9 @@ def _queries_to_measure(
 
 
 class Relevance:
-    """Which gallery items are relevant to which queries: same class, or a tag in common.
+    """Relevance by class numbers (n,), or by tags (n, n_tags) as 0 and 1.
 
-    Parameters
-    ----------
-    queries, gallery : ndarray of shape (n,) or (n, n_tags)
-        Class numbers, or tags as 0 and 1.
-    grade : {"shared", "count", "jaccard"}
-        The gain of a relevant item: one, or by the tags that are shared.
+    The gain of a relevant item is 1 with the grade "shared", else it grows with the shared tags.
     """
 
     def __init__(self, queries: np.ndarray, gallery: np.ndarray, grade: str = "shared"):
@@ -225,6 +221,7 @@ class Relevance:
         if not self._by_tag:
             n_classes = max(self._queries.max(), self._gallery.max()) + 1
             return np.bincount(self._gallery, minlength=n_classes)[self._queries]
+        # Queries of the same tags have the same relevant items, and tag sets are few.
         tag_sets, which = np.unique(self._queries, axis=0, return_inverse=True)
         shared = [np.count_nonzero(self._gallery @ tags) for tags in tag_sets]
         return np.array(shared)[which.ravel()]
@@ -237,13 +234,7 @@ class Relevance:
 
 
 class Gains:
-    """Gains that are given for every query and item.
-
-    Parameters
-    ----------
-    gains : ndarray of shape (n_queries, n_gallery)
-        Zero where an item is not relevant.
-    """
+    """Relevance by gains (n_queries, n_gallery), 0 where an item is not relevant."""
 
     graded = True
 
@@ -277,9 +268,10 @@ def find_relevance(
 ) -> Relevance | Gains:
     """Return the relevance that labels, or a matrix of gains, describe."""
     shape = n_queries, n_gallery
-    if rule is None:
+    if rule is None or (isinstance(rule, str) and rule not in GRADES):
         raise ValueError(
-            f"{names.caller}: `relevance` is None; expected one of {GRADES}, or gains."
+            f"{names.caller}: `relevance` is {rule!r}; expected one of {GRADES}, or a matrix of "
+            "gains (n_queries, n_gallery)."
         )
     if not isinstance(rule, str):
         if query_labels is not None or gallery_labels is not None:
@@ -288,11 +280,6 @@ def find_relevance(
                 f"nothing to say; leave `{names.query_labels}` and `{names.gallery_labels}` out."
             )
         return check_gains(rule, shape, names.caller)
-    if rule not in GRADES:
-        raise ValueError(
-            f"{names.caller}: `relevance` is {rule!r}; expected one of {GRADES}, or a matrix of "
-            "gains (n_queries, n_gallery)."
-        )
     if query_labels is None and gallery_labels is None:
         return _instance_relevance(*shape, names.caller)
     return relevance_from_labels(query_labels, gallery_labels, *shape, names, rule)

@@ -288,8 +288,7 @@ def average_precision_scores(
     query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
         Classes or tags; see `retrieval_scores`.
     k : int, default=None
-        Number of items of each list that are looked at; the sum is then over min(R, k). None means
-        all of them.
+        See `mean_average_precision_score`.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
         What orders the gallery; see `retrieval_scores`.
     exclude_self : bool, default=False
