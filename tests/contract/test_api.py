@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import sklearn
 from _data import two_views
-from _models import CLASS, class_paired, every, instance_paired
+from _models import CLASS, MODELS, class_paired, every, instance_paired
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
@@ -328,3 +328,12 @@ def test_rows_without_a_partner_are_reported(model):
 def test_one_class_with_own_pairs_is_a_right_answer(model):
     fitted = clone(model).set_params(instance_weight=0.5).fit(X, Y, np.zeros(90, int))
     assert np.isfinite(fitted.transform(X)).all()
+
+
+@pytest.mark.parametrize("name", ["DCCA", "SupervisedDCCA"])
+def test_rows_of_weight_zero_are_as_absent_ones(name):
+    """For linear and kernel models this is one of the laws of any data."""
+    w = np.where(np.arange(90) < 60, 1.0, 0.0)
+    a = clone(MODELS[name]).fit(X, Y, y, sample_weight=w)
+    b = clone(MODELS[name]).fit(X[:60], Y[:60], y[:60])
+    np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-10)

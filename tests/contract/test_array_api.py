@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from _data import two_views
 from _models import array_api_dispatch
 
 import skcca._core.arrays
@@ -46,13 +47,9 @@ def dispatch():
         yield
 
 
-def data(seed=0, n=N):
-    rng = np.random.default_rng(seed)
-    y = np.minimum(rng.geometric(0.4, n), 4) - 1
-    Z = rng.normal(size=(4, 3))[y] + rng.normal(size=(n, 3))
-    X = Z @ rng.normal(size=(3, 5)) + rng.normal(size=(n, 5)) + 50
-    Y = Z @ rng.normal(size=(3, 4)) + rng.normal(size=(n, 4))
-    return X, Y, y, rng.random(n) + 0.1
+def data(n=N):
+    X, Y, y = two_views(n, n_classes=4)
+    return X + 50, Y, y, np.random.default_rng(1).random(n) + 0.1
 
 
 X, Y, LABELS, W = data()

@@ -11,9 +11,7 @@ from _oracles import assert_equals_pairs, assert_same_bits, pair_weights
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, KFold, cross_validate
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.model_selection import GridSearchCV, KFold
 
 from skcca import (
     CCA,
@@ -22,7 +20,6 @@ from skcca import (
     ClusterKCCA,
     SupervisedDCCA,
     Views,
-    make_view_transformer,
     retrieval_map,
 )
 from skcca._core.pairs import Pairing, Weights
@@ -279,38 +276,6 @@ def test_tags_of_one_view_alone_pair_nothing():
     assert_equals_pairs(model, CCA(), pair_weights(TAGS, other, np.ones(N), np.ones(30)), X, Y[:30])
 
 
-# Batches
-
-
-@pytest.mark.parametrize("rule", [RULES["pairs"], RULES["rows"], RULES["blended"]])
-@pytest.mark.parametrize("declared", [False, True])
-@pytest.mark.parametrize("columns", [[0, 1, 2, 3], [0, 1, 2, 0]], ids=["", "a tag twice"])
-def test_batches_of_tagged_rows_equal_one_fit(columns, declared, rule):
-    tagged = TAGS[:, columns].any(axis=1)
-    A, B, L, w = X[tagged], Y[tagged], TAGS[tagged][:, columns], WEIGHTS[tagged]
-    whole = ClusterCCA(**rule).fit(A, B, L, sample_weight=w)
-    model = ClusterCCA(**rule)
-    order = np.random.default_rng(3).permutation(len(L))
-    for rows in np.split(order, [12, 20, 31]):
-        model.partial_fit(
-            A[rows],
-            B[rows],
-            sparse.csr_array(L[rows]),
-            class_counts=w @ L if declared else None,
-            sample_weight=w[rows],
-        )
-    np.testing.assert_allclose(model.correlations_, whole.correlations_, atol=1e-10)
-    np.testing.assert_allclose(model.x_weights_, whole.x_weights_, atol=1e-9)
-    np.testing.assert_allclose(model.y_weights_, whole.y_weights_, atol=1e-9)
-
-
-def test_batches_must_hold_the_same_tags():
-    model = ClusterCCA().partial_fit(X, Y, TAGS)
-    for other in (np.insert(TAGS, 2, 1, axis=1), TAGS[:, :3]):
-        with pytest.raises(ValueError, match="tags"):
-            model.partial_fit(X, Y, other)
-
-
 # Kinds of indicators
 
 
@@ -343,72 +308,6 @@ def test_order_of_tags_does_not_matter(model):
 
 
 # Retrieval and scikit-learn
-
-
-def brute_force_map(U, V, shared):
-    """Mean average precision of cosines, without ties, over queries with a relevant item."""
-    U, V = (Z / np.linalg.norm(Z, axis=1, keepdims=True) for Z in (U, V))
-    values = []
-    for scores, relevant in zip(U @ V.T, shared > 0, strict=True):
-        hits = relevant[np.argsort(-scores)]
-        if hits.any():
-            precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-            values.append(precision[hits].mean())
-    return np.mean(values)
-
-
-@class_paired
-def test_relevant_is_what_shares_a_tag(model):
-    fitted = clone(model).fit(X, Y, TAGS)
-    A, B, L = tagged_views(25, seed=6)
-    U, V = (Z.astype(float) for Z in fitted.transform(A, B))
-    expected = brute_force_map(U, V, L @ L.T)
-    assert retrieval_map(fitted, A, B, labels=L) == pytest.approx(expected)
-    assert retrieval_map(fitted, Views(A, B), pd.DataFrame(L)) == pytest.approx(expected)
-    expected = brute_force_map(U, V[:14], L @ L[:14].T)
-    found = retrieval_map(fitted, A, B[:14], labels=(L, sparse.csr_array(L[:14])))
-    assert found == pytest.approx(expected)
-
-
-def test_queries_without_tags_are_left_out():
-    fitted = ClusterCCA().fit(X, Y, TAGS)
-    bare = TAGS.copy()
-    bare[:3] = 0
-    with pytest.warns(UserWarning, match="3 of 40 queries have no relevant item"):
-        found = retrieval_map(fitted, X, Y, labels=bare)
-    assert found == pytest.approx(brute_force_map(*fitted.transform(X, Y), bare @ bare.T))
-
-
-@class_paired
-@pytest.mark.parametrize("kind", ["frame", "list", "bool"])  # theirs takes no sparse y
-def test_cross_validation_on_views_equals_a_loop(model, kind):
-    cv = KFold(2, shuffle=True, random_state=0)
-    pipe = make_pipeline(make_view_transformer(StandardScaler(), StandardScaler()), model)
-    views = Views(X, Y)
-    found = cross_validate(
-        pipe, views, KINDS[kind](TAGS), cv=cv, scoring=retrieval_map, error_score="raise"
-    )
-    expected = []
-    for train, test in cv.split(X):
-        fitted = clone(pipe).fit(views[train], TAGS[train])
-        expected.append(retrieval_map(fitted, views[test], TAGS[test]))
-    np.testing.assert_allclose(found["test_score"], expected)
-
-
-def test_grid_search_on_views_by_either_score():
-    cv = KFold(3, shuffle=True, random_state=0)
-    for scoring in (retrieval_map, None):
-        search = GridSearchCV(
-            ClusterCCA(),
-            {"n_components": [1, 3], "instance_weight": [0.0, 0.3]},
-            scoring=scoring,
-            cv=cv,
-            error_score="raise",
-        )
-        search.fit(Views(X, Y), sparse.csr_array(TAGS))
-        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-        fitted = clone(search.best_estimator_).fit(X, Y, TAGS)
-        assert_same_model(search.best_estimator_, fitted)
 
 
 @pytest.mark.parametrize("kind", ["csr_array", "frame", "list", "bool"])

@@ -6,6 +6,7 @@ import warnings
 import joblib
 import numpy as np
 import pytest
+from _data import make_tags, two_views
 from _models import array_api_dispatch
 from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
@@ -55,17 +56,13 @@ def client():
         yield client
 
 
-def data(seed=0, n=N):
-    rng = np.random.default_rng(seed)
-    y = np.minimum(rng.geometric(0.4, n), 4) - 1
-    Z = rng.normal(size=(4, 3))[y] + rng.normal(size=(n, 3))
-    X = Z @ rng.normal(size=(3, D_X)) + rng.normal(size=(n, D_X)) + 100
-    Y = Z @ rng.normal(size=(3, D_Y)) + rng.normal(size=(n, D_Y))
-    return X, Y, y, rng.random(n) + 0.1
+def data(n=N):
+    X, Y, y = two_views(n, D_X, D_Y, n_classes=4)
+    return X + 100, Y, y, np.random.default_rng(1).random(n) + 0.1
 
 
 X, Y, LABELS, W = data()
-TAGS = np.eye(4, dtype=int)[LABELS] | (np.random.default_rng(1).random((N, 4)) < 0.2)
+TAGS = make_tags(N)
 
 
 def chunked(V, rows=ROWS, columns=-1):

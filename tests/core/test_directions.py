@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _data import two_views
 from scipy import linalg
 
 from skcca._core.arrays import project
@@ -11,12 +12,9 @@ from skcca._core.standardize import Standardisation, component_signs, feature_lo
 from skcca._core.whitening import SolverOptions
 
 
-def two_views(n=300, d_x=6, d_y=9, seed=0):
-    rng = np.random.default_rng(seed)
-    Z = rng.normal(size=(n, 4))
-    X = Z @ rng.normal(size=(4, d_x)) + rng.normal(size=(n, d_x))
-    Y = Z @ rng.normal(size=(4, d_y)) + rng.normal(size=(n, d_y))
-    return X, Y, instance_pairs(rng.random(n) + 0.5)
+def weighted_views(n=300, d_x=6, d_y=9):
+    X, Y, _ = two_views(n, d_x, d_y, n_shared=4)
+    return X, Y, instance_pairs(np.random.default_rng(1).random(n) + 0.5)
 
 
 def whitened(cov, reg):
@@ -24,7 +22,7 @@ def whitened(cov, reg):
 
 
 def test_moments_are_the_weighted_ones_of_numpy():
-    X, Y, pairs = two_views(n=5000)  # more than one block
+    X, Y, pairs = weighted_views(n=5000)  # more than one block
     moments = pair_moments(X + 1e6, Y, pairs)
     w = pairs.row_sums
     mean = np.average(X, axis=0, weights=w)
@@ -38,7 +36,7 @@ def test_moments_are_the_weighted_ones_of_numpy():
 @pytest.mark.parametrize("solver", ["covariance", "svd"])
 @pytest.mark.parametrize("reg", [0.0, 0.05, 20.0])
 def test_singular_values_are_those_of_the_whitened_cross_covariance(solver, reg):
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     found = canonical_fit(X, Y, pairs, SolverOptions(reg=(reg, reg), solver=solver))
     w = pairs.row_sums
     joint = np.cov(np.hstack([X, Y]).T, aweights=w, ddof=0)
@@ -50,7 +48,7 @@ def test_singular_values_are_those_of_the_whitened_cross_covariance(solver, reg)
 @pytest.mark.parametrize("scale", [True, False])
 @pytest.mark.parametrize("reg", [0.0, 0.05, 20.0])
 def test_both_routes_agree(reg, scale):
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     X[:, 2] = 7.0  # a constant column has weight zero on either route
     a, b = (
         canonical_fit(X, Y, pairs, SolverOptions(reg=(reg, reg), scale=scale, solver=solver))
@@ -66,7 +64,7 @@ def test_both_routes_agree(reg, scale):
 @pytest.mark.parametrize("reg", [0.0, 0.5])
 @pytest.mark.parametrize("solver", ["covariance", "svd"])
 def test_variates_have_unit_variance_and_the_stated_correlations(reg, solver):
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     found = canonical_fit(X, Y, pairs, SolverOptions(reg=(reg, reg), solver=solver))
     U, V = project(X, found.x_mean, found.x_weights), project(Y, found.y_mean, found.y_weights)
     w = pairs.row_sums / pairs.total
@@ -79,14 +77,14 @@ def test_variates_have_unit_variance_and_the_stated_correlations(reg, solver):
 
 
 def test_whitened_rows_have_identity_covariance():
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     found = canonical_fit(X, Y, pairs, SolverOptions())
     U = project(X, found.x_mean, found.x_weights)
     np.testing.assert_allclose(np.cov(U.T, aweights=pairs.row_sums, ddof=0), np.eye(6), atol=1e-12)
 
 
 def test_rank_deficient_view_drops_null_directions():
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     X = np.hstack([X, X[:, :2] @ [[1.0], [2.0]], X[:, [0]]])
     found = canonical_fit(X, Y, pairs, SolverOptions())
     assert found.solver == "svd"
@@ -100,7 +98,7 @@ def test_rank_deficient_view_drops_null_directions():
 @pytest.mark.parametrize("solver", ["covariance", "svd"])
 def test_ridge_does_not_bring_null_directions_back(solver):
     """Their variance is rounding, so that rounding / rounding would pass for a correlation."""
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     X, Y = np.hstack([X, X]), np.hstack([Y, Y[:, :4], Y[:, 4:]])
     found = canonical_fit(X, Y, pairs, SolverOptions(reg=(1e-3, 1e-3), solver=solver))
     assert len(found.correlations) == 6
@@ -109,7 +107,7 @@ def test_ridge_does_not_bring_null_directions_back(solver):
 
 
 def test_forced_covariance_route_keeps_the_directions_it_can_tell_apart():
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     X = np.hstack([X, X[:, [0]]])
     found = canonical_fit(X, Y, pairs, SolverOptions(solver="covariance"))
     plain = canonical_fit(X[:, :6], Y, pairs, SolverOptions())
@@ -117,7 +115,7 @@ def test_forced_covariance_route_keeps_the_directions_it_can_tell_apart():
 
 
 def test_fewer_rows_than_features_equals_the_rows_own_space():
-    X, Y, _ = two_views(n=12, d_x=40, d_y=60)
+    X, Y, _ = weighted_views(n=12, d_x=40, d_y=60)
     pairs = instance_pairs(np.ones(12))
     found = canonical_fit(X, Y, pairs, SolverOptions(reg=(0.3, 0.3)))
     assert found.solver == "svd"
@@ -127,7 +125,7 @@ def test_fewer_rows_than_features_equals_the_rows_own_space():
 
 
 def test_view_without_variation_names_the_view():
-    X, _Y, pairs = two_views()
+    X, _Y, pairs = weighted_views()
     with pytest.raises(ValueError, match="`y` has no feature that varies"):
         canonical_fit(X, np.ones((300, 2)), pairs, SolverOptions())
 
@@ -145,7 +143,7 @@ def test_largest_loading_is_positive_and_ties_go_to_the_first():
 
 
 def test_loadings_are_correlations():
-    X, Y, pairs = two_views()
+    X, Y, pairs = weighted_views()
     X[:, 1] = 3.0
     w = pairs.row_sums / pairs.total
     found = feature_loadings(X, Y[:, :2], w)

@@ -5,24 +5,12 @@ What changes no answer, and what every answer is, stands in test_laws.py.
 
 import numpy as np
 import pytest
+from _data import two_views
 from sklearn.cross_decomposition import CCA as SklearnCCA
 from sklearn.datasets import load_digits, load_linnerud
 from statsmodels.multivariate.cancorr import CanCorr
 
 from skcca import CCA, ClusterCCA
-
-
-def two_views(n=200, seed=0):
-    rng = np.random.default_rng(seed)
-    Z = rng.normal(size=(n, 3))
-    X = Z @ rng.normal(size=(3, 5)) + rng.normal(size=(n, 5))
-    Y = Z @ rng.normal(size=(3, 4)) + rng.normal(size=(n, 4))
-    return X, Y
-
-
-def unbalanced(n=60, seed=0):
-    X, Y = two_views(n, seed)
-    return X, Y, np.minimum(np.random.default_rng(seed).geometric(0.4, n), 4)
 
 
 def assert_same_model(a, b, *, atol=1e-10):
@@ -47,14 +35,14 @@ def test_linnerud_gives_the_published_correlations():
 
 @pytest.mark.parametrize("solver", ["covariance", "svd"])
 def test_matches_statsmodels(solver):
-    X, Y = two_views()
+    X, Y, _ = two_views(200)
     peer = CanCorr(Y, X)
     model = CCA(solver=solver).fit(X, Y)
     np.testing.assert_allclose(model.correlations_, peer.cancorr, atol=1e-12)
 
 
 def test_matches_sklearn_up_to_sign():
-    X, Y = two_views()
+    X, Y, _ = two_views(200)
     # Their iteration stops on a difference of weights, so that few digits are theirs.
     peer = SklearnCCA(n_components=3, max_iter=10_000, tol=1e-14).fit(X, Y)
     U, V = peer.transform(X, Y)
@@ -70,7 +58,7 @@ def test_matches_sklearn_up_to_sign():
 
 
 def test_without_labels_warns_and_equals_cca():
-    X, Y = two_views()
+    X, Y, _ = two_views(200)
     with pytest.warns(UserWarning, match="each row is its own class"):
         model = ClusterCCA().fit(X, Y)
     assert_same_model(model, CCA().fit(X, Y))
@@ -78,7 +66,7 @@ def test_without_labels_warns_and_equals_cca():
 
 
 def test_full_class_pairs_give_at_most_one_component_less_than_classes():
-    X, Y, y = unbalanced()
+    X, Y, y = two_views(60, n_classes=4)
     assert ClusterCCA().fit(X, Y, y).n_components_ == len(np.unique(y)) - 1
     with pytest.warns(UserWarning, match="n_components_"):
         model = ClusterCCA(n_components=4).fit(X, Y, y)
@@ -87,13 +75,13 @@ def test_full_class_pairs_give_at_most_one_component_less_than_classes():
 
 
 def test_more_components_than_the_rank_warns():
-    X, Y = two_views()
+    X, Y, _ = two_views(200)
     with pytest.warns(UserWarning, match="the data support 4"):
         assert CCA(n_components=9).fit(X, Y).n_components_ == 4
 
 
 def test_component_scaling_multiplies_by_the_correlation():
-    X, Y, y = unbalanced()
+    X, Y, y = two_views(60, n_classes=4)
     unit = ClusterCCA(component_scaling="unit").fit(X, Y, y)
     scaled = ClusterCCA().fit(X, Y, y)
     np.testing.assert_allclose(
@@ -102,7 +90,7 @@ def test_component_scaling_multiplies_by_the_correlation():
 
 
 def test_ridge_pair_regularises_each_view_by_its_own():
-    X, Y = two_views()
+    X, Y, _ = two_views(200)
     strong = CCA(reg=(0.0, 1e6)).fit(X, Y)
     np.testing.assert_allclose(
         CCA(reg=(0.0, 1e6)).fit(X, Y * 100).correlations_, strong.correlations_, atol=1e-12
@@ -114,14 +102,14 @@ def test_auto_ridge_is_that_of_ledoit_and_wolf():
     from sklearn.covariance import ledoit_wolf_shrinkage
     from sklearn.preprocessing import StandardScaler
 
-    X, Y = two_views(30)
+    X, Y, _ = two_views(30)
     s, t = (ledoit_wolf_shrinkage(StandardScaler().fit_transform(V)) for V in (X, Y))
     peer = CCA(reg=(s / (1 - s), t / (1 - t))).fit(X, Y)
     assert_same_model(CCA(reg="auto").fit(X, Y), peer)
 
 
 def test_scores_are_the_centred_view_times_the_weights():
-    X, Y = two_views()
+    X, Y, _ = two_views(200)
     model = CCA().fit(X, Y)
     np.testing.assert_allclose(model.transform(X), (X - model.x_mean_) @ model.x_weights_)
     np.testing.assert_allclose(model.transform_y(Y), (Y - model.y_mean_) @ model.y_weights_)

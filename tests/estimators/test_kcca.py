@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from _data import two_views
 from scipy import linalg
 from sklearn import config_context
 from sklearn.datasets import load_digits
@@ -15,14 +16,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skcca import CCA, KCCA, ClusterKCCA, Views, retrieval_map
 from skcca._core.kernels import default_gamma, median_distance
-
-
-def two_views(n=80, seed=0):
-    rng = np.random.default_rng(seed)
-    Z = rng.normal(size=(n, 3))
-    X = Z @ rng.normal(size=(3, 5)) + rng.normal(size=(n, 5))
-    Y = Z @ rng.normal(size=(3, 4)) + rng.normal(size=(n, 4))
-    return X, Y, np.minimum(rng.geometric(0.4, n), 4)
 
 
 def distances(X):
@@ -36,7 +29,7 @@ def centred(K):
 @pytest.mark.parametrize("kernel", ["rbf", "laplacian", "poly", "cosine", "sigmoid"])
 def test_singular_values_solve_the_dual_problem(kernel):
     """rho^2 = eig(H_x H_y) with H = K (K + reg tr(K) I)^-1, from the definition."""
-    X, Y, _ = two_views(40)
+    X, Y, _ = two_views(40, n_classes=4)
     params = {"gamma": 0.05, "degree": 2, "coef0": 1}
     kernels = [
         centred(
@@ -64,7 +57,7 @@ def test_singular_values_solve_the_dual_problem(kernel):
 
 @pytest.mark.parametrize("kernel", ["chi2", "additive_chi2"])
 def test_histogram_kernels_are_those_of_the_unscaled_rows(kernel):
-    X, Y, _ = two_views()
+    X, Y, _ = two_views(80, n_classes=4)
     X = np.abs(X)
     K = pairwise_kernels(X, metric=kernel, filter_params=True, gamma=0.1)
     options = {"scale": False, "gamma": 0.1, "reg": 1e-2}
@@ -76,7 +69,7 @@ def test_histogram_kernels_are_those_of_the_unscaled_rows(kernel):
 
 
 def test_callable_kernel_equals_its_name():
-    X, Y, _ = two_views(30)
+    X, Y, _ = two_views(30, n_classes=4)
 
     def rbf(a, b, *, width):
         return np.exp(-width * np.sum((a - b) ** 2))
@@ -87,7 +80,7 @@ def test_callable_kernel_equals_its_name():
 
 
 def test_precomputed_kernel_equals_its_name():
-    X, Y, _y = two_views()
+    X, Y, _y = two_views(80, n_classes=4)
     Sx, Sy = (StandardScaler().fit_transform(V) for V in (X, Y))
     Kx, Ky = (
         pairwise_kernels(Sx, metric="rbf", gamma=0.1),
@@ -102,7 +95,7 @@ def test_precomputed_kernel_equals_its_name():
 
 
 def test_precomputed_kernels_cross_validate_as_views():
-    X, Y, y = two_views()
+    X, Y, y = two_views(80, n_classes=4)
     Kx, Ky = (
         pairwise_kernels(X, metric="rbf", gamma=0.1),
         pairwise_kernels(Y, metric="rbf", gamma=0.2),
@@ -124,7 +117,7 @@ def test_precomputed_kernels_cross_validate_as_views():
 
 def test_one_precomputed_kernel_does_not_cross_validate_and_says_so():
     """A splitter takes rows of a member, and of a kernel also columns if both members are such."""
-    X, Y, _ = two_views()
+    X, Y, _ = two_views(80, n_classes=4)
     K = pairwise_kernels(StandardScaler().fit_transform(X), metric="rbf", gamma=0.1)
     search = GridSearchCV(
         KCCA(2, kernel=("precomputed", "rbf")), {"reg": [1e-2]}, cv=3, error_score="raise"
@@ -143,7 +136,7 @@ def test_one_precomputed_kernel_does_not_cross_validate_and_says_so():
 
 
 def test_fitted_gamma_is_that_of_the_kernel():
-    X, Y, _ = two_views()
+    X, Y, _ = two_views(80, n_classes=4)
     default = KCCA(2).fit(X, Y)
     given = KCCA(2, kernel=("rbf", "linear"), gamma=(default.x_gamma_, 1.0)).fit(X, Y)
     assert given.x_gamma_ == default.x_gamma_ > 0
@@ -174,7 +167,7 @@ def test_median_does_not_depend_on_the_sample(monkeypatch):
 
 
 def test_default_gamma_is_one_over_the_median_squared_distance():
-    X, _, _ = two_views(25)
+    X, _, _ = two_views(25, n_classes=4)
     squared = distances(X)
     assert default_gamma(squared, np.ones(25)) == pytest.approx(1 / np.median(squared))
     Y = np.random.default_rng(1).normal(size=(25, 2))
@@ -212,7 +205,7 @@ def test_approximations_come_near_the_exact_solution(approximation):
     ("approximation", "sampler"), [("nystroem", Nystroem), ("random_features", RBFSampler)]
 )
 def test_approximations_are_linear_in_the_features_that_sklearn_samples(approximation, sampler):
-    X, Y, _ = two_views()
+    X, Y, _ = two_views(80, n_classes=4)
     w = np.random.default_rng(0).uniform(0.2, 1, 80)
     scaled = [
         StandardScaler().fit(V, sample_weight=w).transform(V) for V in (X, Y)
@@ -229,7 +222,7 @@ def test_approximations_are_linear_in_the_features_that_sklearn_samples(approxim
 
 
 def test_projection_holds_a_block_of_kernel_rows_at_most():
-    X, Y, _ = two_views()
+    X, Y, _ = two_views(80, n_classes=4)
     model = KCCA(3, reg=1e-2).fit(X, Y)
     rows = np.tile(X, (250, 1))  # 20,000 rows, whose kernel takes 12.2 MiB
     model.transform(rows[:100])
@@ -249,7 +242,7 @@ def test_projection_holds_a_block_of_kernel_rows_at_most():
 )
 def test_fitted_models_keep_only_what_projects(parameters):
     """Beside the rows and the coefficients there is no room for a kernel, or for features."""
-    X, Y, _ = two_views(200)
+    X, Y, _ = two_views(200, n_classes=4)
     data = (X @ X.T, Y @ Y.T) if "kernel" in parameters else (X, Y)
     landmarks = {"n_landmarks": 10} if "approximation" in parameters else {}
     model = KCCA(**{"n_components": 3, "reg": 1e-2, **parameters, **landmarks}).fit(*data)
@@ -262,7 +255,7 @@ def test_fitted_models_keep_only_what_projects(parameters):
 
 
 def test_projection_does_not_depend_on_the_block_size():
-    X, Y, _ = two_views()
+    X, Y, _ = two_views(80, n_classes=4)
     model = KCCA(3).fit(X, Y)
     with config_context(working_memory=0.005):
         small = model.transform(X)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from _data import two_views
 from scipy.linalg import LinAlgWarning
 from sklearn.datasets import load_linnerud
 
@@ -28,16 +29,9 @@ MODELS = {
 }
 
 
-def data(seed=0):
-    rng = np.random.default_rng(seed)
-    y = np.minimum(rng.geometric(0.4, N), 4) - 1
-    Z = rng.normal(size=(4, 3))[y] + rng.normal(size=(N, 3))
-    X = (Z @ rng.normal(size=(3, 5)) + rng.normal(size=(N, 5))) * [1, 10, 0.1, 3, 1] + 20
-    Y = (Z @ rng.normal(size=(3, 4)) + rng.normal(size=(N, 4))) * [1e-3, 1, 50, 2] - 7
-    return X, Y, y, rng.random(N) + 0.1
-
-
-X, Y, LABELS, W = data()
+X, Y, LABELS = two_views(N, n_classes=4)
+X, Y = X * [1, 10, 0.1, 3, 1] + 20, Y * [1e-3, 1, 50, 2] - 7
+W = np.random.default_rng(1).random(N) + 0.1
 
 
 def pairs_of(model, w):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _data import known_views
 from scipy import stats
 from scipy.linalg import LinAlgWarning
 
@@ -18,9 +19,7 @@ def maps():
 
 
 def two_views(n=100, seed=0):
-    rng = np.random.default_rng(seed)
-    X, Y = rng.normal(size=(n, 4)), rng.normal(size=(n, 3))
-    Y[:, :2] = RHO * X[:, :2] + np.sqrt(1 - RHO**2) * Y[:, :2]
+    X, Y = known_views(n, 4, 3, RHO, seed=seed)
     A, B = maps()
     return X @ A, Y @ B
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from _data import known_views
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -11,15 +12,13 @@ from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA, Views, make_view_tra
 from skcca.inspection import select_n_components
 
 
-def two_views(n=120, n_shared=2, seed=0):
-    rng = np.random.default_rng(seed)
-    X, Y = rng.normal(size=(n, 6)), rng.normal(size=(n, 5))
-    Y[:, :n_shared] += X[:, :n_shared]
+def related(n=120, n_shared=2, seed=0):
+    X, Y = known_views(n, 6, 5, [0.5**0.5] * n_shared, seed=seed)
     return X * [1, 2, 3, 4, 5, 6] + 1, Y
 
 
 def labelled(n=120):
-    X, Y = two_views(n)
+    X, Y = related(n)
     label = np.sort(np.arange(n) % 4)  # consecutive rows would be folds without a class
     return X + 3 * np.eye(6)[label], Y + 3 * np.eye(5)[label], label
 
@@ -35,7 +34,7 @@ def labelled(n=120):
     ],
 )
 def test_one_fit_gives_the_totals_of_a_fit_for_each_number(model):
-    X, Y = two_views()
+    X, Y = related()
     found = select_n_components(model, X, Y, n_components=4, cv=KFold(3)).totals
     for k in range(1, 5):
         model.set_params(n_components=k)
@@ -75,7 +74,7 @@ def test_components_that_the_rows_do_not_support_add_nothing():
 
 
 def test_mean_error_and_rules():
-    X, Y = two_views()
+    X, Y = related()
     found = select_n_components(CCA(), X, Y, n_components=5)
     np.testing.assert_array_equal(found.candidates, [1, 2, 3, 4, 5])
     np.testing.assert_allclose(found.mean, found.totals.mean(axis=0))
@@ -89,14 +88,14 @@ def test_mean_error_and_rules():
 @pytest.mark.parametrize("n_shared", [1, 2, 3])
 def test_rule_finds_the_number_that_is_there(n_shared):
     found = [
-        select_n_components(CCA(), *two_views(300, n_shared, seed), n_components=5).n_components
+        select_n_components(CCA(), *related(300, n_shared, seed), n_components=5).n_components
         for seed in range(20)
     ]
     assert np.median(found) == n_shared
 
 
 def test_candidates_may_be_listed():
-    X, Y = two_views()
+    X, Y = related()
     all_ = select_n_components(CCA(), X, Y, n_components=5)
     some = select_n_components(CCA(), X, Y, n_components=[4, 1])
     np.testing.assert_array_equal(some.candidates, [1, 4])
@@ -104,7 +103,7 @@ def test_candidates_may_be_listed():
 
 
 def test_deep_networks_are_trained_for_each_number():
-    X, Y = two_views(60)
+    X, Y = related(60)
     model = DCCA(
         x_hidden_layer_sizes=(4,),
         y_hidden_layer_sizes=(4,),
@@ -131,7 +130,7 @@ def test_pipelines_name_their_parameter():
 
 
 def test_kernels_take_rows_and_columns():
-    X, Y = two_views(60)
+    X, Y = related(60)
     kernels = Views(X @ X.T, Y @ Y.T)
     found = select_n_components(KCCA(kernel="precomputed", reg=0.01), kernels, n_components=2, cv=3)
     expected = select_n_components(
@@ -141,7 +140,7 @@ def test_kernels_take_rows_and_columns():
 
 
 def test_containers_agree():
-    X, Y = two_views()
+    X, Y = related()
     expected = select_n_components(CCA(), X, Y[:, :1], n_components=1)
     frame = pd.DataFrame(X, columns=list("abcdef"))
     for args in ((Views(X, Y[:, :1]),), (X.tolist(), Y[:, 0]), (frame, pd.Series(Y[:, 0]))):
@@ -150,7 +149,7 @@ def test_containers_agree():
 
 
 def test_groups_reach_the_splitter():
-    X, Y = two_views()
+    X, Y = related()
     groups = np.arange(120) % 7
     found = select_n_components(CCA(), X, Y, n_components=2, cv=GroupKFold(3), groups=groups)
     expected = cross_val_score(CCA(2), X, Y, cv=GroupKFold(3), groups=groups)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from _data import known_views
 from scipy import sparse, stats
 from sklearn.datasets import load_linnerud
 
@@ -18,10 +19,9 @@ from skcca.inspection._exchange import (
 )
 
 
-def two_views(n=60, p=4, q=3, n_shared=1, rho=0.8, seed=0):
-    rng = np.random.default_rng(seed)
-    X, Y = rng.normal(size=(n, p)), rng.normal(size=(n, q))
-    Y[:, :n_shared] = rho * X[:, :n_shared] + np.sqrt(1 - rho**2) * Y[:, :n_shared]
+def two_views(n=60, p=4, q=3, n_shared=1, seed=0):
+    X, Y = known_views(n, p, q, [0.8] * n_shared, seed=seed)
+    rng = np.random.default_rng(seed + 1)
     return X @ rng.normal(size=(p, p)), Y @ rng.normal(size=(q, q))
 
 

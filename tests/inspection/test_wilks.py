@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _data import known_views
 from scipy import stats
 from sklearn.datasets import load_linnerud
 from statsmodels.multivariate.cancorr import CanCorr
@@ -72,17 +73,10 @@ def test_heads_of_brothers_as_published():
     assert found.pvalues[0] < 0.01  # beyond 13.3, the tabulated 1 % point
 
 
-def related(n, p, q):
-    rng = np.random.default_rng(0)
-    X, Y = rng.normal(size=(n, p)), rng.normal(size=(n, q))
-    Y[:, 0] += X[:, 0]
-    return X, Y
-
-
 @pytest.mark.parametrize("p", [2, 4])
 def test_matches_canonical_correlations_of_statsmodels(p):
     """For views of one width; else its degrees of freedom take one width for the other."""
-    X, Y = related(50, p, p)
+    X, Y = known_views(50, p, p, [0.7])
     found = wilks_test(CCA().fit(X, Y).correlations_, 50, p, p)
     peer = CanCorr(Y, X).corr_test().stats.astype(float)
     np.testing.assert_allclose(found.wilks_lambda, peer["Wilks' lambda"], rtol=1e-10)
@@ -94,7 +88,7 @@ def test_matches_canonical_correlations_of_statsmodels(p):
 
 @pytest.mark.parametrize(("p", "q"), [(2, 3), (3, 2), (3, 5), (6, 2), (7, 4)])
 def test_first_test_is_that_of_multivariate_regression(p, q):
-    X, Y = related(50, p, q)
+    X, Y = known_views(50, p, q, [0.7])
     found = wilks_test(CCA().fit(X, Y).correlations_, 50, p, q)
     slopes = np.eye(p + 1)[1:]
     peer = MANOVA(Y, np.column_stack([np.ones(50), X])).mv_test([("all", slopes, np.eye(q))])

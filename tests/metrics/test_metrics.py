@@ -148,74 +148,6 @@ def test_length_of_rows_never_matters(embedded, factor):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_any_labels_of_the_same_classes_agree(embedded):
-    queries, gallery, query_labels, gallery_labels = embedded
-    expected = mean_average_precision_score(queries, gallery, query_labels, gallery_labels)
-    names = np.array(["angry", "calm", "fun", "sad", "warm"])
-    for convert in (
-        lambda y: y.tolist(),
-        lambda y: y.astype(float),
-        lambda y: y.astype(np.uint8),
-        lambda y: names[y],
-        lambda y: names[y].astype(object),
-        lambda y: names[y].tolist(),
-        lambda y: np.eye(5)[y],
-        lambda y: np.eye(5, dtype=bool)[y].tolist(),
-    ):
-        found = mean_average_precision_score(
-            queries, gallery, convert(query_labels), convert(gallery_labels)
-        )
-        assert found == pytest.approx(expected, rel=1e-14)
-
-
-def test_data_frames_and_series_are_taken(embedded):
-    pd = pytest.importorskip("pandas")
-    pl = pytest.importorskip("polars")
-    queries, gallery, query_labels, gallery_labels = embedded
-    names = np.array(["angry", "calm", "fun", "sad", "warm"])
-    expected = mean_average_precision_score(queries, gallery, query_labels, gallery_labels)
-    for frame, series in (
-        (pd.DataFrame, pd.Series),
-        (pd.DataFrame, lambda y: pd.Series(pd.Categorical(y))),
-        (pl.DataFrame, pl.Series),
-    ):
-        found = mean_average_precision_score(
-            frame(queries),
-            frame(gallery),
-            series(names[query_labels]),
-            series(names[gallery_labels]),
-        )
-        assert found == pytest.approx(expected, rel=1e-14)
-
-
-def read_only(X):
-    X = X.copy()
-    X.flags.writeable = False
-    return X
-
-
-@pytest.mark.parametrize(
-    "convert",
-    [
-        np.ndarray.tolist,
-        np.asfortranarray,
-        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
-        read_only,
-        lambda X: X.astype(np.float16),
-        lambda X: X.astype(np.float32),
-        lambda X: X.astype(np.int8),
-        lambda X: X.astype(np.longdouble),
-    ],
-)
-def test_any_numeric_input_gives_the_same_figure(convert):
-    rng = np.random.default_rng(RNG_SEED)
-    queries, gallery = rng.integers(-9, 10, (2, 50, 4)).astype(float)  # exact in every dtype
-    labels = rng.integers(0, 3, 50)
-    expected = mean_average_precision_score(queries, gallery, labels)
-    found = mean_average_precision_score(convert(queries), convert(gallery), labels)
-    assert found == pytest.approx(expected, rel=1e-14)
-
-
 def test_working_memory_bounds_the_blocks_and_changes_nothing():
     rng = np.random.default_rng(RNG_SEED)
     queries, gallery, labels = rng.normal(size=(70, 3)), rng.normal(size=(70, 3)), np.arange(70) % 5
@@ -224,16 +156,6 @@ def test_working_memory_bounds_the_blocks_and_changes_nothing():
         with config_context(working_memory=megabytes):
             found = average_precision_scores(queries, gallery, labels)
         np.testing.assert_allclose(found, expected, rtol=1e-13)
-
-
-def test_queries_without_relevant_items_are_left_out_and_counted():
-    queries, gallery = on_circle([1.0, 0.9, 0.8]), on_circle([1.0, 0.0])
-    with pytest.warns(UserWarning, match="2 of 3 queries have no relevant item"):
-        mean = mean_average_precision_score(queries, gallery, [0, 5, 6], [1, 0])
-    assert mean == 0.5
-    with pytest.warns(UserWarning, match="2 of 3 queries"):
-        scores = average_precision_scores(queries, gallery, [0, 5, 6], [1, 0])
-    np.testing.assert_array_equal(scores, [0.5, np.nan, np.nan])
 
 
 @pytest.mark.parametrize(

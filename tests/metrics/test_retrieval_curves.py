@@ -37,11 +37,3 @@ def test_curve_points_are_those_of_the_full_curve(embedded):
         np.testing.assert_array_equal(curve.precision, full.precision[curve.n_shown - 1])
         np.testing.assert_array_equal(curve.recall, full.recall[curve.n_shown - 1])
     assert retrieval_precision_recall(*embedded, n_points=5).n_shown[-1] == 90
-
-
-def test_curve_leaves_out_queries_without_relevant_items():
-    gallery = [[4, 1], [1, 1]]
-    with pytest.warns(UserWarning, match="1 of 2 queries"):
-        curve = retrieval_precision_recall([[1, 0], [1, 0]], gallery, [1, 7], [1, 0])
-    np.testing.assert_allclose(curve.precision, [1, 1 / 2])
-    np.testing.assert_allclose(curve.recall, [1, 1])

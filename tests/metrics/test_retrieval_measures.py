@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from _data import labelled_task, on_circle
-from _oracles import mean_over_orders, of_order
+from _oracles import mean_over_orders, of_order, similarity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
@@ -139,19 +140,6 @@ def test_tags_are_graded_by_number_or_jaccard_index():
             for labels, relevance in (((x_tags, y_tags), grade), ((), gains))
         )
         np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def similarity(name, q, g, rho):
-    q, g = np.asarray(q, float), np.asarray(g, float)
-    if name == "inner_product":
-        return q @ g
-    if name == "euclidean":
-        return -np.linalg.norm(q - g)
-    if name == "log_likelihood_ratio":
-        return ((rho * q * g - rho**2 * (q**2 + g**2) / 2) / (1 - rho**2)).sum()
-    if name == "correlation":
-        q, g = q - q.mean(), g - g.mean()
-    return q @ g / np.linalg.norm(q) / np.linalg.norm(g)
 
 
 @pytest.mark.parametrize(
@@ -344,11 +332,31 @@ def _bits(listed):
     return listed.ranked.copy()
 
 
-def test_tensors_are_taken(task):
-    queries, gallery, *labels = task
-    expected = retrieval_scores(*task)
-    found = retrieval_scores(torch.tensor(queries), torch.tensor(gallery), *labels)
-    np.testing.assert_array_equal(found, expected)
+NAMES = np.array(["angry", "calm", "fun", "sad", "warm"])
+CONTAINERS = {
+    "lists": (np.ndarray.tolist, np.ndarray.tolist),
+    "Fortran order, floats": (np.asfortranarray, lambda y: y.astype(float)),
+    "strides, bytes": (lambda Z: np.repeat(Z, 2, axis=1)[:, ::2], lambda y: y.astype(np.uint8)),
+    "float32, names": (lambda Z: Z.astype(np.float32), lambda y: NAMES[y]),
+    "float16, objects": (lambda Z: Z.astype(np.float16), lambda y: NAMES[y].astype(object)),
+    "int8, list of names": (lambda Z: Z.astype(np.int8), lambda y: NAMES[y].tolist()),
+    "longdouble, indicators": (lambda Z: Z.astype(np.longdouble), lambda y: np.eye(5)[y]),
+    "tensors": (torch.tensor, lambda y: np.eye(5, dtype=bool)[y].tolist()),
+    "pandas": (pd.DataFrame, lambda y: pd.Series(NAMES[y])),
+    "categories": (pd.DataFrame, lambda y: pd.Series(pd.Categorical(NAMES[y]))),
+    "polars": (pl.DataFrame, lambda y: pl.Series(NAMES[y])),
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_any_container_gives_the_same_figure(kind):
+    rng = np.random.default_rng(7)
+    queries, gallery = rng.integers(-9, 10, (2, 50, 4)).astype(float)  # exact in every dtype
+    labels = rng.integers(0, 5, 50)
+    rows, names = CONTAINERS[kind]
+    expected = retrieval_score(queries, gallery, labels)
+    found = retrieval_score(rows(queries), rows(gallery), names(labels), names(labels))
+    assert found == pytest.approx(expected, rel=1e-14)
 
 
 def test_map_at_k_has_a_shorter_way(task):

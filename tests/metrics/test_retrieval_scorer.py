@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from _data import two_views
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.cross_decomposition import CCA as SklearnCCA
 from sklearn.cross_decomposition import PLSSVD, PLSCanonical
@@ -27,12 +28,7 @@ N = 90
 
 @pytest.fixture(scope="module")
 def data():
-    rng = np.random.default_rng(5)
-    y = np.arange(N) % 3
-    shared = np.eye(3)[y] + 0.4 * rng.normal(size=(N, 3))
-    A = shared @ rng.normal(size=(3, 6)) + rng.normal(size=(N, 6)) + 3
-    V = shared @ rng.normal(size=(3, 5)) + rng.normal(size=(N, 5))
-    return A, V, y
+    return two_views(N, 6, 5, balanced=True)
 
 
 @pytest.fixture

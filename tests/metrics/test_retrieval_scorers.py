@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from _data import two_views
 from sklearn import config_context
 from sklearn.cross_decomposition import PLSSVD
 from sklearn.model_selection import (
@@ -32,10 +33,7 @@ LABELS = np.arange(90) % 3
 
 @pytest.fixture(scope="module")
 def data():
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(3, 6))
-    A, V = (centres[LABELS][:, :d] + rng.normal(size=(90, d)) for d in (6, 4))
-    return A, V
+    return two_views(90, 6, 4, balanced=True)[:2]
 
 
 @pytest.fixture(scope="module")

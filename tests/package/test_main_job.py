@@ -18,7 +18,9 @@ pytest.importorskip("matplotlib")
 def run(*options, timeout=600):
     """Run the job in a process of its own and return what became of it."""
     command = [sys.executable, str(EXAMPLES / "music_video_retrieval.py"), *map(str, options)]
-    settings = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    # One thread: thread pools of torch and of BLAS would wait for one another on busy cores.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    settings = os.environ | threads | {"PYTHONPATH": str(EXAMPLES.parent)}
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=settings)
 
 

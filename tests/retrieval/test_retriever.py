@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from _data import two_views
 from _models import MODELS
+from _oracles import similarities
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.cross_decomposition import CCA as SklearnCCA
@@ -25,25 +26,6 @@ METRICS = ("cosine", "correlation", "inner_product", "euclidean", "log_likelihoo
 VIDEOS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 3.0]])
 
 
-def similarities(U, V, metric, rho):
-    """Return similarities by their definitions, pair by pair."""
-    centred = (U - U.mean(axis=1, keepdims=True), V - V.mean(axis=1, keepdims=True))
-    if metric == "euclidean":
-        return np.array([[-np.linalg.norm(u - v) for v in V] for u in U])
-    if metric == "log_likelihood_ratio":
-        return np.array(
-            [
-                [((rho * u * v - rho**2 * (u**2 + v**2) / 2) / (1 - rho**2)).sum() for v in V]
-                for u in U
-            ]
-        )
-    A, B = centred if metric == "correlation" else (U, V)
-    products = A @ B.T
-    if metric == "inner_product":
-        return products
-    return products / np.outer(np.linalg.norm(A, axis=1), np.linalg.norm(B, axis=1))
-
-
 @pytest.mark.parametrize("direction", ["x_to_y", "y_to_x"])
 @pytest.mark.parametrize("metric", METRICS)
 def test_query_ranks_by_the_definition_of_the_metric(metric, direction):
@@ -53,7 +35,7 @@ def test_query_ranks_by_the_definition_of_the_metric(metric, direction):
     asked = X_NEW
     if direction == "y_to_x":
         sides, asked = (model.transform_y(Y_NEW), model.transform(X)), Y_NEW
-    expected = similarities(*sides, metric, model.correlations_)
+    expected = similarities(metric, *sides, model.correlations_)
     ids, scores = retriever.query(asked, k=7)
     np.testing.assert_array_equal(ids, np.argsort(-expected, axis=1, kind="stable")[:, :7])
     np.testing.assert_allclose(scores, -np.sort(-expected, axis=1)[:, :7], rtol=1e-9, atol=1e-9)
@@ -87,7 +69,7 @@ def test_models_of_sklearn_are_searched(model, direction):
     retriever = CrossModalRetriever(model, direction=direction).fit(X, Y)
     sides = clone(model).fit(X, Y).transform(X, Y)
     queries, gallery = sides if direction == "x_to_y" else sides[::-1]
-    expected = np.argsort(-similarities(queries, gallery, "cosine", None), axis=1)[:, :5]
+    expected = np.argsort(-similarities("cosine", queries, gallery), axis=1)[:, :5]
     found = retriever.query(X if direction == "x_to_y" else Y, 5).ids
     np.testing.assert_array_equal(found, expected)
 
