@@ -1,13 +1,11 @@
 """Sequences of spectral frames from audio files, as input of `ChunkSelector` and the estimators.
 
-A recording becomes rows in these steps::
+Samples (n,), the mean of the channels, are resampled and cut into windows i with spectra X_ik::
 
-    samples (n,), mean of the channels -> resampled -> windows (i, n_window)
-    X_ik = FFT of window i,   L_ib = log(sum_k |X_ik|^p M_kb + floor),   M the mel triangles
+    L_ib = log(sum_k |X_ik|^p M_kb + floor),    M the mel triangles
     row_t = [mean_i L_ib, std_i L_ib] over the windows i of row t, or for VGGish 96 rows of L
 
-Guarantees: samples are checked while they are read, a row depends on the samples of its own stretch
-alone, and every number of it is finite.
+A row depends on the samples of its own stretch alone, and every number of it is finite.
 """
 
 from __future__ import annotations
@@ -271,8 +269,10 @@ def _frames(
 ) -> np.ndarray | Exception:
     """Return the rows of a recording, or the error for which there are none."""
     try:
-        reading = _read_file(name, source) if isinstance(source, str) else _convert(name, *source)
-        samples, rate = reading
+        if isinstance(source, str):
+            samples, rate = _read_file(name, source)
+        else:
+            samples, rate = _convert(name, *source)
         return recipe.rows(_resample(samples, rate, recipe.rate))
     except (OSError, ValueError) as error:
         if raises:
@@ -415,8 +415,7 @@ class _Recipe(NamedTuple):
     triangles: np.ndarray  # (n_fft // 2 + 1, n_bands)
     power: int
     floor: float
-    # Samples of a row; None for the examples of VGGish.
-    span: float | None
+    span: float | None  # samples of a row; None for the examples of VGGish
 
     def rows(self, samples: np.ndarray) -> np.ndarray:
         """Return the rows (T, n_columns) of a recording, float32."""

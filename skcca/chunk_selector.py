@@ -50,7 +50,6 @@ from skcca.views._sequences import (
 if TYPE_CHECKING:
     import torch
 
-    from skcca.nn.attention import AttentionBiLSTM
     from skcca.nn.songs import SongOutputs
 
 # Songs that are held in memory with their steps, outside of training.
@@ -337,20 +336,6 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     # Requested by default, so that routing needs no set_fit_request.
     __metadata_request__fit: ClassVar[dict] = {"labels": True}
 
-    n_features_in_: int
-    view_names_in_: tuple[str, ...]
-    frame_mean_: np.ndarray
-    frame_scale_: np.ndarray
-    classes_: np.ndarray
-    network_: AttentionBiLSTM
-    loss_curve_: list[float]
-    n_epochs_: int
-    device_: str
-    _n_views: int | None
-    _seed: int
-    _multilabel: bool
-    _frames_per_step: int
-
     def __init__(
         self,
         n_chunks: int | None = 3,
@@ -446,21 +431,26 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         device = self._resolve_device() if self.strategy == "attention" else None
         songs = check_sequences(self._songs_of(X), caller=name)
         rng = rng_from(self.random_state)
+        seed = int(rng.integers(2**32))
         # The fit is written on a copy, without the results of an earlier one, and bound at the end:
         # a refit that is refused or interrupted leaves the selector as it was.
         fitted = object.__new__(type(self))
         fitted.__dict__ = {k: v for k, v in vars(self).items() if not k.endswith("_")}
-        if views is not None and views.named:
-            fitted.view_names_in_ = views.names
-        fitted._n_views = None if views is None else len(views.names)
-        fitted._seed = int(rng.integers(2**32))
-        fitted.n_features_in_ = songs[0].shape[1]
-        fitted.frame_mean_, fitted.frame_scale_ = frame_moments(songs)
+        fitted._fit_frames(songs, views, seed)
         if device is not None:
             targets = emotion_targets(y, labels, len(songs), name)
             fitted._fit_emotions(songs, targets, rng, device)
         self.__dict__ = fitted.__dict__
         return self
+
+    def _fit_frames(self, songs: list[np.ndarray], views: Views | None, seed: int) -> None:
+        """Set the attributes that every strategy needs."""
+        if views is not None and views.named:
+            self.view_names_in_ = views.names
+        self._n_views = None if views is None else len(views.names)
+        self._seed = seed
+        self.n_features_in_: int = songs[0].shape[1]
+        self.frame_mean_, self.frame_scale_ = frame_moments(songs)
 
     def _fit_emotions(
         self,
@@ -469,6 +459,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         rng: np.random.Generator,
         device: torch.device,
     ) -> None:
+        """Set the attributes of the emotion network."""
         from skcca.nn.songs import EmotionSettings, fit_emotion_network
 
         name, n_outputs = type(self).__name__, len(targets.classes)

@@ -233,33 +233,24 @@ def chunk_borders(n_steps: int, n_chunks: int) -> np.ndarray:
     return (2 * n_steps * np.arange(c + 1) + c) // (2 * c)
 
 
-def middle_scores(n_chunks: int) -> np.ndarray:
-    """Return minus the distance of each chunk from the middle of the song, in chunks."""
-    return -np.abs(np.arange(n_chunks) - (n_chunks - 1) / 2)
-
-
-def random_scores(song: np.ndarray, n_chunks: int, seed: int) -> np.ndarray:
-    """Return random scores that depend on the seed and the content of the song alone."""
-    # The other songs of a call must not matter, so each song has a generator of its own.
-    content = zlib.crc32(song.astype(np.float32).tobytes())
-    return np.random.default_rng([seed, content]).random(n_chunks)
-
-
-def energy_scores(song: np.ndarray, borders: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
-    """Return the mean square of each chunk's frames, features relative to their ``mean_square``."""
-    energy = (np.square(song, dtype=np.float64) / mean_square).mean(axis=1)
-    return np.add.reduceat(energy, borders[:-1]) / np.diff(borders)
-
-
 def untrained_scores(
     strategy: str, song: np.ndarray, borders: np.ndarray, seed: int, mean_square: np.ndarray
 ) -> np.ndarray:
-    """Return the scores of chunks by ``"middle"``, ``"random"`` or ``"energy"``."""
+    """Return the scores of chunks by a strategy without training; ``borders`` are in frames.
+
+    ``"middle"``: minus the distance from the middle of the song, in chunks. ``"random"``: random
+    numbers that depend on the seed and the content of the song alone. ``"energy"``: the mean square
+    of the frames, features relative to their ``mean_square``.
+    """
+    n_chunks = len(borders) - 1
     if strategy == "middle":
-        return middle_scores(len(borders) - 1)
+        return -np.abs(np.arange(n_chunks) - (n_chunks - 1) / 2)
     if strategy == "random":
-        return random_scores(song, len(borders) - 1, seed)
-    return energy_scores(song, borders, mean_square)
+        # Each song has its own generator, because the other songs of a call must not matter.
+        content = zlib.crc32(song.astype(np.float32).tobytes())
+        return np.random.default_rng([seed, content]).random(n_chunks)
+    energy = (np.square(song, dtype=np.float64) / mean_square).mean(axis=1)
+    return np.add.reduceat(energy, borders[:-1]) / np.diff(borders)
 
 
 def chunk_scores(step_scores: np.ndarray, borders: np.ndarray, reduction: str) -> np.ndarray:

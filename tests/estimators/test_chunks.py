@@ -15,11 +15,9 @@ from skcca.views._sequences import (
     best_chunks,
     chunk_borders,
     chunk_scores,
-    energy_scores,
     max_pooled_steps,
-    middle_scores,
     n_chunks_of,
-    random_scores,
+    untrained_scores,
 )
 
 
@@ -62,25 +60,30 @@ def test_best_chunks_stand_in_time_order_and_ties_go_to_the_earlier():
 
 
 def test_middle_scores_fall_towards_both_ends():
-    np.testing.assert_array_equal(middle_scores(3), [-1, 0, -1])
-    np.testing.assert_array_equal(middle_scores(4), [-1.5, -0.5, -0.5, -1.5])
+    for n_chunks, scores in {3: [-1, 0, -1], 4: [-1.5, -0.5, -0.5, -1.5]}.items():
+        borders = np.arange(n_chunks + 1)
+        found = untrained_scores("middle", np.ones((n_chunks, 1)), borders, 0, np.ones(1))
+        np.testing.assert_array_equal(found, scores)
 
 
 def test_random_scores_depend_on_song_and_seed_alone(songs):
-    scores = random_scores(songs[0], 3, seed=1)
-    np.testing.assert_array_equal(scores, random_scores(songs[0].copy(order="F"), 3, seed=1))
-    assert not np.array_equal(scores, random_scores(songs[0], 3, seed=2))
-    assert not np.array_equal(scores, random_scores(songs[0] + 1, 3, seed=1))
+    def random_scores(song, seed):
+        return untrained_scores("random", song, np.arange(4), seed, np.ones(3))
+
+    scores = random_scores(songs[0], seed=1)
+    np.testing.assert_array_equal(scores, random_scores(songs[0].copy(order="F"), seed=1))
+    assert not np.array_equal(scores, random_scores(songs[0], seed=2))
+    assert not np.array_equal(scores, random_scores(songs[0] + 1, seed=1))
 
 
 def test_energy_is_the_mean_square_of_a_chunk_and_has_no_unit(songs):
     borders, mean_square = np.array([0, 2, 5]), np.array([1.0, 2.0, 4.0])
-    scores = energy_scores(songs[0], borders, mean_square)
+    scores = untrained_scores("energy", songs[0], borders, 0, mean_square)
     relative = songs[0] ** 2 / mean_square
     np.testing.assert_allclose(scores, [relative[:2].mean(), relative[2:].mean()])
     unit = np.array([1e3, 1.0, 1e-3])
     np.testing.assert_allclose(
-        energy_scores(songs[0] * unit, borders, mean_square * unit**2), scores
+        untrained_scores("energy", songs[0] * unit, borders, 0, mean_square * unit**2), scores
     )
 
 
