@@ -1,12 +1,12 @@
-"""A folder of arrays that are too large for memory: written whole or not at all, and checked.
+"""Folder of arrays that are too large for memory, written atomically and verified by checksums.
 
-Arrays are ``.npy`` files that are mapped into memory; a description says what they must hold.
+Arrays are ``.npy`` files that are mapped into memory. A JSON file has their shapes, dtypes and
+checksums.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,22 +15,25 @@ from typing import Any
 
 import numpy as np
 
+from skcca._core.files import PathLike
+
 from ._tfrecord import crc32c
 
-_BLOCK = 8 << 20  # bytes that are summed at a time
+# Bytes that are read at a time for a checksum.
+_BLOCK = 8 << 20
 
 
 class GrowingArray:
-    """An array on a disk that rows are appended to.
+    """Array on a disk to which rows are appended.
 
     Parameters
     ----------
     path : Path
-        The ``.npy`` file, which is made.
+        The ``.npy`` file to create.
     width : int
         Length of a row.
     dtype : str
-        Of the numbers.
+        Type of the numbers.
     """
 
     def __init__(self, path: Path, width: int, dtype: str):
@@ -47,10 +50,10 @@ class GrowingArray:
     def close(self) -> None:
         """Write the number of rows into the header, in which NumPy leaves room for it."""
         self._file.seek(0)
-        grown = self._write_header()
+        end = self._write_header()
         self._file.close()
-        if grown != self._start:
-            raise RuntimeError(f"the header has grown from {self._start} to {grown} bytes")
+        if end != self._start:
+            raise RuntimeError(f"the header has grown from {self._start} to {end} bytes")
 
     def _write_header(self) -> int:
         shape = (self._n_rows, self._width)
@@ -60,7 +63,7 @@ class GrowingArray:
 
 
 class ArrayFolder:
-    """A folder with arrays and their description.
+    """Folder with arrays and their description.
 
     Parameters
     ----------
@@ -69,33 +72,33 @@ class ArrayFolder:
     arrays : sequence of str
         Names of the arrays.
     caller : str
-        Speaks in the messages, and names the file of the description.
+        Name used in error messages, and of the file with the description.
     """
 
-    def __init__(self, path: str | os.PathLike[str], arrays: tuple[str, ...], caller: str):
+    def __init__(self, path: PathLike, arrays: tuple[str, ...], caller: str):
         self.path, self.arrays, self.caller = Path(path).expanduser(), arrays, caller
         self.description = self.path / f"{caller}.json"
 
     def is_there(self) -> bool:
-        """Whether the folder has content; raise if that is of another kind."""
+        """Whether the folder has content; raise if it is not that of an array folder."""
         if not self.path.exists():
             return False
         if not self.path.is_dir():
             raise NotADirectoryError(f"{self.caller}: {self.path} is no folder.")
-        found = {entry.name for entry in self.path.iterdir()}
-        foreign = sorted(found - {self.description.name} - set(map(self._file_name, self.arrays)))
-        if foreign or (found and self.description.name not in found):
+        names = {entry.name for entry in self.path.iterdir()}
+        foreign = sorted(names - {self.description.name} - set(map(self._file_name, self.arrays)))
+        if foreign or (names and self.description.name not in names):
             raise ValueError(
-                f"{self.caller}: {self.path} holds something else ({', '.join(foreign or found)}); "
+                f"{self.caller}: {self.path} holds something else ({', '.join(foreign or names)}); "
                 "name a folder that is empty or not there yet."
             )
-        return bool(found)
+        return bool(names)
 
     @contextmanager
     def written(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Give a folder for the arrays and a dictionary for the description.
+        """Yield a folder for the arrays and a dictionary for the description.
 
-        They take the place of the folder at the end; after an error they are gone.
+        The new folder replaces an existing one at the end, and is removed after an error.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {}
@@ -110,6 +113,8 @@ class ArrayFolder:
             }
             text = json.dumps({"crc32c": _json_checksum(content), "content": content}, indent=1)
             (new / self.description.name).write_text(text + "\n", encoding="utf-8")
+            # A folder cannot be replaced by renaming, so the old one is moved away first. It is
+            # deleted with the temporary folder.
             if self.path.exists():
                 self.path.rename(Path(partial) / "old")
             new.rename(self.path)
@@ -126,14 +131,14 @@ class ArrayFolder:
         return content
 
     def read_arrays(self, content: dict[str, Any], *, verify: bool) -> dict[str, np.ndarray]:
-        """Map the arrays into memory; raise if they are not what the description says.
+        """Map the arrays into memory; raise if they differ from the description.
 
         Parameters
         ----------
         content : dict
             The description.
         verify : bool
-            Whether large arrays are read for their checksums too.
+            Whether checksums of large arrays are verified, for which all of them is read.
         """
         arrays: dict[str, np.ndarray] = {}
         for name in self.arrays:

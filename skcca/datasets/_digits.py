@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from scipy.ndimage import affine_transform
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
 from skcca._core.compat import rng_from
+from skcca._core.files import PathLike
 from skcca._core.types import RandomStateLike
 
 from ._files import Array, DataFile
@@ -84,7 +83,7 @@ def load_digit_halves() -> Bunch:
     return Bunch(x=x, y=y, labels=digits.target.astype(np.int64))
 
 
-def load_mnist(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_mnist(*, data_home: PathLike | None = None) -> Bunch:
     """Load MNIST, whole images in the official split.
 
     Parameters
@@ -130,7 +129,7 @@ def load_mnist(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
     )
 
 
-def load_mnist_halves(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_mnist_halves(*, data_home: PathLike | None = None) -> Bunch:
     """Load the left and right halves of MNIST in the split of the deep CCA paper.
 
     54,000 images to fit on, 6,000 to tune on, 10,000 to test on; each is cut into two views of
@@ -184,7 +183,7 @@ def load_mnist_halves(*, data_home: str | os.PathLike[str] | None = None) -> Bun
 
 
 def load_noisy_mnist(
-    *, data_home: str | os.PathLike[str] | None = None, random_state: RandomStateLike = 0
+    *, data_home: PathLike | None = None, random_state: RandomStateLike = 0
 ) -> Bunch:
     """Make noisy MNIST, two views with only the digit in common.
 
@@ -244,7 +243,7 @@ def load_noisy_mnist(
     return data
 
 
-def load_multiple_features(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_multiple_features(*, data_home: PathLike | None = None) -> Bunch:
     """Load Multiple Features (mfeat), 2,000 handwritten digits in six views.
 
     Two hundred images of each digit from Dutch utility maps. `fourier`, which hardly tells a 6 from

@@ -1,7 +1,7 @@
-"""Files of a data folder: where they are looked for, and what must be in them.
+"""Files of a data folder: their place, their content and the check of it.
 
-A loader declares its file once. The declaration checks what is found, and tells a user whose file
-is missing or broken what it should hold and where the data can be had.
+A loader declares its file once. From the declaration a file is checked, and errors about a missing
+or damaged file list the expected content and a source of the data.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skcca._core.files import PathLike
+
 VARIABLE = "SKCCA_DATA"
 DEFAULT_HOME = "~/skcca_data"
 _KINDS = {"number": "uif", "integer": "ui", "text": "U", "flag": "b"}
 
 
 class Array(NamedTuple):
-    """One array that a file must hold."""
+    """Array that a file must hold; a letter in its shape is any size, equal in all arrays."""
 
-    shape: tuple[int | str, ...]  # a letter stands for any size, the same wherever it occurs
+    shape: tuple[int | str, ...]
     kind: str = "number"
     meaning: str = ""
 
@@ -32,23 +34,23 @@ class Array(NamedTuple):
 
 
 class DataFile(NamedTuple):
-    """An ``.npz`` file of a data set."""
+    """An ``.npz`` file of a data set: path in the data folder, arrays, source and licence."""
 
-    path: str  # below the data folder
+    path: str
     arrays: Mapping[str, Array]
-    source: str  # where the data can be had, and under which licence
+    source: str
 
     def contents(self) -> str:
-        """Describe the arrays, one a line."""
+        """Describe the arrays, one in each line."""
         return "\n".join(f"  {name} {array}" for name, array in self.arrays.items())
 
-    def read(self, data_home: str | os.PathLike[str] | None) -> dict[str, np.ndarray]:
+    def read(self, data_home: PathLike | None) -> dict[str, np.ndarray]:
         """Return the declared arrays.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file; the message says what it must hold and where the data are.
+            If there is no such file; the message lists its content and a source of the data.
         ValueError
             If the file cannot be read, lacks an array, or an array has another shape or kind.
         """
@@ -57,14 +59,14 @@ class DataFile(NamedTuple):
             raise ValueError(f"{path} is no .npz archive. It must hold:\n{self.contents()}")
         try:
             with np.load(path, allow_pickle=False) as stored:
-                found = stored.files
-                arrays = {name: stored[name] for name in self.arrays if name in found}
+                names = stored.files
+                arrays = {name: stored[name] for name in self.arrays if name in names}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} cannot be read: {error}") from error
-        missing = [name for name in self.arrays if name not in found]
+        missing = [name for name in self.arrays if name not in names]
         if missing:
             raise ValueError(
-                f"{path} lacks {', '.join(missing)} (it has {', '.join(found) or 'nothing'}). "
+                f"{path} lacks {', '.join(missing)} (it has {', '.join(names) or 'nothing'}). "
                 f"It must hold:\n{self.contents()}"
             )
         sizes: dict[str, int] = {}
@@ -72,7 +74,7 @@ class DataFile(NamedTuple):
             self._check_array(path, name, arrays[name], array, sizes)
         return arrays
 
-    def _locate(self, data_home: str | os.PathLike[str] | None) -> Path:
+    def _locate(self, data_home: PathLike | None) -> Path:
         home, origin = resolve_data_home(data_home)
         path = home / self.path
         if not path.is_file():
@@ -85,30 +87,30 @@ class DataFile(NamedTuple):
         return path
 
     def _check_array(
-        self, path: Path, name: str, found: np.ndarray, array: Array, sizes: dict[str, int]
+        self, path: Path, name: str, values: np.ndarray, array: Array, sizes: dict[str, int]
     ) -> None:
-        """Compare an array with its declaration; ``sizes`` remembers what letters stand for."""
+        """Compare an array with its declaration; ``sizes`` holds the size of each letter."""
         expected = [
             sizes.get(size, size) if isinstance(size, str) else size for size in array.shape
         ]
-        fits = len(found.shape) == len(expected) and all(
+        fits = len(values.shape) == len(expected) and all(
             isinstance(size, str) or size == actual
-            for size, actual in zip(expected, found.shape, strict=True)
+            for size, actual in zip(expected, values.shape, strict=True)
         )
-        if not fits or found.dtype.kind not in _KINDS[array.kind]:
+        if not fits or values.dtype.kind not in _KINDS[array.kind]:
             raise ValueError(
-                f"{path}: `{name}` has shape {found.shape} and dtype {found.dtype}; "
+                f"{path}: `{name}` has shape {values.shape} and dtype {values.dtype}; "
                 f"expected {array._replace(shape=tuple(expected))}"
             )
         sizes.update(
             (size, actual)
-            for size, actual in zip(array.shape, found.shape, strict=True)
+            for size, actual in zip(array.shape, values.shape, strict=True)
             if isinstance(size, str)
         )
 
 
-def resolve_data_home(data_home: str | os.PathLike[str] | None) -> tuple[Path, str]:
-    """Return the data folder, and the words for what named it."""
+def resolve_data_home(data_home: PathLike | None) -> tuple[Path, str]:
+    """Return the data folder, and a phrase that tells its origin."""
     if data_home is not None:
         return Path(data_home).expanduser(), "named by `data_home`"
     if os.environ.get(VARIABLE):

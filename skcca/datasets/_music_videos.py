@@ -1,4 +1,4 @@
-"""Simulated music videos, for trying retrieval by emotion without fetching anything."""
+"""Simulated music videos, for retrieval by emotion without any download."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scipy.signal import lfilter
 from sklearn.utils import Bunch
 
 from skcca._core.compat import rng_from
+from skcca._core.types import RandomStateLike
 
 from ._youtube8m_records import dequantize_features, quantize_features
 
@@ -28,15 +29,17 @@ EMOTIONS = (
 )
 N_AUDIO, N_VISUAL = 128, 1024
 
-# Sizes of what the views are made of.
-N_SHARED = 12  # traits of a video that sound and picture share and that are no emotion
-N_STYLE = 10  # traits of each view alone
-N_MOOD = 8  # directions of the sound in which emotions differ, and filler too
-N_FILLERS = 12  # kinds of filler: verse, solo, speech, ...
-N_LOOKS = 3  # ways in which pictures show one emotion
-N_SCENES = 6  # scenes of a video, of which half show the emotion
-COMMON_TO_RARE = 0.7  # each emotion is this much rarer than the one before: chance is about .19
-MIN_SONGS = 6  # of an emotion, where the collection is large enough
+# Traits of a video that sound and picture share, other than the emotion; and traits of each view.
+N_SHARED, N_STYLE = 12, 10
+# Directions of the sound in which emotions differ, and kinds of filler (verse, solo, speech, ...).
+# Fillers differ in the same directions, so that the mean of a song does not show its emotion.
+N_MOOD, N_FILLERS = 8, 12
+# Looks of an emotion in pictures, and scenes of a video, of which half show the emotion.
+N_LOOKS, N_SCENES = 3, 6
+# Frequency of each emotion relative to the next more common one, for a chance level of about .19.
+COMMON_TO_RARE = 0.7
+# Number of songs of an emotion, in a collection that is large enough.
+MIN_SONGS = 6
 
 
 def make_music_videos(
@@ -47,16 +50,16 @@ def make_music_videos(
     class_weights: Sequence[float] | None = None,
     annotated_fraction: float = 0.3,
     quantized: bool = False,
-    random_state: Any = None,
+    random_state: RandomStateLike = None,
 ) -> Bunch:
-    """Simulate music videos whose emotion shows only now and then.
+    """Simulate music videos with an emotion in parts of each song.
 
-    Audio is a sequence of 128 features a second, the picture one vector of 1,024 features a video,
-    both on the grid of YouTube-8M's 8-bit features. An emotion is heard in one to three stretches,
-    a quarter to two fifths of the song; the rest is filler of a few kinds that every emotion has,
-    and it moves the same directions of the sound. So the mean over a song says little of its
-    emotion, and the right third of it much. Both views also share traits that have nothing to do
-    with emotion and are stronger, which is what pairs of rows correlate in first.
+    Audio is a sequence of 128 features a second, and the picture one vector of 1,024 features a
+    video, both on the grid of YouTube-8M's 8-bit features. An emotion is heard in one to three
+    stretches, a quarter to two fifths of the song. The rest is filler of a few kinds, which occur
+    with every emotion and vary in the same directions of the sound. The mean over a song therefore
+    says little about its emotion, and the emotional stretches much. Both views also share stronger
+    traits that are unrelated to emotion, in which pairs of rows correlate first.
 
     Parameters
     ----------
@@ -71,13 +74,12 @@ def make_music_videos(
         more common one, in random order: with ten, a random ranking has a mean average precision
         of about .19.
     annotated_fraction : float, default=0.3
-        Share of songs of each emotion, three songs at least, that are annotated: what an emotion
-        model may learn from.
+        Share of songs of each emotion, at least three songs, that are annotated as training data
+        of an emotion model.
     quantized : bool, default=False
-        Return the bytes themselves, as YouTube-8M stores them, instead of the float32 numbers that
-        they stand for.
+        Whether to return the bytes that YouTube-8M stores, and not their values in float32.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of the simulation; the same seed gives the same videos.
+        Seed of the simulation.
 
     Returns
     -------
@@ -139,21 +141,22 @@ def make_music_videos(
     )
 
 
-# Who is who
+# Emotions
 
 
 def _draw_emotions(n_samples: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the emotion of each video: the expected counts, with no emotion left without songs."""
+    """Return the emotion of each video, in expected counts and with songs of every emotion."""
     counts = np.maximum(
         np.rint(weights * n_samples).astype(int), min(MIN_SONGS, n_samples // len(weights))
     )
-    for _ in range(abs(counts.sum() - n_samples)):  # rounding and the minimum, at the largest
+    # The largest class absorbs the differences by rounding and by the minimum.
+    for _ in range(abs(counts.sum() - n_samples)):
         counts[counts.argmax()] += np.sign(n_samples - counts.sum())
     return rng.permutation(np.repeat(np.arange(len(weights)), counts))
 
 
 def _draw_annotated(emotion: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Return which songs are annotated: the same share of each emotion, and three at least."""
+    """Return a mask of annotated songs: the same share of each emotion, at least three."""
     annotated = np.zeros(len(emotion), dtype=bool)
     for songs in (np.flatnonzero(emotion == c) for c in np.unique(emotion)):
         n_annotated = min(max(3, round(fraction * len(songs))), len(songs))
@@ -187,7 +190,7 @@ def _make_audio(
         song = fillers[_draw_sections(length, rng)] - intensity / 2
         song[emotional] = emotions[emotion[i]] + intensity / 2
         noise = rng.standard_normal((length, N_AUDIO), dtype=np.float32)
-        # What is heard lasts: neighbouring seconds correlate by .6, with standard deviation .3.
+        # Sounds last longer than a second: neighbours correlate by .6, with standard deviation .3.
         song += lfilter([0.3 * 0.8], [1.0, -0.6], noise, axis=0).astype(np.float32)
         songs.append(quantize_features(song + constant[i]))
         stretches.append(emotional)
@@ -202,7 +205,8 @@ def _draw_stretches(length: int, rng: np.random.Generator) -> np.ndarray:
     gaps = _split(length - n_emotional, n_stretches + 1, rng)
     emotional = np.zeros(length, dtype=bool)
     start = 0
-    for gap, size in zip(gaps, sizes, strict=False):  # the last gap follows the last stretch
+    # There is a gap more than stretches, which follows the last one.
+    for gap, size in zip(gaps, sizes, strict=False):
         emotional[start + gap : start + gap + size] = True
         start += gap + size
     return emotional
@@ -250,7 +254,7 @@ def _directions(n_vectors: int, n_features: int, rng: np.random.Generator) -> np
 
 
 def _check_parameters(
-    n_samples: Any, n_emotions: Any, lengths: Any, annotated_fraction: Any
+    n_samples: object, n_emotions: object, lengths: Any, annotated_fraction: object
 ) -> None:
     """Raise if a parameter is out of range."""
     if not isinstance(n_emotions, Integral) or n_emotions < 2:

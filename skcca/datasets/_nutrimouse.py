@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from sklearn.utils import Bunch
+
+from skcca._core.files import PathLike
 
 from ._files import Array, DataFile
 
@@ -26,7 +26,7 @@ _FILE = DataFile(
 )
 
 
-def load_nutrimouse(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
     """Load nutrimouse, genes and lipids of forty mice.
 
     Forty mice of two genotypes on five diets: expression of 120 genes, and percentages of 21 fatty

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from sklearn.utils import Bunch
+
+from skcca._core.files import PathLike
 
 from ._files import Array, DataFile
 
@@ -43,7 +43,7 @@ _SPOKEN_DIGITS = DataFile(
 )
 
 
-def load_emotify(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_emotify(*, data_home: PathLike | None = None) -> Bunch:
     """Load Emotify, pieces of music of a minute with the emotions of their listeners.
 
     Four hundred tracks, a hundred of each of four genres. Players of a game named up to three of
@@ -102,7 +102,7 @@ def load_emotify(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
     )
 
 
-def load_spoken_digits(*, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_spoken_digits(*, data_home: PathLike | None = None) -> Bunch:
     """Load the Free Spoken Digit Dataset as sequences of log-mel frames.
 
     3,000 recordings of ten digits by six speakers at 8 kHz, each as long as it was spoken. Takes 0

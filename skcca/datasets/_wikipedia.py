@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from sklearn.utils import Bunch
+
+from skcca._core.files import PathLike
 
 from ._files import Array, DataFile
 
@@ -38,7 +38,7 @@ _TFIDF = DataFile(
 )
 
 
-def load_wikipedia(text: str = "lda", *, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> Bunch:
     """Load the Wikipedia image-text retrieval set in its official split.
 
     2,173 articles to fit on and 693 to test on, in ten unbalanced classes.
