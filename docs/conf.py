@@ -6,7 +6,7 @@ import re
 
 import skcca
 
-# Examples are fitted while the site is built: one thread each is quickest for matrices so small.
+# Examples run while the site is built; a single thread is fastest for their small matrices.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 project = "skcca"
@@ -38,22 +38,26 @@ html_theme_options = {"show_prev_next": False, "navigation_with_keys": False}
 
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 
-toc_object_entries_show_parents = "hide"  # "fit()", not "ClusterCCA.fit()"
+# Tables of contents show "fit()" and not "ClusterCCA.fit()".
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 autodoc_default_options = {"members": True, "inherited-members": True}
-autodoc_typehints = "none"  # the docstrings say more
-numpydoc_show_class_members = False  # autodoc lists them
-# As scikit-learn does, except for rules that its own docstrings break: the extended summary may be
-# missing (ES01), `See Also` and `Examples` too where a class has them (SA01, EX01), a summary may
-# end in a formula (SS03), a description lack a capital or a period (PR08, PR09, RT04, RT05), and
-# what is returned has a name (RT02).
+# The docstrings have types that are more precise than the annotations.
+autodoc_typehints = "none"
+# Members of classes are listed by autodoc.
+numpydoc_show_class_members = False
+# The rules of scikit-learn, except for those that its own docstrings break: the extended summary
+# may be missing (ES01), as may `See Also` and `Examples` (SA01, EX01); a summary may end in a
+# formula (SS03); a description need not have a capital or a period (PR08, PR09, RT04, RT05); and
+# returned values have names (RT02).
 numpydoc_validation_checks = {
     "GL01", "GL02", "GL03", "GL05", "GL06", "GL07", "GL08", "GL09", "GL10",
     "SS01", "SS02", "SS04", "SS06", "PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR07", "PR10",
     "RT01", "RT03",
 }  # fmt: skip
 
-numpydoc_validation_exclude = {r"\.retrieval_map$"}  # an object, documented by its class
+# This object has the docstring of its class.
+numpydoc_validation_exclude = {r"\.retrieval_map$"}
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
@@ -76,7 +80,7 @@ def skip_what_scikit_learn_documents(app, what, name, obj, skip, options):
 
 
 def escape_fitted_names(app, what, name, obj, options, lines):
-    """Keep the `n_components_` of a type, "(n_samples, n_components_)", from becoming a link."""
+    """Escape names such as `n_components_` in types, which would become links."""
     for i, line in enumerate(lines):
         if " : " in line and not line.lstrip().startswith(">>>"):
             lines[i] = re.sub(r"(?<=\w)_(?=[,)])", r"\\_", line)

@@ -1,4 +1,4 @@
-"""Draw the picture of the landing page: two clouds of points, and the space that they share.
+"""Draw the figure of the landing page: both views separately, and in the shared space.
 
 python docs/draw_landing.py  # writes docs/_static/landing.svg
 """
@@ -18,13 +18,15 @@ from skcca import SupervisedDCCA
 from skcca.datasets import load_digit_halves
 
 DIGITS = (0, 1, 4, 6)
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's, for all kinds of sight
+# The colours of Okabe and Ito can be told apart by colour-blind readers.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 TARGET = Path(__file__).parent / "_static" / "landing.svg"
-FRAME = "#888888"  # readable on a light page and on a dark one
+# This grey is readable on light and on dark pages.
+FRAME = "#888888"
 
 
 def main():
-    """Fit to half of the rows, draw the others."""
+    """Fit to half of the rows and draw the others."""
     data = load_digit_halves()
     chosen = np.isin(data.labels, DIGITS)
     X, Y, labels = data.x[chosen], data.y[chosen], data.labels[chosen]
@@ -70,7 +72,7 @@ def scatter(axis, points, labels, marker):
 
 
 def thumbnails(axis, points, V, labels):
-    """Lay the image of one row of each digit over its point."""
+    """Draw the image of one row of each digit at its point."""
     for digit, colour in zip(DIGITS, COLOURS, strict=True):
         rows = np.flatnonzero(labels == digit)
         middle = points[rows].mean(axis=0)
