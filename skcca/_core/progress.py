@@ -36,15 +36,13 @@ def parallel_map(
     Parameters
     ----------
     function : callable
-        Function to call, which can be pickled where workers are processes.
+        Function to call; workers that are processes pickle it.
     arguments : iterable of tuple
         Arguments of each call; a lazy iterable is read a little ahead of the workers.
     label : str
         Name of the loop on the progress line.
-    n_jobs : int, default=None
-        Number of workers; None is 1 unless a joblib context says otherwise, -1 all processors.
-    prefer : {"processes", "threads"}, default=None
-        Kind of the workers, as for `joblib.Parallel`.
+    n_jobs, prefer : int, str or None
+        As for `joblib.Parallel`.
     verbose : int, default=0
         Whether to show progress.
     total : int, default=None

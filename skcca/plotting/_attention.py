@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ _NAME = "AttentionDisplay"
 _MAX_STRETCHES = 1_000
 
 
+@dataclass(repr=False, eq=False)
 class AttentionDisplay:
     """Show where in a song a `ChunkSelector` looks, and which chunks it keeps.
 
@@ -98,24 +100,14 @@ class AttentionDisplay:
     >>> display.figure_.savefig("song.png")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        times: np.ndarray,
-        attention: np.ndarray | None,
-        borders: np.ndarray,
-        selected: np.ndarray,
-        *,
-        waveform: ArrayLike = None,
-        sample_rate: float | None = None,
-        title: str | None = None,
-    ):
-        self.times = times
-        self.attention = attention
-        self.borders = borders
-        self.selected = selected
-        self.waveform = waveform
-        self.sample_rate = sample_rate
-        self.title = title
+    times: np.ndarray
+    attention: np.ndarray | None
+    borders: np.ndarray
+    selected: np.ndarray
+    _: KW_ONLY
+    waveform: ArrayLike = None
+    sample_rate: float | None = None
+    title: str | None = None
 
     @classmethod
     def from_estimator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ __all__ = ["CorrelationDisplay"]
 _NAME = "CorrelationDisplay"
 
 
+@dataclass(repr=False, eq=False)
 class CorrelationDisplay:
     """Show which canonical correlations hold beyond the rows that they were found in.
 
@@ -103,20 +105,12 @@ class CorrelationDisplay:
     >>> display.figure_.savefig("correlations.png")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        correlations: np.ndarray,
-        *,
-        held_out: np.ndarray | None = None,
-        null: np.ndarray | None = None,
-        level: float = 0.95,
-        name: str | None = None,
-    ):
-        self.correlations = correlations
-        self.held_out = held_out
-        self.null = null
-        self.level = level
-        self.name = name
+    correlations: np.ndarray
+    _: KW_ONLY
+    held_out: np.ndarray | None = None
+    null: np.ndarray | None = None
+    level: float = 0.95
+    name: str | None = None
 
     @classmethod
     def from_estimator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from skcca.plotting._canvas import (
 )
 from skcca.plotting._checks import check_two_components, model_name, view_names
 from skcca.plotting._texts import place_texts, shorten
+from skcca.views._arguments import separate_views
 from skcca.views._container import Views
 from skcca.views._labels import check_labels
 from skcca.views._projection import project
@@ -40,6 +42,7 @@ _MAX_BY_COLOUR = 10
 _MAX_IN_LEGEND = 20
 
 
+@dataclass(repr=False, eq=False)
 class EmbeddingDisplay:
     """Show both views in two components: where classes lie, and whether pairs meet.
 
@@ -104,24 +107,14 @@ class EmbeddingDisplay:
     >>> display.figure_.savefig("embedding.png")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        Zx: np.ndarray,
-        Zy: np.ndarray,
-        labels: LabelsLike = None,
-        *,
-        components: tuple[int, int] = (0, 1),
-        link: bool | None = None,
-        view_names: tuple[str, str] = ("First view", "Second view"),
-        name: str | None = None,
-    ):
-        self.Zx = Zx
-        self.Zy = Zy
-        self.labels = labels
-        self.components = components
-        self.link = link
-        self.view_names = view_names
-        self.name = name
+    Zx: np.ndarray
+    Zy: np.ndarray
+    labels: LabelsLike = None
+    _: KW_ONLY
+    components: tuple[int, int] = (0, 1)
+    link: bool | None = None
+    view_names: tuple[str, str] = ("First view", "Second view")
+    name: str | None = None
 
     @classmethod
     def from_estimator(
@@ -175,23 +168,16 @@ class EmbeddingDisplay:
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
-        if isinstance(X, Views):
-            if y is not None and labels is not None:
-                raise ValueError(
-                    f"{_NAME}: labels were given twice, as `y` and as `labels`; give one."
-                )
-            labels, y = (y if labels is None else labels), None
-            if len(X.names) != 2 or any(member is None for member in X):
-                raise ValueError(f"{_NAME}: X must hold two views; got {X!r}.")
-        elif y is None:
+        given = separate_views(_NAME, X, y, labels, method="draw")
+        if given.y is None:
             raise ValueError(
                 f"{_NAME}: `y`, the second view, is None; or pass Views(X, Y), labels."
             )
-        Zx, Zy = project(estimator, X, y, _NAME)
+        Zx, Zy = project(estimator, X, None if isinstance(X, Views) else y, _NAME)
         return cls.from_predictions(
             Zx,
             Zy,
-            labels,
+            given.labels,
             components=components,
             link=link,
             view_names=view_names(X),
@@ -295,15 +281,9 @@ class EmbeddingDisplay:
         if paired and (len(points[0]) <= _MAX_LINKED if self.link is None else self.link):
             from matplotlib.collections import LineCollection
 
-            self.links_ = ax.add_collection(
-                LineCollection(
-                    list(np.stack(points, axis=1)),
-                    colors=contrast,
-                    linewidths=0.5,
-                    alpha=0.35,
-                    zorder=1,
-                )
-            )
+            lines = list(np.stack(points, axis=1))
+            links = LineCollection(lines, colors=contrast, linewidths=0.5, alpha=0.35, zorder=1)
+            self.links_ = ax.add_collection(links)
         n_rows = max(map(len, points))
         look: dict[str, Any] = {
             "s": float(np.clip(6_000 / n_rows, 8, 40)),
@@ -335,18 +315,17 @@ class EmbeddingDisplay:
         if self.labels is None:
             return np.array([]), [np.zeros(n, dtype=int) for n in sizes]
         if _is_pair(self.labels):
-            names = ("labels[0]", "labels[1]")
-            labels_of_views = list(zip(self.labels, names, strict=True))
+            (of_x, of_y), names = self.labels, ("labels[0]", "labels[1]")
+        elif sizes[0] == sizes[1]:
+            of_x, of_y, names = self.labels, self.labels, ("labels", "labels")
         else:
-            if sizes[0] != sizes[1]:
-                raise ValueError(
-                    f"{_NAME}: `Zx` has {sizes[0]} rows but `Zy` has {sizes[1]}; rows that are not "
-                    "paired have labels of their own: labels=(labels_x, labels_y)."
-                )
-            labels_of_views = [(self.labels, "labels")] * 2
+            raise ValueError(
+                f"{_NAME}: `Zx` has {sizes[0]} rows but `Zy` has {sizes[1]}; rows that are not "
+                "paired have labels of their own: labels=(labels_x, labels_y)."
+            )
         checked = [
-            check_labels(labels, n, name, Z, _NAME)
-            for (labels, name), n, Z in zip(labels_of_views, sizes, ("Zx", "Zy"), strict=True)
+            check_labels(of_x, sizes[0], names[0], "Zx", _NAME),
+            check_labels(of_y, sizes[1], names[1], "Zy", _NAME),
         ]
         if any(labels.ndim == 2 for labels in checked):
             raise ValueError(
@@ -373,15 +352,7 @@ class EmbeddingDisplay:
         self.class_names_: list[Annotation] = []
         colour = palette[0] if n_classes == 0 else "none"
         handles = [
-            Line2D(
-                [],
-                [],
-                linestyle="",
-                marker=marker,
-                color=colour,
-                markeredgecolor=contrast,
-                label=name,
-            )
+            Line2D([], [], linestyle="", marker=marker, color=colour, mec=contrast, label=name)
             for marker, name in zip(_MARKERS, self.view_names, strict=True)
         ]
         if n_classes > _MAX_IN_LEGEND:

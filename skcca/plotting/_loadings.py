@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ _VIEWS = ("both", "x", "y")
 _MARKERS = {"x": "o", "y": "^"}
 
 
+@dataclass(repr=False, eq=False)
 class LoadingsDisplay:
     """Show which features of both views two components are made of.
 
@@ -94,24 +96,14 @@ class LoadingsDisplay:
     >>> display.figure_.savefig("loadings.png")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        x_loadings: np.ndarray | None,
-        y_loadings: np.ndarray | None,
-        *,
-        components: tuple[int, int] = (0, 1),
-        n_features: int = 15,
-        feature_names: Any = None,
-        view_names: tuple[str, str] = ("First view", "Second view"),
-        name: str | None = None,
-    ):
-        self.x_loadings = x_loadings
-        self.y_loadings = y_loadings
-        self.components = components
-        self.n_features = n_features
-        self.feature_names = feature_names
-        self.view_names = view_names
-        self.name = name
+    x_loadings: np.ndarray | None
+    y_loadings: np.ndarray | None
+    _: KW_ONLY
+    components: tuple[int, int] = (0, 1)
+    n_features: int = 15
+    feature_names: Any = None
+    view_names: tuple[str, str] = ("First view", "Second view")
+    name: str | None = None
 
     @classmethod
     def from_estimator(
@@ -247,34 +239,31 @@ class LoadingsDisplay:
         from matplotlib.collections import LineCollection
 
         ends, of_ends = points[largest], [colours[i] for i in largest]
-        self.arrows_ = ax.add_collection(
-            LineCollection(
-                list(np.stack([np.zeros_like(ends), ends], axis=1)), colors=of_ends or "none",
-                linewidths=0.8, alpha=0.7, zorder=1.5,
-            ),
-            autolim=False,
-        )  # fmt: skip
+        lines = list(np.stack([np.zeros_like(ends), ends], axis=1))
+        look: dict[str, Any] = {
+            "colors": of_ends or "none",
+            "linewidths": 0.8,
+            "alpha": 0.7,
+            "zorder": 1.5,
+        }
+        self.arrows_ = ax.add_collection(LineCollection(lines, **look), autolim=False)
         draw_layout(ax)
+        largest_names = [names[i] for i in largest]
         self.texts_, placed = place_texts(
-            ax, ends, [names[i] for i in largest], of_ends, ends, others=points,
-            fontsize="small",
-        )  # fmt: skip
+            ax, ends, largest_names, of_ends, ends, others=points, fontsize="small"
+        )
         self.n_left_out_ = int(np.count_nonzero(~placed))
         if self.n_left_out_:
-            s = "s" * (self.n_left_out_ > 1)
-            ax.text(
-                0.01, 0.01, f"no room for {self.n_left_out_} name{s}", transform=ax.transAxes,
-                fontsize="x-small", color=contrast_colour(ax), alpha=0.8,
-            )  # fmt: skip
+            note = f"no room for {self.n_left_out_} name{'s' * (self.n_left_out_ > 1)}"
+            look = {"fontsize": "x-small", "color": contrast_colour(ax), "alpha": 0.8}
+            ax.text(0.01, 0.01, note, transform=ax.transAxes, **look)
 
     def _points(self) -> tuple[np.ndarray, list[str], np.ndarray]:
         """Return points (n, 2), names and views, "x" or "y", of all features."""
         points, names, of_view = [], [], []
         x_names, y_names = _pair_of_names(self.feature_names)
-        for side, loadings, view_names in (
-            ("x", self.x_loadings, x_names),
-            ("y", self.y_loadings, y_names),
-        ):
+        views = ("x", self.x_loadings, x_names), ("y", self.y_loadings, y_names)
+        for side, loadings, view_names in views:
             if loadings is None:
                 continue
             loadings = check_finite_numbers(loadings, f"{side}_loadings", _NAME)

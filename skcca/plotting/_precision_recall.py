@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = ["PrecisionRecallDisplay"]
 _NAME = "PrecisionRecallDisplay"
 
 
+@dataclass(repr=False, eq=False)
 class PrecisionRecallDisplay:
     """Show the precision of cross-modal retrieval against recall.
 
@@ -87,20 +89,12 @@ class PrecisionRecallDisplay:
     >>> display.figure_.savefig("precision_recall.png")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        precision: np.ndarray,
-        recall: np.ndarray,
-        *,
-        mean_average_precision: float | None = None,
-        chance_level: float | None = None,
-        name: str | None = None,
-    ):
-        self.precision = precision
-        self.recall = recall
-        self.mean_average_precision = mean_average_precision
-        self.chance_level = chance_level
-        self.name = name
+    precision: np.ndarray
+    recall: np.ndarray
+    _: KW_ONLY
+    mean_average_precision: float | None = None
+    chance_level: float | None = None
+    name: str | None = None
 
     @classmethod
     def from_estimator(
@@ -280,12 +274,9 @@ class PrecisionRecallDisplay:
         self.chance_level_ = None
         if plot_chance_level and self.chance_level is not None and np.isfinite(self.chance_level):
             self.chance_level_ = _line_at(ax, self.chance_level) or ax.axhline(
-                self.chance_level,
-                color=contrast_colour(ax),
-                linestyle="--",
-                linewidth=1,
+                self.chance_level, color=contrast_colour(ax), linestyle="--", linewidth=1,
                 label=f"Chance ({self.chance_level:.2f})",
-            )
+            )  # fmt: skip
         ax.set(xlabel="Recall", ylabel="Precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         handles = ax.get_legend_handles_labels()[0]
         # The chance level stands last in the legend.

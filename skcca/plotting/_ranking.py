@@ -7,6 +7,7 @@ similarity, a picture if there are any, and the lines of its text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ _INCHES = 1.15
 _CHECK_MARK = [(-0.9, 0.0), (-0.3, -0.7), (0.9, 0.8)]
 
 
+@dataclass(repr=False, eq=False)
 class RankingDisplay:
     """Show the first items of the ranked lists of a few queries, and which of them are relevant.
 
@@ -115,32 +117,18 @@ class RankingDisplay:
     >>> display.figure_.savefig("ranking.png")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        rows: np.ndarray,
-        order: np.ndarray,
-        relevant: np.ndarray,
-        similarities: np.ndarray,
-        *,
-        query_labels: LabelsLike = None,
-        gallery_labels: LabelsLike = None,
-        query_images: Sequence[np.ndarray] | None = None,
-        gallery_images: Sequence[np.ndarray] | None = None,
-        query_names: Sequence[str] | None = None,
-        gallery_names: Sequence[str] | None = None,
-        name: str | None = None,
-    ):
-        self.rows = rows
-        self.order = order
-        self.relevant = relevant
-        self.similarities = similarities
-        self.query_labels = query_labels
-        self.gallery_labels = gallery_labels
-        self.query_images = query_images
-        self.gallery_images = gallery_images
-        self.query_names = query_names
-        self.gallery_names = gallery_names
-        self.name = name
+    rows: np.ndarray
+    order: np.ndarray
+    relevant: np.ndarray
+    similarities: np.ndarray
+    _: KW_ONLY
+    query_labels: LabelsLike = None
+    gallery_labels: LabelsLike = None
+    query_images: Sequence[np.ndarray] | None = None
+    gallery_images: Sequence[np.ndarray] | None = None
+    query_names: Sequence[str] | None = None
+    gallery_names: Sequence[str] | None = None
+    name: str | None = None
 
     @classmethod
     def from_estimator(

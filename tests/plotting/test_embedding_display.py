@@ -179,7 +179,7 @@ def test_what_cannot_be_drawn_is_refused_before_a_figure_is_made(args, kwargs, m
     [
         ((X,), {}, "`y`, the second view, is None"),
         ((Views(X, Y), LABELS), {"labels": LABELS}, "labels were given twice"),
-        ((Views(X, None),), {}, "X must hold two views"),
+        ((Views(X, None),), {}, "draw needs both views"),
     ],
 )
 def test_both_views_are_needed(args, kwargs, message):
