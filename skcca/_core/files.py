@@ -29,6 +29,7 @@ import numpy as np
 
 PathLike = str | os.PathLike[str]
 Array = np.ndarray
+JsonDict = dict[str, Any]
 FORMAT = 2
 KEY, CHECKSUM = "skcca", "skcca.checksum"
 GALLERY, MODEL = "gallery", "model"
@@ -56,6 +57,7 @@ class Contents(NamedTuple):
     arrays: Mapping[str, Sequence[Array]]
     # Of the arrays that `read` left on the disk, unchecked.
     checksums: dict[str, int] = {}
+    version: int = FORMAT
 
 
 # Writing
@@ -106,17 +108,15 @@ def check_writable(path: PathLike, what: str) -> None:
 
 def write(path: PathLike, contents: Contents) -> None:
     """Write values and arrays; TypeError for a dtype that the format does not know."""
-    entries: dict[str, Any] = {}
+    entries: JsonDict = {}
     checksums: dict[str, int] = {}
     end = 0
     for name, parts in contents.arrays.items():
-        dtype = parts[0].dtype.newbyteorder("<")
+        first = parts[0]
+        dtype = first.dtype.newbyteorder("<")
         if dtype.str not in NAMES:
-            raise TypeError(
-                f"An array of dtype {parts[0].dtype} cannot be kept; use pickle for it."
-            )
-        shape = [len(part) for part in parts[:1] if part.ndim]
-        shape = [sum(map(len, parts)), *parts[0].shape[1:]] if shape else []
+            raise TypeError(f"An array of dtype {first.dtype} cannot be kept; use pickle for it.")
+        shape = [sum(map(len, parts)), *first.shape[1:]] if first.ndim else []
         start, end = end, end + dtype.itemsize * math.prod(shape)
         entries[name] = {"dtype": NAMES[dtype.str], "shape": shape, "data_offsets": [start, end]}
         checksums[name] = checksum(parts)
@@ -128,9 +128,7 @@ def write(path: PathLike, contents: Contents) -> None:
                 file.write(block)
 
 
-def _encode_header(
-    entries: dict[str, Any], kind: str, values: Any, checksums: dict[str, int]
-) -> bytes:
+def _encode_header(entries: JsonDict, kind: str, values: Any, checksums: dict[str, int]) -> bytes:
     header = {"format": FORMAT, "kind": kind, "checksums": checksums, "values": values}
     # Scalars of NumPy become numbers of Python.
     text = json.dumps(header, default=np.generic.item)
@@ -146,7 +144,7 @@ def _encode_header(
     return len(content).to_bytes(8, "little") + content
 
 
-def _header_checksum(entries: dict[str, Any], text: str) -> str:
+def _header_checksum(entries: JsonDict, text: str) -> str:
     return str(zlib.crc32((json.dumps(entries) + text).encode()))
 
 
@@ -189,9 +187,8 @@ def read(path: PathLike, kind: str, on_disk: Sequence[str] = ()) -> Contents:
                     continue
                 if checksum([array]) != checksums[name]:
                     raise ValueError(f"the checksum of {name!r} is another one")
-            return Contents(
-                kind, header["values"], arrays, {name: checksums[name] for name in on_disk}
-            )
+            unchecked = {name: checksums[name] for name in on_disk}
+            return Contents(kind, header["values"], arrays, unchecked, header["format"])
     except (IsADirectoryError, *DAMAGE) as error:
         raise damaged(path, error) from error
 
@@ -201,7 +198,7 @@ def damaged(path: PathLike, reason: object) -> ValueError:
     return ValueError(f"{str(path)!r} is not a whole file that skcca wrote: {reason}.")
 
 
-def _read_header(file: BinaryIO, kind: str) -> tuple[dict[str, Any], dict[str, Any], int]:
+def _read_header(file: BinaryIO, kind: str) -> tuple[JsonDict, JsonDict, int]:
     """Return the header, the entries of the arrays, and where their bytes begin."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
@@ -225,7 +222,7 @@ def _read_header(file: BinaryIO, kind: str) -> tuple[dict[str, Any], dict[str, A
     return header, entries, 8 + length
 
 
-def _decode_metadata(entries: dict[str, Any], kind: str) -> dict[str, Any]:
+def _decode_metadata(entries: JsonDict, kind: str) -> JsonDict:
     """Take the metadata out of the entries, and return the header in the layout of version 2."""
     metadata = entries.pop("__metadata__", {})
     if GALLERY_KEY_1 in metadata:
@@ -253,7 +250,7 @@ def _decode_metadata(entries: dict[str, Any], kind: str) -> dict[str, Any]:
     return dict(header)
 
 
-def _read_array(file: BinaryIO, start: int, entry: dict[str, Any], on_disk: bool) -> Array:
+def _read_array(file: BinaryIO, start: int, entry: JsonDict, on_disk: bool) -> Array:
     dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(entry["shape"])
     offset = start + entry["data_offsets"][0]
     # A map of no bytes is refused by the system.
@@ -289,7 +286,7 @@ def load_tree(path: PathLike, torch: ModuleType) -> Any:
 
 
 def _encode(node: Any, arrays: dict[str, Array]) -> Any:
-    """Return what JSON can hold of a tree; its arrays are added to those by name."""
+    """Return the JSON of a tree; its arrays are added to `arrays` and named there."""
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     if isinstance(node, np.generic) and not isinstance(node.item(), np.generic):
@@ -307,7 +304,7 @@ def _encode(node: Any, arrays: dict[str, Array]) -> Any:
         arrays[name] = node
         return {"array": name}
     if hasattr(node, "detach"):
-        arrays[name] = _array_of(node)
+        arrays[name] = _tensor_to_array(node)
         return {"tensor": name}
     if f"{type(node).__module__}.{type(node).__name__}" == "torch.dtype":
         return {"dtype": str(node)}
@@ -317,7 +314,7 @@ def _encode(node: Any, arrays: dict[str, Array]) -> Any:
     )
 
 
-def _array_of(tensor: Any) -> Array:
+def _tensor_to_array(tensor: Any) -> Array:
     tensor = tensor.detach().cpu()
     if str(tensor.dtype) != "torch.bfloat16":
         return np.asarray(tensor.numpy())
@@ -354,7 +351,7 @@ def _decode(node: Any, arrays: Mapping[str, Array], torch: ModuleType) -> Any:
     return torch.from_numpy(array)
 
 
-def _decode_strings(values: list[Any], node: dict[str, Any]) -> Array:
+def _decode_strings(values: list[Any], node: JsonDict) -> Array:
     dtype = np.dtype(node["kind"])
     if dtype.kind not in "USO":
         raise ValueError(f"{node['kind']!r:.40} is no dtype of strings")

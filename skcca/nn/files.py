@@ -1,7 +1,4 @@
-"""Fitted estimators of networks in files.
-
-`skcca._core.files` has the format; here are the parameters and the attributes of an estimator.
-"""
+"""Files of fitted estimators with networks: their class, parameters and attributes."""
 
 from __future__ import annotations
 

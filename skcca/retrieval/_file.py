@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from skcca._core.files import (
+    FORMAT,
     GALLERY,
     Contents,
     PathLike,
@@ -41,10 +42,7 @@ def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) ->
     """Write a snapshot of a gallery, the parameters, and the estimator where a file can hold it."""
     check_writable(path, "CrossModalRetriever.save: `path`")
     gallery = space.gallery.verified()
-    arrays: dict[str, list[Array]] = {
-        "rows": _parts(gallery),
-        "ids": [_ids_to_numbers(gallery.ids)],
-    }
+    arrays = {"rows": _parts(gallery), "ids": [_ids_to_numbers(gallery.ids)]}
     values: dict[str, Any] = {
         "params": params | {"direction": space.direction, "metric": space.metric},
         "in_views": space.in_views,
@@ -68,7 +66,7 @@ def read_gallery(
     path: PathLike, estimator: Estimator | None, mmap: bool
 ) -> tuple[dict[str, Any], Estimator | None, bool, Gallery]:
     """Return the parameters, the estimator, whether it was fitted on Views, and the items."""
-    _, values, arrays, unchecked = read(path, GALLERY, on_disk=["rows"] if mmap else [])
+    _, values, arrays, unchecked, version = read(path, GALLERY, ["rows"] if mmap else [])
     try:
         saved = values.get("estimator")
         if saved is None and estimator is not None:
@@ -81,7 +79,7 @@ def read_gallery(
                 )
             estimator = _estimator_from_bytes(arrays["estimator"][0], saved["class"])
         elif saved is not None:
-            _check_fingerprint(saved, fingerprint(estimator))
+            _check_fingerprint(saved, fingerprint(estimator), version)
         names = (*RETRIEVER_PARAMS, "direction", "metric")
         params = {name: values["params"][name] for name in names}
         snapshot = _snapshot(arrays["rows"][0], arrays["ids"][0], values["next_id"])
@@ -102,7 +100,7 @@ class _Mismatch(Exception):
     """The file is undamaged, but what it holds cannot be used."""
 
 
-def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any]) -> None:
+def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any], version: int) -> None:
     """Refuse an estimator other than the one that embedded the items."""
     if saved["class"] != other["class"]:
         raise _Mismatch(
@@ -113,6 +111,13 @@ def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any]) -> None:
         raise _Mismatch(
             f"holds items of an estimator for views of {saved['widths']} features; that given is "
             f"for {other['widths']}"
+        )
+    # The hash covers private attributes, which change between releases.
+    if saved != other and version != FORMAT:
+        raise _Mismatch(
+            f"is of version {version} of the format, and version {FORMAT} hashes a "
+            f"{saved['class']} otherwise, so that nothing tells whether this one embedded the "
+            "items; begin a new gallery"
         )
     if saved != other:
         raise _Mismatch(

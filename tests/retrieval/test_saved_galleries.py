@@ -109,7 +109,7 @@ def test_items_of_several_precisions_are_kept_in_the_widest(path):
 def test_a_gallery_of_float16_is_searched(path):
     retriever = CrossModalRetriever().add(V)
     retriever.save(path)
-    _, values, arrays, _ = gallery_file.read(path, "gallery")
+    _, values, arrays, *_ = gallery_file.read(path, "gallery")
     rows = arrays["rows"][0].astype(np.float16)
     gallery_file.write(path, gallery_file.Contents("gallery", values, arrays | {"rows": [rows]}))
     loaded = CrossModalRetriever.load(path)
@@ -308,6 +308,14 @@ def test_galleries_of_version_1_are_read(path):
         CrossModalRetriever.load(path).query([[0.2, 0.9]])
 
 
+def test_hashes_of_version_1_that_differ_are_refused_by_both_numbers(path):
+    known = {"class": "CCA", "widths": [5, 4], "sha256": "0"}
+    values = {"estimator": known, "inside": False, "in_views": False, "next_id": 1}
+    write_version_1(path, values, {"rows": np.eye(2), "ids": np.arange(2)})
+    with pytest.raises(ValueError, match=r"is of version 1 of the format, and version 2 hashes"):
+        CrossModalRetriever.load(path, estimator=fitted("CCA"))
+
+
 def forged():
     """Yield changes whose sums are right, as only somebody who means harm would make them."""
     infinite = V.copy()
@@ -361,7 +369,7 @@ def test_forged_contents_are_refused(path, case):
 )
 def test_forged_settings_are_refused(path, change):
     CrossModalRetriever().add(V).save(path)
-    _, values, arrays, _ = gallery_file.read(path, "gallery")
+    _, values, arrays, *_ = gallery_file.read(path, "gallery")
     values["params"] |= change
     gallery_file.write(path, gallery_file.Contents("gallery", values, arrays))
     with pytest.raises(ValueError):  # noqa: PT011 - of parameters, each with words of its own
