@@ -107,7 +107,7 @@ def select_n_components(
 
     See Also
     --------
-    permutation_test_correlations : Which components exceed chance.
+    permutation_test_correlations : Test of which components exceed chance.
     skcca.CCA.score : Total correlation of held-out rows.
 
     Notes

@@ -143,7 +143,7 @@ def permutation_test_correlations(
     See Also
     --------
     wilks_test : The parametric test.
-    select_n_components : How many components hold on rows left out.
+    select_n_components : Choice of the number of components by cross-validation.
 
     Notes
     -----

@@ -39,7 +39,7 @@ def cross_val_embed(
     y : array-like, default=None
         Labels beside a `Views`, else the second view.
     cv : int, splitter or iterable, default=None
-        How the rows are split; every row must be held out once. None means five folds; an integer
+        Folds, in which every row must be held out once. None means five folds; an integer
         makes stratified ones where class-paired estimators have class labels.
     labels : array-like, default=None
         Class or tag labels, beside arrays.
@@ -56,7 +56,7 @@ def cross_val_embed(
     Returns
     -------
     embedded : Views, or tuple of two ndarrays of shape (n_samples, n_components)
-        What ``transform`` returns of both views, in the order of the rows.
+        Embedded rows of both views, in their order.
 
     Raises
     ------

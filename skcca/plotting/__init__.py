@@ -1,4 +1,4 @@
-"""Pictures of what estimators found.
+"""Displays of fitted models, drawn with matplotlib.
 
 matplotlib is imported where something is drawn, and nowhere else.
 """

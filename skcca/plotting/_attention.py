@@ -34,7 +34,7 @@ _MAX_STRETCHES = 1_000
 
 @dataclass(repr=False, eq=False)
 class AttentionDisplay:
-    """Show where in a song a `ChunkSelector` looks, and which chunks it keeps.
+    """Show the attention of a `ChunkSelector` over a song, and the chunks it chooses.
 
     Use `from_estimator`, which computes what the constructor takes.
 
@@ -75,7 +75,7 @@ class AttentionDisplay:
 
     See Also
     --------
-    skcca.ChunkSelector : Represent each song by the chunks that its emotion rests on.
+    skcca.ChunkSelector : Represent each song by its most emotional chunks.
 
     Notes
     -----

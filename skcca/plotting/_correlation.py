@@ -1,4 +1,4 @@
-"""Canonical correlations of the training rows, of rows left out, and of unrelated rows."""
+"""Canonical correlations of training rows, held-out rows and unrelated rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NAME = "CorrelationDisplay"
 
 @dataclass(repr=False, eq=False)
 class CorrelationDisplay:
-    """Show which canonical correlations hold beyond the rows that they were found in.
+    """Show canonical correlations of training rows, held-out rows and unrelated rows.
 
     Use `from_estimator`, which computes what the constructor takes.
 
@@ -46,9 +46,9 @@ class CorrelationDisplay:
     correlations : ndarray of shape (n_components,)
         Correlations of the training variates.
     held_out : ndarray of shape (n_folds, n_components), default=None
-        Correlations of the variates of rows that were left out.
+        Correlations of the variates of held-out rows.
     null : ndarray of shape (n_permutations, n_components), default=None
-        Correlations of views whose rows do not belong together.
+        Correlations of views whose rows are unrelated.
     level : float, default=0.95
         Quantile of `null` that is drawn.
     name : str, default=None

@@ -44,7 +44,7 @@ _MAX_IN_LEGEND = 20
 
 @dataclass(repr=False, eq=False)
 class EmbeddingDisplay:
-    """Show both views in two components: where classes lie, and whether pairs meet.
+    """Show the rows of both views in the plane of two components.
 
     Use `from_estimator` or `from_predictions`. Circles are rows of the first view, triangles those
     of the second; colours are classes.
@@ -62,7 +62,7 @@ class EmbeddingDisplay:
     link : bool, default=None
         Whether a line joins the two rows of each pair; None joins up to 200 pairs.
     view_names : tuple of two str, default=("First view", "Second view")
-        What the legend calls the views.
+        Names of the views in the legend.
     name : str, default=None
         Title of the picture.
 
@@ -85,7 +85,7 @@ class EmbeddingDisplay:
 
     See Also
     --------
-    LoadingsDisplay : Which features the components are made of.
+    LoadingsDisplay : Loadings of the features on the components.
 
     Notes
     -----
@@ -130,7 +130,7 @@ class EmbeddingDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> EmbeddingDisplay:
-        """Draw rows as a fitted model embeds them.
+        """Draw the rows embedded by a fitted model.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ class EmbeddingDisplay:
         link : bool, default=None
             Whether a line joins the two rows of each pair; None joins up to 200 pairs.
         view_names : tuple of two str, default=("First view", "Second view")
-            What the legend calls the views.
+            Names of the views in the legend.
         name : str, default=None
             Title of the picture.
         ax : matplotlib Axes, default=None

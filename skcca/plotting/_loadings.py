@@ -36,7 +36,7 @@ _MARKERS = {"x": "o", "y": "^"}
 
 @dataclass(repr=False, eq=False)
 class LoadingsDisplay:
-    """Show which features of both views two components are made of.
+    """Show the loadings of the features of both views on two components.
 
     Use `from_estimator`, which reads what the constructor takes. A feature stands at its
     correlations with the two variates of its view, so that it lies within the unit circle, and
@@ -57,7 +57,7 @@ class LoadingsDisplay:
     feature_names : tuple of two sequences of str, default=None
         Names of the features of both views; None names them x0, x1, ... and y0, y1, ...
     view_names : tuple of two str, default=("First view", "Second view")
-        What the legend calls the views.
+        Names of the views in the legend.
     name : str, default=None
         Title of the picture.
 
@@ -74,13 +74,13 @@ class LoadingsDisplay:
     texts_ : list of matplotlib Annotation
         The names.
     n_left_out_ : int
-        Number of names for which there was no room; the picture tells it.
+        Number of names for which there was no room, as written in the picture.
     legend_ : matplotlib Legend
         Legend of the views.
 
     See Also
     --------
-    skcca.inspection.bootstrap_loadings : How far loadings vary from sample to sample.
+    skcca.inspection.bootstrap_loadings : Confidence intervals of loadings.
     EmbeddingDisplay : The rows in the same plane.
 
     Examples
@@ -127,7 +127,7 @@ class LoadingsDisplay:
         components : tuple of two ints, default=(0, 1)
             Components that span the picture.
         view : {"both", "x", "y"}, default="both"
-            Whose features to draw: of both views, the first or the second.
+            Views whose features are drawn: both, the first or the second.
         n_features : int, default=15
             Number of features that get an arrow and a name.
         feature_names : tuple of two sequences of str, default=None

@@ -39,7 +39,7 @@ class PrecisionRecallDisplay:
     chance_level : float, default=None
         Precision of a random ranking.
     name : str, default=None
-        What the legend calls the curve.
+        Name of the curve in the legend.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class PrecisionRecallDisplay:
     See Also
     --------
     skcca.metrics.retrieval_precision_recall : The numbers.
-    RankingDisplay : What single queries find.
+    RankingDisplay : Ranked lists of single queries.
 
     Notes
     -----
@@ -125,11 +125,11 @@ class PrecisionRecallDisplay:
             Classes or an indicator matrix, as for `skcca.retrieval_map`; a tuple labels the rows of
             two arrays that are not paired.
         direction : {"x_to_y", "y_to_x"}, default="x_to_y"
-            Which view the queries are of: the first, or the second.
+            View of the queries: the first, or the second.
         metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-            What orders the gallery.
+            Similarity that orders the gallery.
         name : str, default=None
-            What the legend calls the curve; None is the class of the model.
+            Name of the curve in the legend; None is the class of the model.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
         plot_chance_level : bool, default=True
@@ -190,11 +190,11 @@ class PrecisionRecallDisplay:
         gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
             Labels of the gallery; None means that item i has the label of query i.
         metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-            What orders the gallery.
+            Similarity that orders the gallery.
         exclude_self : bool, default=False
             Whether item i is left out of the list of query i.
         name : str, default=None
-            What the legend calls the curve.
+            Name of the curve in the legend.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
         plot_chance_level : bool, default=True
@@ -245,7 +245,7 @@ class PrecisionRecallDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; they may hold other curves. None makes a new figure.
         name : str, default=None
-            What the legend calls the curve; None is the `name` of the display.
+            Name of the curve in the legend; None is the `name` of the display.
         plot_chance_level : bool, default=True
             Whether to draw the precision of a random ranking, where it is known and no line of the
             axes shows it.

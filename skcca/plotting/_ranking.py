@@ -1,4 +1,4 @@
-"""Queries and the items that they find, side by side in a grid.
+"""Queries and their highest ranked items, side by side in a grid.
 
 A cell of the grid is one unit wide. From top to bottom it holds a strip with the mark and the
 similarity, a picture if there are any, and the lines of its text.
@@ -47,7 +47,7 @@ _CHECK_MARK = [(-0.9, 0.0), (-0.3, -0.7), (0.9, 0.8)]
 
 @dataclass(repr=False, eq=False)
 class RankingDisplay:
-    """Show the first items of the ranked lists of a few queries, and which of them are relevant.
+    """Show the highest ranked items of a few queries, and their relevance.
 
     Use `from_estimator` or `from_predictions`, which compute what the constructor takes. A relevant
     item has a check mark and a solid green frame, another one a cross and a dashed red frame. Above
@@ -58,11 +58,11 @@ class RankingDisplay:
     rows : ndarray of shape (n_rows,)
         Numbers of the queries.
     order : ndarray of shape (n_rows, k)
-        Numbers of the items that each of them finds, best first.
+        Numbers of the highest ranked items of each query, best first.
     relevant : ndarray of shape (n_rows, k), bool
-        Which of these are relevant.
+        Mask of the relevant ones.
     similarities : ndarray of shape (n_rows, k)
-        How similar they are to the query.
+        Similarities to the query.
     query_labels, gallery_labels : sequence, default=None
         Class of each query and of each item, to write below them.
     query_images, gallery_images : sequence of ndarrays (H, W), (H, W, 3) or (H, W, 4), default=None
@@ -86,11 +86,11 @@ class RankingDisplay:
     images_ : list of matplotlib AxesImage
         The pictures, row by row.
     texts_ : list of matplotlib Text
-        What is written below queries and items, row by row, long names shortened.
+        Names and classes below queries and items, row by row, long names shortened.
 
     See Also
     --------
-    PrecisionRecallDisplay : What all queries find on average.
+    PrecisionRecallDisplay : Precision and recall, averaged over all queries.
 
     Notes
     -----
@@ -149,7 +149,7 @@ class RankingDisplay:
         name: str | None = None,
         ax: Axes | None = None,
     ) -> RankingDisplay:
-        """Draw what queries find by a fitted model.
+        """Draw the ranked lists of queries by a fitted model.
 
         Parameters
         ----------
@@ -163,13 +163,13 @@ class RankingDisplay:
             Classes or an indicator matrix; a tuple labels the rows of two arrays that are not
             paired.
         direction : {"x_to_y", "y_to_x"}, default="x_to_y"
-            Which view the queries are of: the first, or the second.
+            View of the queries: the first, or the second.
         rows : sequence of int, default=None
             Numbers of the queries to draw; None takes five, evenly spaced.
         k : int, default=5
             Number of items of each list.
         metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-            What orders the gallery.
+            Similarity that orders the gallery.
         query_images, gallery_images : sequence of ndarrays, default=None
             Pictures of all queries and items, (H, W) or (H, W, channels) each.
         query_names, gallery_names : sequence of str, default=None
@@ -227,7 +227,7 @@ class RankingDisplay:
         name: str | None = None,
         ax: Axes | None = None,
     ) -> RankingDisplay:
-        """Draw what embedded queries find.
+        """Draw the ranked lists of embedded queries.
 
         Parameters
         ----------
@@ -244,7 +244,7 @@ class RankingDisplay:
         k : int, default=5
             Number of items of each list.
         metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-            What orders the gallery.
+            Similarity that orders the gallery.
         exclude_self : bool, default=False
             Whether item i is left out of the list of query i.
         query_images, gallery_images : sequence of ndarrays, default=None
