@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
 from itertools import islice
 from typing import TypeVar
@@ -21,13 +21,7 @@ import numpy as np
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
-from skcca.metrics._measures import (
-    KINDS,
-    Measure,
-    RankedList,
-    average_precisions,
-    check_cutoff,
-)
+from skcca.metrics._measures import KINDS, Measure, RankedList, average_precisions, check_cutoff
 from skcca.metrics._preparation import Relevance, Retrieval
 
 # Scores in one matrix product: 4 MiB.
@@ -95,38 +89,26 @@ def evaluate(
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
     except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
     """
-    n_scores = len(retrieval.measured) * len(retrieval.gallery)
-    if retrieval.device or n_scores <= SINGLE_THREAD_SCORES:
-        yield from _evaluate(retrieval, measure, batch_measure, 1)
-        return
-    with limit_blas_threads() as n_workers:
-        yield from _evaluate(retrieval, measure, batch_measure, n_workers)
-
-
-def _evaluate(
-    retrieval: Retrieval,
-    measure: Callable[[RankedList], Value],
-    batch_measure: Callable[[np.ndarray], Iterable[Value]] | None,
-    n_workers: int,
-) -> Iterator[Value]:
     measured, n_gallery = retrieval.measured, len(retrieval.gallery)
-    affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery * n_workers))
-    n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery)))
-    blocks = [measured[start : start + n_rows] for start in range(0, len(measured), n_rows)]
-    ranked_blocks: Iterable[np.ndarray | None] = [None] * len(blocks)
-    if retrieval.device and retrieval.max_abs_score == 1 and not retrieval.relevant.graded:
-        ranked_blocks = _rank_on_gpu(retrieval, blocks)
-    evaluate_block = partial(_evaluate_block, retrieval, measure, batch_measure)
-    tasks = zip(blocks, ranked_blocks, strict=True)
-    if n_workers == 1:
-        for task in tasks:
-            yield from evaluate_block(*task)
-        return
-    with ThreadPoolExecutor(n_workers) as pool:
-        # No more blocks than workers at a time, which bounds the memory of their scores.
-        while some := list(islice(tasks, n_workers)):
-            for values in pool.map(evaluate_block, *zip(*some, strict=True)):
-                yield from values
+    alone = retrieval.device or len(measured) * n_gallery <= SINGLE_THREAD_SCORES
+    with nullcontext(1) if alone else limit_blas_threads() as n_workers:
+        affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery * n_workers))
+        n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery)))
+        blocks = [measured[start : start + n_rows] for start in range(0, len(measured), n_rows)]
+        ranked_blocks: Iterable[np.ndarray | None] = [None] * len(blocks)
+        if retrieval.device and retrieval.max_abs_score == 1 and not retrieval.relevant.graded:
+            ranked_blocks = _rank_on_gpu(retrieval, blocks)
+        evaluate_block = partial(_evaluate_block, retrieval, measure, batch_measure)
+        tasks = zip(blocks, ranked_blocks, strict=True)
+        if n_workers == 1:
+            for task in tasks:
+                yield from evaluate_block(*task)
+            return
+        with ThreadPoolExecutor(n_workers) as pool:
+            # No more blocks than workers at a time, which bounds the memory of their scores.
+            while some := list(islice(tasks, n_workers)):
+                for values in pool.map(evaluate_block, *zip(*some, strict=True)):
+                    yield from values
 
 
 def _evaluate_block(

@@ -60,21 +60,11 @@ class RetrievalScorer:
     True
     """
 
-    def __init__(
-        self,
-        measure: str = "map",
-        *,
-        direction: str = "x_to_y",
-        metric: str = "cosine",
-        exclude_self: bool = False,
-        no_relevant: str = "omit",
-    ) -> None:
-        self._name = measure
-        self._direction = direction
-        self._rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    def __init__(self, measure: str, direction: str, rules: Rules) -> None:
+        self._name, self._direction, self._rules = measure, direction, rules
         self._sign, self._measure = _signed_measure(measure)
-        check_rules(self._rules, _MAKER)
-        _check_choice("metric", metric, METRICS)
+        check_rules(rules, _MAKER)
+        _check_choice("metric", rules.metric, METRICS)
         _check_choice("direction", direction, tuple(_DIRECTIONS))
         self._labels_alias: str | bool | None = True
 
@@ -141,7 +131,7 @@ class RetrievalScorer:
         return "retrieval_map" if given == ["'map'"] else f"{_MAKER}({', '.join(given)})"
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Return what the scorer requests under metadata routing: ``labels``, by default.
+        """Return the request of metadata, by default for ``labels``.
 
         Returns
         -------
@@ -153,7 +143,7 @@ class RetrievalScorer:
         return request
 
     def set_score_request(self, *, labels: str | bool | None = UNCHANGED) -> RetrievalScorer:
-        """Return a scorer that asks for the labels under another name, or not at all.
+        """Return a scorer with another request for the labels.
 
         Parameters
         ----------
@@ -164,7 +154,7 @@ class RetrievalScorer:
         Returns
         -------
         scorer : RetrievalScorer
-            A copy: a scorer that others share never changes.
+            A copy, since others may share this one.
 
         Raises
         ------
@@ -227,9 +217,9 @@ def make_retrieval_scorer(
         What orders the gallery: "cosine", "correlation", "inner_product", "euclidean", or
         "log_likelihood_ratio", which takes the canonical correlations of the model.
     exclude_self : bool, default=False
-        Whether item i is left out of the list of query i.
+        See `skcca.metrics.retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        What a query without a relevant item is: left out with a warning, counted as 0, or an error.
+        See `skcca.metrics.retrieval_scores`.
 
     Returns
     -------
@@ -259,13 +249,8 @@ def make_retrieval_scorer(
     >>> {name: round(float(scores[f"test_{name}"].mean()), 2) for name in scoring}
     {'map': 0.54, 'precision@10': 0.62}
     """
-    return RetrievalScorer(
-        measure,
-        direction=direction,
-        metric=metric,
-        exclude_self=exclude_self,
-        no_relevant=no_relevant,
-    )
+    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    return RetrievalScorer(measure, direction, rules)
 
 
-retrieval_map = RetrievalScorer()
+retrieval_map = make_retrieval_scorer()

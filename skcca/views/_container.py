@@ -49,11 +49,10 @@ class Views:
     Raises
     ------
     TypeError
-        If there is no member, if names and positions are mixed, or if a member is of a kind not
-        listed above.
+        If there is no member, if names and positions are mixed, or if a member is of another kind.
     ValueError
-        If a member has one dimension, if row counts differ, if every member is None, or if the
-        indices of pandas members differ.
+        If a member has one dimension, if every member is None, or if row counts or pandas indices
+        differ.
 
     See Also
     --------
@@ -122,10 +121,9 @@ class Views:
 
         Raises
         ------
-        TypeError
-            If ``frame`` is not a pandas DataFrame.
-        ValueError
-            If its columns do not have two levels or the names of the views are not strings.
+        TypeError, ValueError
+            If ``frame`` is no pandas DataFrame, or its columns do not have two levels, of which the
+            first are strings.
 
         Examples
         --------

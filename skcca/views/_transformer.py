@@ -179,11 +179,9 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
 
         Raises
         ------
-        ValueError
-            If `X` is no `Views`, has another number of members or a member that is None, or if
-            the names of the transformers do not fit.
-        TypeError
-            If a transformer lacks ``fit`` or ``transform``.
+        TypeError, ValueError
+            If a transformer lacks ``fit`` or ``transform``, or if `X` is no `Views` whose members
+            and names match the transformers.
         """
         self._fit_each(X, y, "fit", params)
         return self
