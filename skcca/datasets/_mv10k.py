@@ -140,14 +140,14 @@ def build_mv10k(
     [216, 219] ['video0', 'video2']
     """
     _check_own_parameters(tolerance, overwrite, verify)
-    check_parameters(
-        _NAME,
-        max_videos=max_videos,
-        dtype=dtype,
-        on_error=on_error,
-        n_jobs=n_jobs,
-        verbose=verbose,
-    )
+    options: dict[str, Any] = {
+        "max_videos": max_videos,
+        "dtype": dtype,
+        "on_error": on_error,
+        "n_jobs": n_jobs,
+        "verbose": verbose,
+    }
+    check_parameters(_NAME, **options)
     numbers = resolve_labels(label, read_vocabulary(vocabulary, _NAME), _NAME) or frozenset()
     if len(numbers) != 1:
         raise ValueError(f"{_NAME}: `label`={label!r} must be one label.")
@@ -165,11 +165,7 @@ def build_mv10k(
             labels=settings["label"],
             only_labels=True,
             duration=(_SECONDS - tolerance, _SECONDS + tolerance),
-            max_videos=max_videos,
-            dtype=dtype,
-            on_error=on_error,
-            n_jobs=n_jobs,
-            verbose=verbose,
+            **options,
         )
         _build(folder, reader, settings)
         verify = False
