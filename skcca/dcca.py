@@ -22,54 +22,41 @@ from skcca._base import ClassPairedMixin, TwoViewTransformer
 from skcca._core.arrays import project
 from skcca._core.compat import (
     CallbackSupportMixin,
+    EpochCallbacks,
     Interval,
     StrOptions,
     _fit_context,
     require_torch,
 )
 from skcca._core.files import check_writable
-from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
+from skcca._core.lazy import LazyRows, shape_of
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.standardize import Standardisation
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
+from skcca.views._arguments import check_validation_arguments, to_rows
 from skcca.views._container import Views
-from skcca.views._labels import check_labels
-from skcca.views._sequences import check_sequences
 
 if TYPE_CHECKING:
     import torch
     from torch.nn import Module
 
-    from skcca.nn.batches import ViewFormat
+    from skcca.nn.networks import ViewFormat
     from skcca.nn.training import Checkpoint
-    from skcca.nn.two_view import Epoch, FittedNetworks, Settings, Solution
+    from skcca.nn.two_view import Epoch, FittedNetworks, Settings, Snapshot, Solution
 
 __all__ = ["DCCA", "SupervisedDCCA"]
 
 _ACTIVATIONS = {"tanh", "relu", "gelu", "silu", "sigmoid", "identity"}
 
-# The setting of Zeng, Yu and Oyama (2018); they state no ridge, and this one is small.
+# Zeng, Yu and Oyama (2018), where they differ from the defaults of a class below. They state no
+# ridge, and this one is small.
 _PAPER: dict[str, Any] = {
-    "n_components": 30,
-    "x_hidden_layer_sizes": (128, 128, 64, 64),
-    "y_hidden_layer_sizes": (512, 512, 256, 256),
     "activation": "tanh",
     "output_activation": "sigmoid",
-    "dropout": 0.2,
     "input_noise": 0.0,
-    "loss": "trace",
     "reg": 1e-3,
-    "optimizer": "rmsprop",
-    "learning_rate": 1e-3,
-    "batch_size": 512,
-    "max_epochs": 50,
     "average_epochs": 1,
 }
-
-# Parameters that may differ between the beginning of a training and its continuation.
-_NOT_IN_CHECKPOINTS = {
-    "device", "verbose", "callback", "x_network", "y_network", "checkpoint", "checkpoint_every",
-}  # fmt: skip
 
 
 class DCCA(CallbackSupportMixin, TwoViewTransformer):
@@ -230,17 +217,9 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
     """
 
     n_components: int
-    classes_: np.ndarray
-    x_network_: Module
-    y_network_: Module
-    loss_curve_: list[float]
 
-    # Formats of the views of the last fit: sequences or rows, and the shape of a row.
-    _x_ragged: bool
-    _y_ragged: bool
-    _x_shape: tuple[int, ...]
-    _y_shape: tuple[int, ...]
-    _built_for: dict[str, Any]
+    # Of each view of the fit, whether it holds sequences, and the shape of a row.
+    _row_formats: dict[str, tuple[bool, tuple[int, ...]]]
 
     _parameter_constraints: ClassVar[dict] = {
         **TwoViewTransformer._parameter_constraints,
@@ -423,9 +402,8 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             If training diverges later, or Ctrl-C ends it: the best weights so far are kept.
         """
         self._check_settings()
-        device = self._resolve_device()
         shape_of(y, "y", type(self).__name__)
-        callbacks = _SklearnCallbacks(self, X, y)
+        callbacks = EpochCallbacks(self, X, y, self.max_epochs)
         fitted = self._draft()
         data = fitted._check_training(X, y, labels, sample_weight)
         rng = self._rng()
@@ -434,16 +412,16 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         fitted._assign_scaling(data, pairs)
 
         solution = fitted._solve(
+            fitted._network_settings(),
             data,
             pairs,
             validation=validation,
             previous=fitted._fitted_networks() if self.warm_start else None,
             rng=rng,
             seed=seed,
-            device=device,
             checkpoint=fitted._checkpoint(),
-            before_epoch=callbacks.before_epoch,
-            after_epoch=partial(callbacks.after_epoch, fitted),
+            before_epoch=callbacks.begin_epoch,
+            after_epoch=partial(fitted._end_epoch, callbacks),
         )
         fitted._assign(solution)
         self.__dict__ = fitted.__dict__
@@ -481,8 +459,8 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             The fitted estimator.
         """
         self._check_settings()
-        self._check_no_checkpoint("partial_fit")
-        device = self._resolve_device()
+        if self.checkpoint is not None:
+            raise self._continued_checkpoint("partial_fit")
         shape_of(y, "y", type(self).__name__)
         first = not hasattr(self, "x_network_")
         fitted = self._draft()
@@ -490,14 +468,13 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         rng = self._rng()
         fitted._check_classes(data.labels)
         pairs = fitted._make_pairs(data.labels, data.weights, rng)
-        seed = _draw_seed(rng)
+        seed = int(rng.integers(2**31))
         if first:
             fitted._assign_scaling(data, pairs)
 
-        solution = fitted._solve(
-            data, pairs, max_epochs=1, previous=fitted._fitted_networks(), rng=rng, seed=seed,
-            device=device,
-        )  # fmt: skip
+        settings = fitted._network_settings()._replace(max_epochs=1)
+        previous = fitted._fitted_networks()
+        solution = fitted._solve(settings, data, pairs, previous=previous, rng=rng, seed=seed)
         fitted._assign(solution)
         fitted._optimizer_state = solution.optimizer_state
         if not first:
@@ -514,23 +491,17 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         from skcca.nn.two_view import check_settings
 
         check_settings(self._network_settings())
-        if self.warm_start:
-            self._check_no_checkpoint("`warm_start`=True")
         if self.checkpoint is not None:
+            if self.warm_start:
+                raise self._continued_checkpoint("`warm_start`=True")
             check_writable(self.checkpoint, f"{type(self).__name__}: `checkpoint`")
 
-    def _check_no_checkpoint(self, method: str) -> None:
-        if self.checkpoint is not None:
-            raise ValueError(
-                f"{type(self).__name__}: `checkpoint`={str(self.checkpoint)!r} belongs to one fit, "
-                f"and {method} continues another; set checkpoint=None, and save() the estimator "
-                "between calls."
-            )
-
-    def _resolve_device(self) -> torch.device:
-        from skcca.nn.training import resolve_device
-
-        return resolve_device(self.device)
+    def _continued_checkpoint(self, method: str) -> ValueError:
+        return ValueError(
+            f"{type(self).__name__}: `checkpoint`={str(self.checkpoint)!r} belongs to one fit, and "
+            f"{method} continues another; set checkpoint=None, and save() the estimator between "
+            "calls."
+        )
 
     def _check_view(self, V: ViewLike, side: str, *, reset: bool, min_samples: int = 1) -> ViewLike:
         """Validate one view; rows of more than one dimension are flattened for all but networks.
@@ -538,35 +509,12 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         Memory maps, HDF5 and Zarr arrays stay where they are, sequences as long as they are.
         """
         caller, name = type(self).__name__, "X" if side == "x" else "y"
-        shape = shape_of(V, name, caller)[1:]
-        ragged = is_ragged(V)
-        if not reset:
-            fit_ragged, fit_shape = (
-                (self._x_ragged, self._x_shape) if side == "x" else (self._y_ragged, self._y_shape)
-            )
-            if ragged != fit_ragged:
-                wanted = "rows" if ragged else "a list of sequences (T_i, n_features)"
-                raise ValueError(
-                    f"{caller}: `{name}` holds {'sequences' if ragged else 'rows'}, but the "
-                    f"network was fitted on {wanted}; give those."
-                )
-            if len(shape) > 1 and shape != fit_shape:
-                raise ValueError(
-                    f"{caller}: a row of `{name}` has shape {shape}, but had {fit_shape} in fit."
-                )
-        if ragged:
-            V = RaggedRows(check_sequences(V, caller=caller, name=name), name)
-        elif stays_on_disk(V) and shape:
-            V = LazyRows(V, name)
-        elif len(shape) > 1 and hasattr(V, "reshape"):
-            V = V.reshape(len(V), -1)
+        V, ragged, shape = to_rows(V, name, caller, None if reset else self._row_formats[side])
         V = super()._check_view(V, side, reset=reset, min_samples=min_samples)
         if reset:
-            row_shape = shape if len(shape) > 1 else V.shape[1:]
-            if side == "x":
-                self._x_ragged, self._x_shape = ragged, row_shape
-            else:
-                self._y_ragged, self._y_shape = ragged, row_shape
+            # A new dict, because a draft shares that of the last fit.
+            formats = getattr(self, "_row_formats", {})
+            self._row_formats = formats | {side: (ragged, shape or V.shape[1:])}
         return V
 
     def _pair(
@@ -574,32 +522,29 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
     ) -> tuple[TrainingData, Pairs, tuple[TrainingData, Pairs] | None, int]:
         """Return training data, their pairs, validation data with theirs, and torch's seed."""
         held_out = self._check_validation_data(X_val, y_val)
-        # The order of draws is part of what a seed reproduces.
+        # A seed reproduces the draws in their order: pairs are sampled before the seed of torch is
+        # drawn, unless rows are split off first.
         if held_out is None and self.early_stopping:
-            from skcca.nn.batches import train_validation_split
+            from skcca.nn.training import train_validation_split
 
-            seed = _draw_seed(rng)
-            data, held_out = train_validation_split(
-                data, self.validation_fraction, rng, type(self).__name__
-            )
-            validation_pairs = self._make_pairs(held_out.labels, held_out.weights, rng)
-            pairs = self._make_pairs(data.labels, data.weights, rng)
-            return data, pairs, (held_out, validation_pairs), seed
+            seed = int(rng.integers(2**31))
+            name, fraction = type(self).__name__, self.validation_fraction
+            data, held_out = train_validation_split(data, fraction, rng, name)
+            validation = held_out, self._make_pairs(held_out.labels, held_out.weights, rng)
+            return data, self._make_pairs(data.labels, data.weights, rng), validation, seed
         pairs = self._make_pairs(data.labels, data.weights, rng)
-        seed = _draw_seed(rng)
+        seed = int(rng.integers(2**31))
         if held_out is None:
             return data, pairs, None, seed
-        validation_pairs = self._make_pairs(held_out.labels, held_out.weights, rng)
-        return data, pairs, (held_out, validation_pairs), seed
+        validation = held_out, self._make_pairs(held_out.labels, held_out.weights, rng)
+        return data, pairs, validation, seed
 
     def _check_validation_data(self, X_val: Views | None, y_val: LabelsLike) -> TrainingData | None:
         """Validate the user's validation data against the training data; None if there are none."""
         name = type(self).__name__
+        check_validation_arguments(name, X_val, y_val, class_paired=self._class_paired)
         if X_val is None:
-            if y_val is not None:
-                raise ValueError(f"{name}: `y_val` was given without `X_val`.")
             return None
-        self._check_validation_arguments(X_val, y_val)
         try:
             data = self._check_training(X_val, y_val, None, None, reset=False)
         except (TypeError, ValueError) as error:
@@ -609,43 +554,14 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             # The values of rows on a disk are checked later, as they are read.
             if isinstance(V, LazyRows):
                 V.name = "X_val"
-        if data.labels is not None and len(data.labels.classes) < 2:
-            raise ValueError(
-                f"{name}: `y_val` must hold at least 2 classes, whose correlation can be watched; "
-                f"got {len(data.labels.classes)}."
-            )
         return data
 
-    def _check_validation_arguments(self, X_val: Views, y_val: LabelsLike) -> None:
-        name = type(self).__name__
-        if isinstance(y_val, Views):
-            raise ValueError(f"{name}: `y_val` holds labels, and `X_val`=Views(X, Y) both views.")
-        if not isinstance(X_val, Views):
-            raise ValueError(
-                f"{name}: `X_val` must be a Views, which holds both views: X_val=Views(X, Y); got "
-                f"{type(X_val).__name__}."
-            )
-        if len(X_val) < 3:
-            raise ValueError(
-                f"{name}: `X_val` has {len(X_val)} rows; a correlation needs 3 or more."
-            )
-        if y_val is None:
-            return
-        if self._class_paired:
-            check_labels(y_val, len(X_val), "y_val", "X_val", name)
-            return
-        # Instance pairs need no labels, but labels of another length are a mistake.
-        n = len(y_val) if isinstance(y_val, (list, tuple)) else (*np.shape(y_val), 0)[0]
-        if n != len(X_val):
-            raise ValueError(f"{name}: `y_val` has {n} entries but `X_val` has {len(X_val)} rows.")
-
     def _assign_scaling(self, data: TrainingData, pairs: Pairs) -> None:
-        self.x_mean_, self.x_scale_ = _standardisation(
-            data.X, pairs.row_sums / pairs.total, "X", scale=self.scale
-        )
-        self.y_mean_, self.y_scale_ = _standardisation(
-            data.Y, pairs.column_sums / pairs.total, "y", scale=self.scale
-        )
+        from skcca.nn.networks import standardisation
+
+        x_weights, y_weights = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
+        self.x_mean_, self.x_scale_ = standardisation(data.X, x_weights, "X", scale=self.scale)
+        self.y_mean_, self.y_scale_ = standardisation(data.Y, y_weights, "y", scale=self.scale)
 
     def _network_settings(self) -> Settings:
         from skcca.nn.two_view import Settings
@@ -654,24 +570,18 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         params |= {"name": type(self).__name__, "pairing": self._pairing()}
         return Settings(**{name: params[name] for name in Settings._fields})
 
-    def _solve(
-        self, data: TrainingData, pairs: Pairs, *, max_epochs: int | None = None, **how: Any
-    ) -> Solution:
+    def _solve(self, settings: Settings, data: TrainingData, pairs: Pairs, **how: Any) -> Solution:
         from skcca.nn.two_view import fit_networks
 
-        settings = self._network_settings()
-        if max_epochs is not None:
-            settings = settings._replace(max_epochs=max_epochs)
-        x_format = self._format("x", data.X.dtype)
-        y_format = self._format("y", data.Y.dtype)
+        x_format, y_format = self._format("x", data.X.dtype), self._format("y", data.Y.dtype)
         return fit_networks(settings, data, pairs, x_format, y_format, **how)
 
     def _format(self, side: str, dtype: np.dtype | str) -> ViewFormat:
-        from skcca.nn.batches import ViewFormat
+        from skcca.nn.networks import ViewFormat
 
-        if side == "x":
-            return ViewFormat(Standardisation(self.x_mean_, self.x_scale_), self._x_shape, dtype)
-        return ViewFormat(Standardisation(self.y_mean_, self.y_scale_), self._y_shape, dtype)
+        mean = self.x_mean_ if side == "x" else self.y_mean_
+        scale = self.x_scale_ if side == "x" else self.y_scale_
+        return ViewFormat(Standardisation(mean, scale), self._row_formats[side][1], dtype)
 
     def _fitted_networks(self) -> FittedNetworks | None:
         from skcca.nn.two_view import FittedNetworks
@@ -682,15 +592,11 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         return FittedNetworks(*networks, self._decoders, self._optimizer_state, self._built_for)
 
     def _checkpoint(self) -> Checkpoint | None:
-        from skcca.nn.training import Checkpoint
+        from skcca.nn.training import Checkpoint, describe_settings
 
         if self.checkpoint is None:
             return None
-        params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_CHECKPOINTS}
-        # The file holds the state of a generator, whose representation tells nothing.
-        if not isinstance(self.random_state, (int, np.integer, type(None))):
-            del params["random_state"]
-        identity = {"estimator": type(self).__name__} | {k: repr(v) for k, v in params.items()}
+        identity = describe_settings(type(self).__name__, self.get_params())
         return Checkpoint(self.checkpoint, self.checkpoint_every, identity)
 
     def _assign(self, solution: Solution) -> None:
@@ -705,6 +611,17 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         self.validation_scores_ = solution.validation_scores
         self.n_epochs_ = len(self.loss_curve_)
         self.device_ = solution.device
+
+    def _end_epoch(self, callbacks: EpochCallbacks, snapshot: Snapshot, last: bool) -> bool:
+        """Tell scikit-learn's callbacks, and return whether one asks to stop."""
+        from skcca.nn.files import attributes_of
+
+        def attributes() -> dict[str, Any]:
+            fitted = self._draft()
+            fitted._assign(snapshot())
+            return attributes_of(fitted)
+
+        return callbacks.end_epoch(attributes, last=last)
 
     def _project(self, V: ViewLike, side: str) -> np.ndarray:
         from skcca.nn.networks import device_of, outputs
@@ -801,69 +718,6 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             attributes = from_state(tree["attributes"], model.x_network, model.y_network)
             set_attributes(model, attributes)
             return model
-
-
-class _SklearnCallbacks:
-    """Callbacks of scikit-learn, told of every epoch of a fit.
-
-    Parameters
-    ----------
-    estimator : DCCA
-        Estimator in training.
-    X, y : array-like
-        Arguments of `fit`.
-    """
-
-    def __init__(self, estimator: DCCA, X: ViewLike, y: ViewLike):
-        self.estimator, self.X, self.y = estimator, X, y
-        self._fit: Any = None
-        self._epoch: Any = None
-        # The context is left on the estimator before its draft is made, which shares it: when the
-        # fit has ended, scikit-learn looks for it there.
-        if getattr(estimator, "_skl_callbacks", None):
-            self._fit = estimator._init_callback_context(max_subtasks=estimator.max_epochs)
-            self._fit.call_on_fit_task_begin(estimator=estimator)
-
-    def before_epoch(self) -> None:
-        """Tell that an epoch begins."""
-        if self._fit is not None:
-            self._epoch = self._fit.subcontext(task_name="epoch")
-            self._epoch.call_on_fit_task_begin(estimator=self.estimator)
-
-    def after_epoch(self, draft: DCCA, snapshot: Callable[[], Solution], last: bool) -> bool:
-        """Tell that an epoch has ended, and return whether a callback asks to stop."""
-        if self._fit is None:
-            return False
-
-        from skcca.nn.files import attributes_of
-
-        def fitted_attributes() -> dict[str, Any]:
-            fitted = draft._draft()
-            fitted._assign(snapshot())
-            return attributes_of(fitted)
-
-        stop = self._epoch.call_on_fit_task_end(
-            estimator=self.estimator,
-            X=self.X,
-            y=self.y,
-            reconstruction_attributes=fitted_attributes,
-        )
-        if stop or last:
-            self._fit.call_on_fit_task_end(estimator=self.estimator)
-        return bool(stop)
-
-
-def _draw_seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(2**31))
-
-
-def _standardisation(
-    V: ViewLike, weights: np.ndarray, name: str, *, scale: bool
-) -> Standardisation:
-    """Return the standardisation of a view; of sequences, that of their frames."""
-    if isinstance(V, RaggedRows):
-        V, weights = V.frames(weights)
-    return Standardisation.of(V, weights, name) if scale else Standardisation.identity(V.shape[1])
 
 
 class SupervisedDCCA(ClassPairedMixin, DCCA):

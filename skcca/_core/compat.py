@@ -93,6 +93,50 @@ def require_torch(name: str) -> None:
         ) from error
 
 
+class EpochCallbacks:
+    """Callbacks of scikit-learn, told of every epoch of a fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator in training.
+    X, y : array-like
+        Arguments of `fit`.
+    max_epochs : int
+        Most epochs of the fit.
+    """
+
+    def __init__(self, estimator: Estimator, X: ViewLike, y: ViewLike, max_epochs: int):
+        self.estimator, self.X, self.y = estimator, X, y
+        self._fit: Any = None
+        self._epoch: Any = None
+        # The context stays on the estimator, and on a draft that is made of it afterwards:
+        # scikit-learn looks for it there when the fit has ended.
+        if getattr(estimator, "_skl_callbacks", None):
+            self._fit = estimator._init_callback_context(max_subtasks=max_epochs)
+            self._fit.call_on_fit_task_begin(estimator=estimator)
+
+    def begin_epoch(self) -> None:
+        """Tell that an epoch begins."""
+        if self._fit is not None:
+            self._epoch = self._fit.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(estimator=self.estimator)
+
+    def end_epoch(self, attributes: Callable[[], dict[str, Any]], *, last: bool) -> bool:
+        """Tell that an epoch has ended, and return whether a callback asks to stop.
+
+        `attributes` returns the attributes of an estimator whose fit had ended here.
+        """
+        if self._fit is None:
+            return False
+        stop = self._epoch.call_on_fit_task_end(
+            estimator=self.estimator, X=self.X, y=self.y, reconstruction_attributes=attributes
+        )
+        if stop or last:
+            self._fit.call_on_fit_task_end(estimator=self.estimator)
+        return bool(stop)
+
+
 def rng_from(random_state: RandomStateLike) -> np.random.Generator:
     """Return a Generator; ``None`` draws fresh entropy and leaves the global state untouched."""
     if isinstance(random_state, np.random.Generator):

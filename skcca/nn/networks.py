@@ -1,23 +1,39 @@
-"""Networks of one view: fully connected ones, those of the user, and their outputs."""
+"""Networks of one view, the rows that they take, and their outputs.
+
+Rows lie in memory, on a disk or in sequences of any length; a `Source` standardises them and puts
+them on the device of the network.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from skcca.nn.batches import Source
-from skcca.nn.step import NetworkInput
+from skcca._core.arrays import dense_rows
+from skcca._core.lazy import LazyRows, RaggedRows
+from skcca._core.standardize import Standardisation
 
 __all__ = ["ACTIVATIONS", "MLP"]
 
+Tensor = torch.Tensor
+View = np.ndarray | LazyRows | RaggedRows
+
+# Rows as a network takes them: one tensor, or a padded batch of sequences and their lengths.
+NetworkInput = Tensor | tuple[Tensor, ...]
+
 # A NetworkLike is a module, or builds one of (n_features, n_outputs); None is an `MLP`.
 NetworkLike = nn.Module | Callable[[int, int], nn.Module] | None
+
+# Rows on a disk are read in blocks, and shuffled within pools of blocks: reading them in any order
+# would cost a seek for each.
+BLOCK_ROWS = 1024
+POOL_BLOCKS = 32
 
 # Rows of one forward pass outside training.
 _ROWS_AT_ONCE = 8192
@@ -109,6 +125,182 @@ class MLP(nn.Module):
             Outputs of the network.
         """
         return self.layers(rows)
+
+
+# Rows
+
+
+class Source(Protocol):
+    """Rows of one view."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def take(self, rows: slice | np.ndarray) -> NetworkInput:
+        """Return some rows, a slice or places, as a network takes them, on its device."""
+
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Return all places in a random order that is fast to read."""
+
+
+class ResidentRows:
+    """Rows in memory, one tensor on the device."""
+
+    def __init__(self, rows: np.ndarray | torch.Tensor, device: torch.device | str = "cpu"):
+        self.rows = torch.as_tensor(rows, device=device)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: slice | np.ndarray) -> torch.Tensor:
+        """Return some rows, a slice or places."""
+        if isinstance(rows, slice):
+            return self.rows[rows]
+        return self.rows[torch.as_tensor(rows, device=self.rows.device)]
+
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Return all places in random order."""
+        return rng.permutation(len(self.rows))
+
+
+class StreamedRows:
+    """Rows that are read and standardised block by block, from a disk for one.
+
+    Parameters
+    ----------
+    V : array-like of shape (n, d)
+        Gives rows as ``V[start:stop]``.
+    scaling : Standardisation
+        Means and scales of the features.
+    device : torch.device or str
+        Device of the blocks.
+    dtype : dtype
+        Precision of the blocks.
+    shape : tuple of int, default=(-1,)
+        Shape of a row, as the network takes it.
+    """
+
+    def __init__(
+        self,
+        V: Any,
+        scaling: Standardisation,
+        device: Any,
+        dtype: Any,
+        shape: tuple[int, ...] = (-1,),
+    ):
+        self.V, self.scaling, self.device, self.dtype = V, scaling, device, np.dtype(dtype)
+        self.shape = shape
+        self._blocks: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return int(self.V.shape[0])
+
+    def take(self, rows: slice | np.ndarray) -> torch.Tensor:
+        """Return some rows, a slice or places, standardised."""
+        if isinstance(rows, slice):
+            taken = self._read(rows)
+        else:
+            taken = np.empty((len(rows), self.V.shape[1]), dtype=self.dtype)
+            blocks, places = np.divmod(rows, BLOCK_ROWS)
+            for block in np.unique(blocks):
+                here = blocks == block
+                taken[here] = self._block(int(block))[places[here]]
+        return torch.as_tensor(taken, device=self.device).reshape(len(taken), *self.shape)
+
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Return all places: blocks in random order, and pools of blocks that are shuffled."""
+        blocks = rng.permutation(-(-len(self) // BLOCK_ROWS))
+        parts = []
+        for start in range(0, len(blocks), POOL_BLOCKS):
+            pool = [
+                np.arange(b * BLOCK_ROWS, min((b + 1) * BLOCK_ROWS, len(self)))
+                for b in blocks[start : start + POOL_BLOCKS]
+            ]
+            parts.append(rng.permutation(np.concatenate(pool)))
+        return np.concatenate(parts)
+
+    def _block(self, block: int) -> np.ndarray:
+        if block not in self._blocks:
+            # A batch may reach from one pool into the next.
+            while len(self._blocks) >= 2 * POOL_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+            start = block * BLOCK_ROWS
+            self._blocks[block] = self._read(slice(start, min(start + BLOCK_ROWS, len(self))))
+        return self._blocks[block]
+
+    def _read(self, rows: slice) -> np.ndarray:
+        return self.scaling.apply(dense_rows(self.V, rows), self.dtype)
+
+
+class RaggedSource:
+    """Sequences, padded with zeros batch by batch: a network takes a batch and its lengths.
+
+    Parameters
+    ----------
+    songs : sequence of ndarray of shape (T_i, d)
+        The sequences.
+    scaling : Standardisation
+        Means and scales of the features.
+    device : torch.device or str
+        Device of the batches.
+    dtype : dtype
+        Precision of the batches.
+    """
+
+    def __init__(
+        self, songs: Sequence[np.ndarray], scaling: Standardisation, device: Any, dtype: Any
+    ):
+        self.songs, self.scaling, self.device, self.dtype = songs, scaling, device, np.dtype(dtype)
+
+    def __len__(self) -> int:
+        return len(self.songs)
+
+    def take(self, rows: slice | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return some sequences, (n, T, d), and their lengths, (n,)."""
+        songs = self.songs[rows] if isinstance(rows, slice) else [self.songs[i] for i in rows]
+        lengths = torch.tensor([len(song) for song in songs])
+        padded = torch.nn.utils.rnn.pad_sequence(
+            [torch.as_tensor(self.scaling.apply(song, self.dtype)) for song in songs],
+            batch_first=True,
+        )
+        return padded.to(self.device), lengths.to(self.device)
+
+    def order(self, rng: np.random.Generator) -> np.ndarray:
+        """Return all places in random order."""
+        return rng.permutation(len(self.songs))
+
+
+def standardisation(
+    V: View, weights: np.ndarray, name: str, *, scale: bool = True
+) -> Standardisation:
+    """Return the standardisation of a view; of sequences, that of their frames."""
+    if isinstance(V, RaggedRows):
+        V, weights = V.frames(weights)
+    return Standardisation.of(V, weights, name) if scale else Standardisation.identity(V.shape[1])
+
+
+class ViewFormat(NamedTuple):
+    """Format in which the rows of one view reach its network."""
+
+    scaling: Standardisation
+    shape: tuple[int, ...]  # of a row; () of sequences
+    dtype: np.dtype | str
+
+    def stream(self, V: View, device: torch.device) -> Source:
+        """Return rows that are standardised when a network takes them."""
+        if isinstance(V, RaggedRows):
+            return RaggedSource(V.songs, self.scaling, device, self.dtype)
+        return StreamedRows(V, self.scaling, device, self.dtype, self.shape)
+
+    def training_rows(self, V: View, device: torch.device) -> Source:
+        """Return rows, which lie on the device where they are one array in memory."""
+        if not isinstance(V, np.ndarray):
+            return self.stream(V, device)
+        rows = self.scaling.apply(V, V.dtype)
+        return ResidentRows(rows.reshape(-1, *self.shape), device)
+
+
+# Networks of rows
 
 
 def build_network(
@@ -269,6 +461,11 @@ def from_state(
     ValueError
         If the arrays cannot belong to one estimator.
     """
+    # Files of version 1 have an attribute for each entry of the formats.
+    if "_row_formats" not in state:
+        x_format = state.pop("_x_ragged"), state.pop("_x_shape")
+        y_format = state.pop("_y_ragged"), state.pop("_y_shape")
+        state = state | {"_row_formats": {"x": x_format, "y": y_format}}
     built_for = state["_built_for"] | {"own networks": (x_network, y_network)}
     networks = []
     for side, (network, weights) in enumerate(

@@ -1,4 +1,4 @@
-"""Gradient of one batch of two views, exact at any batch size, in bounded memory.
+"""Batches of two views, and the gradient of one: exact at any batch size, in bounded memory.
 
 An objective looks at the outputs of all rows at once, the networks at a micro-batch at a time:
 
@@ -27,16 +27,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import distributed, nn
 
-from skcca._core.pairs import Pairs
-from skcca.nn.losses import Objective
+from skcca._core.pairs import Labels, Pairing, Pairs, Weights
+from skcca.nn.losses import Objective, as_torch_pairs
+from skcca.nn.networks import NetworkInput, Source
 
 Tensor = torch.Tensor
-
-# Rows as a network takes them: one tensor, or a padded batch of sequences and their lengths.
-NetworkInput = Tensor | tuple[Tensor, ...]
 
 
 class Batch(NamedTuple):
@@ -45,6 +44,81 @@ class Batch(NamedTuple):
     x: NetworkInput
     y: NetworkInput
     pairs: Pairs
+
+
+class BatchSampler:
+    """Draw the shuffled batches of each epoch, with the pairs within each batch.
+
+    Paired views share their rows. Of unpaired class sets each side is shuffled on its own: an epoch
+    is one pass over the longer side, and the shorter one starts again as often as needed.
+
+    Parameters
+    ----------
+    x, y : Source
+        Training rows.
+    device : torch.device or str
+        Device of the pairs.
+    labels, weights, pairing : Labels or None, Weights, Pairing
+        Labels and weights of the rows, and the rule that makes pairs of them.
+    batch_size : int
+        Rows of a batch. A last batch of fewer than ``smallest`` rows is merged into the one before:
+        so few rows correlate by chance.
+    smallest : int
+        See ``batch_size``.
+    rng : numpy Generator
+        Shuffles, and draws sampled pairs.
+    """
+
+    def __init__(
+        self,
+        x: Source,
+        y: Source,
+        device: torch.device | str,
+        labels: Labels | None,
+        weights: Weights,
+        pairing: Pairing,
+        batch_size: int,
+        smallest: int,
+        rng: np.random.Generator,
+    ):
+        self.x, self.y, self.device = x, y, device
+        self.labels, self.weights, self.pairing = labels, weights, pairing
+        self.batch_size, self.smallest, self.rng = batch_size, smallest, rng
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        empty = True
+        for x_rows, y_rows in self._rows():
+            weights = Weights(self.weights.x[x_rows], self.weights.y[y_rows])
+            labels = None if self.labels is None else self.labels.take(x_rows, y_rows)
+            pairs = self.pairing(labels, weights, self.rng)
+            # Batches of unpaired views may by chance share no class.
+            if not pairs.total > 0:
+                continue
+            empty = False
+            yield Batch(
+                self.x.take(x_rows), self.y.take(y_rows), as_torch_pairs(pairs, self.device)
+            )
+        if empty:
+            raise ValueError(
+                f"No batch of `batch_size`={self.batch_size} rows holds a class of both views; "
+                "raise `batch_size`."
+            )
+
+    def _rows(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        n_x, n_y = len(self.x), len(self.y)
+        longer, shorter = max(n_x, n_y), min(n_x, n_y)
+        cuts = np.arange(self.batch_size, longer, self.batch_size)
+        if len(cuts) and longer - cuts[-1] < self.smallest:
+            cuts = cuts[:-1]
+        rows = (self.x if n_x >= n_y else self.y).order(self.rng)
+        others = rows
+        if self.labels is not None and self.labels.unpaired:
+            rounds = -(-longer // shorter)
+            other = self.y if n_x >= n_y else self.x
+            others = np.concatenate([other.order(self.rng) for _ in range(rounds)])[:longer]
+        sides = (rows, others) if n_x >= n_y else (others, rows)
+        yield from zip(*(np.split(side, cuts) for side in sides), strict=True)
 
 
 class Reconstruction(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import math
 import os
 import threading
@@ -19,10 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
+from skcca._core.arrays import block_rows
 from skcca._core.files import load_tree, save_tree
+from skcca._core.lazy import RaggedRows
+from skcca._core.pairs import TrainingData
 from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
 
@@ -232,7 +237,8 @@ def train(
         run.load_state_dict(state)
     take = make_step(stepper, step, parameters, max_grad_norm)
     schedule = SCHEDULES[learning_rate_schedule]
-    with ProgressBar(max_epochs, name, enabled=verbose > 0, done=run.epoch) as bar:
+    progress = ProgressBar(max_epochs, name, done=run.epoch) if verbose > 0 else None
+    with progress or contextlib.nullcontext():
         while run.epoch < max_epochs and not run.out_of_patience(n_iter_no_change):
             for group in stepper.param_groups:
                 group["lr"] = learning_rate * schedule(run.epoch / max_epochs)
@@ -241,7 +247,8 @@ def train(
                 diverged = not math.isfinite(value) or not _finite(parameters)
                 if not diverged:
                     run.end_epoch(value, monitor)
-                    bar.step(run.note)
+                    if progress is not None:
+                        progress.step(run.note)
                     if after_epoch is not None and after_epoch(run):
                         break
             except KeyboardInterrupt:
@@ -388,6 +395,79 @@ class Run:
             torch.cuda.set_rng_state(state["random_on_gpu"])
 
 
+def _epoch(
+    network: nn.Module, batches: Iterable[Any], take: Callable[[Any], torch.Tensor]
+) -> float:
+    """Run one epoch, and return its mean loss: not finite if the loss of any batch was not."""
+    network.train()
+    losses = []
+    for batch in batches:
+        losses.append(take(batch))
+        # On a GPU, reading every loss would make the device wait for the host.
+        if losses[-1].device.type == "cpu" and not math.isfinite(losses[-1].item()):
+            break
+    return float(torch.stack(losses).mean())
+
+
+def _finite(parameters: list[nn.Parameter]) -> bool:
+    return all(bool(torch.isfinite(p).all()) for p in parameters)
+
+
+def _copy(network: nn.Module) -> Weights:
+    return copy.deepcopy(network.state_dict())
+
+
+def _mean(weights: list[Weights]) -> Weights:
+    """Return the mean of weights and running statistics; counters are the last ones."""
+    return {
+        name: torch.stack([w[name] for w in weights]).mean(dim=0)
+        if last.is_floating_point()
+        else last
+        for name, last in weights[-1].items()
+    }
+
+
+# Validation data
+
+
+def train_validation_split(
+    data: TrainingData, fraction: float, rng: np.random.Generator, name: str
+) -> tuple[TrainingData, TrainingData]:
+    """Return training and validation rows, split class by class where there are labels."""
+    labels = data.labels
+    x_mask = validation_mask(len(data.X), fraction, labels and labels.x, rng)
+    y_mask = x_mask
+    if labels is not None and labels.unpaired:
+        y_mask = validation_mask(len(data.Y), fraction, labels.y, rng)
+    training = data.take(np.flatnonzero(~x_mask), np.flatnonzero(~y_mask))
+    validation = data.take(np.flatnonzero(x_mask), np.flatnonzero(y_mask))
+    if min(len(V) for part in (training, validation) for V in part[:2]) < 3:
+        raise ValueError(
+            f"{name}: `validation_fraction`={fraction} leaves {len(training.X)} training and "
+            f"{len(validation.X)} validation rows; early stopping needs 3 of each at least."
+        )
+    return training, validation
+
+
+def validation_mask(
+    n_rows: int, fraction: float, membership: sparse.csr_array | None, rng: np.random.Generator
+) -> np.ndarray:
+    """Return a mask of validation rows, to which every class gives its share, rounded at random."""
+    order = rng.permutation(n_rows)
+    # A row of an indicator matrix may have any number of tags, which give no order.
+    if membership is not None and membership.nnz == n_rows:
+        order = order[np.argsort(membership.indices[order], kind="stable")]
+    # Evenly spaced places in class order take each class's share, whatever its size.
+    n_validation = max(round(fraction * n_rows), 1)
+    places = (np.arange(n_validation) + rng.random()) * n_rows / n_validation
+    mask = np.zeros(n_rows, dtype=bool)
+    mask[order[places.astype(int)]] = True
+    return mask
+
+
+# Checkpoints
+
+
 class Checkpoint(NamedTuple):
     """File of an interrupted run, and the training that may continue it.
 
@@ -406,8 +486,22 @@ class Checkpoint(NamedTuple):
     identity: dict[str, Any]
 
 
+# Parameters that may differ between the beginning of a training and its continuation.
+_NOT_IN_CHECKPOINTS = {
+    "device", "verbose", "callback", "x_network", "y_network", "checkpoint", "checkpoint_every",
+}  # fmt: skip
+
 # Layout 1 had sentences for keys.
 _CHECKPOINT_LAYOUT = 2
+
+
+def describe_settings(name: str, params: dict[str, Any]) -> dict[str, str]:
+    """Return the settings of an estimator that a continued training must share."""
+    settings = {key: repr(v) for key, v in params.items() if key not in _NOT_IN_CHECKPOINTS}
+    # The file holds the state of a generator, whose representation tells nothing.
+    if not isinstance(params["random_state"], (int, np.integer, type(None))):
+        del settings["random_state"]
+    return {"estimator": name} | settings
 
 
 def save_checkpoint(checkpoint: Checkpoint, run: Run, rng: np.random.Generator) -> None:
@@ -457,36 +551,25 @@ def load_checkpoint(
     return dict(state["run"])
 
 
-def _epoch(
-    network: nn.Module, batches: Iterable[Any], take: Callable[[Any], torch.Tensor]
-) -> float:
-    """Run one epoch, and return its mean loss: not finite if the loss of any batch was not."""
-    network.train()
-    losses = []
-    for batch in batches:
-        losses.append(take(batch))
-        # On a GPU, reading every loss would make the device wait for the host.
-        if losses[-1].device.type == "cpu" and not math.isfinite(losses[-1].item()):
-            break
-    return float(torch.stack(losses).mean())
-
-
-def _finite(parameters: list[nn.Parameter]) -> bool:
-    return all(bool(torch.isfinite(p).all()) for p in parameters)
-
-
-def _copy(network: nn.Module) -> Weights:
-    return copy.deepcopy(network.state_dict())
-
-
-def _mean(weights: list[Weights]) -> Weights:
-    """Return the mean of weights and running statistics; counters are the last ones."""
-    return {
-        name: torch.stack([w[name] for w in weights]).mean(dim=0)
-        if last.is_floating_point()
-        else last
-        for name, last in weights[-1].items()
-    }
+def fingerprint(data: TrainingData) -> str:
+    """Return a digest of rows in their order, of their labels and of their weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    for V in (data.X, data.Y):
+        if isinstance(V, RaggedRows):
+            for song in V.songs:
+                digest.update(np.asarray(song).tobytes())
+        else:
+            step = block_rows(V.shape[1])
+            for start in range(0, len(V), step):
+                digest.update(np.asarray(V[start : start + step]).tobytes())
+    if data.labels is not None:
+        digest.update(repr(data.labels.classes.tolist()).encode())
+        for member in (data.labels.x, data.labels.y):
+            digest.update(np.asarray(member.indices).tobytes())
+            digest.update(np.asarray(member.indptr).tobytes())
+    for weights in data.weights:
+        digest.update(np.asarray(weights).tobytes())
+    return digest.hexdigest()
 
 
 # Optimizers

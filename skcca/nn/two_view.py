@@ -29,21 +29,31 @@ from skcca._core.lazy import RaggedRows
 from skcca._core.pairs import Pairing, Pairs, TrainingData
 from skcca._core.warnings import warn
 from skcca._core.whitening import SolverOptions
-from skcca.nn.batches import BatchSampler, Source, ViewFormat, fingerprint
 from skcca.nn.losses import make_objective
 from skcca.nn.networks import (
     NetworkLike,
+    Source,
+    ViewFormat,
     build_decoder,
     build_network_for,
     mlp_settings,
     outputs,
 )
-from skcca.nn.step import Batch, Reconstruction, TwoViewStep, broadcast_parameters, world_size
+from skcca.nn.step import (
+    Batch,
+    BatchSampler,
+    Reconstruction,
+    TwoViewStep,
+    broadcast_parameters,
+    world_size,
+)
 from skcca.nn.training import (
     Checkpoint,
     Run,
     TrainingResult,
+    fingerprint,
     load_checkpoint,
+    resolve_device,
     save_checkpoint,
     seeded,
     train,
@@ -91,10 +101,12 @@ class Settings(NamedTuple):
     n_iter_no_change: int
     verbose: int
     callback: Callable[[Epoch], bool | None] | None
+    device: str | torch.device
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse settings that are valid each for itself, but not together."""
+    """Refuse a device that is not here, and settings that contradict each other."""
+    resolve_device(settings.device)
     name = settings.name
     for parameter in ("x_hidden_layer_sizes", "y_hidden_layer_sizes"):
         value = getattr(settings, parameter)
@@ -203,7 +215,6 @@ def fit_networks(
     previous: FittedNetworks | None = None,
     rng: np.random.Generator,
     seed: int,
-    device: torch.device,
     checkpoint: Checkpoint | None = None,
     before_epoch: Callable[[], None] | None = None,
     after_epoch: Callable[[Snapshot, bool], bool] | None = None,
@@ -226,8 +237,6 @@ def fit_networks(
         Draws the batches.
     seed : int
         Seeds the weights, noise and dropout.
-    device : torch.device
-        Device of the networks.
     checkpoint : Checkpoint, default=None
         File of the run, which is continued where it exists and rewritten on the way.
     before_epoch : callable, default=None
@@ -242,6 +251,7 @@ def fit_networks(
     solution : Solution
         Networks, directions and curves.
     """
+    device = resolve_device(settings.device)
     x_rows, y_rows = x_format.training_rows(data.X, device), y_format.training_rows(data.Y, device)
     built_for = describe_networks(settings, data, x_format, y_format)
     problem = _Problem(settings, data, pairs, x_format, y_format, x_rows, y_rows, built_for, device)

@@ -19,12 +19,14 @@ from skcca._core.compat import (
     to_numpy,
     validate_parameter_constraints,
 )
-from skcca._core.lazy import is_ragged
+from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
 from skcca._core.pairs import TrainingData, Weights
 from skcca._core.types import LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
 from skcca.views._checks import check_no_mask_or_dates
 from skcca.views._container import Views
+from skcca.views._labels import check_labels
+from skcca.views._sequences import check_sequences
 
 
 class GivenViews(NamedTuple):
@@ -99,6 +101,69 @@ def check_second_view_is_no_labels(caller: str, y: ViewLike) -> None:
             f"{caller}: `y` is one column of integers and is taken as the second view; "
             "did you mean fit(A, V, y)?",
         )
+
+
+def to_rows(
+    V: ViewLike, name: str, caller: str, fitted: tuple[bool, tuple[int, ...]] | None = None
+) -> tuple[ViewLike, bool, tuple[int, ...]]:
+    """Return a view of any shape as rows, whether it is sequences, and the shape of shaped rows.
+
+    Arrays on a disk stay there, and sequences as long as they are; other rows are flattened. With
+    the format of a fit, a view of another format is refused.
+    """
+    shape, ragged = shape_of(V, name, caller)[1:], is_ragged(V)
+    if fitted is not None:
+        if ragged != fitted[0]:
+            wanted = "rows" if ragged else "a list of sequences (T_i, n_features)"
+            raise ValueError(
+                f"{caller}: `{name}` holds {'sequences' if ragged else 'rows'}, but the network "
+                f"was fitted on {wanted}; give those."
+            )
+        if len(shape) > 1 and shape != fitted[1]:
+            raise ValueError(
+                f"{caller}: a row of `{name}` has shape {shape}, but had {fitted[1]} in fit."
+            )
+    if ragged:
+        V = RaggedRows(check_sequences(V, caller=caller, name=name), name)
+    elif stays_on_disk(V) and shape:
+        V = LazyRows(V, name)
+    elif len(shape) > 1 and hasattr(V, "reshape"):
+        V = V.reshape(len(V), -1)
+    return V, ragged, shape if len(shape) > 1 else ()
+
+
+def check_validation_arguments(
+    caller: str, X_val: Views | None, y_val: LabelsLike, *, class_paired: bool
+) -> None:
+    """Refuse validation data other than a `Views` of 3 rows or more and as many labels."""
+    if X_val is None:
+        if y_val is not None:
+            raise ValueError(f"{caller}: `y_val` was given without `X_val`.")
+        return
+    if isinstance(y_val, Views):
+        raise ValueError(f"{caller}: `y_val` holds labels, and `X_val`=Views(X, Y) both views.")
+    if not isinstance(X_val, Views):
+        raise ValueError(
+            f"{caller}: `X_val` must be a Views, which holds both views: X_val=Views(X, Y); got "
+            f"{type(X_val).__name__}."
+        )
+    if len(X_val) < 3:
+        raise ValueError(f"{caller}: `X_val` has {len(X_val)} rows; a correlation needs 3 or more.")
+    if y_val is None:
+        return
+    if class_paired:
+        labels = check_labels(y_val, len(X_val), "y_val", "X_val", caller)
+        n_classes = len(np.unique(labels)) if labels.ndim == 1 else labels.shape[1]
+        if n_classes < 2:
+            raise ValueError(
+                f"{caller}: `y_val` must hold at least 2 classes, whose correlation can be "
+                f"watched; got {n_classes}."
+            )
+        return
+    # Instance pairs need no labels, but labels of another length are a mistake.
+    n = len(y_val) if isinstance(y_val, (list, tuple)) else (*np.shape(y_val), 0)[0]
+    if n != len(X_val):
+        raise ValueError(f"{caller}: `y_val` has {n} entries but `X_val` has {len(X_val)} rows.")
 
 
 def check_same_rows(caller: str, X: ViewLike, Y: ViewLike) -> None:

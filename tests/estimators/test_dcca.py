@@ -100,7 +100,7 @@ def test_early_stopping_keeps_the_best_held_out_weights(estimator):
 
 
 def test_early_stopping_holds_out_every_class_of_unpaired_sets():
-    from skcca.nn.batches import validation_mask
+    from skcca.nn.training import validation_mask
     from skcca.views._labels import encode_labels
 
     labels = encode_labels(y, 200, 200, "t")
@@ -164,8 +164,7 @@ def test_batch_norm_uses_running_statistics_at_transform():
 
 
 def test_final_solve_uses_all_training_rows():
-    from skcca.nn.batches import ResidentRows
-    from skcca.nn.networks import outputs
+    from skcca.nn.networks import ResidentRows, outputs
 
     model = DCCA(2, **SMALL | {"batch_size": 32}).fit(X, Y)
     zx = outputs(model.x_network_, ResidentRows((X - model.x_mean_) / model.x_scale_))

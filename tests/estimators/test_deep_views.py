@@ -12,7 +12,7 @@ from _models import SMALL
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
-from skcca.nn import MLP, batches
+from skcca.nn import MLP, networks
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 X, Y, y = two_views(200)
@@ -148,8 +148,8 @@ def test_shaped_rows_are_streamed_too(tmp_path):
 
 
 def test_nothing_is_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "BLOCK_ROWS", 16)
-    monkeypatch.setattr(batches, "POOL_BLOCKS", 2)
+    monkeypatch.setattr(networks, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(networks, "POOL_BLOCKS", 2)
     monkeypatch.setattr("skcca._core.arrays.block_rows.__defaults__", (50,))
     monkeypatch.setattr("skcca.nn.networks._ROWS_AT_ONCE", 50)
     read = []
@@ -169,11 +169,11 @@ def test_nothing_is_read_whole(tmp_path, monkeypatch):
 
 
 def test_an_epoch_of_streamed_rows_meets_every_row_once(monkeypatch):
-    monkeypatch.setattr(batches, "BLOCK_ROWS", 16)
-    monkeypatch.setattr(batches, "POOL_BLOCKS", 3)
+    monkeypatch.setattr(networks, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(networks, "POOL_BLOCKS", 3)
     from skcca._core.standardize import Standardisation
 
-    source = batches.StreamedRows(X, Standardisation.identity(5), "cpu", X.dtype)
+    source = networks.StreamedRows(X, Standardisation.identity(5), "cpu", X.dtype)
     order = source.order(np.random.default_rng(0))
     np.testing.assert_array_equal(np.sort(order), np.arange(200))
     assert np.abs(np.diff(order)).max() < 200

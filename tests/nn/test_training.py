@@ -8,7 +8,8 @@ from torch import nn
 
 from skcca._core.pairs import Pairing, Weights
 from skcca.nn import by_backward, resolve_device, seeded, train
-from skcca.nn.batches import BatchSampler, ResidentRows
+from skcca.nn.networks import ResidentRows
+from skcca.nn.step import BatchSampler
 from skcca.views._labels import encode_labels
 
 
