@@ -13,8 +13,8 @@ from sklearn.base import clone
 from skcca._core.compat import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
-from skcca.cca import CCA, ClusterCCA
-from skcca.kcca import KCCA, ClusterKCCA
+from skcca.cca import CCA
+from skcca.kcca import KCCA
 from skcca.model_selection._folds import PairedRows, Splitter
 
 __all__ = ["NComponentsResult", "select_n_components"]
@@ -148,9 +148,7 @@ def select_n_components(
     folds = rows.scored_folds(cv, _NAME, groups)
     if len(folds) < 2:
         raise ValueError(f"{_NAME}: `cv` makes {len(folds)} fold; a standard error needs 2.")
-    nested = param_name == "n_components" and isinstance(
-        estimator, (CCA, ClusterCCA, KCCA, ClusterKCCA)
-    )
+    nested = param_name == "n_components" and isinstance(estimator, (CCA, KCCA))
     in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
     # The components of nested solutions are those of the largest, so that one fit a fold serves.
     scores: list

@@ -287,15 +287,18 @@ def _whiten(
         n_free = len(V)
         mean, variance = np.zeros_like(mean), np.mean(V**2, axis=0)
         # Of a feature that the confounds explain, the rounding of a product is left.
-        explained = np.sqrt(variance) <= 100 * eps * size
-        V[:, explained] = variance[explained] = 0.0
+        apart = np.sqrt(variance) > 100 * eps * size
+        if not apart.any():
+            raise ValueError(
+                f"{_NAME}: `{name}` has no feature that varies apart from what `confounds` explain."
+            )
+        V, mean, variance = V[:, apart], mean[apart], variance[apart]
     ridge = ridge_of(reg, V)
     options = SolverOptions(reg=(ridge, ridge), scale=scale, eps=(eps, eps))
     try:
         scaling = FeatureScaling.of(side, mean, variance, options)
     except NoDirectionError as error:
-        apart = "" if residuals is None else " apart from what `confounds` explain"
-        raise ValueError(f"{_NAME}: `{name}` has no feature that varies{apart}.") from error
+        raise ValueError(f"{_NAME}: `{name}` has no feature that varies.") from error
     whitener = data_whitener(V, np.full(len(V), 1 / len(V)), scaling)
     scores = scaling.apply(V - mean) @ (whitener.matrix / np.sqrt(len(V)))
     return _WhitenedView(scores, ridge, n_free)
