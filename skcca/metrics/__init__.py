@@ -1,4 +1,4 @@
-"""Measures of cross-modal retrieval, and the scorers that hand them to scikit-learn's searches.
+"""Measures of cross-modal retrieval, and their scorers for the searches of scikit-learn.
 
 Every measure ranks the whole gallery for each query, by default by cosine similarity. Equal
 similarities are ties, and a score is the expectation over random orders of the tied items.

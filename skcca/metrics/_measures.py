@@ -1,4 +1,4 @@
-"""Measures of one ranked list, by their names, where equal scores stand in random order.
+"""Measures of one ranked list by their names, with equal scores in random order.
 
 map, map@k            mean average precision        mrr, mrr@k      mean reciprocal rank
 precision@k, recall@k                               ndcg, ndcg@k    discounted cumulative gain
@@ -76,7 +76,7 @@ class RankedList:
         return tie_groups(self.ranked[np.newaxis], self.relevant_at)
 
     def first_group(self) -> tuple[int, int, int]:
-        """Return s, t and r of the group that holds the first relevant item; t may be 1."""
+        """Return s, t and r of the group of the first relevant item; t may be 1."""
         first = int(self.relevant_at[0])
         s, t, _, r, tied, _ = self.ties
         if not tied[first]:
@@ -149,7 +149,7 @@ def precision(listed: RankedList, k: int) -> float:
 
 
 def recall(listed: RankedList, k: int) -> float:
-    """Return the share of the relevant items that are among the first k."""
+    """Return the share of the relevant items found among the first k."""
     return hits_at(listed, k) / listed.n_relevant
 
 
@@ -159,7 +159,7 @@ def r_precision(listed: RankedList) -> float:
 
 
 def hit_rate(listed: RankedList, k: int) -> float:
-    """Return the probability that a relevant item is among the first k.
+    """Return the probability of a relevant item among the first k.
 
     None of the first m = k - s of a group is relevant with probability
     prod_{j<m} (t - r - j) / (t - j).

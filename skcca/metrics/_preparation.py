@@ -1,4 +1,4 @@
-"""Retrieval tasks: queries, a gallery and what is relevant, checked before anything is ranked.
+"""Retrieval tasks: queries, a gallery and relevance, checked before anything is ranked.
 
 Whatever is no embedding, no label and no rule is refused by the name of its argument. An item is
 relevant to a query by
@@ -74,7 +74,7 @@ def prepare(
     names: ArgumentNames,
     rules: Rules,
 ) -> Retrieval:
-    """Check embeddings, labels and rules, and warn of the queries that cannot be measured."""
+    """Check embeddings, labels and rules, and warn of queries without a relevant item."""
     caller = names.caller
     check_aligned(caller, **{names.queries: queries, names.query_labels: query_labels})
     if gallery_labels is None:
@@ -105,12 +105,12 @@ def prepare(
 
 
 def chance_retrieval(retrieval: Retrieval) -> Retrieval:
-    """Return the retrieval with one group of ties, whose expectation is that of random rankings."""
+    """Return the retrieval with one group of ties, as expected of random rankings."""
     return retrieval._replace(queries=np.zeros_like(retrieval.queries))
 
 
 def check_rules(rules: Rules, caller: str) -> None:
-    """Refuse values of `no_relevant` and `exclude_self` that have no meaning."""
+    """Refuse unknown values of `no_relevant` and `exclude_self`."""
     if not isinstance(rules.no_relevant, str) or rules.no_relevant not in NO_RELEVANT:
         raise ValueError(
             f"{caller}: `no_relevant` is {rules.no_relevant!r}; expected 'omit', 'zero' or 'raise'."
@@ -120,7 +120,7 @@ def check_rules(rules: Rules, caller: str) -> None:
 
 
 def _gpu_of(embedding: ArrayLike) -> str | None:
-    """Return the device of a tensor on a GPU that has float64, else None."""
+    """Return the CUDA device of a tensor, else None."""
     device = getattr(embedding, "device", None)
     return str(device) if getattr(device, "type", None) == "cuda" else None
 
@@ -142,7 +142,7 @@ def check_embeddings(
 def _queries_to_measure(
     n_relevant: np.ndarray, n_ranked: int, rule: str, caller: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the queries to measure and those that count as 0; warn of the others."""
+    """Return the queries to measure and those to count as 0; warn of the others."""
     measured, without = np.flatnonzero(n_relevant), np.flatnonzero(n_relevant == 0)
     none, n_without = without[:0], len(without)
     if n_without and rule == "raise":
@@ -266,7 +266,7 @@ def find_relevance(
     names: ArgumentNames,
     rule: str | ArrayLike,
 ) -> Relevance | Gains:
-    """Return the relevance that labels, or a matrix of gains, describe."""
+    """Return the relevance by labels, by instance pairs, or by a matrix of gains."""
     shape = n_queries, n_gallery
     if rule is None or (isinstance(rule, str) and rule not in GRADES):
         raise ValueError(

@@ -48,7 +48,7 @@ Value = TypeVar("Value")
 
 
 def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str) -> np.ndarray:
-    """Return measures (n_queries, n_measures) of every query, nan for those that are left out."""
+    """Return measures (n_queries, n_measures) of every query, nan for those left out."""
     for measure in measures:
         check_cutoff(measure, retrieval.n_ranked, caller)
         if len(retrieval.zero) and not measure.kind.greater_is_better:
@@ -69,7 +69,7 @@ def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str
 
 
 def overall_score(retrieval: Retrieval, measure: Measure, caller: str) -> float:
-    """Return a measure of all queries that are not left out; nan if there is none."""
+    """Return a measure of all queries but those left out; nan if there is none."""
     scores = score_queries(retrieval, [measure], caller)[:, 0]
     return measure.reduce(scores[~np.isnan(scores)])
 
@@ -118,7 +118,7 @@ def _evaluate_block(
     queries: np.ndarray,
     ranked_block: np.ndarray | None,
 ) -> list[Value]:
-    """Return a measure of each query of a block, which was ranked elsewhere or is ranked here."""
+    """Return a measure of each query of a block, after ranking it if it is not ranked yet."""
     products = _products(retrieval, queries) if ranked_block is None else ranked_block
     n_at_once = max(1, CACHED_SCORES // len(retrieval.gallery))
     values: list[Value] = []
@@ -150,7 +150,7 @@ def _products(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
 
 
 def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield what `_rank` returns of each block."""
+    """Yield the ranked lists of each block, as `_rank` returns them."""
     from skcca.nn.ranking import ranked_blocks
 
     assert retrieval.device is not None
@@ -196,7 +196,7 @@ def _rank_with_gains(
 
 
 def _sort_keys(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Return int32 that are smaller the higher the score is, and equal where float32 is."""
+    """Return int32 sort keys: ascending for descending scores, equal where float32 is equal."""
     scores += ROUNDING_SHIFT
     negative = np.subtract(ROUNDING_SHIFT, scores, out=scores).astype(np.float32)
     if retrieval.exclude_self:
@@ -208,7 +208,7 @@ def _sort_keys(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) ->
 
 
 def n_blas_threads() -> int:
-    """Return the number of threads that BLAS uses now."""
+    """Return the present number of BLAS threads."""
     pools = _controller().select(user_api="blas").info()
     return max((pool["num_threads"] for pool in pools), default=1)
 

@@ -113,7 +113,7 @@ def retrieval_report(
 def _measured(
     retrieval: Retrieval, measures: Sequence[str] | None, caller: str
 ) -> dict[str, float]:
-    """Return the value of each measure, over the queries that have all of them."""
+    """Return each measure over the queries with all of them."""
     chosen = _choose(measures, retrieval.n_ranked, caller)
     scores = score_queries(retrieval, chosen, caller)
     scores = scores[~np.isnan(scores).any(axis=1)]

@@ -184,7 +184,7 @@ def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 
 def _signed_measure(name: Any) -> tuple[int, Measure]:
-    """Return the sign that makes more better, -1 for a rank, and the measure."""
+    """Return 1, or -1 for ranks, of which less is better; and the measure."""
     negative = isinstance(name, str) and name.startswith("neg_")
     measure = find_measure(name.removeprefix("neg_") if negative else name, _MAKER)
     if negative == measure.kind.greater_is_better:

@@ -34,7 +34,7 @@ MAX_LENGTH_RATIO = 1e3
 def check_metric(
     metric: Any, correlations: ArrayLike | None, n_components: int, caller: str
 ) -> np.ndarray | None:
-    """Check the name of a metric, and return the correlations that it needs as an array."""
+    """Check the name of a metric, and return the correlations for it as an array."""
     if not isinstance(metric, str) or metric not in METRICS:
         raise ValueError(f"{caller}: `metric` is {metric!r}; expected one of {METRICS}.")
     if metric == "correlation" and n_components < 2:
@@ -66,7 +66,7 @@ def check_metric(
 
 
 def query_vectors(U: np.ndarray, metric: str, correlations: np.ndarray | None = None) -> np.ndarray:
-    """Return vectors of embedded queries, whose product with `gallery_vectors` is the similarity.
+    """Return vectors of embedded queries, for products with `gallery_vectors`.
 
     The canonical correlations (n_components,) are needed for "log_likelihood_ratio".
     """
@@ -81,7 +81,7 @@ def query_vectors(U: np.ndarray, metric: str, correlations: np.ndarray | None = 
 def gallery_vectors(
     V: np.ndarray, metric: str, correlations: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return vectors of embedded items, whose product with `query_vectors` is the similarity."""
+    """Return vectors of embedded items, for products with `query_vectors`."""
     if metric == "euclidean":
         return np.column_stack([V, np.ones(len(V)), _minus_half_square(V)])
     if metric == "log_likelihood_ratio":
@@ -93,9 +93,10 @@ def gallery_vectors(
 def bounded_vectors(
     queries: np.ndarray, gallery: np.ndarray, metric: str, correlations: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return vectors of both, scaled so that most products lie in [-1, 1], and the bound of all.
+    """Return vectors of both, scaled for products in [-1, 1], and the bound of all products.
 
     Products are the similarities, but for a shift and a scale of each query that change no order.
+    The bound is more than 1 where few items are far longer than the others.
     """
     if metric in ("cosine", "correlation"):
         return query_vectors(queries, metric), gallery_vectors(gallery, metric), 1.0
@@ -120,13 +121,13 @@ def bounded_vectors(
 
 
 def _median_length(lengths: np.ndarray) -> float:
-    """Return the median of lengths that are not 0, but never so small that squares overflow."""
+    """Return the median of positive lengths, raised if squares of the quotients would overflow."""
     positive = lengths[lengths > 0]
     return max(float(np.median(positive)), 1e-70 * float(positive.max())) if len(positive) else 1.0
 
 
 def _symmetric_vectors(X: np.ndarray, metric: str) -> np.ndarray:
-    """Return the vectors of a metric that treats queries and items alike."""
+    """Return the vectors of a symmetric metric, of queries or of items."""
     if metric == "correlation":
         # Of large numbers the mean would be infinite.
         X = unit_rows(X)
@@ -156,7 +157,7 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
 
 
 def similarities(products: np.ndarray, metric: str) -> np.ndarray:
-    """Return the similarities of products; that of "euclidean" is minus the distance."""
+    """Return products as similarities for users, minus the distance for "euclidean"."""
     if metric == "euclidean":
         return -np.sqrt(np.maximum(-2 * products, 0.0))
     return products

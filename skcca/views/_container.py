@@ -1,4 +1,4 @@
-"""The container that keeps the rows of several views together, and the kinds of data it holds.
+"""A container of several views of the same rows, and the kinds of data in it.
 
 scikit-learn may index, split, shuffle, copy and pickle a `Views` like any array, and every member
 moves by the same rows. The kind of a member is told by what it can do, so that neither pandas,
@@ -243,7 +243,7 @@ class Views:
         )
 
     def _from_checked(self, members: Iterable[ViewLike], n_rows: int) -> Views:
-        """Return members that were cut out of this Views, without checking them again."""
+        """Return rows of this Views without checking their members again."""
         new = object.__new__(type(self))
         new._members = dict(zip(self.names, members, strict=True))
         new._named, new._n_rows = self._named, n_rows
@@ -300,7 +300,7 @@ def check_view_names(caller: str, views: Views, fitted: tuple[str, ...] | None) 
 
 
 def check_member(member: ViewLike, name: str) -> ViewLike:
-    """Return a member in the form that `Views` keeps, or raise an error with a cure."""
+    """Return a member in the form for `Views`, or raise an error with a cure."""
     if member is None or (isinstance(member, np.ndarray) and member.ndim >= 2):
         return member
     if isinstance(member, (list, tuple)):

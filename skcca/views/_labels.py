@@ -41,7 +41,7 @@ def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels
 def check_comparable_labels(
     x: np.ndarray, y: np.ndarray, caller: str, of_x: str, of_y: str
 ) -> None:
-    """Refuse two sets of checked labels, where equal labels would not be equal values."""
+    """Refuse two sets of checked labels with different forms or kinds of values."""
     if x.ndim != y.ndim:
         raise ValueError(
             f"{caller}: the labels of {of_x} have shape {x.shape} and those of {of_y} {y.shape}; "
@@ -123,7 +123,7 @@ def _to_array(labels: LabelsLike) -> np.ndarray:
 
 
 def _check_values(array: np.ndarray, argument: str) -> np.ndarray:
-    """Refuse values that are no labels; whole floats become integers."""
+    """Refuse missing and continuous values; whole floats become integers."""
     kind = array.dtype.kind
     if kind == "f" and not np.isfinite(array).all():
         raise ValueError(
@@ -153,7 +153,7 @@ def _check_values(array: np.ndarray, argument: str) -> np.ndarray:
 
 
 def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
-    """Return the number of labels, which must not be 0."""
+    """Return the number of labels, 1 at least."""
     n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
     if n_labels == 0:
         raise ValueError(f"{caller}: `{name}` must hold at least one label; got {labels!r:.60}.")

@@ -1,4 +1,4 @@
-"""Views as a fitted model projects them, however the model is wrapped.
+"""Projections of views by fitted models, however the models are wrapped.
 
 An estimator projects the same alone, frozen, at the end of a pipeline or as the best of a search,
 and nothing passes for an embedding that is not two views in one space.
@@ -35,7 +35,7 @@ class LabelledView(NamedTuple):
 
 
 def unwrap(estimator: Estimator) -> Estimator:
-    """Return what a frozen estimator or a search holds, anything else as it is."""
+    """Return the estimator inside a frozen estimator or a search."""
     if isinstance(estimator, FrozenEstimator):
         return unwrap(estimator.estimator)
     if hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
@@ -46,12 +46,12 @@ def unwrap(estimator: Estimator) -> Estimator:
 
 
 def final_model(estimator: Estimator) -> Estimator:
-    """Return the model that makes the embedding, out of whatever it is wrapped in."""
+    """Return the model inside frozen estimators, searches and pipelines."""
     return _steps(estimator)[-1]
 
 
 def _steps(estimator: Estimator) -> list[Estimator]:
-    """Return the steps of a pipeline that do something, of which the last is the model."""
+    """Return the steps of a pipeline without pass-throughs; the last is the model."""
     estimator = unwrap(estimator)
     if isinstance(estimator, Pipeline):
         # A step that passes its input through is None or "passthrough".
@@ -67,7 +67,7 @@ def _steps(estimator: Estimator) -> list[Estimator]:
 def project(
     estimator: Estimator, X: ViewLike, y: ViewLike, caller: str
 ) -> tuple[ArrayLike, ArrayLike]:
-    """Return both views as a fitted estimator projects them; `y` is None beside a `Views`.
+    """Return the projections of both views; `y` is None beside a `Views`.
 
     A TypeError, which names the caller, tells that the estimator does not project two views.
     """
@@ -77,7 +77,7 @@ def project(
 def project_view(
     estimator: Estimator, V: ViewLike, view: str, caller: str, *, in_views: bool = False
 ) -> np.ndarray:
-    """Return one view, "x" or "y", as a fitted estimator projects it, in memory.
+    """Return the projection of one view, "x" or "y", as a NumPy array.
 
     With `in_views` the steps of a pipeline were fitted on `Views`, of which a `ViewTransformer`
     among them is a sign; else the earlier steps transform the first view alone.
@@ -94,7 +94,7 @@ def project_view(
 def _project_by_steps(
     steps: list[Estimator], X: ViewLike, y: ViewLike, caller: str
 ) -> tuple[ArrayLike, ArrayLike]:
-    """Return both projections, or None for a view that is None."""
+    """Return both projections; that of None is None."""
     *earlier, model = steps
     two_views = isinstance(X, Views)
     if X is not None:
@@ -180,13 +180,13 @@ def check_embedding(
     return Z
 
 
-# What scores need: labels, and correlations
+# Labels and correlations for scores
 
 
 def project_with_labels(
     estimator: Estimator, X: ViewLike, y: Any, labels: LabelsLike | None, caller: str
 ) -> tuple[LabelledView, LabelledView]:
-    """Return both views as an estimator projects them, with their labels.
+    """Return the projections of both views with their labels.
 
     Rows that are paired have one and the same labels.
     """
@@ -204,7 +204,7 @@ def project_with_labels(
 
 
 def _find_labels(X: ViewLike, y: Any, labels: LabelsLike | None, caller: str) -> LabelsLike:
-    """Return the labels, after checking that both views and one set of labels are there."""
+    """Return the labels, after checking for both views and one set of labels."""
     if isinstance(X, Views):
         if y is not None and labels is not None:
             raise ValueError(

@@ -355,7 +355,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         return X._replace(members)
 
     def _clone(self, transformer: Any, member: ViewLike) -> Any:
-        """Return a transformer to fit, so that the parameter stays as it was given."""
+        """Return a transformer to fit in place of the parameter."""
         if transformer != PASSTHROUGH:
             return clone(transformer)
         if len(getattr(member, "shape", ())) != 2:
@@ -462,7 +462,7 @@ def _check_views(X: Any) -> None:
 
 
 def _check_positions(names: list[str], X: Views) -> None:
-    """Refuse a match by position where a name says that another position is meant."""
+    """Refuse a match by position in contradiction to the names."""
     for name, view in zip(names, X.names, strict=True):
         if X.named and name != view and name in X.names:
             raise ValueError(
