@@ -255,12 +255,6 @@ def test_names_of_columns_and_views_are_remembered_and_forgotten():
         assert not hasattr(model, name)
 
 
-def test_a_column_vector_serves_as_second_view():
-    model = CCA().fit(X, Y[:, 0])
-    assert model.n_components_ == 1
-    np.testing.assert_allclose(model.transform_y(Y[:, 0]), model.transform_y(Y[:, [0]]))
-
-
 @every
 def test_torch_tensors_serve_as_views(model):
     import torch
@@ -306,14 +300,6 @@ def test_integers_in_one_column_look_like_labels(model):
         warnings.simplefilter("always")
         clone(model).set_params(n_components=1).fit(X, y)
     assert any("did you mean fit(A, V, y)" in str(w.message) for w in caught)
-
-
-@class_paired
-def test_a_class_of_one_row_takes_part(model):
-    labels = np.where(np.arange(90) == 4, 9, y)
-    fitted = clone(model).fit(X, Y, labels)
-    assert 9 in fitted.classes_
-    assert np.isfinite(fitted.transform(X)).all()
 
 
 @class_paired

@@ -14,6 +14,7 @@ import torch
 from _data import HEARD, SONGS, two_views
 from _models import MODELS, audio_and_visual, of, selector
 from _oracles import assert_same_bits
+from scipy import sparse
 from sklearn.base import clone
 
 from skcca import (
@@ -188,7 +189,8 @@ def test_estimators_that_are_inspected_stay_unfitted(inspect):
 def test_frames_views_and_lists_are_inspected_as_arrays(inspect):
     expected = inspect(CCA(2), X, Y)
     frames = pd.DataFrame(X).add_prefix("x"), pd.DataFrame(Y).add_prefix("y")
-    for args in (frames, (VIEWS,), (Views(*frames), y), (X.tolist(), Y.tolist())):
+    thin = sparse.csr_array(X), sparse.csr_array(Y)
+    for args in (frames, (VIEWS,), (Views(*frames), y), (X.tolist(), Y.tolist()), thin):
         np.testing.assert_allclose(inspect(CCA(2), *args), expected, rtol=1e-9, atol=1e-12)
 
 

@@ -66,22 +66,6 @@ def test_loky_workers_fit_what_the_caller_fits(alone):
             np.testing.assert_allclose(a, b, atol=1e-12)
 
 
-@pytest.mark.slow
-def test_dask_workers_fit_what_the_caller_fits(alone):
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster),
-        joblib.parallel_config("dask"),
-    ):
-        found = joblib.Parallel()(joblib.delayed(scores)(model) for model in MODELS.values())
-    for name, elsewhere in zip(MODELS, found, strict=True):
-        for a, b in zip(elsewhere, alone[name], strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-12)
-
-
 def fit_and_send(name, fitted, pipe):
     pipe.send((scores(MODELS[name]), fitted.transform(X, Y)))
 
@@ -105,11 +89,6 @@ def test_after_a_fork_the_child_fits_and_transforms_as_its_parent(name):
     for a, b, c in zip(anew, moved, expected, strict=True):
         np.testing.assert_allclose(a, c, atol=1e-12)
         np.testing.assert_allclose(b, c, atol=1e-12)
-
-
-@every
-def test_the_same_fit_twice_is_the_same_to_the_bit(model):
-    assert_same_bits(scores(model), scores(model))
 
 
 # A deep fit that is killed

@@ -8,9 +8,8 @@ import pytest
 from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
-from sklearn.model_selection import GridSearchCV, KFold
 
-from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA, Views, retrieval_map
+from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA
 from skcca._core.rows import Rows, SparseRows, rows_of
 
 N = 500
@@ -160,19 +159,6 @@ def test_float32_stays_float32():
     assert model.transform(S).dtype == np.float32
     assert model.predict(S).dtype == np.float32
     assert_same_model(model, CCA(3).fit(X, Y))
-
-
-def test_views_of_sparse_members_search_a_grid():
-    X, Y, y, _ = data(0.1)
-    folds = KFold(3, shuffle=True, random_state=0)
-    grid = {"reg": [1e-3, 0.3], "n_components": [1, 3]}
-    found = []
-    for views in (Views(X, Y), Views(sparse.csr_array(X), sparse.coo_array(Y))):
-        search = GridSearchCV(ClusterCCA(), grid, scoring=retrieval_map, cv=folds)
-        search.fit(views, y)
-        found.append(search.cv_results_["mean_test_score"])
-        assert np.isfinite(search.score(views, y))
-    np.testing.assert_allclose(found[0], found[1], atol=1e-10)
 
 
 @pytest.mark.parametrize("density", DENSITY)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from skcca._core.pairs import (
     InstancePairs,
@@ -97,15 +96,6 @@ def test_tag_pairs_count_shared_tags(rng):
     assert class_pairs(twice, Weights(w, w)).max_rank == 3
 
 
-def test_one_hot_tags_equal_classes(rng):
-    labels, weights, (x, _) = labelled(rng, unpaired=False)
-    one_hot = (x[:, None] == np.unique(x)).astype(int)
-    tags = encode_labels(one_hot, N_X, N_X, "test")
-    a, b = class_pairs(labels, weights), class_pairs(tags, weights)
-    np.testing.assert_allclose(explicit(a), explicit(b))
-    assert a.max_rank == b.max_rank == len(np.unique(x)) - 1
-
-
 @pytest.mark.parametrize("unpaired", [False, True])
 @pytest.mark.parametrize("fraction", [0.05, 0.5, 1.0])
 @pytest.mark.parametrize("pair_weight", ["pair", "row"])
@@ -146,19 +136,6 @@ def test_blend_is_the_weighted_mean_of_its_parts(rng):
     assert_consistent(blended_pairs(own, classes, 0.3), W, rng)
 
 
-def test_integer_weights_equal_repeated_rows(rng):
-    x = rng.integers(0, 3, 12)
-    counts = rng.integers(1, 4, 12)
-    X, Y = rng.normal(size=(12, 2)), rng.normal(size=(12, 3))
-    rows = np.repeat(np.arange(12), counts)
-    rule = Pairing(instance_weight=0.25)
-    w = counts.astype(float)
-    ones = np.ones(len(rows))
-    weighted = rule(encode_labels(x, 12, 12, "t"), Weights(w, w), rng)
-    repeated = rule(encode_labels(x[rows], len(rows), len(rows), "t"), Weights(ones, ones), rng)
-    np.testing.assert_allclose(weighted.cross(X, Y), repeated.cross(X[rows], Y[rows]))
-
-
 def test_without_labels_each_row_is_its_own_class(rng):
     w = rng.random(5)
     np.testing.assert_allclose(explicit(Pairing()(None, Weights(w, w), rng)), np.diag(w))
@@ -186,9 +163,3 @@ def test_class_that_one_view_lacks_forms_no_pair():
     np.testing.assert_array_equal(explicit(pairs), [[0, 0], [1, 0]])
     cyclic = cyclic_pairs(labels, Weights(np.ones(2), np.ones(2)), np.random.default_rng(0))
     np.testing.assert_array_equal(explicit(cyclic), [[0, 0], [1, 0]])
-
-
-def test_sparse_indicator_equals_dense(rng):
-    L = (rng.random((10, 3)) < 0.5).astype(int)
-    dense, thin = (encode_labels(m, 10, 10, "t") for m in (L, sparse.csr_array(L)))
-    np.testing.assert_array_equal(dense.x.toarray(), thin.x.toarray())

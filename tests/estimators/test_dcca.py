@@ -40,17 +40,6 @@ def test_networks_are_those_of_the_paper(build):
     assert params["n_components"] == 30
 
 
-def test_the_paper_is_one_call_away():
-    model = SupervisedDCCA.paper(max_epochs=1, random_state=0)
-    params = model.get_params()
-    assert (params["max_epochs"], params["batch_size"], params["dropout"]) == (1, 512, 0.2)
-    assert (params["activation"], params["output_activation"]) == ("tanh", "sigmoid")
-    assert (params["input_noise"], params["average_epochs"]) == (0.0, 1)  # it knows neither
-    assert params["reg"] == 1e-3
-    assert params["y_hidden_layer_sizes"] == (512, 512, 256, 256)
-    assert isinstance(model, SupervisedDCCA)
-
-
 def test_networks_find_what_linear_maps_cannot():
     rng = np.random.default_rng(0)
     angle = rng.uniform(0, 2 * np.pi, 900)

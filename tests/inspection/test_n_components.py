@@ -139,15 +139,6 @@ def test_kernels_take_rows_and_columns():
     np.testing.assert_allclose(found.totals, expected.totals, atol=1e-5)
 
 
-def test_containers_agree():
-    X, Y = related()
-    expected = select_n_components(CCA(), X, Y[:, :1], n_components=1)
-    frame = pd.DataFrame(X, columns=list("abcdef"))
-    for args in ((Views(X, Y[:, :1]),), (X.tolist(), Y[:, 0]), (frame, pd.Series(Y[:, 0]))):
-        found = select_n_components(CCA(), *args, n_components=1)
-        np.testing.assert_allclose(found.totals, expected.totals, atol=1e-12)
-
-
 def test_groups_reach_the_splitter():
     X, Y = related()
     groups = np.arange(120) % 7

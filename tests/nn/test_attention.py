@@ -1,15 +1,32 @@
-"""The emotion network: Eqs. 6 and 7, padding, batches, losses, inference."""
+"""The emotion network: recurrences (Eqs. 1 to 5), attention (6 and 7), padding, losses, towers."""
+
+import copy
+import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from _data import HEARD, N_FEATURES, SONGS, VISUAL
+from _models import SMALL
+from _models import selector as small
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from skcca import DCCA, SupervisedDCCA
+from skcca.nn import AttentionTower
 from skcca.nn import songs as songs_module
-from skcca.nn.attention import AttentionBiLSTM, position_code
+from skcca.nn.attention import (
+    AttentionBiLSTM,
+    BiLSTM,
+    BiPeepholeLSTM,
+    bi_recurrence,
+    max_pool_padded,
+    position_code,
+)
 from skcca.nn.songs import SongBatches, emotion_loss, infer, pad_batch
 from skcca.nn.training import seeded
+from skcca.views._sequences import max_pooled_steps
 
 CPU = torch.device("cpu")
 HIDDEN = 6
@@ -390,3 +407,188 @@ def test_a_batch_without_weight_has_no_loss():
     loss.backward()
     assert loss == 0
     assert (logits.grad == 0).all()
+
+
+CELL_FEATURES, CELL_HIDDEN = 3, 4
+both_forms = pytest.mark.parametrize("peepholes", ["diagonal", "full"])
+
+
+def peephole(peepholes, n_features=CELL_FEATURES, hidden_size=CELL_HIDDEN):
+    with seeded(0, CPU):
+        return BiPeepholeLSTM(n_features, hidden_size, peepholes=peepholes).double()
+
+
+def two_passes(n_songs=2, n_steps=7, n_features=CELL_FEATURES):
+    """Steps and mirrored steps; a cell need not know that they are the same songs."""
+    rng = np.random.default_rng(0)
+    return (torch.from_numpy(rng.normal(size=(n_songs, n_steps, n_features))) for _ in range(2))
+
+
+def by_the_equations(W_x, W_h, W_c, b, song):
+    """Return h_t of Eqs. 1 to 5, one step after the other; weights by the letter of the gate."""
+    h, c, states = np.zeros(CELL_HIDDEN), np.zeros(CELL_HIDDEN), []
+    for x in song:
+        i = sigmoid(b["i"] + W_x["i"] @ x + W_h["i"] @ h + W_c["i"] @ c)
+        f = sigmoid(b["f"] + W_x["f"] @ x + W_h["f"] @ h + W_c["f"] @ c)
+        c = f * c + i * np.tanh(W_x["c"] @ x + W_h["c"] @ h + b["c"])
+        o = sigmoid(W_x["o"] @ x + W_h["o"] @ h + W_c["o"] @ c + b["o"])
+        h = o * np.tanh(c)
+        states.append(h)
+    return np.array(states)
+
+
+def weights_of(cell, direction):
+    """Return W_x, W_h, W_c and b of a direction, as matrices by the letter of the gate."""
+    parts = [cell.weight_x, cell.weight_h, cell.bias]
+    W_x, W_h, b = (
+        dict(zip("ifco", np.split(part[direction].detach().numpy(), 4), strict=True))
+        for part in parts
+    )
+    seen = cell.weight_c[direction].detach().numpy()
+    blocks = np.split(seen, 3) if cell.full else map(np.diag, seen[0])
+    return W_x, W_h, dict(zip("ifo", blocks, strict=True)), b
+
+
+@both_forms
+def test_peepholes_follow_equations_1_to_5(peepholes):
+    cell = peephole(peepholes)
+    passes = list(two_passes())
+    for direction, (steps, states) in enumerate(zip(passes, cell(*passes), strict=True)):
+        for song, found in zip(steps.numpy(), states.detach().numpy(), strict=True):
+            expected = by_the_equations(*weights_of(cell, direction), song)
+            np.testing.assert_allclose(found, expected, atol=1e-10)  # float64, values below 1
+
+
+@both_forms
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of its own parts
+def test_a_loop_that_torch_compiles_gives_the_same_states(peepholes):
+    cell, passes = peephole(peepholes), list(two_passes())
+    compiled = torch.compile(cell, backend="eager")
+    for found, expected in zip(compiled(*passes), cell(*passes), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+@both_forms
+def test_gradients_are_those_of_finite_differences(peepholes):
+    cell = peephole(peepholes, n_features=2, hidden_size=2)
+    names, values = zip(*cell.named_parameters(), strict=True)
+
+    def states(steps, mirrored, *values):
+        parameters = dict(zip(names, values, strict=True))
+        return torch.func.functional_call(cell, parameters, (steps, mirrored))
+
+    passes = (V.requires_grad_() for V in two_passes(n_steps=4, n_features=2))
+    assert torch.autograd.gradcheck(states, (*passes, *values))
+
+
+@both_forms
+def test_without_peepholes_it_is_the_usual_lstm(peepholes):
+    usual, cell = BiLSTM(CELL_FEATURES, CELL_HIDDEN).double(), peephole(peepholes)
+    with torch.no_grad():
+        cell.weight_c.zero_()
+        for i, layer in enumerate((usual.forwards, usual.backwards)):
+            cell.weight_x[i] = layer.weight_ih_l0
+            cell.weight_h[i] = layer.weight_hh_l0
+            cell.bias[i] = layer.bias_ih_l0 + layer.bias_hh_l0
+    passes = list(two_passes())
+    torch.testing.assert_close(cell(*passes), usual(*passes), atol=1e-10, rtol=0)
+
+
+@both_forms
+def test_with_peepholes_it_is_not(peepholes):
+    cell, without = peephole(peepholes), peephole(peepholes)
+    torch.nn.init.zeros_(without.weight_c)
+    passes = list(two_passes())
+    assert (cell(*passes)[0] - without(*passes)[0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("settings", [("lstm", "full"), ("peephole", "diagonal")])
+def test_forget_bias_closes_the_forget_gates_alone(settings):
+    cell = bi_recurrence(settings[0], CELL_FEATURES, CELL_HIDDEN, peepholes=settings[1])
+    before = {name: value.clone() for name, value in cell.named_parameters()}
+    cell.set_forget_bias(-3.0)
+    forget = slice(CELL_HIDDEN, 2 * CELL_HIDDEN)
+    changed = 0
+    for name, value in cell.named_parameters():
+        if not torch.equal(value, before[name]):
+            assert "bias" in name
+            assert (value[..., forget] == -3).all()
+            before[name][..., forget] = -3
+            assert torch.equal(value, before[name])
+            changed += value[..., forget].numel()
+    assert changed == 2 * CELL_HIDDEN
+
+
+@pytest.mark.parametrize("settings", [("lstm", "diagonal"), ("peephole", "full")])
+def test_a_batch_is_its_songs(settings):
+    cell = bi_recurrence(settings[0], CELL_FEATURES, CELL_HIDDEN, peepholes=settings[1]).double()
+    steps, mirrored = two_passes(n_songs=3)
+    together = cell(steps, mirrored)
+    for i in range(3):
+        alone = cell(steps[i : i + 1], mirrored[i : i + 1])
+        for whole, part in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[i : i + 1], part, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("frames_per_step", [1, 2, 3, 7, 100])
+def test_steps_are_the_maxima_over_the_real_frames(frames_per_step):
+    frames, lengths = pad_batch([song - 10 for song in SONGS[:5]], CPU)
+    frames[frames == 0] = 99.0  # whatever the padding holds
+    steps, counts = max_pool_padded(frames, lengths, frames_per_step)
+    for song, found, count in zip(SONGS[:5], steps, counts, strict=True):
+        expected = max_pooled_steps((song - 10).astype(np.float32), frames_per_step)
+        np.testing.assert_array_equal(found[:count], expected)
+        assert not found[count:].any()
+
+
+def test_padding_never_changes_a_feature_of_a_tower():
+    tower = AttentionTower(N_FEATURES, 3, hidden_size=8).eval()
+    frames, lengths = pad_batch(SONGS[:6], CPU)
+    together = tower(frames, lengths)
+    for song, z in zip(SONGS[:6], together, strict=True):
+        torch.testing.assert_close(tower(*pad_batch([song], CPU))[0], z, atol=1e-6, rtol=0)
+
+
+def test_estimators_train_it_on_ragged_songs():
+    tower = partial(AttentionTower, hidden_size=8)
+    model = SupervisedDCCA(2, **SMALL, x_network=tower).fit(SONGS, VISUAL, labels=HEARD)
+    assert model.transform(SONGS[:4]).shape == (4, 2)
+    alone = [model.transform([song])[0] for song in SONGS[:4]]
+    np.testing.assert_allclose(alone, model.transform(SONGS[:4]), atol=1e-5)
+    assert isinstance(model.x_network_, AttentionTower)
+    pickle.loads(pickle.dumps(model))
+
+
+@pytest.mark.parametrize("head", ["pooled", "per_step"])
+def test_a_pretrained_tower_begins_with_the_selectors_attention(head):
+    selector = small(head=head).fit(SONGS, HEARD)
+    tower = selector.tower()(N_FEATURES, 4).eval()
+    steps = [(s - selector.frame_mean_) / selector.frame_scale_ for s in SONGS[:5]]
+    frames, lengths = pad_batch(steps, CPU)
+    attention = tower.attention(*max_pool_padded(frames, lengths, 3)).attention
+    for found, expected in zip(attention, selector.attention(SONGS[:5]), strict=True):
+        np.testing.assert_allclose(found[: len(expected)].detach(), expected, atol=1e-5)
+    assert tower(frames, lengths).shape == (5, 4)
+
+
+def test_a_frozen_tower_trains_its_output_alone():
+    selector = small().fit(SONGS, HEARD)
+    before = copy.deepcopy(selector.network_.state_dict())
+    build = selector.tower(frozen=True)
+    model = DCCA(2, **SMALL, x_network=build).fit(SONGS, VISUAL)
+    found = model.x_network_.attention.state_dict()
+    for name, weights in before.items():
+        if not name.startswith("head."):
+            torch.testing.assert_close(found[name], weights, check_dtype=False)
+    trained = [name for name, p in model.x_network_.named_parameters() if p.requires_grad]
+    assert trained == ["attention.head.weight", "attention.head.bias"]
+    # The selector itself is left as it was.
+    after = selector.network_.state_dict()
+    assert all(torch.equal(after[name], weights) for name, weights in before.items())
+    pickle.loads(pickle.dumps(build))
+
+
+def test_a_pretrained_tower_refuses_frames_of_another_width():
+    build = small().fit(SONGS, HEARD).tower()
+    with pytest.raises(ValueError, match="takes frames of 5 features; got 7"):
+        build(7, 2)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _data import as_objects, padded
 from scipy import sparse
 
 from skcca.views._sequences import check_sequences, frame_moments, sequence_blocks
@@ -21,19 +22,6 @@ def check(X, **kwargs):
     return check_sequences(X, caller="Selector", **kwargs)
 
 
-def padded(songs):
-    X = np.full((len(songs), max(map(len, songs)), songs[0].shape[1]), np.nan, songs[0].dtype)
-    for row, song in zip(X, songs, strict=True):
-        row[: len(song)] = song
-    return X
-
-
-def objects(songs):
-    X = np.empty(len(songs), dtype=object)
-    X[:] = songs
-    return X
-
-
 def masked(songs):
     X = padded(songs)
     return np.ma.masked_array(np.nan_to_num(X), mask=np.isnan(X))
@@ -42,7 +30,7 @@ def masked(songs):
 CONTAINERS = {
     "list": list,
     "tuple": tuple,
-    "object array": objects,
+    "object array": as_objects,
     "series": lambda songs: pd.Series(songs, index=["c", "a", "b"]),
     "padded with NaN": padded,
     "masked": masked,
@@ -167,7 +155,7 @@ def test_frames_whose_squares_overflow_are_refused(songs, features):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, None])
-@pytest.mark.parametrize("convert", [list, padded, objects])
+@pytest.mark.parametrize("convert", [list, padded, as_objects])
 def test_blocks_make_up_the_whole(songs, convert, size):
     blocks = list(sequence_blocks(convert(songs), size, caller="Selector"))
     assert [len(block) for block in blocks[:-1]] == [size] * (len(blocks) - 1)

@@ -1,4 +1,4 @@
-"""Retrieval measures: expectation over ties, oracles, and every refusal."""
+"""Average precision and curves: expectation over ties, oracles, chance."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from _oracles import best_first, mean_over_orders
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from sklearn import config_context
 from sklearn.metrics import average_precision_score
 
 from skcca.metrics import (
@@ -148,16 +147,6 @@ def test_length_of_rows_never_matters(embedded, factor):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_working_memory_bounds_the_blocks_and_changes_nothing():
-    rng = np.random.default_rng(RNG_SEED)
-    queries, gallery, labels = rng.normal(size=(70, 3)), rng.normal(size=(70, 3)), np.arange(70) % 5
-    expected = average_precision_scores(queries, gallery, labels)
-    for megabytes in (1e-9, 0.01):  # one query at a time; a few
-        with config_context(working_memory=megabytes):
-            found = average_precision_scores(queries, gallery, labels)
-        np.testing.assert_allclose(found, expected, rtol=1e-13)
-
-
 @pytest.mark.parametrize(
     ("query_labels", "gallery_labels", "reason"),
     [
@@ -193,3 +182,30 @@ def test_chance_of_tags_is_the_share_of_pairs_with_a_tag_in_common():
     shared = (query_tags.astype(int) @ gallery_tags.T) > 0
     assert chance_map(query_tags, gallery_tags) == pytest.approx(shared.mean())
     assert chance_map(np.eye(3)[[0, 0, 1, 2]]) == pytest.approx(chance_map([0, 0, 1, 2]))
+
+
+def test_curve_by_hand():
+    # The list of the only query is relevant, other, relevant, other.
+    gallery = [[4, 1], [3, 1], [2, 1], [1, 1]]
+    curve = retrieval_precision_recall([[1, 0]], gallery, [1], [1, 0, 1, 0])
+    np.testing.assert_allclose(curve.precision, [1, 1 / 2, 2 / 3, 1 / 2])
+    np.testing.assert_allclose(curve.recall, [1 / 2, 1 / 2, 1, 1])
+    np.testing.assert_array_equal(curve.n_shown, [1, 2, 3, 4])
+
+
+def test_curve_ends_at_chance_and_full_recall(embedded):
+    curve = retrieval_precision_recall(*embedded)
+    assert curve.recall[-1] == pytest.approx(1.0)
+    assert curve.precision[-1] == pytest.approx(chance_map(*embedded[2:]))
+    assert (np.diff(curve.recall) >= 0).all()
+
+
+def test_curve_points_are_those_of_the_full_curve(embedded):
+    full = retrieval_precision_recall(*embedded)
+    for n_points, n_found in ((1, 1), (5, 5), (1000, 90)):
+        curve = retrieval_precision_recall(*embedded, n_points=n_points)
+        assert len(curve.n_shown) == n_found
+        assert curve.n_shown[0] == 1
+        np.testing.assert_array_equal(curve.precision, full.precision[curve.n_shown - 1])
+        np.testing.assert_array_equal(curve.recall, full.recall[curve.n_shown - 1])
+    assert retrieval_precision_recall(*embedded, n_points=5).n_shown[-1] == 90

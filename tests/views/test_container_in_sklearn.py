@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics.pairwise import linear_kernel
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
@@ -19,7 +18,6 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.svm import SVC
 from sklearn.utils import _safe_indexing, check_consistent_length, indexable, resample, shuffle
 from sklearn.utils.validation import _num_samples
 
@@ -121,32 +119,6 @@ def test_joblib_hash_depends_on_the_values_alone():
     same = Views(A.copy(), V.copy())
     assert joblib.hash(Views(A, V)) == joblib.hash(same)
     assert joblib.hash(Views(A, V)) != joblib.hash(Views(A, V + 1))
-
-
-class KernelOfFirstView(SVC):
-    """A stock pairwise estimator that is given a Views of kernels."""
-
-    def fit(self, X, y):
-        return super().fit(X["view0"], y)
-
-    def score(self, X, y):
-        return super().score(X["view0"], y)
-
-
-def test_kernels_cross_validate():
-    rng = np.random.default_rng(0)
-    y = np.arange(60) % 2
-    features = rng.normal(size=(60, 4)) + y[:, None]
-    K = linear_kernel(features)
-    cv = StratifiedKFold(3)
-    grid = {"C": [0.1, 1.0]}
-    kernels = GridSearchCV(KernelOfFirstView(kernel="precomputed"), grid, cv=cv)
-    plain = GridSearchCV(SVC(kernel="precomputed"), grid, cv=cv)
-    kernels.fit(Views(K, K), y)
-    plain.fit(K, y)
-    np.testing.assert_array_equal(
-        kernels.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
-    )
 
 
 # What a transformer makes of it

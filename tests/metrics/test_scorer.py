@@ -1,4 +1,5 @@
-"""The scorer: one figure for a model however it is wrapped, and a refusal that names the cure."""
+"""Scorers: one figure for a model however it is wrapped, for every measure, direction and metric,
+and refusals that name the cure."""
 
 import numpy as np
 import pytest
@@ -20,8 +21,15 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skcca import CCA, ClusterCCA, Views, make_view_transformer, retrieval_map
-from skcca.metrics import mean_average_precision_score
+from skcca import (
+    CCA,
+    ClusterCCA,
+    Views,
+    make_retrieval_scorer,
+    make_view_transformer,
+    retrieval_map,
+)
+from skcca.metrics import mean_average_precision_score, retrieval_score
 
 N = 90
 
@@ -105,38 +113,6 @@ def test_view_transformer_may_come_last(data):
     pipe = make_pipeline(CCA(n_components=2), make_view_transformer(PCA(2), PCA(2))).fit(X, y)
     expected = mean_average_precision_score(*pipe.transform(X), y)
     assert retrieval_map(pipe, X, y) == pytest.approx(expected)
-
-
-def test_grid_search_on_views(data):
-    A, V, y = data
-    names = np.array(["angry", "calm", "fun"])[y]
-    search = grid(ClusterCCA(), grid={"n_components": [1, 2]}, cv=StratifiedKFold(3), n_jobs=2)
-    search.fit(Views(A, V), names)
-    expected = []
-    for train, test in StratifiedKFold(3).split(A, names):
-        model = ClusterCCA(n_components=2).fit(A[train], V[train], names[train])
-        expected.append(
-            mean_average_precision_score(*model.transform(A[test], V[test]), names[test])
-        )
-    np.testing.assert_allclose(search.cv_results_["mean_test_score"][1], np.mean(expected))
-
-
-@pytest.mark.parametrize("model", [PLSSVD(), SklearnCCA(), CCA(), ClusterCCA()])
-@pytest.mark.usefixtures("routing")
-def test_grid_search_on_arrays_with_routing(data, model):
-    A, V, y = data
-    pipe = make_pipeline(StandardScaler(), clone(model).set_params(n_components=2))
-    search = grid(pipe, cv=3).fit(A, V, labels=y)
-    assert 0.3 < search.best_score_ <= 1
-    assert search.score(A, V, labels=y) == retrieval_map(search.best_estimator_, A, V, labels=y)
-
-
-@pytest.mark.usefixtures("routing")
-def test_sample_weight_goes_to_the_fit_alone(data):
-    A, V, y = data
-    weights = np.linspace(0.5, 2, N)
-    search = grid(CCA(n_components=2), cv=3).fit(A, V, labels=y, sample_weight=weights)
-    assert np.isfinite(search.best_score_)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -302,3 +278,109 @@ def test_unfitted_estimator_is_refused(data):
     for model in (CCA(), PLSSVD()):
         with pytest.raises(NotFittedError):
             retrieval_map(model, A, V, labels=y)
+
+
+LABELS = np.arange(90) % 3
+
+
+@pytest.fixture(scope="module")
+def two_parts():
+    return two_views(90, 6, 4, balanced=True)[:2]
+
+
+@pytest.fixture(scope="module")
+def model(two_parts):
+    return ClusterCCA(2, reg=0.1).fit(*two_parts, labels=LABELS)
+
+
+@pytest.mark.parametrize(
+    "measure", ["map", "recall@10", "precision@3", "ndcg", "mrr", "hit_rate@2"]
+)
+def test_direction_says_which_view_asks(two_parts, model, measure):
+    Z, W = model.transform(*two_parts)
+    to_y = retrieval_score(Z, W, LABELS, measure=measure)
+    to_x = retrieval_score(W, Z, LABELS, measure=measure)
+    expected = {"x_to_y": to_y, "y_to_x": to_x, "mean": (to_y + to_x) / 2}
+    for direction, score in expected.items():
+        scorer = make_retrieval_scorer(measure, direction=direction)
+        assert scorer(model, Views(*two_parts), LABELS) == score
+        assert scorer(model, *two_parts, labels=LABELS) == score
+
+
+def test_ranks_are_negative_so_that_more_is_better(two_parts, model):
+    Z, W = model.transform(*two_parts)
+    scorer = make_retrieval_scorer("neg_median_rank")
+    assert scorer(model, Views(*two_parts), LABELS) == -retrieval_score(
+        Z, W, LABELS, measure="median_rank"
+    )
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "inner_product", "correlation"])
+def test_metric_is_that_of_the_measure(two_parts, model, metric):
+    Z, W = model.transform(*two_parts)
+    found = make_retrieval_scorer(metric=metric)(model, Views(*two_parts), LABELS)
+    assert found == mean_average_precision_score(Z, W, LABELS, metric=metric)
+
+
+@pytest.mark.parametrize("scaling", ["unit", "correlation"])
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: make_pipeline(
+    make_view_transformer("passthrough", "passthrough"), m)])  # fmt: skip
+def test_likelihood_ratio_is_of_variates_of_unit_variance(two_parts, scaling, wrap):
+    estimator = wrap(ClusterCCA(2, reg=0.1, component_scaling=scaling))
+    estimator.fit(Views(*two_parts), LABELS)
+    unit = ClusterCCA(2, reg=0.1, component_scaling="unit").fit(*two_parts, labels=LABELS)
+    Z, W = unit.transform(*two_parts)
+    expected = retrieval_score(
+        Z, W, LABELS, metric="log_likelihood_ratio", correlations=unit.correlations_
+    )
+    scorer = make_retrieval_scorer(metric="log_likelihood_ratio")
+    assert scorer(estimator, Views(*two_parts), LABELS) == pytest.approx(expected, rel=1e-9)
+
+
+def test_likelihood_ratio_needs_correlations(two_parts):
+    other = PLSSVD(2).fit(*two_parts)
+    with pytest.raises(TypeError, match=r"needs an estimator with `correlations_`.*PLSSVD"):
+        make_retrieval_scorer(metric="log_likelihood_ratio")(other, Views(*two_parts), LABELS)
+
+
+def test_exclude_self_and_rule_reach_the_measure(two_parts, model):
+    Z, W = model.transform(*two_parts)
+    scorer = make_retrieval_scorer("recall@5", exclude_self=True)
+    expected = retrieval_score(Z, W, LABELS, measure="recall@5", exclude_self=True)
+    assert scorer(model, Views(*two_parts), LABELS) == expected
+    alone = LABELS.copy()
+    alone[0] = 9
+    strict = make_retrieval_scorer(exclude_self=True, no_relevant="raise")
+    with pytest.raises(ValueError, match="query 0"):
+        strict(model, Views(*two_parts), alone)
+
+
+def test_unpaired_views_are_scored_in_both_directions(two_parts, model):
+    A, V = two_parts
+    Z, W = model.transform(A), model.transform_y(V[:50])
+    scorer = make_retrieval_scorer(direction="mean")
+    found = scorer(model, A, V[:50], labels=(LABELS, LABELS[:50]))
+    both = [(Z, W, LABELS, LABELS[:50]), (W, Z, LABELS[:50], LABELS)]
+    assert found == np.mean([mean_average_precision_score(*one) for one in both])
+
+
+def test_one_search_takes_several_measures(two_parts):
+    scoring = {
+        "map": retrieval_map,
+        "p5": make_retrieval_scorer("precision@5", direction="mean"),
+        "rank": make_retrieval_scorer("neg_mean_rank"),
+    }
+    search = GridSearchCV(
+        ClusterCCA(), {"n_components": [1, 2]}, scoring=scoring, refit="p5",
+        cv=StratifiedKFold(3, shuffle=True, random_state=0), error_score="raise",
+    ).fit(Views(*two_parts), LABELS)  # fmt: skip
+    assert all(np.isfinite(search.cv_results_[f"mean_test_{name}"]).all() for name in scoring)
+    assert (search.cv_results_["mean_test_rank"] <= -1).all()
+
+
+def test_messages_name_the_scorer(two_parts, model):
+    scorer = make_retrieval_scorer("recall@5")
+    with pytest.raises(ValueError, match=r"^make_retrieval_scorer\('recall@5'\): relevance needs"):
+        scorer(model, Views(*two_parts))
+    with pytest.raises(ValueError, match="looks at 200 items, but a ranked list has 90"):
+        make_retrieval_scorer("recall@200")(model, Views(*two_parts), LABELS)
