@@ -524,12 +524,9 @@ def problem(pick):
     ]
     both = pick(["each", "alike", "first", "second"])
     plain = tuple(next(iter(table)) for table in TABLES)
-    how = {
-        "each": how,
-        "alike": [how[0]] * 2,
-        "first": [how[0], plain],
-        "second": [plain, how[1]],
-    }[both]
+    how = {"each": how, "alike": [how[0]] * 2, "first": [how[0], plain], "second": [plain, how[1]]}[
+        both
+    ]
     label, weight = pick(mostly(LABELS, 120)), pick(mostly(WEIGHTS, 50))
     try:
         labels = LABELS[label](y)

@@ -512,37 +512,25 @@ CALLS = {
 }
 
 EXEMPT = {
-    "QueryResult": "holds what a query found",
-    "RetrievalCurve": "holds what a measure found",
-    "BootstrapResult": "holds what an inspection found",
-    "Interval": "holds what an inspection found",
-    "NComponentsResult": "holds what an inspection found",
-    "PermutationTestResult": "holds what an inspection found",
-    "WilksTestResult": "holds what an inspection found",
-    "Batch": "holds what a step takes",
-    "Reconstruction": "holds what a step takes",
-    "TwoViewStep": "takes networks, and is run by every deep fit here",
+    **dict.fromkeys(("QueryResult", "RetrievalCurve"), "holds what a query or a measure found"),
+    **dict.fromkeys(
+        ("BootstrapResult", "Interval", "NComponentsResult"), "holds what was inspected"
+    ),
+    **dict.fromkeys(("PermutationTestResult", "WilksTestResult"), "holds what a test found"),
+    **dict.fromkeys(("Batch", "Reconstruction"), "holds what a step takes"),
+    **dict.fromkeys(("TwoViewStep", "train"), "takes networks, and is run by every deep fit here"),
     "as_torch_pairs": "takes pairs that skcca made, in every deep fit here",
     "by_backward": "takes a function",
-    "train": "takes networks, and is run by every deep fit here",
     "seeded": "takes a seed",
     "resolve_device": "takes a name",
-    "build_mv10k": "reads files, which the tests of MV-10K break",
-    "iter_youtube8m": "reads files, which the tests of YouTube-8M break",
-    "load_youtube8m": "reads files, which the tests of YouTube-8M break",
-    "audio_frames": "reads files, which the tests of audio break",
+    **dict.fromkeys(("iter_youtube8m", "load_youtube8m"), "reads files, which their tests break"),
+    **dict.fromkeys(("build_mv10k", "audio_frames"), "reads files, which their tests break"),
     "load_digit_halves": "takes nothing",
-    **{
-        f"load_{name}": "reads one folder of files"
-        for name in (
-            "emotify",
-            "mnist",
-            "mnist_halves",
-            "multiple_features",
-            "noisy_mnist",
-            "nutrimouse",
-            "spoken_digits",
-            "wikipedia",
-        )
-    },
+    **dict.fromkeys(
+        (
+            *("load_emotify", "load_mnist", "load_mnist_halves", "load_multiple_features"),
+            *("load_noisy_mnist", "load_nutrimouse", "load_spoken_digits", "load_wikipedia"),
+        ),
+        "reads one folder of files",
+    ),
 }

@@ -8,14 +8,25 @@ import polars as pl
 import pytest
 import sklearn
 from _data import two_views
-from _models import CLASS, MODELS, class_paired, every, instance_paired
+from _models import CLASS, MODELS, SMALL, class_paired, every, instance_paired
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skcca import CCA, ClusterCCA, Views, make_view_transformer, retrieval_map
+from skcca import (
+    CCA,
+    DCCA,
+    ClusterCCA,
+    ClusterKCCA,
+    SupervisedDCCA,
+    Views,
+    make_view_transformer,
+    retrieval_map,
+)
+from skcca.cluster import SeededKMeans
+from skcca.inspection import bootstrap_loadings
 
 X, Y, y = two_views()
 NAMES = np.array(["calm", "fun", "warm"])[y]
@@ -323,3 +334,37 @@ def test_rows_of_weight_zero_are_as_absent_ones(name):
     a = clone(MODELS[name]).fit(X, Y, y, sample_weight=w)
     b = clone(MODELS[name]).fit(X[:60], Y[:60], y[:60])
     np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-10)
+
+
+def without_labels(model):
+    return lambda: model.fit(X, Y)
+
+
+def interrupt(epoch):
+    raise KeyboardInterrupt
+
+
+WARNING = {
+    "class pairs without labels": without_labels(ClusterCCA(1)),
+    "the same of kernels": without_labels(ClusterKCCA(1)),
+    "the same of networks": without_labels(SupervisedDCCA(1, **SMALL)),
+    "more components than there are": lambda: CCA(50).fit(X, Y),
+    "integers for a view": lambda: CCA().fit(X, y),
+    "through a pipeline": lambda: make_pipeline(FunctionTransformer(), CCA(50)).fit(X, Y),
+    "through a search": lambda: GridSearchCV(
+        CCA(50), {"reg": [0.1]}, cv=2, scoring=retrieval_map
+    ).fit(Views(X, Y), y),
+    "an interrupted training": lambda: DCCA(1, **SMALL, callback=interrupt).fit(X, Y),
+    "clusters without annotations": lambda: SeededKMeans(2).fit(X, np.full(90, -1)),
+    "a perfect resample": lambda: bootstrap_loadings(
+        CCA(1), X[:9], Y[:9], n_bootstraps=9, random_state=0
+    ),
+    "one class": lambda: retrieval_map(CCA(1).fit(X, Y), Views(X, Y), np.zeros(90)),
+}
+
+
+@pytest.mark.parametrize("case", WARNING)
+def test_warnings_name_the_callers_line(case):
+    with pytest.warns() as record:
+        WARNING[case]()
+    assert {warning.filename for warning in record} == {__file__}

@@ -28,11 +28,7 @@ from skcca import (
 )
 from skcca.cluster import SeededKMeans
 from skcca.datasets import make_music_videos
-from skcca.inspection import (
-    bootstrap_loadings,
-    permutation_test_correlations,
-    select_n_components,
-)
+from skcca.inspection import bootstrap_loadings, permutation_test_correlations, select_n_components
 from skcca.plotting import CorrelationDisplay
 
 X, Y, y = two_views()

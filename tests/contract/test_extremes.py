@@ -14,21 +14,10 @@ from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skcca import (
-    CCA,
-    DCCA,
-    KCCA,
-    ChunkSelector,
-    ClusterCCA,
-    CrossModalRetriever,
-    SupervisedDCCA,
-)
+from skcca import CCA, DCCA, KCCA, ChunkSelector, ClusterCCA, CrossModalRetriever, SupervisedDCCA
 from skcca.cluster import SeededKMeans
 from skcca.inspection import bootstrap_loadings
-from skcca.nn import (
-    contrastive_loss,
-    ranking_loss,
-)
+from skcca.nn import contrastive_loss, ranking_loss
 
 X, Y, y = two_views()
 

@@ -107,10 +107,7 @@ def fuzz(strategy, hold, n):
     """Hold a rule for n examples of a strategy."""
 
     @settings(
-        max_examples=n,
-        derandomize=True,
-        database=None,
-        suppress_health_check=list(HealthCheck),
+        max_examples=n, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(strategy)
     def each(example):

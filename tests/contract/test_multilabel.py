@@ -13,15 +13,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
-from skcca import (
-    CCA,
-    KCCA,
-    ClusterCCA,
-    ClusterKCCA,
-    SupervisedDCCA,
-    Views,
-    retrieval_map,
-)
+from skcca import CCA, KCCA, ClusterCCA, ClusterKCCA, SupervisedDCCA, Views, retrieval_map
 from skcca._core.pairs import Pairing, Weights
 from skcca.nn import as_torch_pairs, cca_loss
 from skcca.views._labels import encode_labels

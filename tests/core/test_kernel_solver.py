@@ -263,12 +263,7 @@ ALTERNATING, HALVES = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 
 UNRELATED = {  # each to the last digit
     "orthogonal": (KCCA(1), ALTERNATING, HALVES, None),
     "classes of one mean": (ClusterKCCA(), ALTERNATING, ALTERNATING, HALVES[:, 0]),
-    "other classes": (
-        ClusterKCCA(),
-        ALTERNATING,
-        HALVES,
-        2 * ALTERNATING[:, 0] + HALVES[:, 0],
-    ),
+    "other classes": (ClusterKCCA(), ALTERNATING, HALVES, 2 * ALTERNATING[:, 0] + HALVES[:, 0]),
 }
 
 

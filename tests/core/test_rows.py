@@ -137,51 +137,6 @@ def test_rows_of_two_kinds_cross():
     np.testing.assert_allclose(y.cross(w, x), expected.T, rtol=1e-12, atol=1e-10)
 
 
-def layouts(V, folder):
-    strided = np.zeros((2 * len(V), 2 * V.shape[1]), dtype=V.dtype)[::2, ::2]
-    strided[:] = V
-    frozen = V.copy()
-    frozen.flags.writeable = False
-    mapped = np.lib.format.open_memmap(folder / "V.npy", "w+", V.dtype, V.shape)
-    mapped[:] = V
-    mapped.flush()
-    backwards = np.ascontiguousarray(V[::-1])[::-1]
-    return {
-        "F": np.asfortranarray(V),
-        "strided": strided,
-        "read-only": frozen,
-        "mapped": np.load(folder / "V.npy", mmap_mode="r"),
-        "backwards": backwards,
-    }
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.usefixtures("small_blocks")
-def test_layout_of_the_input_changes_nothing(tmp_path, dtype):
-    V, w = view().astype(dtype), WEIGHTS["random"]
-    before = V.copy()
-    for name, kept in layouts(V, tmp_path).items():
-        rows = rows_of(kept)
-        assert type(rows) is Rows
-        full = shifted(V, rows)
-        gram, combined = rows.weighted_gram(w, w[:, None])
-        np.testing.assert_allclose(
-            gram, full.T @ (w[:, None] * full), rtol=1e-12, atol=1e-9, err_msg=name
-        )
-        np.testing.assert_allclose(combined[0], w @ full, atol=1e-9, err_msg=name)
-        assert np.array_equal(kept, before), name
-
-
-@pytest.mark.parametrize("mean", [0.0, 1e8])
-def test_a_large_mean_costs_no_digits(mean):
-    # The values are exact in float64, so that the covariance can be told to the last digits.
-    V = np.round(view(mean=0.0) * 2**10) / 2**10 + mean
-    rows = rows_of(V)
-    gram = rows.weighted_gram(WEIGHTS["uniform"])[0]
-    cov = gram[:-1, :-1] / N - np.outer(gram[-1, :-1], gram[-1, :-1]) / N**2
-    np.testing.assert_allclose(cov, np.cov((V - mean).T, ddof=0), rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("mean", [0.0, 100.0])
 def test_products_in_float32_are_good_to_a_millionth(mean):
     rng = np.random.default_rng(0)

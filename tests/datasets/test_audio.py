@@ -144,14 +144,7 @@ def test_a_click_is_in_the_row_of_its_second():
 
 @pytest.mark.parametrize(
     ("n_samples", "n_rows"),
-    [
-        (1, 1),
-        (11_024, 1),
-        (22_050 + 11_024, 1),
-        (22_050 + 11_025, 2),
-        (44_099, 2),
-        (44_100 + 1, 2),
-    ],
+    [(1, 1), (11_024, 1), (22_050 + 11_024, 1), (22_050 + 11_025, 2), (44_099, 2), (44_100 + 1, 2)],
 )
 def test_rest_of_half_a_row_or_more_is_a_row(n_samples, n_rows):
     samples = noise(3)[:n_samples]

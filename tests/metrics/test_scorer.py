@@ -12,12 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import (
-    GridSearchCV,
-    KFold,
-    StratifiedKFold,
-    cross_val_score,
-)
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -113,19 +108,6 @@ def test_view_transformer_may_come_last(data):
     pipe = make_pipeline(CCA(n_components=2), make_view_transformer(PCA(2), PCA(2))).fit(X, y)
     expected = mean_average_precision_score(*pipe.transform(X), y)
     assert retrieval_map(pipe, X, y) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_set_output_does_not_matter(data, library):
-    pytest.importorskip(library)
-    A, V, y = data
-    expected = retrieval_map(CCA(n_components=2).fit(A, V), A, V, labels=y)
-    model = CCA(n_components=2).set_output(transform=library).fit(A, V)
-    assert retrieval_map(model, A, V, labels=y) == pytest.approx(expected)
-    assert retrieval_map(model, Views(A, V), y) == pytest.approx(expected)
-    expected = retrieval_map(PLSSVD().fit(A, V), A, V, labels=y)
-    model = PLSSVD().set_output(transform=library).fit(A, V)
-    assert retrieval_map(model, A, V, labels=y) == pytest.approx(expected)
 
 
 def test_tuple_of_two_labels_is_no_pair_of_label_sets(data):

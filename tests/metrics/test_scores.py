@@ -160,7 +160,7 @@ def test_metric_orders_the_gallery(task, metric, offset):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("metric", ["inner_product", "euclidean"])
+@pytest.mark.parametrize("metric", ["cosine", "inner_product", "euclidean"])
 @pytest.mark.parametrize("factor", [1e-200, 1e200])
 def test_unit_of_the_embedding_never_matters(task, metric, factor):
     queries, gallery, *labels = task

@@ -11,7 +11,6 @@ from _data import HEARD, N_FEATURES, SONGS, VISUAL
 from _models import SMALL
 from _models import selector as small
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from skcca import DCCA, SupervisedDCCA
 from skcca.nn import AttentionTower
@@ -103,25 +102,6 @@ def test_scores_and_attention_follow_equations_6_and_7(network, songs):
         np.testing.assert_allclose(output.attention[i], theta, atol=1e-6)
         np.testing.assert_allclose(output.pooled[i], pooled, atol=1e-6)
         np.testing.assert_allclose(output.logits[i], H @ pooled + b, atol=2e-6)
-
-
-def test_states_equal_a_packed_bidirectional_lstm(network, songs):
-    packed = nn.LSTM(4, HIDDEN, batch_first=True, bidirectional=True)
-    weights = {}
-    for suffix, layer in (
-        ("", network.recurrence.forwards),
-        ("_reverse", network.recurrence.backwards),
-    ):
-        weights |= {name + suffix: value for name, value in layer.state_dict().items()}
-    packed.load_state_dict(weights)
-    steps, lengths = pad_batch(songs, CPU)
-    with torch.no_grad():
-        output, _ = packed(pack_padded_sequence(steps, lengths, True, enforce_sorted=False))
-        states = pad_packed_sequence(output, batch_first=True)[0]
-        output = network(steps, lengths)
-        scores = network.weight(torch.tanh(network.mix(states))).squeeze(-1)
-    real = torch.isfinite(output.scores)
-    torch.testing.assert_close(output.scores[real], scores[real], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("length", range(1, 13))
@@ -355,21 +335,6 @@ def test_songs_of_similar_length_share_a_batch():
     assert padded < 1.1 * lengths.sum()
 
 
-def test_losses_by_hand():
-    logits = torch.tensor([[1.0, -1.0, 0.5], [0.0, 2.0, -0.5]])
-    z = logits.double().numpy()
-    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    codes = emotion_loss(logits, torch.tensor([0, 2]), multilabel=False)
-    assert float(codes) == pytest.approx(-(log_p[0, 0] + log_p[1, 2]) / 2, abs=1e-6)
-    q = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0]])
-    soft = emotion_loss(logits, torch.tensor(q, dtype=torch.float32), multilabel=False)
-    assert float(soft) == pytest.approx(-(q * log_p).sum() / 2, abs=1e-6)
-    tags = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
-    multi = emotion_loss(logits, torch.tensor(tags, dtype=torch.float32), multilabel=True)
-    expected = -(tags * np.log(sigmoid(z)) + (1 - tags) * np.log(sigmoid(-z))).mean()
-    assert float(multi) == pytest.approx(expected, abs=1e-6)
-
-
 def test_class_weights_agree_with_torch():
     logits = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3)))
     codes, w = torch.tensor([0, 2, 1, 2, 2]), torch.tensor([0.2, 3.0, 1.0], dtype=torch.float64)
@@ -492,14 +457,6 @@ def test_without_peepholes_it_is_the_usual_lstm(peepholes):
             cell.bias[i] = layer.bias_ih_l0 + layer.bias_hh_l0
     passes = list(two_passes())
     torch.testing.assert_close(cell(*passes), usual(*passes), atol=1e-10, rtol=0)
-
-
-@both_forms
-def test_with_peepholes_it_is_not(peepholes):
-    cell, without = peephole(peepholes), peephole(peepholes)
-    torch.nn.init.zeros_(without.weight_c)
-    passes = list(two_passes())
-    assert (cell(*passes)[0] - without(*passes)[0]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("settings", [("lstm", "full"), ("peephole", "diagonal")])

@@ -313,8 +313,7 @@ def test_shape_is_square_only_when_all_members_are_square():
 
 
 @pytest.mark.parametrize(
-    "kernel",
-    [np.asarray, pd.DataFrame, pl.DataFrame, sp.csr_array, sp.coo_matrix, torch.as_tensor],
+    "kernel", [np.asarray, pd.DataFrame, pl.DataFrame, sp.csr_array, sp.coo_matrix, torch.as_tensor]
 )
 def test_ix_selects_a_block_of_every_kernel(kernel):
     rows, columns = [3, 1], [0, 4, 5]
