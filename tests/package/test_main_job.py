@@ -64,7 +64,7 @@ def is_sane(printed, columns, picture):
 
 
 def test_songs_find_music_videos(tmp_path):
-    printed = succeed("--n-songs", 120, "--output", tmp_path / "new")
+    printed = succeed("--n-songs", 100, "--output", tmp_path / "new")
     picture = tmp_path / "new" / "simulated-precision-recall.png"
     is_sane(printed, SELECTIONS, picture)
     assert str(picture) in printed
@@ -89,7 +89,7 @@ def test_default_job_finds_emotion_in_three_minutes_of_two_cores(tmp_path):
 
 
 def test_spoken_digits_find_handwritten_digits(data_home, tmp_path):
-    options = ("--data", "spoken-digits", "--data-home", data_home, "--n-songs", 300)
+    options = ("--data", "spoken-digits", "--data-home", data_home, "--n-songs", 160)
     printed = succeed(*options, "--output", tmp_path)
     table = is_sane(printed, SELECTIONS, tmp_path / "spoken-digits-precision-recall.png")
     assert set(table["chance"].values()) == {0.1}

@@ -1,6 +1,7 @@
 """The package as a whole: what importing it loads, and life without torch."""
 
 import ast
+import os
 import pkgutil
 import re
 import subprocess
@@ -63,7 +64,9 @@ else:
 def run(program: str) -> str:
     """Run `program` in a fresh process and return what it prints."""
     command = [sys.executable, "-W", "error", "-c", program]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    # Thread pools would wait for one another on busy cores.
+    settings = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=settings)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
