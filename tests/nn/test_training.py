@@ -7,10 +7,9 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcca._core.pairs import Pairing, Weights
-from skcca.nn import by_backward, resolve_device, seeded, train
+from skcca.nn import by_backward, resolve_device, train
 from skcca.nn.networks import ResidentRows
 from skcca.nn.step import BatchSampler
-from skcca.nn import by_backward, resolve_device, train
 from skcca.nn.training import OPTIMIZERS, SCHEDULES, make_optimizer, make_step
 from skcca.views._labels import encode_labels
 

@@ -224,6 +224,32 @@ def use(path, mmap):
         retriever.query(V[:1], 1)
 
 
+def damaged(content):
+    """Yield a file with each kind of damage."""
+    length = int.from_bytes(content[:8], "little")
+    for end in (0, 3, 8, 20, 8 + length, len(content) - 1):
+        yield f"cut off at {end}", content[:end]
+    yield "longer", content + b"\0"
+    for place in [0, 7, *range(8, len(content), 37), len(content) - 1]:
+        if content[place : place + 1] != b" ":  # the padding of the header says nothing
+            flipped = bytes([content[place] ^ 0x15])
+            yield f"another byte at {place}", content[:place] + flipped + content[place + 1 :]
+    yield "zeros", bytes(len(content))
+    yield "text", b"id,title\n1,song\n" * 100
+    yield "a pickle", pickle.dumps({"rows": V})
+
+
+def test_damaged_and_foreign_files_are_refused(path):
+    CrossModalRetriever().add(V[:5], ids=NAMES[:5]).save(path)
+    content = path.read_bytes()
+    for what, bad in damaged(content):
+        path.write_bytes(bad)
+        print(what)
+        for mmap in (True, False):
+            with pytest.raises(ValueError, match=re.escape(str(path))):
+                use(path, mmap)
+
+
 def test_other_files_of_the_format_are_refused(path):
     save_file({"rows": V}, path)
     with pytest.raises(ValueError, match="it holds no gallery"):
