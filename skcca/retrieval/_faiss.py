@@ -30,6 +30,9 @@ POINTS_PER_LIST = 39
 # Larger coordinates are clipped: the square of this one is in the range of float32.
 LARGEST_COORDINATE = 1e15
 Array = np.ndarray
+Params = dict[str, Any]
+# All that an index is built by: parameters in order, and the metric.
+Settings = tuple[Any, ...]
 
 
 class BuiltIndex(NamedTuple):
@@ -38,13 +41,13 @@ class BuiltIndex(NamedTuple):
     index: Any
     n_rows: int
     numbering: int
-    settings: tuple[Any, ...]
+    settings: Settings
     # Divisor of the rows, which then fit into float32.
     scale: float
     # Factors of the columns, where the index measures distances; of shape (n_components,).
     to_l2: Array | None
 
-    def matches(self, gallery: Snapshot, settings: tuple[Any, ...]) -> bool:
+    def matches(self, gallery: Snapshot, settings: Settings) -> bool:
         """Whether the index covers rows of this gallery, by these settings."""
         same = self.numbering == gallery.numbering and self.settings == settings
         return same and self.n_rows <= len(gallery)
@@ -91,15 +94,15 @@ class FaissIndex:
         self._built: BuiltIndex | None = None
         self._lock = threading.Lock()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         # A copy builds its own when it needs one.
         return {}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         FaissIndex.__init__(self)
 
     def get(
-        self, gallery: Snapshot, params: dict[str, Any], metric: str, correlations: Array | None
+        self, gallery: Snapshot, params: Params, metric: str, correlations: Array | None
     ) -> BuiltIndex:
         """Return an index for these rows; while one is built, the last one stays in use."""
         settings = (tuple(sorted(params.items())), metric)
@@ -121,7 +124,7 @@ class FaissIndex:
             self._lock.release()
 
 
-def check_index(index: str, params: dict[str, Any] | None) -> dict[str, Any]:
+def check_index(index: str, params: Params | None) -> Params:
     """Return the parameters of an index with their defaults; refuse unknown ones."""
     if index == "faiss":
         require_faiss()
@@ -133,7 +136,7 @@ def check_index(index: str, params: dict[str, Any] | None) -> dict[str, Any]:
     return {}
 
 
-def _check_params(params: dict[str, Any] | None) -> dict[str, Any]:
+def _check_params(params: Params | None) -> Params:
     params = dict(params or {})
     kind = params.pop("kind", "flat")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -158,10 +161,10 @@ def _check_params(params: dict[str, Any] | None) -> dict[str, Any]:
 
 def _build(
     gallery: Snapshot,
-    params: dict[str, Any],
+    params: Params,
     metric: str,
     correlations: Array | None,
-    settings: tuple[Any, ...],
+    settings: Settings,
 ) -> BuiltIndex:
     faiss = require_faiss()
     rows = gallery.take(np.arange(len(gallery))).astype(float)

@@ -35,7 +35,7 @@ class QueryResult(NamedTuple):
 
 
 class CrossModalRetriever(BaseEstimator):
-    """Keep embedded items of one view, and find those that belong to queries of the other.
+    """Searchable gallery of embedded items of one view, for queries of the other.
 
     A song asks, music videos answer: the two-view estimator embeds both, the gallery keeps the
     embedded videos under their ids, and `query` returns the ids of the most similar ones.
@@ -53,7 +53,7 @@ default="cosine"
         Similarity; ``"euclidean"`` scores by minus the distance, and ``"log_likelihood_ratio"``
         needs ``estimator_.correlations_``.
     index : {"exact", "faiss"}, default="exact"
-        Whether every item is compared, or a faiss index (``pip install "skcca[faiss]"``) proposes.
+        Search among all items, or among candidates of faiss (``pip install "skcca[faiss]"``).
     index_params : dict, default=None
         Of faiss: ``kind`` is "flat" (the default), "ivf" with ``n_lists`` (4 sqrt(n)) and
         ``n_probe`` (16), or "hnsw" with ``n_neighbors`` (32), ``ef_construction`` (80) and
@@ -218,8 +218,8 @@ default="cosine"
         V_new : array-like of shape (n_items, n_features) or Views
             Items; of a `Views`, the view of the items.
         ids : array-like of shape (n_items,), default=None
-            Unused ids, integers or strings; None continues after the largest integer that ever was
-            an id.
+            New ids, integers or strings; None continues after the largest integer that ever was an
+            id.
 
         Returns
         -------

@@ -200,6 +200,13 @@ FOREIGN = {
     "dtype that is a function": header('{"dtype": "torch.load"}'),
     "dtype that is none": header('{"dtype": "torch.none"}'),
     "strings of a wrong shape": header('{"strings": ["a"], "kind": "<U1", "shape": [2]}'),
+    "strings that are numbers": header('{"strings": [1], "kind": "<f8", "shape": [1]}'),
+    "size that is no number": lambda path: path.write_bytes(
+        (100).to_bytes(8, "little")
+        + b'{"__metadata__":{"skcca":"1"},"0":{"dtype":"U8","shape":["1"],'.ljust(72)
+        + b'"data_offsets":[0,1]}}'.ljust(28)
+        + b"1"
+    ),
     "key that is a list": header('{"dict": [[{"list": []}, 1]]}'),
     "endless nesting": header('{"list": [' * 20000 + "]}" * 20000),
 }
@@ -237,6 +244,15 @@ def test_interrupted_write_leaves_the_last_file(tmp_path, monkeypatch):
 
 
 # One way of writing
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("\0", "is no name of a file"), ("a" * 300, "cannot be written"), ("none/a", "not there")],
+)
+def test_names_that_no_file_can_have_are_refused(tmp_path, name, message):
+    with pytest.raises(ValueError, match=f"(?s)save: `path`=.*{message}"):
+        files.check_writable(f"{tmp_path}/{name}", "save: `path`")
 
 
 def test_a_file_has_the_permissions_of_the_umask(tmp_path):
