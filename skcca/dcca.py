@@ -809,40 +809,11 @@ class SupervisedDCCA(ClassPairedMixin, DCCA):
 
     Attributes
     ----------
-    x_network_, y_network_ : torch.nn.Module
-        See `DCCA`.
-    x_weights_, y_weights_ : ndarray of shape (n_outputs, n_components_)
-        See `DCCA`.
-    x_loadings_, y_loadings_ : ndarray of shape (n_features, n_components_)
-        Correlation, over the pairs, of each input feature with its view's variates.
-    correlations_ : ndarray of shape (n_components_,)
-        Correlations of the training variates over the training pairs, descending.
-    singular_values_ : ndarray of shape (n_components_,)
-        See `DCCA`.
-    loss_curve_ : list of float
-        See `DCCA`.
-    validation_scores_ : list of float
-        See `DCCA`.
-    n_epochs_ : int
-        See `DCCA`.
-    device_ : str
-        See `DCCA`.
-    x_mean_, y_mean_, x_scale_, y_scale_ : ndarray of shape (n_features,)
-        See `DCCA`.
     classes_ : ndarray of shape (n_classes,)
         The classes (or tag numbers); only where labels were given.
-    n_components_ : int
-        See `DCCA`.
-    x_rank_, y_rank_ : int
-        See `DCCA`.
-    solver_ : {"covariance", "svd"}
-        See `DCCA`.
-    n_features_in_, n_features_y_in_ : int
-        See `DCCA`.
-    feature_names_in_, feature_names_y_in_ : ndarray of str
-        See `DCCA`.
-    view_names_in_ : tuple of str
-        See `DCCA`.
+    x_network_, y_network_, x_weights_, y_weights_, x_loadings_, correlations_, ...
+        Those of `DCCA`; means, standard deviations, loadings and correlations are over the training
+        pairs, and differ from those of the rows where classes are unbalanced.
 
     See Also
     --------

@@ -94,17 +94,7 @@ def require_torch(name: str) -> None:
 
 
 class EpochCallbacks:
-    """Callbacks of scikit-learn, told of every epoch of a fit.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Estimator in training.
-    X, y : array-like
-        Arguments of `fit`.
-    max_epochs : int
-        Most epochs of the fit.
-    """
+    """Callbacks of scikit-learn, told of every epoch of a fit with its arguments `X` and `y`."""
 
     def __init__(self, estimator: Estimator, X: ViewLike, y: ViewLike, max_epochs: int):
         self.estimator, self.X, self.y = estimator, X, y

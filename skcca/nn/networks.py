@@ -166,18 +166,7 @@ class ResidentRows:
 class StreamedRows:
     """Rows that are read and standardised block by block, from a disk for one.
 
-    Parameters
-    ----------
-    V : array-like of shape (n, d)
-        Gives rows as ``V[start:stop]``.
-    scaling : Standardisation
-        Means and scales of the features.
-    device : torch.device or str
-        Device of the blocks.
-    dtype : dtype
-        Precision of the blocks.
-    shape : tuple of int, default=(-1,)
-        Shape of a row, as the network takes it.
+    A row has a `shape`, as the network takes it; blocks are put on a device in a precision.
     """
 
     def __init__(
@@ -233,19 +222,7 @@ class StreamedRows:
 
 
 class RaggedSource:
-    """Sequences, padded with zeros batch by batch: a network takes a batch and its lengths.
-
-    Parameters
-    ----------
-    songs : sequence of ndarray of shape (T_i, d)
-        The sequences.
-    scaling : Standardisation
-        Means and scales of the features.
-    device : torch.device or str
-        Device of the batches.
-    dtype : dtype
-        Precision of the batches.
-    """
+    """Sequences (T_i, d), padded batch by batch: a network takes a batch and its lengths."""
 
     def __init__(
         self, songs: Sequence[np.ndarray], scaling: Standardisation, device: Any, dtype: Any

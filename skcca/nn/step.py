@@ -50,23 +50,8 @@ class BatchSampler:
     """Draw the shuffled batches of each epoch, with the pairs within each batch.
 
     Paired views share their rows. Of unpaired class sets each side is shuffled on its own: an epoch
-    is one pass over the longer side, and the shorter one starts again as often as needed.
-
-    Parameters
-    ----------
-    x, y : Source
-        Training rows.
-    device : torch.device or str
-        Device of the pairs.
-    labels, weights, pairing : Labels or None, Weights, Pairing
-        Labels and weights of the rows, and the rule that makes pairs of them.
-    batch_size : int
-        Rows of a batch. A last batch of fewer than ``smallest`` rows is merged into the one before:
-        so few rows correlate by chance.
-    smallest : int
-        See ``batch_size``.
-    rng : numpy Generator
-        Shuffles, and draws sampled pairs.
+    is one pass over the longer side, and the shorter one starts again as often as needed. A last
+    batch of fewer than `smallest` rows, which correlate by chance, is merged into the one before.
     """
 
     def __init__(

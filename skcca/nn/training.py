@@ -277,17 +277,8 @@ def train(
 class Run:
     """State of a training run: its curves, its best weights, and all that continuing takes.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Module in training.
-    optimizer : torch.optim.Optimizer
-        Its optimizer.
-    average_epochs : int
-        Epochs whose weights are averaged.
-    monitored : bool
-        Whether a monitor tells which epoch is the best; without one it is that of the least loss,
-        and of interest only if the run breaks off.
+    The best epoch is that of the best score where the run is monitored. Else it is that of the
+    least loss, and of interest only if the run breaks off.
     """
 
     def __init__(
@@ -469,21 +460,11 @@ def validation_mask(
 
 
 class Checkpoint(NamedTuple):
-    """File of an interrupted run, and the training that may continue it.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Name of the file.
-    every : int
-        Epochs from one writing to the next.
-    identity : dict
-        Settings and fingerprints of data, by name, that must be equal for a run to be continued.
-    """
+    """File of a run, written after some epochs, and the identity of the training it belongs to."""
 
     path: str | os.PathLike[str]
-    every: int
-    identity: dict[str, Any]
+    every: int  # epochs from one writing to the next
+    identity: dict[str, Any]  # settings and fingerprints that must be equal to continue
 
 
 # Parameters that may differ between the beginning of a training and its continuation.

@@ -221,35 +221,12 @@ def fit_networks(
 ) -> Solution:
     """Train two networks, and solve for the directions of their outputs.
 
-    Parameters
-    ----------
-    settings : Settings
-        Settings that do not contradict each other.
-    data, pairs : TrainingData, Pairs
-        Training rows, and the weights of their pairs.
-    x_format, y_format : ViewFormat
-        Standardisation, shape and precision of the rows as the networks take them.
-    validation : tuple of TrainingData and Pairs, default=None
-        Rows whose correlation ends the training early.
-    previous : FittedNetworks, default=None
-        Networks to continue, of which copies are trained; None builds new ones.
-    rng : numpy.random.Generator
-        Draws the batches.
-    seed : int
-        Seeds the weights, noise and dropout.
-    checkpoint : Checkpoint, default=None
-        File of the run, which is continued where it exists and rewritten on the way.
-    before_epoch : callable, default=None
-        Called before every epoch.
-    after_epoch : callable, default=None
-        ``after_epoch(snapshot, last)`` is called after every epoch and may return True to stop;
-        ``snapshot()`` returns the solution as if the training had ended there, and `last` tells
-        whether it does.
+    The correlation of `validation` rows ends the training early. Of `previous` networks copies are
+    trained. `rng` draws the batches, and `seed` makes the weights, the noise and the dropout. A
+    `checkpoint` is continued where its file exists, and written on the way.
 
-    Returns
-    -------
-    solution : Solution
-        Networks, directions and curves.
+    ``after_epoch(snapshot, last)`` may return True to stop; ``snapshot()`` returns the solution as
+    if the training had ended with this epoch, and `last` tells whether it has.
     """
     device = resolve_device(settings.device)
     x_rows, y_rows = x_format.training_rows(data.X, device), y_format.training_rows(data.Y, device)
