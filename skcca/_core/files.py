@@ -96,8 +96,9 @@ def check_writable(path: PathLike, what: str) -> None:
     file = Path(path)
     if "\0" in str(path):
         raise ValueError(f"{what}={str(path)!r} is no name of a file.")
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        reason = "is a folder" if file.is_dir() else "lies in a folder that is not there"
+    # Unlike the method of `Path`, this `isdir` takes names of any length.
+    if os.path.isdir(file) or not file.absolute().parent.is_dir():
+        reason = "is a folder" if os.path.isdir(file) else "lies in a folder that is not there"
         raise ValueError(f"{what}={str(path)!r} {reason}; name a file in a folder that exists.")
     try:
         with tempfile.NamedTemporaryFile(dir=file.absolute().parent, prefix=file.name + "."):
