@@ -277,31 +277,20 @@ class ClusterKCCA(ClassPairedMixin, KCCA):
         Number of components; None for all that the data support, at most ``n_classes - 1`` for full
         class pairs. Set it where pairs are sampled or rows' own pairs blended in, see `KCCA`.
     instance_weight : float, default=0.0
-        Share of the rows' own pairs, in [0, 1]; see `ClusterCCA`, also for the next three.
     pair_fraction : float, default=1.0
-        Fraction of its class that each row meets, in (0, 1].
     pairs_per_sample : int, default=None
-        Number of partners of each row, instead of a fraction.
     pair_weight : {"pair", "row"}, default="pair"
-        Whether each pair weighs the same, or each class as its rows.
+        The pairs; see `ClusterCCA`.
     kernel : str, callable or pair of these, default="rbf"
-        See `KCCA`, also for the parameters of the kernel.
     gamma : float or pair of float, default=None
-        See `KCCA`.
     degree : float or pair of float, default=3
-        See `KCCA`.
     coef0 : float or pair of float, default=1
-        See `KCCA`.
     kernel_params : dict or pair of dict, default=None
-        See `KCCA`.
     scale : bool, default=True
-        Whether to standardize each feature (over the pairs) before the kernel.
     reg : float or pair of float, default=1e-4
-        Ridge, as a fraction of the total variance in feature space; see `KCCA`.
     approximation : {"nystroem", "random_features"}, default=None
-        See `KCCA`.
     n_landmarks : int, default=None
-        See `KCCA`.
+        The kernel, its ridge and its approximation; see `KCCA`.
     component_scaling : {"unit", "correlation"}, default="correlation"
         Variance of the training variates: 1, or the squared correlation of each component.
     random_state : int, RandomState, Generator or None, default=None
