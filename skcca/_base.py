@@ -140,13 +140,10 @@ class TwoViewTransformer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or Views
-            First view, or both views.
         y : array-like, default=None
-            Second view; labels beside a `Views`.
         labels : array-like, default=None
-            Class or tag labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            As in `fit`.
 
         Returns
         -------
@@ -196,7 +193,7 @@ class TwoViewTransformer(
         name = type(self).__name__
         if isinstance(X, Views) and not reset:
             self._check_view_names(X)
-        given = separate_views(name, X, y, labels, class_paired=self._class_paired)
+        given = separate_views(name, X, y, labels, "fit", self._class_paired)
         if given.y is None:
             raise ValueError(
                 f"{name} requires y to be passed, but the target y is None; `y` is the second "
@@ -467,9 +464,7 @@ class TwoViewTransformer(
         name = type(self).__name__
         if isinstance(X, Views):
             self._check_view_names(X)
-        X, y, labels, _ = separate_views(
-            name, X, y, labels, method="score", class_paired=self._class_paired
-        )
+        X, y, labels, _ = separate_views(name, X, y, labels, "score", self._class_paired)
         if X is None or y is None:
             raise ValueError(f"{name}: score needs both views: score(X, y) or score(Views(X, y)).")
         V, W = self._check_view(X, "x", reset=False), self._check_view(y, "y", reset=False)
@@ -570,5 +565,5 @@ class ClassPairedMixin:
     def _warn_of_no_labels(self) -> None:
         warn(
             f"{type(self).__name__}: no labels were given, so each row is its own class and the "
-            "pairs are those of the rows; pass labels=, or fit(Views(X, y), labels).",
+            "pairs are those of the rows; pass labels=, or fit(Views(X, y), labels)."
         )

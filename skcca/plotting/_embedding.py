@@ -168,7 +168,7 @@ class EmbeddingDisplay:
             If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
-        given = separate_views(_NAME, X, y, labels, method="draw")
+        given = separate_views(_NAME, X, y, labels, "draw", class_paired=True)
         if given.y is None:
             raise ValueError(
                 f"{_NAME}: `y`, the second view, is None; or pass Views(X, Y), labels."

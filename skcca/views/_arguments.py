@@ -39,13 +39,7 @@ class GivenViews(NamedTuple):
 
 
 def separate_views(
-    caller: str,
-    X: ViewLike,
-    y: ViewLike,
-    labels: LabelsLike,
-    *,
-    method: str = "fit",
-    class_paired: bool = True,
+    caller: str, X: ViewLike, y: ViewLike, labels: LabelsLike, method: str, class_paired: bool
 ) -> GivenViews:
     """Return both views and the labels, out of a `Views` or of separate arguments.
 
