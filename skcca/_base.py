@@ -18,14 +18,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.arrays import to_namespace_of
-from skcca._core.compat import (
-    Interval,
-    StrOptions,
-    _fit_context,
-    in_container,
-    rng_from,
-    to_numpy,
-)
+from skcca._core.compat import Interval, StrOptions, _fit_context, in_container, rng_from, to_numpy
 from skcca._core.directions import CanonicalFit, Directions, pair_correlations
 from skcca._core.pairs import Labels, Pairing, Pairs, TrainingData, Weights, instance_pairs
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
@@ -299,7 +292,7 @@ class TwoViewTransformer(
             warn(
                 f"{type(self).__name__}: `n_components`={self.n_components}, but the data support "
                 f"{self.n_components_}{why}; further directions would be arbitrary and are left "
-                "out. See `n_components_`.",
+                "out. See `n_components_`."
             )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -559,7 +552,7 @@ class ClassPairedMixin:
             if alone and self.instance_weight == 0:
                 warn(
                     f"{name}: {alone} of {membership.shape[0]} rows of `{view}` share no class "
-                    "with the other view and take no part in the fit.",
+                    "with the other view and take no part in the fit."
                 )
 
     def _warn_of_no_labels(self) -> None:

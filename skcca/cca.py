@@ -17,13 +17,7 @@ from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import ClassPairedMixin, TwoViewTransformer
-from skcca._core.arrays import (
-    as_namespace_of,
-    input_eps,
-    is_native,
-    project,
-    to_namespace_of,
-)
+from skcca._core.arrays import as_namespace_of, input_eps, is_native, project, to_namespace_of
 from skcca._core.compat import Interval, StrOptions, _fit_context, array_namespace, to_numpy
 from skcca._core.directions import CanonicalFit, canonical_fit, moment_fit
 from skcca._core.pairs import Pairs, TrainingData
@@ -277,7 +271,7 @@ class CCA(TwoViewTransformer):
         if first and hasattr(self, "n_components_"):
             warn(
                 f"{name}: `fit` keeps no sums, so partial_fit starts anew and forgets its rows. "
-                "Give all batches to partial_fit.",
+                "Give all batches to partial_fit."
             )
         fitted = self._draft()
         if first:
@@ -342,7 +336,7 @@ class CCA(TwoViewTransformer):
             seen = "" if sums.classes is None else f" of {len(sums.classes)} known classes"
             warn(
                 f"{type(self).__name__}: the {sums.n_rows} rows so far{seen} have no direction "
-                f"yet; they are kept, and the model waits for more. ({error})",
+                f"yet; they are kept, and the model waits for more. ({error})"
             )
             return
         ill_conditioned = solution.ill_conditioned or sums.shift_lost_precision
@@ -672,7 +666,7 @@ def _warn_of_quality(
         warn(
             f"{name}: {min(n_rows)} rows with {widths[0]} + {widths[1]} features and no ridge: "
             "some directions fit any data perfectly, and the training correlations mean "
-            "nothing. Set `reg`, or judge by `score` on other rows.",
+            "nothing. Set `reg`, or judge by `score` on other rows."
         )
         # In the first batches of a stream, the remaining warnings would repeat this one.
         if streaming:

@@ -429,10 +429,7 @@ def _feature_map(
         return SampledMap(kernel, sampler, rows, weights)
     params = {"kernel_params": kernel.params} if callable(kernel.name) else kernel.params
     sampler = Nystroem(
-        kernel.name,
-        n_components=min(n_landmarks, len(rows)),
-        random_state=sampling.seed,
-        **params,
+        kernel.name, n_components=min(n_landmarks, len(rows)), random_state=sampling.seed, **params
     )
     return SampledMap(kernel, sampler, rows, weights)
 

@@ -135,7 +135,7 @@ def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
             raise ValueError("A view is constant: all its rows are equal, and so is any kernel.")
         warn(
             "More than half of the pairs of rows are equal, so their median distance is 0; `gamma` "
-            "is 1 / mean squared distance instead. Set `gamma` to choose it yourself.",
+            "is 1 / mean squared distance instead. Set `gamma` to choose it yourself."
         )
     return 1.0 / typical
 
@@ -235,7 +235,7 @@ class ExactMap:
             warn(
                 f"The kernel {self.kernel.name!r} is not positive semi-definite (least eigenvalue "
                 f"{values[0]:.3g}, largest {values[-1]:.3g}); its negative directions are left "
-                "out.",
+                "out."
             )
         self._eigen = vectors[:, kept], np.sqrt(values[kept])
         return self._eigen[0] * self._eigen[1]
@@ -292,11 +292,7 @@ class SampledMap:
     """Features sampled by scikit-learn: Nystroem landmarks or random Fourier features."""
 
     def __init__(
-        self,
-        kernel: Kernel,
-        sampler: Nystroem | RBFSampler,
-        rows: np.ndarray,
-        weights: np.ndarray,
+        self, kernel: Kernel, sampler: Nystroem | RBFSampler, rows: np.ndarray, weights: np.ndarray
     ):
         self.kernel, self._sampler = kernel, sampler.fit(rows)
         self._features = np.empty((len(rows), sampler.n_components))

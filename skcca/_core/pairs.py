@@ -80,11 +80,7 @@ class Moments(NamedTuple):
         for second in (gram_x, gram_y, cross):
             second /= total
         return cls(
-            gram_x[-1, :-1],
-            gram_y[-1, :-1],
-            gram_x[:-1, :-1],
-            gram_y[:-1, :-1],
-            cross[:-1, :-1],
+            gram_x[-1, :-1], gram_y[-1, :-1], gram_x[:-1, :-1], gram_y[:-1, :-1], cross[:-1, :-1]
         )
 
     @classmethod

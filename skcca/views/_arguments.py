@@ -14,11 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._core.compat import (
-    _check_sample_weight,
-    to_numpy,
-    validate_parameter_constraints,
-)
+from skcca._core.compat import _check_sample_weight, to_numpy, validate_parameter_constraints
 from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
 from skcca._core.pairs import TrainingData, Weights
 from skcca._core.types import LabelsLike, ViewLike, WeightsLike
@@ -93,7 +89,7 @@ def check_second_view_is_no_labels(caller: str, y: ViewLike) -> None:
     if array.dtype.kind in "iub":
         warn(
             f"{caller}: `y` is one column of integers and is taken as the second view; "
-            "did you mean fit(A, V, y)?",
+            "did you mean fit(A, V, y)?"
         )
 
 
@@ -212,8 +208,7 @@ def check_weights(
             "the rows of unpaired views have weights of their own."
         )
     return Weights(
-        _row_weights(sample_weight[0], n_x, relative),
-        _row_weights(sample_weight[1], n_y, relative),
+        _row_weights(sample_weight[0], n_x, relative), _row_weights(sample_weight[1], n_y, relative)
     )
 
 

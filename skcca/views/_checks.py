@@ -83,9 +83,7 @@ def check_second_view(
         )
     if (columns is None) != (fitted is None):
         here, there = ("has", "without") if fitted is None else ("does not have", "with")
-        warn(
-            f"y {here} valid feature names, but {name} was fitted {there} feature names.",
-        )
+        warn(f"y {here} valid feature names, but {name} was fitted {there} feature names.")
     return Y
 
 
