@@ -29,6 +29,7 @@ from skcca import (
     metrics,
     nn,
 )
+from skcca.audio import audio_frames
 from skcca.cluster import SeededKMeans
 from skcca.inspection import (
     bootstrap_loadings,
@@ -40,6 +41,7 @@ from skcca.nn.training import make_optimizer
 from skcca.plotting import (
     AttentionDisplay,
     CorrelationDisplay,
+    EmbeddingDisplay,
     LoadingsDisplay,
     PrecisionRecallDisplay,
     RankingDisplay,
@@ -235,6 +237,24 @@ BATCH = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
 KERNEL = np.exp(-((X[:, None] - X) ** 2).sum(axis=-1))
 VIDEOS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 3.0]])
 NO_FLOATS = [({"V": V}, "float64|infinity|too large") for V in (TOO_LARGE, INFINITIES)]
+NOISE = np.random.default_rng(0).normal(scale=0.1, size=22_050)
+NO_SOUND = [
+    (3, "`source` is a int; expected the path"),
+    (None, "`source` is a NoneType"),
+    (b"a.wav", "`source` is a bytes"),
+    ({"a.wav": 1}, "`source` is a dict"),
+    (np.zeros(9), r"samples need their rate in Hz: `source`=\(samples, rate\)"),
+    ([np.zeros(9)], r"`source\[0\]` is a ndarray"),
+    ((22_050, np.zeros(9)), r"`source` is \(rate, samples\); expected \(samples, rate\)"),
+    ((np.zeros(9, complex), 22_050), "dtype complex128; expected floats"),
+    ((np.zeros(9, int), 22_050), "dtype int64; expected floats"),
+    ((["a", "b"], 22_050), "dtype <U1; expected floats"),
+]
+BAD_OF_SOUND = [
+    *(("features", "mfcc"), ("n_bands", 0), ("n_bands", 1_025), ("sample_rate", 0)),
+    *(("frame_duration", 0.05), ("frame_duration", np.inf), ("n_jobs", 1.5)),
+    *(("on_error", "ignore"), ("verbose", -1)),
+]
 LOSSES = {nn.contrastive_loss: "temperature", nn.ranking_loss: "margin"}
 LOSSES |= dict.fromkeys([nn.cca_loss, nn.ey_loss, nn.singular_values], "reg")
 BAD_OF_SELECTOR = {
@@ -611,6 +631,63 @@ CALLS = {
         ({"feature_names": list("abc")}, "must be a pair"),
         ({"model": PLSCanonical(2).fit(X, Y)}, "this PLSCanonical has no loadings, corr",
          TypeError),
+    ]),
+    "AttentionDisplay": (
+        lambda model=None, song=SONGS[0], **s: AttentionDisplay.from_estimator(
+            trained_selector() if model is None else model, song, **s), [
+        ({"model": make_pipeline(selector())}, "`selector` is .*Pipeline.*a fitted", TypeError),
+        ({"model": type(selector())}, "`selector` is .*expected a fitted ChunkSelector", TypeError),
+        *(({"song": songs}, "a picture shows one song; got 3")
+         for songs in (SONGS[:3], tuple(SONGS[:3]), np.stack([SONGS[0]] * 3))),
+        ({"song": SONGS[0].mean(axis=0)}, "shape"),
+        ({"song": []}, "0 sequence"),
+        ({"song": SONGS[0][:, :2]}, "expecting 5 features"),
+        ({"song": SONGS[0][:0]}, "empty"),
+        ({"song": 3}, "shape"),
+        ({"song": None}, "AttentionDisplay", (TypeError, ValueError)),
+        ({"waveform": NOISE}, "needs its `sample_rate`"),
+        ({"waveform": NOISE, "sample_rate": 0}, "`sample_rate` is 0"),
+        ({"waveform": [], "sample_rate": 500}, r"shape \(0,\)"),
+        ({"waveform": 1.0, "sample_rate": 500}, r"shape \(\)"),
+        ({"waveform": "song.wav", "sample_rate": 500}, "real numbers", TypeError),
+        ({"waveform": [0.0, np.nan], "sample_rate": 500}, "NaN or infinity"),
+        ({"waveform": [0.0, np.inf], "sample_rate": 500}, "NaN or infinity"),
+        *(({"seconds_per_frame": seconds}, f"`seconds_per_frame` is {seconds!r}")
+         for seconds in (0, np.nan, "1")),
+    ]),
+    "EmbeddingDisplay": (
+        lambda x=X, y=X, labels=None, **s: EmbeddingDisplay.from_predictions(x, y, labels, **s), [
+        ({"components": (0, 5)}, "`components` holds 5, but there are 5 components"),
+        ({"components": (1, 1)}, "expected two different ones"),
+        ({"components": (0,)}, "expected the numbers of two components"),
+        ({"components": 1}, "expected the numbers of two components"),
+        ({"x": X[:, :1], "y": X[:, :1]}, "fit with n_components=2 or more"),
+        ({"y": X[:, :2]}, "`Zx` has 5 components but `Zy` has 2"),
+        ({"x": X[:9], "labels": y}, r"labels=\(labels_x, labels_y\)"),
+        ({"labels": y[:9]}, "`labels` has 9 entries"),
+        ({"labels": np.eye(90)}, "a point has one colour"),
+        ({"x": X * np.nan}, "NaN"),
+        ({"x": X[:30], "link": True}, "link=True joins row i"),
+    ]),
+    "EmbeddingDisplay.from_estimator": (
+        lambda *args, **s: EmbeddingDisplay.from_estimator(CCA(2).fit(X, Y), **s), [
+        ({"X": X}, "`y`, the second view, is None"),
+        ({"X": Views(X, Y), "y": y, "labels": y}, "labels were given twice"),
+        ({"X": Views(X, None)}, "needs both views"),
+    ]),
+    "audio_frames": (lambda source=(NOISE, 22_050), **s: audio_frames(source, **s), [
+        *(({"source": source, "on_error": how}, words, TypeError)
+         for source, words in NO_SOUND for how in ("raise", "warn")),
+        ({"source": (np.zeros((2, 9, 1)), 22_050)}, r"shape \(2, 9, 1\); expected \(n,\) or \(n, "),
+        ({"source": (np.zeros((9, 0)), 22_050)}, r"shape \(9, 0\)"),
+        ({"source": (np.zeros((2, 22_050)), 22_050)}, "with 22050 channels; transpose them"),
+        ({"source": (np.zeros(0), 22_050)}, "`source` holds no sample"),
+        ({"source": ([], 22_050)}, "`source` holds no sample"),
+        *(({"source": (np.zeros(9), rate)}, f"a rate of {rate} Hz")
+         for rate in (44.1, np.nan, np.inf)),
+        ({"source": (NOISE * 32_768, 22_050)}, r"samples lie within \[-1, 1\]: divide them"),
+        *(({name: value}, f"The '{name}' parameter of audio_frames")
+         for name, value in BAD_OF_SOUND),
     ]),
     "PrecisionRecallDisplay": (lambda V: PrecisionRecallDisplay(V, V).plot(), [
         ({"V": np.array([0.5, 1e200])}, "beyond 1e100"),

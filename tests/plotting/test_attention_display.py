@@ -1,6 +1,6 @@
 """AttentionDisplay: what is drawn, where it stands, and what is refused.
 
-What it has in common with the other displays stands in test_plotting_laws.py.
+What it has in common with the other displays stands in test_display_laws.py.
 """
 
 import pickle
@@ -9,12 +9,11 @@ from itertools import pairwise
 import matplotlib as mpl
 import numpy as np
 import pytest
-from _data import HEARD, SONG_MEANS, SONGS, VISUAL
+from _data import HEARD, SONGS, VISUAL
 from _models import in_legend
 from _models import selector as small
 from _models import trained_selector as trained
 from matplotlib import pyplot as plt
-from sklearn.pipeline import make_pipeline
 
 from skcca import ChunkSelector, Views
 from skcca.plotting import AttentionDisplay
@@ -250,61 +249,3 @@ def test_the_selector_is_left_as_it_was(selector):
 
 
 # What is refused
-
-
-@pytest.mark.parametrize(
-    ("make", "kind"),
-    [
-        (lambda s: make_pipeline(s), "Pipeline"),
-        (lambda s: ChunkSelector, "ChunkSelector"),
-        (lambda s: None, "NoneType"),
-    ],
-)
-def test_other_estimators_are_refused(selector, make, kind):
-    with pytest.raises(
-        TypeError, match=rf"`selector` is .*{kind}.*expected a fitted ChunkSelector"
-    ):
-        draw(make(selector))
-
-
-@pytest.mark.parametrize("songs", [SONGS[:3], tuple(SONGS[:3]), np.stack([SONG] * 3)])
-def test_several_songs_are_refused(selector, songs):
-    with pytest.raises(ValueError, match=r"a picture shows one song; got 3"):
-        draw(selector, songs)
-
-
-@pytest.mark.parametrize(
-    ("song", "error", "message"),
-    [
-        (SONG_MEANS[0], ValueError, "shape"),
-        ([], ValueError, "0 sequence"),
-        (SONG[:, :2], ValueError, "expecting 5 features"),
-        (SONG[:0], ValueError, "empty"),
-        (3, ValueError, "shape"),
-        (None, (TypeError, ValueError), "AttentionDisplay"),
-    ],
-)
-def test_what_is_no_song_is_refused(selector, song, error, message):
-    with pytest.raises(error, match=message):
-        draw(selector, song)
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "error", "message"),
-    [
-        ({"waveform": NOISE}, ValueError, "needs its `sample_rate`"),
-        ({"waveform": NOISE, "sample_rate": 0}, ValueError, "`sample_rate` is 0"),
-        ({"waveform": [], "sample_rate": RATE}, ValueError, r"shape \(0,\)"),
-        ({"waveform": 1.0, "sample_rate": RATE}, ValueError, r"shape \(\)"),
-        ({"waveform": "song.wav", "sample_rate": RATE}, TypeError, "real numbers"),
-        ({"waveform": [0.0, np.nan], "sample_rate": RATE}, ValueError, "NaN or infinity"),
-        ({"waveform": [0.0, np.inf], "sample_rate": RATE}, ValueError, "NaN or infinity"),
-        ({"seconds_per_frame": 0}, ValueError, "`seconds_per_frame` is 0"),
-        ({"seconds_per_frame": np.nan}, ValueError, "`seconds_per_frame` is nan"),
-        ({"seconds_per_frame": "1"}, ValueError, "`seconds_per_frame` is '1'"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_before_a_figure_is_made(selector, kwargs, error, message):
-    with pytest.raises(error, match=message):
-        draw(selector, **kwargs)
-    assert not plt.get_fignums()

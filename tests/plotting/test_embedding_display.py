@@ -10,7 +10,7 @@ from _models import OF_CLASSES as CLASSES
 from _models import in_legend
 from matplotlib import pyplot as plt
 
-from skcca import CCA, Views
+from skcca import Views
 from skcca.plotting import EmbeddingDisplay
 
 rng = np.random.default_rng(0)
@@ -151,37 +151,3 @@ def test_the_look_of_the_points_may_be_chosen():
     display = draw(U, V, s=77, alpha=0.5)
     assert display.points_[0].get_sizes().tolist() == [77]
     assert display.points_[1].get_alpha() == 0.5
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs", "message"),
-    [
-        ((U, V), {"components": (0, 3)}, "`components` holds 3, but there are 3 components"),
-        ((U, V), {"components": (1, 1)}, "expected two different ones"),
-        ((U, V), {"components": (0,)}, "expected the numbers of two components"),
-        ((U, V), {"components": 1}, "expected the numbers of two components"),
-        ((U[:, :1], V[:, :1]), {}, "fit with n_components=2 or more"),
-        ((U, V[:, :2]), {}, "`Zx` has 3 components but `Zy` has 2"),
-        ((U[:9], V, LABELS), {}, r"labels=\(labels_x, labels_y\)"),
-        ((U, V, LABELS[:9]), {}, "`labels` has 9 entries"),
-        ((U, V, np.eye(60)), {}, "a point has one colour"),
-        ((U * np.nan, V), {}, "NaN"),
-    ],
-)
-def test_what_cannot_be_drawn_is_refused_before_a_figure_is_made(args, kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        draw(*args, **kwargs)
-    assert not plt.get_fignums()
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs", "message"),
-    [
-        ((X,), {}, "`y`, the second view, is None"),
-        ((Views(X, Y), LABELS), {"labels": LABELS}, "labels were given twice"),
-        ((Views(X, None),), {}, "draw needs both views"),
-    ],
-)
-def test_both_views_are_needed(args, kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        EmbeddingDisplay.from_estimator(CCA(2).fit(X, Y), *args, **kwargs)
