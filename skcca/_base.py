@@ -18,7 +18,15 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.arrays import to_namespace_of
-from skcca._core.compat import Interval, StrOptions, _fit_context, in_container, rng_from, to_numpy
+from skcca._core.compat import (
+    Interval,
+    StrOptions,
+    _fit_context,
+    draft_of,
+    in_container,
+    rng_from,
+    to_numpy,
+)
 from skcca._core.directions import CanonicalFit, Directions, pair_correlations
 from skcca._core.pairs import Labels, Pairing, Pairs, TrainingData, Weights, instance_pairs
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
@@ -112,7 +120,7 @@ class TwoViewTransformer(
             labels, or if `y` looks like labels.
         """
         self._check_settings()
-        fitted = self._draft()
+        fitted = draft_of(self)
         data = fitted._check_training(X, y, labels, sample_weight)
         rng = self._rng()
         fitted._check_classes(data.labels)
@@ -153,12 +161,6 @@ class TwoViewTransformer(
     def _project(self, V: ViewLike, side: str) -> ViewLike:
         """Return the scores of checked rows of one view, "x" or "y"."""
         raise NotImplementedError
-
-    def _draft(self) -> Self:
-        """Return a copy that shares all attributes, on which a fit writes what it learns."""
-        draft = object.__new__(type(self))
-        draft.__dict__ = dict(self.__dict__)
-        return draft
 
     def _rng(self) -> np.random.Generator:
         return rng_from(getattr(self, "random_state", None))

@@ -18,7 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import ClassPairedMixin, TwoViewTransformer
 from skcca._core.arrays import as_namespace_of, input_eps, is_native, project, to_namespace_of
-from skcca._core.compat import Interval, StrOptions, _fit_context, array_namespace, to_numpy
+from skcca._core.compat import (
+    Interval,
+    StrOptions,
+    _fit_context,
+    array_namespace,
+    draft_of,
+    to_numpy,
+)
 from skcca._core.directions import CanonicalFit, canonical_fit, moment_fit
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.streaming import add_batch, check_same_classes, start_sums
@@ -273,7 +280,7 @@ class CCA(TwoViewTransformer):
                 f"{name}: `fit` keeps no sums, so partial_fit starts anew and forgets its rows. "
                 "Give all batches to partial_fit."
             )
-        fitted = self._draft()
+        fitted = draft_of(self)
         if first:
             fitted._forget()
         batch = fitted._check_training(X, y, labels, sample_weight, reset=first, batch=True)

@@ -26,6 +26,7 @@ from skcca._core.compat import (
     Interval,
     StrOptions,
     _fit_context,
+    draft_of,
     require_torch,
     rng_from,
 )
@@ -434,8 +435,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         seed = int(rng.integers(2**32))
         # The fit is written on a copy, without the results of an earlier one, and bound at the end:
         # a refit that is refused or interrupted leaves the selector as it was.
-        fitted = object.__new__(type(self))
-        fitted.__dict__ = {k: v for k, v in vars(self).items() if not k.endswith("_")}
+        fitted = draft_of(self, learned=False)
         fitted._fit_frames(songs, views, seed)
         if device is not None:
             targets = emotion_targets(y, labels, len(songs), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -24,6 +23,7 @@ from skcca._core.compat import (
     StrOptions,
     _check_sample_weight,
     _fit_context,
+    draft_of,
     rng_from,
     validate_data,
 )
@@ -161,7 +161,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         """
         # The fit is written on a copy and bound at the end, so that a refit that is refused leaves
         # the model as it was.
-        fitted = copy.copy(self)
+        fitted = draft_of(self)
         X = validate_data(fitted, X, accept_sparse="csr", dtype=[np.float64, np.float32])
         _check_range(X)
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)

@@ -26,6 +26,7 @@ from skcca._core.compat import (
     Interval,
     StrOptions,
     _fit_context,
+    draft_of,
     require_torch,
 )
 from skcca._core.files import check_writable
@@ -404,7 +405,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         self._check_settings()
         shape_of(y, "y", type(self).__name__)
         callbacks = EpochCallbacks(self, X, y, self.max_epochs)
-        fitted = self._draft()
+        fitted = draft_of(self)
         data = fitted._check_training(X, y, labels, sample_weight)
         rng = self._rng()
         fitted._check_classes(data.labels)
@@ -463,7 +464,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             raise self._continued_checkpoint("partial_fit")
         shape_of(y, "y", type(self).__name__)
         first = not hasattr(self, "x_network_")
-        fitted = self._draft()
+        fitted = draft_of(self)
         data = fitted._check_training(X, y, labels, sample_weight, reset=first)
         rng = self._rng()
         fitted._check_classes(data.labels)
@@ -617,7 +618,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         from skcca.nn.files import attributes_of
 
         def attributes() -> dict[str, Any]:
-            fitted = self._draft()
+            fitted = draft_of(self)
             fitted._assign(snapshot())
             return attributes_of(fitted)
 

@@ -49,6 +49,7 @@ __all__ = [
     "_safe_set_output",
     "array_namespace",
     "check_array",
+    "draft_of",
     "get_chunk_n_rows",
     "require_torch",
     "rng_from",
@@ -56,6 +57,8 @@ __all__ = [
     "validate_data",
     "validate_parameter_constraints",
 ]
+
+_Fitted = TypeVar("_Fitted")
 
 if TYPE_CHECKING:
     _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -125,6 +128,14 @@ class EpochCallbacks:
         if stop or last:
             self._fit.call_on_fit_task_end(estimator=self.estimator)
         return bool(stop)
+
+
+def draft_of(estimator: _Fitted, *, learned: bool = True) -> _Fitted:
+    """Return a copy that shares all attributes, or all but learned ones, for a fit to write on."""
+    draft = object.__new__(type(estimator))
+    attributes = vars(estimator).items()
+    draft.__dict__ = {key: v for key, v in attributes if learned or not key.endswith("_")}
+    return draft
 
 
 def rng_from(random_state: RandomStateLike) -> np.random.Generator:
