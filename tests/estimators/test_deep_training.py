@@ -363,6 +363,12 @@ def test_files_that_are_no_checkpoint_are_named(tmp_path):
         assert (tmp_path / name).exists()
 
 
+def test_a_checkpoint_of_an_older_layout_is_refused_by_both_versions(tmp_path):
+    save_tree(tmp_path / "run", {"identity": {"the estimator": "DCCA"}, "rng": {}, "run": {}})
+    with pytest.raises(ValueError, match=r"has layout 1 of checkpoints, and .* continues layout 2"):
+        DCCA(2, checkpoint=tmp_path / "run", **SMALL).fit(X, Y)
+
+
 # Files
 
 
