@@ -514,7 +514,7 @@ class CCA(TwoViewTransformer):
         if self.component_scaling == "correlation":
             scale = to_numpy(self.correlations_)
         source_view, target_view = self._fitted_view(source), self._fitted_view(target)
-        coefficients = regression_coefficients(
+        coefficients = _regression_coefficients(
             source_view, target_view, scale, own=source == target
         )
         # What leaves the range of the dtype is refused below.
@@ -636,7 +636,7 @@ class ClusterCCA(ClassPairedMixin, CCA):
         self.random_state = random_state
 
 
-def regression_coefficients(
+def _regression_coefficients(
     source: _FittedView, target: _FittedView, scale: np.ndarray, *, own: bool
 ) -> np.ndarray:
     """Return B (k, d) of the least-squares prediction U B of a view from scores U.
