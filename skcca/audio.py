@@ -30,30 +30,23 @@ _CALLER = "audio_frames"
 
 # Samples lie around [-1, 1]; larger numbers are of another unit, or no samples.
 _MAX_SAMPLE = 1_000.0
-
 _MIN_RATE = 1_000  # Hz
-
 # An array with more columns is probably transposed.
 _MAX_CHANNELS = 256
-
 # Samples read at a time.
 _BLOCK_LENGTH = 1 << 16
-
 # Log entry of libsndfile for a header that announces more bytes of sound than there are.
 _TRUNCATED = re.compile(
     r"^\s*(?:data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M
 )
-
 # Sizes that programs write into the header of a stream, whose length they do not know.
 _UNKNOWN_LENGTH = range(0x7FFF_0000, 0x1_0000_0000)
 
 # Settings of "logmel": seconds, seconds, Hz and power.
 _WINDOW, _HOP, _LOWEST, _FLOOR = 0.1, 0.025, 20.0, 1e-8
-
 # Settings of "vggish", and the windows of one of its examples.
 _VGGISH = {"n_bands": 64, "sample_rate": 16_000, "frame_duration": 0.96}
 _VGGISH_WINDOWS = 96
-
 # Windows whose spectra are held in memory at a time.
 _WINDOWS_AT_ONCE = 512
 
@@ -124,37 +117,28 @@ def audio_frames(
     ImportError
         If soundfile, which reads files, or librosa, which resamples, is not installed.
 
-    Warns
-    -----
-    UserWarning
-        For each recording that is None in the result, with ``on_error="warn"``.
-
     See Also
     --------
     skcca.ChunkSelector : Choose the chunks of such sequences that carry a song's emotion.
 
     Notes
     -----
-    "logmel": Hann windows of 0.1 s every 0.025 s, none of which reaches beyond its row; the last
-    row is filled up with silence where it is shorter than a window. Spectra are scaled so that
-    ``sum_k |X_ik|^2`` is the mean square of the window. Triangles stand between 20 Hz and half of
-    `sample_rate`, their corners and slopes even on the HTK mel scale ``1127 ln(1 + f / 700)``,
-    their peaks 1. Silence gives means of ``log(1e-8) = -18.4`` and deviations of 0; noise of 16-bit
-    quantization is below that floor. With the defaults a row has 128 numbers a second, the layout
-    of the audio of YouTube-8M, not its features.
+    "logmel": Hann windows of 0.1 s every 0.025 s, within their row; a last row that is shorter than
+    a window is filled up with silence. Spectra are scaled so that ``sum_k |X_ik|^2`` is the mean
+    square of the window. Triangles stand between 20 Hz and half of `sample_rate`, their corners
+    even on the HTK mel scale ``1127 ln(1 + f / 700)``, their peaks 1. Silence gives means of
+    ``log(1e-8) = -18.4`` and deviations of 0; noise of 16-bit quantization is below that floor.
 
     "vggish": 16 kHz; windows of 0.025 s every 0.01 s; 64 bands from 125 to 7,500 Hz of the
     magnitude ``|X_ik|``, unscaled, and ``log(... + 0.01)``. A row is an example of 96 windows:
     ``rows.reshape(-1, 96, 64)`` is the network's input. Row t covers the 0.975 s from ``0.96 * t``;
-    what is left over at the end is dropped, and a recording shorter than an example is filled up
-    with silence. The other parameters must keep their defaults. VGGish's own program resamples
-    with another filter, so recordings of other rates differ by as much.
+    the rest at the end is dropped, and a shorter recording is filled up with silence. The other
+    parameters must keep their defaults. VGGish's own program resamples with another filter.
 
-    A recording of a lower rate has no sound in its uppermost bands. To compare recordings of
-    different rates, set `sample_rate` to the lowest.
-
-    A truncated MP3 or OGG file passes for a shorter one. An MP3 file of variable bit rate whose
-    length is not written in it (no Xing header) may be cut short by libsndfile: convert it first.
+    A recording of a lower rate has no sound in its uppermost bands: to compare recordings of
+    different rates, set `sample_rate` to the lowest. A truncated MP3 or OGG file passes for a
+    shorter one. An MP3 file of variable bit rate whose length is not written in it (no Xing header)
+    may be cut short by libsndfile: convert it first.
 
     References
     ----------
@@ -163,16 +147,11 @@ def audio_frames(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import numpy as np
-    >>> import soundfile
     >>> from skcca.audio import audio_frames
     >>> seconds = np.arange(3 * 22_050) / 22_050
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.wav"
-    ...     soundfile.write(path, 0.5 * np.sin(2 * np.pi * 440 * seconds), 22_050)
-    ...     frames = audio_frames(path)
+    >>> tone = 0.5 * np.sin(2 * np.pi * 440 * seconds)
+    >>> frames = audio_frames((tone, 22_050))  # or a path: audio_frames("song.mp3")
     >>> frames.shape, frames.dtype
     ((3, 128), dtype('float32'))
     >>> int(frames[0, :64].argmax())  # the band of 440 Hz
@@ -273,7 +252,14 @@ def _frames(
             samples, rate = _read_file(name, source)
         else:
             samples, rate = _convert(name, *source)
-        return recipe.rows(_resample(samples, rate, recipe.rate))
+        if len(samples) == 0:
+            raise ValueError(
+                f"{_CALLER}: {name} holds no sample; drop it, and its row of every view."
+            )
+        if rate != (target := recipe.rate):
+            librosa = _import_optional("librosa", f"resamples from {rate} to {target} Hz with")
+            samples = librosa.resample(samples, orig_sr=rate, target_sr=target, res_type="soxr_hq")
+        return recipe.rows(samples)
     except (OSError, ValueError) as error:
         if raises:
             raise
@@ -317,7 +303,7 @@ def _read_file(name: str, path: str) -> Samples:
             f"{_CALLER}: {name} is truncated: its header announces more than the "
             f"{len(samples) / rate:.3f} s that are there. Fetch or convert it again."
         )
-    return _check_not_empty(samples, name), rate
+    return samples, rate
 
 
 def _is_truncated(log: str) -> bool:
@@ -330,18 +316,18 @@ def _convert(name: str, samples: ArrayLike, rate: float) -> Samples:
     """Return an array of samples as float32, averaged over channels, and its rate."""
     _check_rate(rate, name)
     samples = np.asarray(samples)
-    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0):
-        raise ValueError(
-            f"{_CALLER}: {name} has samples of shape {samples.shape}; expected (n,) or "
-            "(n, n_channels)."
-        )
-    if samples.ndim == 2 and samples.shape[1] > _MAX_CHANNELS:
-        raise ValueError(
-            f"{_CALLER}: {name} has samples of shape {samples.shape}, which is (n, n_channels) "
-            f"with {samples.shape[1]} channels; transpose them: samples.T."
-        )
+    shape = samples.shape
     if samples.ndim == 1:
         samples = samples[:, None]
+    if samples.ndim != 2 or samples.shape[1] == 0:
+        raise ValueError(
+            f"{_CALLER}: {name} has samples of shape {shape}; expected (n,) or (n, n_channels)."
+        )
+    if samples.shape[1] > _MAX_CHANNELS:
+        raise ValueError(
+            f"{_CALLER}: {name} has samples of shape {shape}, which is (n, n_channels) "
+            f"with {shape[1]} channels; transpose them: samples.T."
+        )
     kind, size = samples.dtype.kind, samples.dtype.itemsize
     if kind == "u" and size == 1:
         samples = (samples.astype(np.float32) - 128) / 128
@@ -352,7 +338,7 @@ def _convert(name: str, samples: ArrayLike, rate: float) -> Samples:
             f"{_CALLER}: {name} has samples of dtype {samples.dtype}; expected floats within "
             "[-1, 1], or int8, int16, int32 or uint8."
         )
-    return _check_not_empty(_mono(samples, name, rate, 0), name), rate
+    return _mono(samples, name, rate, 0), rate
 
 
 def _check_rate(rate: float, name: str) -> None:
@@ -362,12 +348,6 @@ def _check_rate(rate: float, name: str) -> None:
         )
 
 
-def _check_not_empty(samples: np.ndarray, name: str) -> np.ndarray:
-    if len(samples) == 0:
-        raise ValueError(f"{_CALLER}: {name} holds no sample; drop it, and its row of every view.")
-    return samples
-
-
 def _mono(samples: np.ndarray, name: str, rate: float, start: int) -> np.ndarray:
     """Return the mean of the channels of a block that begins at sample ``start``."""
     # The comparison is False for NaN.
@@ -375,24 +355,14 @@ def _mono(samples: np.ndarray, name: str, rate: float, start: int) -> np.ndarray
     if not usable.all():
         row, channel = np.argwhere(~usable)[0]
         value, position = samples[row, channel], start + row
-        cure = (
-            "divide them by the largest that their format allows"
-            if np.isfinite(value)
-            else "repair the recording, or np.nan_to_num(samples)"
-        )
+        cure = "repair the recording, or np.nan_to_num(samples)"
+        if np.isfinite(value):
+            cure = "divide them by the largest that their format allows"
         raise ValueError(
             f"{_CALLER}: {name} has {value} as sample {position} of channel {channel}, at "
             f"{position / rate:.3f} s; samples lie within [-1, 1]: {cure}."
         )
     return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
-
-
-def _resample(samples: np.ndarray, rate: float, target: int) -> np.ndarray:
-    """Return samples at another rate."""
-    if rate == target:
-        return samples
-    librosa = _import_optional("librosa", f"resamples from {rate} to {target} Hz with")
-    return librosa.resample(samples, orig_sr=rate, target_sr=target, res_type="soxr_hq")
 
 
 def _import_optional(name: str, purpose: str) -> Any:
@@ -461,15 +431,14 @@ def _logmel_recipe(n_bands: int, rate: int, frame_duration: float) -> _Recipe:
         )
     # With this factor the spectrum of a window sums to the mean square of its samples.
     window *= np.sqrt(2 / (_n_fft(len(window)) * np.sum(window**2)))
-    hop = round(_HOP * rate)
-    return _Recipe(rate, window, hop, triangles, 2, _FLOOR, frame_duration * rate)
+    span = frame_duration * rate
+    return _Recipe(rate, window, round(_HOP * rate), triangles, 2, _FLOOR, span)
 
 
 def _vggish_recipe() -> _Recipe:
     """Return the recipe of ``features="vggish"``."""
-    rate = 16_000
-    triangles = _mel_triangles(400, rate, 64, 125.0, 7_500.0)
-    return _Recipe(rate, _hann(400), 160, triangles, 1, 0.01, None)
+    triangles = _mel_triangles(400, 16_000, 64, 125.0, 7_500.0)
+    return _Recipe(16_000, _hann(400), 160, triangles, 1, 0.01, None)
 
 
 def _hann(n: int) -> np.ndarray:

@@ -57,15 +57,11 @@ if TYPE_CHECKING:
 _SONGS_PER_BLOCK = 2048
 
 
-# Labels
-
-
 class EmotionTargets(NamedTuple):
     """Labels of n songs as the loss takes them."""
 
     values: np.ndarray  # (n,) int64 class codes, or (n, n_classes) float32
     classes: np.ndarray  # (n_classes,)
-    # Whether values are indicators of tags that may occur together.
     multilabel: bool
 
 
@@ -83,7 +79,8 @@ def emotion_targets(y: LabelsLike, labels: LabelsLike, n_songs: int, caller: str
         )
     tag_names = getattr(emotions, "columns", None)
     emotions = emotions.toarray() if hasattr(emotions, "toarray") else _as_array(emotions)
-    if _is_continuous(emotions):
+    finite = emotions.dtype.kind == "f" and bool(np.isfinite(emotions).all())
+    if finite and not np.array_equal(emotions, np.rint(emotions)):
         targets = _distributions(emotions, n_songs, caller, by_name=labels is not None)
     else:
         encoded = encode_labels(emotions, n_songs, n_songs, caller)
@@ -107,11 +104,6 @@ def _as_array(labels: LabelsLike) -> np.ndarray:
         # NumPy has made strings of missing labels, which must be refused as missing.
         return np.array(labels, dtype=object)
     return array
-
-
-def _is_continuous(labels: np.ndarray) -> bool:
-    finite = labels.dtype.kind == "f" and bool(np.isfinite(labels).all())
-    return finite and not np.array_equal(labels, np.rint(labels))
 
 
 def _distributions(rows: np.ndarray, n_songs: int, caller: str, *, by_name: bool) -> EmotionTargets:
@@ -175,9 +167,6 @@ def _uses_attention(estimator: ChunkSelector) -> bool:
     )
 
 
-# The estimator
-
-
 class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseEstimator):
     """Represent each song by the chunks that carry its emotion.
 
@@ -233,19 +222,13 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     dropout : float, default=0.0
         Share of the attention-pooled features that is dropped before the classifier in training.
     optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
-        Optimizer.
     learning_rate : float, default=1e-3
-        Step size of the optimizer.
     batch_size : int, default=64
-        Songs in a training batch.
     max_epochs : int, default=20
-        Passes over the songs.
     device : str or torch.device, default="auto"
-        Device of the network; "auto" is CUDA if available, else the CPU.
     random_state : int, RandomState, Generator or None, default=None
-        Seeds initial weights, batches, dropout and the random strategy. None is fresh entropy.
     verbose : int, default=0
-        1 shows a progress bar while training.
+        See `DCCA`. `random_state` also seeds the random strategy.
 
     Attributes
     ----------
@@ -261,11 +244,9 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     network_ : torch.nn.Module
         The trained network, on the CPU.
     loss_curve_ : list of float
-        Mean loss of each epoch.
     n_epochs_ : int
-        Epochs run.
     device_ : str
-        Device on which it was trained.
+        See `DCCA`.
 
     See Also
     --------
@@ -404,7 +385,6 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Returns
         -------
         self : ChunkSelector
-            The fitted selector.
 
         Raises
         ------
@@ -462,36 +442,21 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         """Set the attributes of the emotion network."""
         from skcca.nn.songs import EmotionSettings, fit_emotion_network
 
-        name, n_outputs = type(self).__name__, len(targets.classes)
-        settings = EmotionSettings(
-            network=self._network_arguments(n_outputs, targets.multilabel),
-            class_weight=class_weights(self.class_weight, targets, name),
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            verbose=self.verbose,
-            name=name,
-        )
+        self.classes_, self.device_ = targets.classes, str(device)
+        self._multilabel, self._frames_per_step = targets.multilabel, self.frames_per_step
+        name, keys = type(self).__name__, ("optimizer", "learning_rate", "max_epochs", "verbose")
+        training = {"name": name} | {key: getattr(self, key) for key in keys}
+        weights = class_weights(self.class_weight, targets, name)
+        settings = EmotionSettings(self._network_arguments(), training, self.batch_size, weights)
         steps = self._steps(songs)
         solution = fit_emotion_network(steps, targets.values, settings, rng, self._seed, device)
         self.network_, self.loss_curve_, self.n_epochs_ = solution
-        self.classes_, self.device_ = targets.classes, str(device)
-        self._multilabel, self._frames_per_step = targets.multilabel, self.frames_per_step
 
-    def _network_arguments(self, n_outputs: int, multilabel: bool) -> dict[str, Any]:
+    def _network_arguments(self) -> dict[str, Any]:
         """Return the arguments of `AttentionBiLSTM`."""
-        return {
-            "n_features": self.n_features_in_,
-            "n_outputs": n_outputs,
-            "hidden_size": self.hidden_size,
-            "cell": self.cell,
-            "peepholes": self.peepholes,
-            "head": self.head,
-            "multilabel": multilabel,
-            "position": self.position,
-            "dropout": self.dropout,
-        }
+        keys = ("hidden_size", "cell", "peepholes", "head", "position", "dropout")
+        sizes = {"n_features": self.n_features_in_, "n_outputs": len(self.classes_)}
+        return {key: getattr(self, key) for key in keys} | sizes | {"multilabel": self._multilabel}
 
     def fit_transform(self, X: ViewLike, y: LabelsLike = None, labels: LabelsLike = None) -> Any:
         """Fit, then return ``transform(X)``.
@@ -499,14 +464,13 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Parameters
         ----------
         X : array-like or Views
-            Songs.
         y, labels : array-like, default=None
-            Emotions, as in `fit`.
+            See `fit`.
 
         Returns
         -------
         Z : ndarray, list of ndarrays or Views
-            As `transform`.
+            See `transform`.
         """
         return self.fit(X, y, labels=labels).transform(X)
 
@@ -546,7 +510,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Parameters
         ----------
         X : array-like or Views
-            Songs, as in `fit`.
+            See `fit`.
 
         Returns
         -------
@@ -566,7 +530,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Parameters
         ----------
         X : array-like or Views
-            Songs, as in `fit`.
+            See `fit`.
 
         Returns
         -------
@@ -582,12 +546,11 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Parameters
         ----------
         X : array-like or Views
-            Songs, as in `fit`.
+            See `fit`.
 
         Returns
         -------
-        features : ndarray of shape (n, 2 * hidden_size)
-            float32.
+        features : ndarray of shape (n, 2 * hidden_size), float32
         """
         return np.concatenate([self._infer(songs).pooled for songs in self._blocks(X)])
 
@@ -598,7 +561,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Parameters
         ----------
         X : array-like or Views
-            Songs, as in `fit`.
+            See `fit`.
 
         Returns
         -------
@@ -639,9 +602,6 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted selector to one file; reading it executes no code.
 
-        The file holds all parameters, the names of the emotions, the standardisation of the frames
-        and the weights of the network.
-
         Parameters
         ----------
         path : str or path-like
@@ -673,7 +633,6 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Returns
         -------
         selector : ChunkSelector
-            The fitted selector.
 
         Raises
         ------
@@ -690,8 +649,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             weights = attributes.pop("network_", None)
             set_attributes(selector, attributes)
             if weights is not None:
-                n_outputs, multilabel = len(selector.classes_), selector._multilabel
-                network = AttentionBiLSTM(**selector._network_arguments(n_outputs, multilabel))
+                network = AttentionBiLSTM(**selector._network_arguments())
                 network.load_state_dict(weights)
                 selector.network_ = network.eval()
         return selector
@@ -749,12 +707,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         """Yield the songs of X, or of its first view, in blocks."""
         check_is_fitted(self)
         self._check_fitted_views(X if isinstance(X, Views) else None)
-        return sequence_blocks(
-            self._songs_of(X),
-            _SONGS_PER_BLOCK,
-            n_features=self.n_features_in_,
-            caller=type(self).__name__,
-        )
+        songs, name = self._songs_of(X), type(self).__name__
+        return sequence_blocks(songs, _SONGS_PER_BLOCK, n_features=self.n_features_in_, caller=name)
 
     def _resolve_device(self) -> torch.device:
         from skcca.nn.training import resolve_device
@@ -787,9 +741,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             if step_scores is not None:
                 scores = chunk_scores(step_scores[i], borders, self.chunk_score)
             else:
-                scores = untrained_scores(
-                    self.strategy, song, frame_borders, self._seed, mean_square
-                )
+                args = song, frame_borders, self._seed, mean_square
+                scores = untrained_scores(self.strategy, *args)
             selections.append(best_chunks(scores, frame_borders, self.k, self.frame_duration))
         return selections
 

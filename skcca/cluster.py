@@ -54,10 +54,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         Number of clusters, at least one for each annotated class, and exactly that for None.
         Further clusters start from rows drawn by k-means++.
     max_iter : int, default=300
-        Maximum number of Lloyd iterations.
     tol : float, default=1e-4
-        Movement of the centres, relative to the mean variance of the features, below which the
-        iterations have converged.
     algorithm : {"lloyd", "elkan"}, default="lloyd"
         As in scikit-learn's `KMeans`, which runs the iterations.
     random_state : int, RandomState, Generator or None, default=None
@@ -73,13 +70,10 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row, by name.
     inertia_ : float
-        Sum of the (weighted) squared distances of the rows to their centres.
     n_iter_ : int
-        Number of iterations.
     n_features_in_ : int
-        Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, if all columns of `X` have names that are strings.
+        As in scikit-learn's `KMeans`.
 
     See Also
     --------
@@ -176,16 +170,17 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         centers = _add_centers(centers, X, n_clusters, weights, rng_from(self.random_state))
         # Given centres leave nothing random, but without a seed KMeans would still draw from the
         # global random state.
-        kmeans = KMeans(
-            n_clusters,
-            init=centers,
-            n_init=1,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            algorithm=self.algorithm,
-            random_state=0,
-        ).fit(X, sample_weight=weights)
-        self._warn_of_lost_classes(seed_classes, seed_codes, kmeans.labels_[annotated])
+        settings = {"max_iter": self.max_iter, "tol": self.tol, "algorithm": self.algorithm}
+        kmeans = KMeans(n_clusters, init=centers, n_init=1, random_state=0, **settings)
+        kmeans.fit(X, sample_weight=weights)
+        kept = seed_codes[seed_codes == kmeans.labels_[annotated]]
+        lost = np.delete(seed_classes, kept).astype(str)
+        if len(lost):
+            warn(
+                f"{type(self).__name__}: no annotated row of {', '.join(lost)} is left in the "
+                "cluster of that name, so the name may not describe it; annotate more rows of "
+                "these classes, or merge classes that the features do not separate."
+            )
 
         fitted._kmeans = kmeans
         fitted.classes_ = _cluster_names(seed_classes, n_clusters)
@@ -203,9 +198,8 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to cluster.
         y, sample_weight : array-like of shape (n_samples,), default=None
-            Annotations and weights, as in `fit`.
+            See `fit`.
 
         Returns
         -------
@@ -220,7 +214,6 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            New rows.
 
         Returns
         -------
@@ -236,7 +229,6 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            New rows.
 
         Returns
         -------
@@ -252,11 +244,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            New rows.
         y : object, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
 
         Returns
         -------
@@ -288,7 +278,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         if len(annotated) == 0:
             warn(
                 f"{name}: `y` annotates no row (all are -1, None or NaN), so the "
-                "clusters start at random and have numbers for names.",
+                "clusters start at random and have numbers for names."
             )
             return np.empty(0, dtype=np.int64), annotated
         return check_labels(values[annotated], len(annotated), "y", "X", name), annotated
@@ -307,7 +297,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             warn(
                 f"{name}: `n_clusters`={n_clusters} but `y` annotates {n_classes} classes, each of "
                 f"which has its cluster: there are {n_classes}. Leave n_clusters=None, or mark the "
-                "rows of some classes as -1.",
+                "rows of some classes as -1."
             )
             return n_classes
         if n_clusters > X.shape[0]:
@@ -316,19 +306,6 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
                 "needs a row."
             )
         return n_clusters
-
-    def _warn_of_lost_classes(
-        self, classes: np.ndarray, codes: np.ndarray, clusters: np.ndarray
-    ) -> None:
-        """Warn of clusters that no longer hold an annotated row of the class they are named by."""
-        n_kept = np.bincount(codes[codes == clusters], minlength=len(classes))
-        lost = [str(name) for name in classes[n_kept == 0]]
-        if lost:
-            warn(
-                f"{type(self).__name__}: no annotated row of {', '.join(lost)} is left in the "
-                "cluster of that name, so the name may not describe it; annotate more rows of "
-                "these classes, or merge classes that the features do not separate.",
-            )
 
     @property
     def _n_features_out(self) -> int:

@@ -1,7 +1,7 @@
 """Recurrence, attention and head of the emotion network, and the tower made of them.
 
 A song is a sequence of steps x_t. An LSTM whose gates see its memory runs over the steps in both
-directions of time, with weights of its own for each, from h_0 = c_0 = 0 [1]_::
+directions of time, with weights of its own for each, from h_0 = c_0 = 0::
 
     i_t = sigmoid(W_xi x_t + W_hi h_{t-1} + W_ci c_{t-1} + b_i)    (Eq. 1, there printed s_t)
     f_t = sigmoid(W_xf x_t + W_hf h_{t-1} + W_cf c_{t-1} + b_f)    (Eq. 2)
@@ -17,25 +17,21 @@ the two directions, and a linear layer turns their weighted mean into logits (he
     logits = H sum_t theta_t [h^f_t, h^b_t] + b
 
 With head="per_step" each step has logits z_t = H [h^f_t, h^b_t] + b of its own, and their
-probabilities are averaged [2]_, so that a step without attention has no influence, however certain
+probabilities are averaged, so that a step without attention has no influence, however certain
 it is::
 
     p = sum_t theta_t softmax(z_t),    logits = log p               (one class a song)
     p = sum_t theta_t sigmoid(z_t),    logits = log p - log(1 - p)  (tags)
 
 Guarantees: a padded step never changes the score of a real one, and attention is zero on padding
-and sums to one over the real steps.
-
-.. [1] D. Zeng, Y. Yu, K. Oyama, "Audio-Visual Embedding for Cross-Modal Music Video Retrieval
-   through Supervised Deep CCA", IEEE ISM 2018. :doi:`10.1109/ISM.2018.00-21`
-.. [2] Y.-S. Huang, S.-Y. Chou, Y.-H. Yang, "Music thumbnailing via neural attention modeling of
-   music emotion", APSIPA ASC 2017. :doi:`10.1109/APSIPA.2017.8282049`
+and sums to one over the real steps. References are those of `ChunkSelector`.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import torch
@@ -45,9 +41,6 @@ from torch.nn import functional
 from skcca.nn.networks import check_size
 
 __all__ = ["AttentionBiLSTM", "AttentionOutput", "AttentionTower"]
-
-
-# Recurrence (Eqs. 1 to 5)
 
 
 def bi_recurrence(
@@ -74,10 +67,7 @@ class BiLSTM(nn.Module):
         self.backwards = nn.LSTM(n_features, hidden_size, batch_first=True)
 
     def forward(self, steps: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states (B, S, hidden_size) of steps and mirrored steps (B, S, n_features).
-
-        The states of each direction are in the order of its input.
-        """
+        """Return the states (B, S, hidden_size) of (mirrored) steps, in the order of the input."""
         return self.forwards(steps)[0], self.backwards(mirrored)[0]
 
     @torch.no_grad()
@@ -148,9 +138,6 @@ class BiPeepholeLSTM(nn.Module):
         self.bias[:, n_units : 2 * n_units] = value
 
 
-# Attention (Eqs. 6 and 7)
-
-
 class AttentionOutput(NamedTuple):
     """Output of the network for a batch of B songs padded to S steps."""
 
@@ -170,13 +157,9 @@ class AttentionBiLSTM(nn.Module):
     n_outputs : int
         Number of classes or tags.
     hidden_size : int, default=128
-        Units of each direction, and of the hidden layer of Eq. 6.
     cell : {"lstm", "peephole"}, default="lstm"
-        See `ChunkSelector`.
     dropout : float, default=0.0
-        Share of the classifier's input that is dropped in training.
     peepholes : {"diagonal", "full"}, default="diagonal"
-        See `ChunkSelector`.
     head : {"pooled", "per_step"}, default="pooled"
         See `ChunkSelector`.
     multilabel : bool, default=False
@@ -209,9 +192,9 @@ class AttentionBiLSTM(nn.Module):
         position: bool = False,
     ):
         super().__init__()
-        sizes = {"n_features": n_features, "n_outputs": n_outputs, "hidden_size": hidden_size}
-        for name, size in sizes.items():
-            check_size(size, name)
+        check_size(n_features, "n_features")
+        check_size(n_outputs, "n_outputs")
+        check_size(hidden_size, "hidden_size")
         if head not in ("pooled", "per_step"):
             raise ValueError(f"`head` must be 'pooled' or 'per_step'; got {head!r}.")
         self.n_features, self.position = n_features, position
@@ -229,7 +212,7 @@ class AttentionBiLSTM(nn.Module):
         nn.init.normal_(self.weight.weight, std=4 / hidden_size**0.5)
 
     def forward(self, steps: Tensor, lengths: Tensor) -> AttentionOutput:
-        """Return scores, attention, pooled features and logits.
+        """Return scores and attention (B, S), pooled states (B, 2 hidden_size) and logits.
 
         Parameters
         ----------
@@ -237,11 +220,6 @@ class AttentionBiLSTM(nn.Module):
             Padded songs; the padding may hold any finite value.
         lengths : Tensor of shape (B,)
             Number of real steps of each song, at least 1.
-
-        Returns
-        -------
-        output : AttentionOutput
-            Scores and attention (B, S), pooled states (B, 2 hidden_size), logits (B, n_outputs).
         """
         if self.position:
             steps = steps + position_code(steps.shape[1], self.n_features).to(steps)
@@ -268,17 +246,9 @@ class AttentionBiLSTM(nn.Module):
         return AttentionOutput(scores, attention, pooled, log_p)
 
     def states(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states h^f and h^b, in time order.
+        """Return the states h^f and h^b (B, S, hidden_size), both in time order.
 
-        Parameters
-        ----------
-        steps, lengths : Tensors of shape (B, S, n_features) and (B,)
-            As in `forward`.
-
-        Returns
-        -------
-        forward, backward : Tensors of shape (B, S, hidden_size)
-            States of the pass from the first step on, and of the pass from the last step back.
+        Arguments are those of `forward`.
         """
         n_songs, n_steps, n_features = steps.shape
         time = torch.arange(n_steps, device=steps.device)[:, None]
@@ -347,9 +317,6 @@ def position_code(n_steps: int, n_features: int) -> Tensor:
     return torch.where(feature % 2 == 0, torch.sin(angle), torch.cos(angle))
 
 
-# The network as a tower of a two-view estimator
-
-
 Tower = TypeVar("Tower", bound="AttentionTower")
 
 
@@ -386,12 +353,7 @@ class AttentionTower(nn.Module):
     """
 
     def __init__(
-        self,
-        n_features: int,
-        n_outputs: int,
-        *,
-        frames_per_step: int = 3,
-        **attention: Any,
+        self, n_features: int, n_outputs: int, *, frames_per_step: int = 3, **attention: Any
     ):
         super().__init__()
         check_size(frames_per_step, "frames_per_step")
@@ -404,51 +366,31 @@ class AttentionTower(nn.Module):
     ) -> Callable[[int, int], Self]:
         """Return a factory, for ``x_network=``, of towers that start from a trained network.
 
-        Parameters
-        ----------
-        network : AttentionBiLSTM
-            Trained network. It is copied, and the output layer of the copy is replaced.
-        frames_per_step : int, default=3
-            Frames pooled into a step when it was trained.
-        frozen : bool, default=False
-            Whether the output layer alone is trained.
-
-        Returns
-        -------
-        build : callable
-            ``build(n_features, n_outputs)`` returns a tower.
+        The factory, ``build(n_features, n_outputs)``, copies the network and replaces the output
+        layer of the copy. ``frames_per_step`` must be that of its training; if ``frozen``, the
+        output layer alone is trained.
         """
         return _PretrainedFactory(cls, network, frames_per_step, frozen)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Return the features of a batch.
+        """Return the features (B, n_outputs) of a batch.
 
-        Parameters
-        ----------
-        frames : Tensor of shape (B, T, n_features)
-            Padded songs, standardised; the padding may hold any value.
-        lengths : Tensor of shape (B,)
-            Number of real frames of each song, at least 1.
-
-        Returns
-        -------
-        z : Tensor of shape (B, n_outputs)
-            Features of each song.
+        ``frames`` (B, T, n_features) are padded songs, standardised; the padding may hold any
+        value. ``lengths`` (B,) are the numbers of real frames, at least 1.
         """
-        output: AttentionOutput = self.attention(
-            *max_pool_padded(frames, lengths, self.frames_per_step)
-        )
+        steps = max_pool_padded(frames, lengths, self.frames_per_step)
+        output: AttentionOutput = self.attention(*steps)
         return output.logits
 
 
+@dataclass
 class _PretrainedFactory(Generic[Tower]):
     """Factory of towers that start from a trained network; unlike a closure it can be pickled."""
 
-    def __init__(
-        self, tower: type[Tower], network: AttentionBiLSTM, frames_per_step: int, frozen: bool
-    ):
-        self.tower, self.network = tower, network
-        self.frames_per_step, self.frozen = frames_per_step, frozen
+    tower: type[Tower]
+    network: AttentionBiLSTM
+    frames_per_step: int
+    frozen: bool
 
     def __call__(self, n_features: int, n_outputs: int) -> Tower:
         network = copy.deepcopy(self.network)

@@ -54,10 +54,8 @@ Objective = Callable[[Tensor, Tensor, Pairs], Tensor]
 
 # The square of a ridge or a margin has to be a float64.
 _MAX_NUMBER = 1e100
-
 # Cosines that are divided by a temperature stay within float32.
 _MIN_TEMPERATURE = 1e-30
-
 # A row of a smaller norm counts as zero: its gradient would be arbitrary.
 _MIN_NORM = 1e-6
 
@@ -106,9 +104,11 @@ def cca_loss(
         raise ValueError(f"`n_components`={n_components!r} must be at least 1, or None for all.")
     power = 1 if norm == "trace" else 2
     reg = check_number(reg, "reg")
-    return _moment_loss(
-        zx, zy, pairs, partial(_minus_correlation, n_components=n_components, reg=reg, power=power)
-    )
+
+    def minus_correlation(*moments: Tensor) -> Tensor:
+        return -(_singular_values(*moments, reg=reg)[:n_components] ** power).sum()
+
+    return _moment_loss(zx, zy, pairs, minus_correlation)
 
 
 def soft_hgr_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None) -> Tensor:
@@ -117,9 +117,8 @@ def soft_hgr_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None) -> Tensor:
     Parameters
     ----------
     zx, zy : tensor of shape (n_x, width), (n_y, width)
-        Outputs of the two networks.
     pairs : Pairs, default=None
-        Weights of the pairs; see `cca_loss`.
+        See `cca_loss`.
 
     Returns
     -------
@@ -132,7 +131,11 @@ def soft_hgr_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None) -> Tensor:
        multimodal data. AAAI 33, 5281-5288.
     """
     _check_same_width(zx, zy)
-    return _moment_loss(zx, zy, pairs, _soft_hgr)
+
+    def soft_hgr(cov_x: Tensor, cov_y: Tensor, cross: Tensor) -> Tensor:
+        return -cross.diagonal().sum() + (cov_x * cov_y).sum() / 2
+
+    return _moment_loss(zx, zy, pairs, soft_hgr)
 
 
 def ey_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 1e-3) -> Tensor:
@@ -141,11 +144,9 @@ def ey_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 
     Parameters
     ----------
     zx, zy : tensor of shape (n_x, width), (n_y, width)
-        Outputs of the two networks.
     pairs : Pairs, default=None
-        Weights of the pairs; see `cca_loss`.
     reg : float, default=1e-3
-        Ridge, relative to the mean variance of the outputs.
+        See `cca_loss`.
 
     Returns
     -------
@@ -160,7 +161,12 @@ def ey_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 
     """
     _check_same_width(zx, zy)
     reg = check_number(reg, "reg")
-    return _moment_loss(zx, zy, pairs, partial(_eckart_young, reg=reg))
+
+    def eckart_young(cov_x: Tensor, cov_y: Tensor, cross: Tensor) -> Tensor:
+        spread = _ridged(cov_x, reg) + _ridged(cov_y, reg)
+        return -4 * cross.diagonal().sum() + (spread**2).sum()
+
+    return _moment_loss(zx, zy, pairs, eckart_young)
 
 
 def singular_values(
@@ -170,21 +176,18 @@ def singular_values(
 
     Parameters
     ----------
-    zx, zy : Tensor of shape (n_x, n_outputs_x) and (n_y, n_outputs_y)
-        Outputs of both networks.
-    pairs : object, default=None
-        Pair weights, as from `as_torch_pairs`; None pairs row i with row i.
+    zx, zy : tensor of shape (n_x, width), (n_y, width_y)
+    pairs : Pairs, default=None
     reg : float, default=1e-3
-        Ridge on S_x and S_y, relative to their mean variance.
+        See `cca_loss`.
 
     Returns
     -------
-    singular_values : Tensor of shape (min(n_outputs_x, n_outputs_y),)
+    singular_values : tensor of shape (min(width, width_y),)
         Descending; of `cca_loss` they are the sum with the sign changed.
     """
     reg = check_number(reg, "reg")
-    _, _, moments, _ = _moments(zx, zy, pairs)
-    return _singular_values(*moments, reg=reg)
+    return _singular_values(*_moments(zx, zy, pairs)[2], reg=reg)
 
 
 def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
@@ -192,14 +195,14 @@ def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
 
     Parameters
     ----------
-    pairs : object
-        Pair weights of the rows of a batch, with NumPy arrays.
+    pairs : Pairs
+        Weights of the pairs among the rows of a batch, in NumPy arrays.
     device : torch.device or str, default="cpu"
         Where the outputs of the networks lie.
 
     Returns
     -------
-    pairs : object
+    pairs : Pairs
         The same pairs, in float64 (float32 on MPS, which has no other).
     """
     dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
@@ -212,31 +215,12 @@ def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
     return pairs.map(convert)
 
 
-# Functions of the moments S_x, S_y, S_xy
-
-
-def _minus_correlation(
-    cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, n_components: int | None, reg: float, power: int
-) -> Tensor:
-    sigma = _singular_values(cov_x, cov_y, cross, reg=reg)[:n_components]
-    return -(sigma**power).sum()
-
-
 def _singular_values(cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, reg: float) -> Tensor:
     half = torch.linalg.solve_triangular(_cholesky(cov_x, reg), cross, upper=False)
     T = torch.linalg.solve_triangular(_cholesky(cov_y, reg), half.T, upper=False)
     if not torch.isfinite(T).all():
         return T.sum(dim=0) * torch.nan
     return torch.linalg.svdvals(T)
-
-
-def _soft_hgr(cov_x: Tensor, cov_y: Tensor, cross: Tensor) -> Tensor:
-    return -cross.diagonal().sum() + (cov_x * cov_y).sum() / 2
-
-
-def _eckart_young(cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, reg: float) -> Tensor:
-    spread = _ridged(cov_x, reg) + _ridged(cov_y, reg)
-    return -4 * cross.diagonal().sum() + (spread**2).sum()
 
 
 def _ridged(cov: Tensor, reg: float) -> Tensor:
@@ -253,9 +237,6 @@ def _cholesky(cov: Tensor, reg: float) -> Tensor:
     factor, failed = torch.linalg.cholesky_ex(_ridged(cov, max(reg, least)))
     # Outputs that are not finite give a loss that is not finite either, for the loop to report.
     return torch.where(failed == 0, factor, torch.full_like(factor, torch.nan))
-
-
-# From outputs to moments and back
 
 
 def _moments(
@@ -299,16 +280,8 @@ def check_outputs(*outputs: Tensor) -> None:
             )
 
 
-def _moment_loss(
-    zx: Tensor, zy: Tensor, pairs: Pairs | None, value_of: Callable[..., Tensor]
-) -> Tensor:
-    """Return a function of the moments, with the gradient of the head of this file."""
-    loss: Tensor = _MomentLoss.apply(zx, zy, pairs, value_of)
-    return loss
-
-
 class _MomentLoss(torch.autograd.Function):
-    """Function of the moments, with the closed gradient by the outputs."""
+    """Function of the moments, with the closed gradient at the head of this file."""
 
     @staticmethod
     def forward(
@@ -336,8 +309,11 @@ class _MomentLoss(torch.autograd.Function):
         return by_loss.to(dx.dtype) * dx, by_loss.to(dy.dtype) * dy, None, None
 
 
+_moment_loss: Callable[..., Tensor] = _MomentLoss.apply
+
+
 def _check_same_width(zx: Tensor, zy: Tensor) -> None:
-    if zx.ndim == 2 and zy.ndim == 2 and zx.shape[1] != zy.shape[1]:
+    if zx.ndim == zy.ndim == 2 and zx.shape[1] != zy.shape[1]:
         raise ValueError(
             "This objective adds up moments of both views: their networks must be equally wide; "
             f"got {zx.shape[1]} and {zy.shape[1]} outputs."
@@ -358,9 +334,8 @@ def contrastive_loss(
     Parameters
     ----------
     zx, zy : tensor of shape (n_x, width), (n_y, width)
-        Outputs of the two networks.
     pairs : Pairs, default=None
-        Weights of the pairs, holding tensors; None pairs row i with row i.
+        See `cca_loss`.
     temperature : float, default=0.1
         Divisor of the cosines.
 
@@ -392,9 +367,8 @@ def ranking_loss(
     Parameters
     ----------
     zx, zy : tensor of shape (n_x, width), (n_y, width)
-        Outputs of the two networks.
     pairs : Pairs, default=None
-        Weights of the pairs, holding tensors; None pairs row i with row i.
+        See `cca_loss`.
     margin : float, default=0.2
         Difference of cosines that is enough.
 
@@ -443,13 +417,9 @@ def _cosines(zx: Tensor, zy: Tensor, pairs: Pairs | None) -> tuple[Tensor, Tenso
     check_outputs(zx, zy)
     dtype = torch.promote_types(zx.dtype, zy.dtype)
     dtype = dtype if dtype.is_floating_point else torch.float64
-    cosines = _unit(zx.to(dtype)) @ _unit(zy.to(dtype)).T
+    x, y = (functional.normalize(z.to(dtype), dim=1, eps=_MIN_NORM) for z in (zx, zy))
     eye = torch.eye(len(zy), dtype=dtype, device=zx.device)
-    return cosines, eye if pairs is None else pairs.dot(eye.to(pairs.row_sums.dtype)).to(dtype)
-
-
-def _unit(z: Tensor) -> Tensor:
-    return functional.normalize(z, dim=1, eps=_MIN_NORM)
+    return x @ y.T, eye if pairs is None else pairs.dot(eye.to(pairs.row_sums.dtype)).to(dtype)
 
 
 # Names

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,11 +25,10 @@ from torch.nn import functional
 from skcca.nn.attention import AttentionBiLSTM
 from skcca.nn.training import by_backward, seeded, train
 
-__all__ = ["EmotionSettings", "FittedEmotions", "SongOutputs", "fit_emotion_network", "infer"]
+__all__ = ["EmotionSettings", "SongOutputs", "fit_emotion_network", "infer"]
 
 # Padded steps in one inference batch: 100 to 200 MB with 128 features and 128 units.
 _STEPS_AT_ONCE = 16_384
-
 # Padded steps (B, S, d), lengths (B,), and targets (B,) or (B, n_outputs).
 SongBatch = tuple[Tensor, Tensor, Tensor]
 
@@ -37,22 +37,9 @@ class EmotionSettings(NamedTuple):
     """Settings of the emotion network and of its training, as `ChunkSelector` documents them."""
 
     network: dict[str, Any]  # arguments of `AttentionBiLSTM`
-    class_weight: np.ndarray | None  # (n_outputs,)
-    optimizer: str
-    learning_rate: float
+    training: dict[str, Any]  # arguments of `train`
     batch_size: int
-    max_epochs: int
-    verbose: int
-    name: str  # of the estimator, in error messages
-
-
-class FittedEmotions(NamedTuple):
-    """A trained emotion network and the course of its training."""
-
-    # On the CPU, so that a pickle opens where there is no GPU; in evaluation mode.
-    network: AttentionBiLSTM
-    loss_curve: list[float]
-    n_epochs: int
+    class_weight: np.ndarray | None  # (n_outputs,)
 
 
 def fit_emotion_network(
@@ -62,23 +49,12 @@ def fit_emotion_network(
     rng: np.random.Generator,
     seed: int,
     device: torch.device,
-) -> FittedEmotions:
-    """Train an emotion network on annotated songs.
+) -> tuple[AttentionBiLSTM, list[float], int]:
+    """Return an emotion network trained on annotated songs, its loss curve and epochs.
 
-    Parameters
-    ----------
-    steps : sequence of ndarray of shape (S_i, d)
-        Standardised steps of each song, float32.
-    targets : ndarray of shape (n,) or (n, n_outputs)
-        Class codes (int64), or distributions or indicators (float32).
-    settings : EmotionSettings
-        Settings of the network and of its training.
-    rng : numpy.random.Generator
-        Shuffles the songs.
-    seed : int
-        Seed of the initial weights, dropout and cuts of memory.
-    device : torch.device
-        Where torch computes.
+    ``steps`` are standardised, float32 (S_i, d); ``targets`` class codes (n,) in int64, or
+    distributions or indicators (n, n_outputs) in float32. ``rng`` shuffles the songs; ``seed`` is
+    that of the initial weights, of dropout and of the cuts of memory.
     """
     batches = SongBatches(steps, targets, settings.batch_size, rng, device)
     with seeded(seed, device):
@@ -86,24 +62,12 @@ def fit_emotion_network(
 
         def loss(batch: SongBatch) -> Tensor:
             padded, lengths, values = batch
-            return emotion_loss(
-                network(padded, lengths).logits,
-                values,
-                multilabel=network.multilabel,
-                class_weight=settings.class_weight,
-            )
+            logits, weights = network(padded, lengths).logits, settings.class_weight
+            return emotion_loss(logits, values, multilabel=network.multilabel, class_weight=weights)
 
-        result = train(
-            network,
-            batches,
-            by_backward(loss),
-            optimizer=settings.optimizer,
-            learning_rate=settings.learning_rate,
-            max_epochs=settings.max_epochs,
-            verbose=settings.verbose,
-            name=settings.name,
-        )
-    return FittedEmotions(network.cpu().eval(), result.loss_curve, result.n_epochs)
+        result = train(network, batches, by_backward(loss), **settings.training)
+    # On the CPU, so that a pickle opens where there is no GPU.
+    return network.cpu().eval(), result.loss_curve, result.n_epochs
 
 
 def pad_batch(songs: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -115,6 +79,7 @@ def pad_batch(songs: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor
     return torch.from_numpy(padded).to(device), torch.from_numpy(lengths).to(device)
 
 
+@dataclass
 class SongBatches:
     """Training batches, shuffled anew by each call.
 
@@ -122,31 +87,26 @@ class SongBatches:
     shuffled songs, which saves most of the padding and still makes other batches in each epoch.
     """
 
-    def __init__(
-        self,
-        songs: Sequence[np.ndarray],
-        targets: np.ndarray,
-        batch_size: int,
-        rng: np.random.Generator,
-        device: torch.device,
-    ):
-        self.songs, self.targets, self.batch_size = songs, targets, batch_size
-        self.rng, self.device = rng, device
-        self._lengths = np.array([len(song) for song in songs])
+    songs: Sequence[np.ndarray]
+    targets: np.ndarray
+    batch_size: int
+    rng: np.random.Generator
+    device: torch.device
 
     def __call__(self, epoch: int) -> Iterator[SongBatch]:
         """Yield the batches of an epoch, in which each song occurs once."""
-        order = self.rng.permutation(len(self.songs))
+        lengths = np.array([len(song) for song in self.songs])
+        order = self.rng.permutation(len(lengths))
         pool_size = 16 * self.batch_size
         batches = []
         for start in range(0, len(order), pool_size):
             pool = order[start : start + pool_size]
-            pool = pool[np.argsort(self._lengths[pool], kind="stable")]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
             batches += np.split(pool, range(self.batch_size, len(pool), self.batch_size))
         for index in self.rng.permutation(len(batches)):
             batch = batches[index]
-            steps, lengths = pad_batch([self.songs[i] for i in batch], self.device)
-            yield steps, lengths, torch.from_numpy(self.targets[batch]).to(self.device)
+            values = torch.from_numpy(self.targets[batch]).to(self.device)
+            yield *pad_batch([self.songs[i] for i in batch], self.device), values
 
 
 def emotion_loss(
@@ -193,8 +153,7 @@ def infer(
     """Apply the network to songs of any length; it stays on its own device."""
     network = copy.deepcopy(network).to(device).eval()
     lengths = np.array([len(song) for song in songs])
-    scores: list[np.ndarray] = [np.empty(0)] * len(songs)
-    attention = list(scores)
+    scores, attention = [np.empty(0)] * len(songs), [np.empty(0)] * len(songs)
     pooled = np.empty((len(songs), network.head.in_features), dtype=np.float32)
     logits = np.empty((len(songs), network.head.out_features), dtype=np.float32)
     for batch in _inference_batches(lengths):

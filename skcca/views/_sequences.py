@@ -17,45 +17,19 @@ from skcca._core.types import ViewLike
 
 # A larger standard deviation has a square beyond the range of float64.
 _MAX_SCALE = 1e150
-
 # Steps are clipped to so many standard deviations. The network saturates long before, but sums in
 # float32 would overflow.
 _MAX_DEVIATION = 1e6
 
 
-# Validation
-
-
 def check_sequences(
     X: ViewLike, *, n_features: int | None = None, caller: str, name: str = "X"
 ) -> list[np.ndarray]:
-    """Return the songs as finite 2-D arrays, all float32 or all float64.
+    """Return the songs as finite arrays (T_i, d), all float32 if X is, otherwise all float64.
 
-    Parameters
-    ----------
-    X : array-like of shape (n, T, d), or list, tuple or object array of n array-likes (T_i, d)
-        Songs. Trailing frames that are NaN throughout (or masked, in a masked array) are padding
-        and are cut off.
-    n_features : int, default=None
-        Required width of the songs.
-    caller : str
-        Name of the estimator in error messages.
-    name : str, default="X"
-        Name of the argument in error messages.
-
-    Returns
-    -------
-    songs : list of ndarray of shape (T_i, d)
-        float32 if every song is float32, otherwise float64.
-
-    Raises
-    ------
-    TypeError
-        If ``X`` is no container of sequences, or a song none of numbers.
-    ValueError
-        If ``X`` has no song or is not three-dimensional, or if a song is empty, is not
-        two-dimensional, has another width or holds NaN or infinity. The message names the song by
-        its position.
+    ``X`` is an array (n, T, d), or a list, tuple or object array of n array-likes (T_i, d).
+    Trailing frames that are NaN throughout (or masked, in a masked array) are padding and are cut
+    off. ``n_features`` is the required width d, ``name`` that of the argument in error messages.
     """
     (songs,) = sequence_blocks(X, None, n_features=n_features, caller=caller, name=name)
     return songs
@@ -144,7 +118,9 @@ def _check_song(song: Any, position: int, caller: str, name: str) -> np.ndarray:
         )
     finite = np.isfinite(song)
     if not finite.all():
-        song = song[: _length_without_padding(song)]
+        # Frames of NaN at the end are padding.
+        real = np.flatnonzero(~np.isnan(song).all(axis=1))
+        song = song[: real.max(initial=-1) + 1]
         finite = np.isfinite(song)
     if len(song) == 0:
         raise ValueError(
@@ -159,11 +135,6 @@ def _check_song(song: Any, position: int, caller: str, name: str) -> np.ndarray:
             "np.nan_to_num(song)."
         )
     return song
-
-
-def _length_without_padding(song: np.ndarray) -> int:
-    real = np.flatnonzero(~np.isnan(song).all(axis=1))
-    return int(real[-1]) + 1 if len(real) else 0
 
 
 def frame_moments(songs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -184,9 +155,6 @@ def frame_moments(songs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     # A constant feature may get a deviation above 0 from the rounding of its mean.
     rounding = 10 * np.finfo(np.float64).eps * np.abs(mean)
     return mean, np.where(scale <= rounding, 1.0, scale)
-
-
-# Steps and chunks
 
 
 class Selection(NamedTuple):
@@ -210,11 +178,9 @@ def standardised_steps(
     songs: list[np.ndarray], frames_per_step: int, mean: np.ndarray, scale: np.ndarray
 ) -> list[np.ndarray]:
     """Return the steps of each song, (S_i, d) in float32, as the network takes them."""
-    steps = []
-    for song in songs:
-        deviations = (max_pooled_steps(song, frames_per_step) - mean) / scale
-        steps.append(np.clip(deviations, -_MAX_DEVIATION, _MAX_DEVIATION).astype(np.float32))
-    return steps
+    deviations = ((max_pooled_steps(song, frames_per_step) - mean) / scale for song in songs)
+    limits = -_MAX_DEVIATION, _MAX_DEVIATION
+    return [np.clip(steps, *limits).astype(np.float32) for steps in deviations]
 
 
 def n_chunks_of(n_frames: int, frame_duration: float, chunk_duration: float) -> int:
