@@ -229,3 +229,4 @@ def test_copies_of_scorers_score_alike(scorer):
     for copied in (copy.deepcopy(scorer), pickle.loads(pickle.dumps(scorer)), eval(repr(scorer))):
         assert copied(model, VIEWS, y) == expected
         assert copied.get_metadata_routing().score.requests == {"labels": True}
+        assert copied._accept_sample_weight() is False

@@ -296,6 +296,12 @@ def test_a_wrong_beginning_is_refused_and_forgotten(model, first, match):
     assert vars(model) == fresh
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_values_whose_squares_leave_the_range_are_no_beginning(scale):
+    with pytest.raises(ValueError, match="range of float64"):
+        CCA().partial_fit(X * scale, Y)
+
+
 def test_counts_in_a_series_are_taken_by_their_index():
     counts = pd.Series(y).value_counts()  # by size, not by class
     model = ClusterCCA().partial_fit(X, Y, y, class_counts=counts)
