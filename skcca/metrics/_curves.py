@@ -40,26 +40,21 @@ def retrieval_precision_recall(
     Parameters
     ----------
     queries, gallery : array-like of shape (n, n_components)
-        Embedded queries, and embedded items to rank.
     query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
-        Classes or tags; see `retrieval_scores`.
+        See `retrieval_scores`.
     n_points : int, default=None
         Number of points of the curve, evenly spaced from 1 item to the whole gallery; None gives
         every one.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-        What orders the gallery; see `retrieval_scores`.
     exclude_self : bool, default=False
-        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         See `retrieval_scores`.
 
     Returns
     -------
-    precision : ndarray of shape (n_points,)
-        Mean over the queries of the share of relevant items among those shown; nan where there is
-        nothing to measure.
-    recall : ndarray of shape (n_points,)
-        Mean over the queries of the share of all relevant items that are shown.
+    precision, recall : ndarray of shape (n_points,)
+        Shares of relevant items among those shown, and of those shown among the relevant ones:
+        means over the queries; nan where there is nothing to measure.
     n_shown : ndarray of shape (n_points,)
         The number of items shown, ascending.
 
@@ -116,15 +111,12 @@ def interpolated_precision(
     Parameters
     ----------
     queries, gallery : array-like of shape (n, n_components)
-        Embedded queries, and embedded items to rank.
     query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
-        Classes or tags; see `retrieval_scores`.
+        See `retrieval_scores`.
     recall_levels : int or array-like of shape (n_levels,), default=11
         Levels from 0 to 1, or the number of evenly spaced ones: 0, .1, ..., 1.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-        What orders the gallery; see `retrieval_scores`.
     exclude_self : bool, default=False
-        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         See `retrieval_scores`.
 

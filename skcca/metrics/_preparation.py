@@ -104,11 +104,6 @@ def prepare(
     return Retrieval(Q, G, relevant, measured, zero, exclude_self, max_abs_score, device)
 
 
-def chance_retrieval(retrieval: Retrieval) -> Retrieval:
-    """Return the retrieval with one group of ties, as expected of random rankings."""
-    return retrieval._replace(queries=np.zeros_like(retrieval.queries))
-
-
 def check_rules(rules: Rules, caller: str) -> None:
     """Refuse unknown values of `no_relevant` and `exclude_self`."""
     if not isinstance(rules.no_relevant, str) or rules.no_relevant not in NO_RELEVANT:
@@ -151,11 +146,8 @@ def _queries_to_measure(
             f"gallery, the first of them query {without[0]}; "
             "no_relevant='omit' leaves them out, 'zero' counts them as 0."
         )
-    if (
-        len(measured)
-        and (n_relevant[measured] == n_ranked).all()
-        and not (n_without and rule == "zero")
-    ):
+    perfect = len(measured) > 0 and (n_relevant[measured] == n_ranked).all()
+    if perfect and not (n_without and rule == "zero"):
         problem = (
             "every gallery item is relevant to every query (a gallery of one class), so that any "
             "ranking is perfect; there is nothing to measure: nan. Folds of sorted labels do this: "
@@ -190,17 +182,9 @@ class Relevance:
         dtype: type = np.float32 if self._by_tag else np.intp
         self._queries: np.ndarray = queries.astype(dtype)
         self._gallery: np.ndarray = gallery.astype(dtype)
-        self.grade = grade
-
-    @property
-    def graded(self) -> bool:
-        """Whether gains differ among relevant items."""
-        return self.grade != "shared"
-
-    @property
-    def labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Class numbers or tags of queries and items."""
-        return self._queries, self._gallery
+        self.labels = self._queries, self._gallery
+        # Whether gains differ among relevant items.
+        self.grade, self.graded = grade, grade != "shared"
 
     def __getitem__(self, queries: np.ndarray) -> np.ndarray:
         """Return whether each gallery item is relevant to each of some queries."""
@@ -281,7 +265,13 @@ def find_relevance(
             )
         return check_gains(rule, shape, names.caller)
     if query_labels is None and gallery_labels is None:
-        return _instance_relevance(*shape, names.caller)
+        if n_queries != n_gallery:
+            raise ValueError(
+                f"{names.caller}: without labels item i is what query i should find, but there are "
+                f"{n_queries} queries and {n_gallery} items; give `query_labels` and "
+                "`gallery_labels`."
+            )
+        return Relevance(np.arange(n_queries), np.arange(n_queries))
     return relevance_from_labels(query_labels, gallery_labels, *shape, names, rule)
 
 
@@ -304,17 +294,6 @@ def check_gains(gains: ArrayLike, shape: tuple[int, int], caller: str) -> Gains:
     return Gains(checked / np.where(largest > 0, largest, 1.0))
 
 
-def _instance_relevance(n_queries: int, n_gallery: int, caller: str) -> Relevance:
-    """Return the relevance of row i to row i alone."""
-    if n_queries != n_gallery:
-        raise ValueError(
-            f"{caller}: without labels item i is what query i should find, but there are "
-            f"{n_queries} queries and {n_gallery} items; give `query_labels` and `gallery_labels`."
-        )
-    rows = np.arange(n_queries)
-    return Relevance(rows, rows)
-
-
 def relevance_from_labels(
     query_labels: LabelsLike | None,
     gallery_labels: LabelsLike | None,
@@ -329,13 +308,11 @@ def relevance_from_labels(
             f"{names.caller}: `{names.gallery_labels}` are given without `{names.query_labels}`; "
             "give both, or neither where row i belongs to row i."
         )
-    query_labels = check_labels(
-        query_labels, n_queries, names.query_labels, names.queries, names.caller
-    )
+    of_queries = n_queries, names.query_labels, names.queries, names.caller
+    query_labels = check_labels(query_labels, *of_queries)
     if gallery_labels is not None:
-        gallery_labels = check_labels(
-            gallery_labels, n_gallery, names.gallery_labels, names.gallery, names.caller
-        )
+        of_gallery = n_gallery, names.gallery_labels, names.gallery, names.caller
+        gallery_labels = check_labels(gallery_labels, *of_gallery)
     elif n_queries == n_gallery:
         gallery_labels = query_labels
     else:
@@ -344,9 +321,8 @@ def relevance_from_labels(
             f"{n_gallery}, so item i cannot have the label of query i; give the gallery its own: "
             f"`{names.gallery_labels}`."
         )
-    check_comparable_labels(
-        query_labels, gallery_labels, names.caller, "the queries", "the gallery"
-    )
+    owners = "the queries", "the gallery"
+    check_comparable_labels(query_labels, gallery_labels, names.caller, *owners)
     if query_labels.ndim == 2:
         return Relevance(query_labels, gallery_labels, grade)
     if grade != "shared":
@@ -354,6 +330,5 @@ def relevance_from_labels(
             f"{names.caller}: `relevance`={grade!r} grades shared tags, but the labels are "
             "classes; give binary indicator matrices (n, n_tags), or leave `relevance` out."
         )
-    both = np.concatenate([query_labels, gallery_labels])
-    codes = np.unique(both, return_inverse=True)[1]
+    codes = np.unique(np.concatenate([query_labels, gallery_labels]), return_inverse=True)[1]
     return Relevance(codes[:n_queries], codes[n_queries:])

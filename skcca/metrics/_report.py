@@ -8,7 +8,7 @@ import numpy as np
 
 from skcca._core.types import ArrayLike, LabelsLike
 from skcca.metrics._measures import Measure, find_measure
-from skcca.metrics._preparation import ArgumentNames, Retrieval, Rules, chance_retrieval, prepare
+from skcca.metrics._preparation import ArgumentNames, Retrieval, Rules, prepare
 from skcca.metrics._ranking import score_queries
 
 MEASURES = ("map", "precision@1", "recall@10", "ndcg@10", "mrr", "median_rank")
@@ -18,12 +18,10 @@ class RetrievalReport(dict[str, dict[str, float]]):
     """Scores by direction and measure, printed as a table."""
 
     def __str__(self) -> str:
-        measures = list(next(iter(self.values())))
-        width = max(len(row) for row in self)
-        lines = [" " * width + "".join(f"{name:>14}" for name in measures)]
+        width = max(map(len, self))
+        lines = [" " * width + "".join(f"{name:>14}" for name in next(iter(self.values())))]
         for row, values in self.items():
-            cells = "".join(f"{values[name]:14.3f}" for name in measures)
-            lines.append(f"{row:<{width}}{cells}")
+            lines.append(f"{row:<{width}}" + "".join(f"{value:14.3f}" for value in values.values()))
         return "\n".join(lines)
 
 
@@ -54,16 +52,11 @@ def retrieval_report(
         Names as in `retrieval_scores`; None means "map", "precision@1", "recall@10", "ndcg@10",
         "mrr" and "median_rank", as far as the galleries have items enough.
     metric : str, default="cosine"
-        What orders the gallery; see `retrieval_scores`.
     correlations : array-like of shape (n_components,), default=None
-        Canonical correlations, for "log_likelihood_ratio".
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
-        Gain of an item in "ndcg"; see `retrieval_scores`. Gains that are given are those of Y
-        for X.
     exclude_self : bool, default=False
-        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`.
+        See `retrieval_scores`; a matrix of gains holds those of Y for X.
 
     Returns
     -------
@@ -94,33 +87,29 @@ def retrieval_report(
     x_names = ArgumentNames(caller, "X", "Y", "labels", "y_labels")
     y_names = ArgumentNames(caller, "Y", "X", "y_labels", "labels")
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
-    swapped = rules
-    if not isinstance(relevance, str):
-        swapped = rules._replace(relevance=np.transpose(np.asarray(relevance)))
+    swapped = relevance if isinstance(relevance, str) else np.transpose(np.asarray(relevance))
     of_y = labels if y_labels is None else y_labels
     directions = {
         "x_to_y": prepare(X, Y, labels, y_labels, x_names, rules),
-        "y_to_x": prepare(Y, X, of_y, labels, y_names, swapped),
+        "y_to_x": prepare(Y, X, of_y, labels, y_names, rules._replace(relevance=swapped)),
     }
     report = RetrievalReport()
     for direction, retrieval in directions.items():
         report[direction] = _measured(retrieval, measures, caller)
     for direction, retrieval in directions.items():
-        report[f"chance {direction}"] = _measured(chance_retrieval(retrieval), measures, caller)
+        # Equal scores are one group of ties, as expected of random rankings.
+        chance = retrieval._replace(queries=np.zeros_like(retrieval.queries))
+        report[f"chance {direction}"] = _measured(chance, measures, caller)
     return report
 
 
-def _measured(
-    retrieval: Retrieval, measures: Sequence[str] | None, caller: str
-) -> dict[str, float]:
+def _measured(retrieval: Retrieval, names: Sequence[str] | None, caller: str) -> dict[str, float]:
     """Return each measure over the queries with all of them."""
-    chosen = _choose(measures, retrieval.n_ranked, caller)
+    chosen = _choose(names, retrieval.n_ranked, caller)
     scores = score_queries(retrieval, chosen, caller)
     scores = scores[~np.isnan(scores).any(axis=1)]
-    return {
-        measure.name: measure.reduce(column)
-        for measure, column in zip(chosen, scores.T, strict=True)
-    }
+    values = zip(chosen, scores.T, strict=True)
+    return {measure.name: measure.reduce(column) for measure, column in values}
 
 
 def _choose(measures: Sequence[str] | None, n_ranked: int, caller: str) -> list[Measure]:

@@ -10,7 +10,7 @@ from sklearn import get_config
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skcca._core.types import Estimator, LabelsLike, ViewLike
-from skcca.metrics._measures import Measure, find_measure
+from skcca.metrics._measures import find_measure
 from skcca.metrics._preparation import ArgumentNames, Rules, check_rules, prepare
 from skcca.metrics._ranking import overall_score
 from skcca.metrics._similarity import METRICS
@@ -28,14 +28,9 @@ _MAKER = "make_retrieval_scorer"
 class RetrievalScorer:
     """Score a fitted two-view transformer by how well one view retrieves the other.
 
-    Both views are projected by the estimator; relevant = same class, or a tag in common. Scores are
-    those of `skcca.metrics.retrieval_score`. Make a scorer by `make_retrieval_scorer`, or use the
-    ready `skcca.retrieval_map`, as ``scoring=`` of any search or cross-validation; or call it.
-
-    See Also
-    --------
-    skcca.metrics.retrieval_score : The measures, on embeddings.
-    skcca.metrics.chance_score : Expected score of a random ranking.
+    Scores are those of `skcca.metrics.retrieval_score`, on both views as the estimator projects
+    them. Make a scorer by `make_retrieval_scorer`, or use the ready `skcca.retrieval_map`, as
+    ``scoring=`` of any search or cross-validation; or call it.
 
     Notes
     -----
@@ -62,10 +57,21 @@ class RetrievalScorer:
 
     def __init__(self, measure: str, direction: str, rules: Rules) -> None:
         self._name, self._direction, self._rules = measure, direction, rules
-        self._sign, self._measure = _signed_measure(measure)
+        # Of ranks less is better, and scikit-learn takes more for better.
+        negative = isinstance(measure, str) and measure.startswith("neg_")
+        self._sign = -1 if negative else 1
+        self._measure = find_measure(measure.removeprefix("neg_") if negative else measure, _MAKER)
+        if negative == self._measure.kind.greater_is_better:
+            cure = self._measure.name if negative else f"neg_{measure}"
+            raise ValueError(
+                f"{_MAKER}: `measure` is {measure!r}, but scikit-learn takes more for better; "
+                f"expected {cure!r}."
+            )
         check_rules(rules, _MAKER)
-        _check_choice("metric", rules.metric, METRICS)
-        _check_choice("direction", direction, tuple(_DIRECTIONS))
+        choices = {"metric": (rules.metric, METRICS), "direction": (direction, tuple(_DIRECTIONS))}
+        for name, (value, known) in choices.items():
+            if not isinstance(value, str) or value not in known:
+                raise ValueError(f"{_MAKER}: `{name}` is {value!r:.60}; expected one of {known}.")
         self._labels_alias: str | bool | None = True
 
     def __call__(
@@ -93,10 +99,9 @@ class RetrievalScorer:
 
         Raises
         ------
-        ValueError
-            If labels are missing or given twice, or if a view is missing.
-        TypeError
-            If the estimator does not project two views.
+        TypeError, ValueError
+            If the estimator does not project two views, if labels are missing or given twice, or if
+            a view is missing.
         """
         caller = repr(self)
         views = project_with_labels(estimator, X, y, labels, caller)
@@ -131,35 +136,16 @@ class RetrievalScorer:
         return "retrieval_map" if given == ["'map'"] else f"{_MAKER}({', '.join(given)})"
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Return the request of metadata, by default for ``labels``.
-
-        Returns
-        -------
-        request : MetadataRequest
-            For the method ``score``.
-        """
+        """Return the request of metadata, by default for ``labels``."""
         request = MetadataRequest(owner=self)
         request.score.add_request(param="labels", alias=self._labels_alias)
         return request
 
     def set_score_request(self, *, labels: str | bool | None = UNCHANGED) -> RetrievalScorer:
-        """Return a scorer with another request for the labels.
+        """Return a copy of the scorer, which others may share, with another request for labels.
 
-        Parameters
-        ----------
-        labels : str, True, False or None, default=UNCHANGED
-            The name under which they are passed to the search; True for ``"labels"``, False to
-            ignore them, None to raise if they are passed.
-
-        Returns
-        -------
-        scorer : RetrievalScorer
-            A copy, since others may share this one.
-
-        Raises
-        ------
-        RuntimeError
-            If metadata routing is not enabled.
+        It is the name under which they are passed to the search; True for ``"labels"``, False to
+        ignore them, None to raise if they are passed. It needs metadata routing to be enabled.
         """
         if not get_config()["enable_metadata_routing"]:
             raise RuntimeError(
@@ -176,24 +162,6 @@ class RetrievalScorer:
     def _accept_sample_weight(self) -> bool:
         # This is asked of every scorer by scikit-learn; no measure has a weighted form here.
         return False
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{_MAKER}: `{name}` is {value!r:.60}; expected one of {choices}.")
-
-
-def _signed_measure(name: Any) -> tuple[int, Measure]:
-    """Return 1, or -1 for ranks, of which less is better; and the measure."""
-    negative = isinstance(name, str) and name.startswith("neg_")
-    measure = find_measure(name.removeprefix("neg_") if negative else name, _MAKER)
-    if negative == measure.kind.greater_is_better:
-        cure = measure.name if negative else f"neg_{name}"
-        raise ValueError(
-            f"{_MAKER}: `measure` is {name!r}, but scikit-learn takes more for better; expected "
-            f"{cure!r}."
-        )
-    return (-1 if negative else 1), measure
 
 
 def make_retrieval_scorer(
@@ -217,7 +185,6 @@ def make_retrieval_scorer(
         What orders the gallery: "cosine", "correlation", "inner_product", "euclidean", or
         "log_likelihood_ratio", which takes the canonical correlations of the model.
     exclude_self : bool, default=False
-        See `skcca.metrics.retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         See `skcca.metrics.retrieval_scores`.
 
@@ -231,23 +198,16 @@ def make_retrieval_scorer(
     TypeError, ValueError
         If a parameter has none of the values above.
 
-    See Also
-    --------
-    skcca.retrieval_map : The default one.
-
     Examples
     --------
     >>> from sklearn.model_selection import cross_validate
     >>> from skcca import ClusterCCA, Views, make_retrieval_scorer
     >>> from skcca.datasets import load_digit_halves
     >>> data = load_digit_halves()
-    >>> scoring = {
-    ...     name: make_retrieval_scorer(name, direction="mean") for name in ("map", "precision@10")
-    ... }
-    >>> X, model = Views(data.x, data.y), ClusterCCA(9, reg=0.1)
-    >>> scores = cross_validate(model, X, data.labels, scoring=scoring)
-    >>> {name: round(float(scores[f"test_{name}"].mean()), 2) for name in scoring}
-    {'map': 0.54, 'precision@10': 0.62}
+    >>> X, scoring = Views(data.x, data.y), make_retrieval_scorer("precision@10", direction="mean")
+    >>> scores = cross_validate(ClusterCCA(9, reg=0.1), X, data.labels, scoring=scoring)
+    >>> round(float(scores["test_score"].mean()), 2)
+    0.62
     """
     rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
     return RetrievalScorer(measure, direction, rules)

@@ -31,27 +31,20 @@ def retrieval_score(
     Parameters
     ----------
     queries, gallery : array-like of shape (n, n_components)
-        Embedded queries, and embedded items to rank.
     query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
-        Classes or tags; see `retrieval_scores`.
     measure : str, default="map"
-        Name of the measure; see `retrieval_scores`. The ranks of "median_rank" are averaged by
-        their median, everything else by its mean.
     metric : str, default="cosine"
-        What orders the gallery; see `retrieval_scores`.
     correlations : array-like of shape (n_components,), default=None
-        Canonical correlations, for "log_likelihood_ratio".
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
-        Gain of an item in "ndcg"; see `retrieval_scores`.
     exclude_self : bool, default=False
-        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         See `retrieval_scores`.
 
     Returns
     -------
     score : float
-        nan where there is nothing to measure, with a warning.
+        Mean over the queries, of "median_rank" the median; nan where there is nothing to measure,
+        with a warning.
 
     Raises
     ------
@@ -119,15 +112,16 @@ def retrieval_scores(
     gallery : array-like of shape (n_gallery, n_components)
         Embedded items to rank.
     query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
-        Classes (relevant = same class), or a binary indicator matrix (relevant = a tag in common).
-        None means instance pairs: row i of the gallery alone is relevant to query i.
+        Classes (integers, strings or bools; relevant = same class), or a binary indicator matrix
+        (relevant = a tag in common). None means instance pairs: row i of the gallery alone is
+        relevant to query i.
     gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
         Labels of the gallery; None means that item i has the label of query i.
     measure : str, default="map"
         One of the names above, with a number for k.
     metric : str, default="cosine"
-        What orders the gallery: "cosine", "correlation" (the cosine of rows less their means),
-        "inner_product", "euclidean" (the nearest first) or "log_likelihood_ratio".
+        What orders the gallery: "cosine" (0 for a zero row), "correlation" (the cosine of rows less
+        their means), "inner_product", "euclidean" (the nearest first) or "log_likelihood_ratio".
     correlations : array-like of shape (n_components,), default=None
         Canonical correlations of variates of unit variance, for "log_likelihood_ratio":
         sum_k [rho_k u_k v_k - rho_k^2 (u_k^2 + v_k^2) / 2] / (1 - rho_k^2), with rho at most
@@ -205,23 +199,14 @@ def mean_average_precision_score(
 
     Parameters
     ----------
-    queries : array-like of shape (n_queries, n_components)
-        Embedded queries.
-    gallery : array-like of shape (n_gallery, n_components)
-        Embedded items to rank. A zero row has cosine 0 with everything.
-    query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
-        Classes (integers, strings or bools): relevant = same class. Or a binary indicator matrix:
-        relevant = at least one tag in common. None means instance pairs: item i alone is relevant
-        to query i.
-    gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-        Labels of the gallery; None means that item i has the label of query i.
+    queries, gallery : array-like of shape (n, n_components)
+    query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
+        See `retrieval_scores`.
     k : int, default=None
         Number of items of each list that are looked at; the sum is then over min(R, k). None means
         all of them.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-        What orders the gallery; see `retrieval_scores`.
     exclude_self : bool, default=False
-        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         See `retrieval_scores`.
 
@@ -233,14 +218,8 @@ def mean_average_precision_score(
 
     Raises
     ------
-    ValueError
-        If an embedding is empty, not 2-D, NaN or infinite, if the widths differ, or if labels are
-        missing, continuous or not as many as rows.
-
-    Warns
-    -----
-    UserWarning
-        If queries without a relevant item were left out of the mean (with their number).
+    TypeError, ValueError
+        As `retrieval_scores`, with its warnings.
 
     See Also
     --------
@@ -284,17 +263,12 @@ def average_precision_scores(
     Parameters
     ----------
     queries, gallery : array-like of shape (n, n_components)
-        Embedded queries, and embedded items to rank.
     query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
-        Classes or tags; see `retrieval_scores`.
     k : int, default=None
-        See `mean_average_precision_score`.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-        What orders the gallery; see `retrieval_scores`.
     exclude_self : bool, default=False
-        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`.
+        See `mean_average_precision_score`.
 
     Returns
     -------
@@ -304,8 +278,8 @@ def average_precision_scores(
 
     Raises
     ------
-    ValueError
-        As `mean_average_precision_score`, with its warnings.
+    TypeError, ValueError
+        As `retrieval_scores`, with its warnings.
 
     Examples
     --------
@@ -345,13 +319,9 @@ def chance_score(
     query_labels : array-like of shape (n_queries,) or (n_queries, n_tags)
         Classes, or a binary indicator matrix; ``numpy.arange(n)`` for instance pairs.
     gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-        Labels of the gallery; None means those of the queries.
     measure : str, default="map"
-        Name of the measure; see `retrieval_scores`.
     relevance : {"shared", "count", "jaccard"}, default="shared"
-        Gain of an item; see `retrieval_scores`.
     exclude_self : bool, default=False
-        See `retrieval_scores`.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         See `retrieval_scores`.
 
