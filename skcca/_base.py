@@ -367,7 +367,7 @@ class TwoViewTransformer(
         )
 
     def transform_y(self, y: ViewLike) -> ViewLike:
-        """Project the second view alone.
+        """Project the second view alone, as `transform` does the first.
 
         Parameters
         ----------
@@ -378,11 +378,6 @@ class TwoViewTransformer(
         -------
         Z : ndarray of shape (n_samples, n_components)
             Its scores.
-
-        Raises
-        ------
-        ValueError
-            If `y` is a `Views`, or does not fit what was seen in `fit`.
         """
         check_is_fitted(self)
         if isinstance(y, Views):
@@ -436,14 +431,10 @@ class TwoViewTransformer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or Views
-            First view, or both views.
         y : array-like of shape (n_samples, n_features_y), default=None
-            Second view; labels beside a `Views`.
         labels : array-like, default=None
-            With labels, class-paired estimators correlate over class pairs; a tuple
-            ``(labels_x, labels_y)`` for unpaired views.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            As in `fit`; with labels, class-paired estimators correlate over class pairs.
 
         Returns
         -------

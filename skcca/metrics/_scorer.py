@@ -55,7 +55,7 @@ class RetrievalScorer:
     True
     """
 
-    def __init__(self, measure: str, direction: str, rules: Rules) -> None:
+    def __init__(self, measure: Any, direction: Any, rules: Rules) -> None:
         self._name, self._direction, self._rules = measure, direction, rules
         # Of ranks less is better, and scikit-learn takes more for better.
         negative = isinstance(measure, str) and measure.startswith("neg_")

@@ -36,23 +36,11 @@ class Views:
     **named_members : array-like of shape (n_samples, ...) or None
         The views by name. Names and positions do not mix.
 
-    Attributes
-    ----------
-    names : tuple of str
-        The names, in order.
-    named : bool
-        Whether the views were given by name.
-    shape : tuple of int
-        ``(n_samples,)``; ``(n_samples, n_samples)`` where every member is a square matrix, so that
-        precomputed kernels cross-validate.
-
     Raises
     ------
-    TypeError
-        If there is no member, if names and positions are mixed, or if a member is of another kind.
-    ValueError
-        If a member has one dimension, if every member is None, or if row counts or pandas indices
-        differ.
+    TypeError, ValueError
+        If there is no member, if names and positions are mixed, if a member is of another kind or
+        has one dimension, if every member is None, or if row counts or pandas indices differ.
 
     See Also
     --------
@@ -71,14 +59,10 @@ class Views:
     >>> X = Views(audio=np.zeros((6, 2)), visual=np.arange(18).reshape(6, 3))
     >>> X
     <Views of 6 rows; audio: (6, 2) float64; visual: (6, 3) int64>
-    >>> len(X), X.names
-    (6, ('audio', 'visual'))
     >>> X[[4, 5]]["visual"]
     array([[12, 13, 14],
            [15, 16, 17]])
     >>> audio, visual = X[:2]
-    >>> visual.shape
-    (2, 3)
     """
 
     def __init__(self, /, *members: ViewLike, **named_members: ViewLike):
@@ -168,7 +152,10 @@ class Views:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """``(n_samples,)``, or ``(n_samples, n_samples)`` where every member is a square matrix."""
+        """``(n_samples,)``; ``(n_samples, n_samples)`` where all members are square matrices.
+
+        Precomputed kernels cross-validate by it.
+        """
         square = (self._n_rows, self._n_rows)
         shapes = {tuple(getattr(member, "shape", ())) for member in self if member is not None}
         return square if shapes == {square} else square[:1]
@@ -227,7 +214,6 @@ class Views:
         return Views(**replaced) if self._named else Views(*replaced.values())
 
     def _select(self, rows: Any, n_rows: int) -> Views:
-        """Select rows of every member."""
         return self._from_checked((take_rows(member, rows) for member in self), n_rows)
 
     def _take_kernel(self, rows: np.ndarray, columns: np.ndarray) -> Views:
@@ -238,9 +224,8 @@ class Views:
                 f"{self!r}. Select rows with X[rows]."
             )
         rows, columns = self._row_numbers(rows), self._row_numbers(columns)
-        return self._from_checked(
-            (_take_block(member, rows, columns) for member in self), len(rows)
-        )
+        blocks = (_take_block(member, rows, columns) for member in self)
+        return self._from_checked(blocks, len(rows))
 
     def _from_checked(self, members: Iterable[ViewLike], n_rows: int) -> Views:
         """Return rows of this Views without checking their members again."""
@@ -281,7 +266,11 @@ class Views:
 
 
 def _common_row_count(members: dict[str, ViewLike]) -> int:
-    counts = {name: _row_count(member) for name, member in members.items() if member is not None}
+    counts = {
+        name: len(member) if isinstance(member, list) else member.shape[0]
+        for name, member in members.items()
+        if member is not None
+    }
     if not counts:
         raise ValueError("every member of the Views is None; one must hold rows: Views(A, None).")
     if len(set(counts.values())) > 1:
@@ -366,10 +355,6 @@ def _one_dimensional(name: str, shape: tuple[int, ...]) -> ValueError:
     )
 
 
-def _row_count(member: ViewLike) -> int:
-    return len(member) if isinstance(member, list) else member.shape[0]
-
-
 def is_pandas(member: ViewLike) -> bool:
     """Return whether a member is a pandas DataFrame, without loading pandas."""
     return hasattr(member, "iloc") and hasattr(member, "columns")
@@ -395,7 +380,6 @@ def take_rows(member: ViewLike, rows: slice | np.ndarray) -> ViewLike:
 
 
 def _take_block(member: ViewLike, rows: np.ndarray, columns: np.ndarray) -> ViewLike:
-    """Return a block of one square member, in its own type."""
     if member is None:
         return None
     if is_pandas(member):

@@ -53,16 +53,14 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
     ----------
     transformers : list of (str, transformer) tuples
         One name and one transformer, or ``"passthrough"``, for each view. Where the names are those
-        of the `Views` they are matched by name, else by position. A transformer's parameters are
-        set as ``<name>__<parameter>``.
+        of the `Views` they are matched by name, else by position. As parameters, ``<name>`` is a
+        transformer to replace, and ``<name>__<parameter>`` a parameter of its own.
 
     Attributes
     ----------
     transformers_ : list of (str, transformer) tuples
         The fitted transformers, in the order of the views. ``"passthrough"`` has become a
         `FunctionTransformer`, or is kept where the view is no table.
-    named_transformers_ : :class:`~sklearn.utils.Bunch`
-        The fitted transformers by name.
     view_names_in_ : tuple of str
         Names of the views seen in `fit`; defined only where the caller named them.
 
@@ -108,33 +106,9 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         super().__init_subclass__(**{"auto_wrap_output_keys": None, **kwargs})
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, those of the transformers as ``<name>__<parameter>``.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the transformers and their parameters.
-
-        Returns
-        -------
-        params : dict
-            Values by name.
-        """
         return self._get_params("transformers", deep=deep)
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; ``<name>`` replaces a transformer, ``<name>__<parameter>`` sets its own.
-
-        Parameters
-        ----------
-        **params : dict
-            Values by name.
-
-        Returns
-        -------
-        self : ViewTransformer
-            This instance.
-        """
         self._set_params("transformers", **params)
         return self
 
@@ -193,9 +167,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         Parameters
         ----------
         X : Views
-            As for `fit`.
         y : array-like of shape (n_samples,), default=None
-            As for `fit`.
         **params : dict
             As for `fit`.
 
@@ -271,11 +243,10 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
                     f"Transformer {name!r} ({type(transformer).__name__}) does not provide "
                     "get_feature_names_out."
                 )
-            features = [n.removeprefix(f"{view}__") for n in inputs if n.startswith(f"{view}__")]
-            outputs = transformer.get_feature_names_out(
-                np.array(features, dtype=object) if features else None
-            )
-            names += [f"{view}__{feature}" for feature in outputs]
+            prefix = f"{view}__"
+            features = [n.removeprefix(prefix) for n in inputs if n.startswith(prefix)]
+            own = np.array(features, dtype=object) if features else None
+            names += [prefix + feature for feature in transformer.get_feature_names_out(own)]
         return np.array(names, dtype=object)
 
     @property
@@ -344,10 +315,19 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
     def _apply(self, X: Views, method: str, params: dict[str, Any]) -> Views:
         check_is_fitted(self)
         _raise_for_params(params, self, method)
-        _check_seen_views(self.transformers_, getattr(self, "view_names_in_", None), X)
+        _check_views(X)
+        steps, view_names = self.transformers_, getattr(self, "view_names_in_", None)
+        if len(steps) != len(X.names):
+            raise ValueError(
+                f"ViewTransformer was fitted on {len(steps)} views; got {X!r}. A view that is not "
+                "at hand is None: Views(A, None)."
+            )
+        check_view_names("ViewTransformer", X, view_names)
+        if view_names is None:
+            _check_positions([name for name, _ in steps], X)
         routed = process_routing(self, method, **params)
         members = []
-        for (name, transformer), view, member in zip(self.transformers_, X.names, X, strict=True):
+        for (name, transformer), view, member in zip(steps, X.names, X, strict=True):
             if member is not None and transformer != PASSTHROUGH:
                 with _errors_name_view(name, view):
                     member = getattr(transformer, method)(member, **routed[name][method])
@@ -379,10 +359,6 @@ def make_view_transformer(*transformers: Any) -> ViewTransformer:
     transformer : ViewTransformer
         Names are lower-case class names; equal ones are numbered, ``"pca-1"``, ``"pca-2"``.
 
-    See Also
-    --------
-    ViewTransformer : Choose the names yourself, and match views by name.
-
     Examples
     --------
     >>> from sklearn.decomposition import PCA
@@ -396,14 +372,12 @@ def make_view_transformer(*transformers: Any) -> ViewTransformer:
 
 
 def _fit_transform_calls(transformer: Any) -> tuple[str, ...]:
-    """Return the methods that fit and transform."""
     # A frozen estimator has no `fit_transform`.
     return ("fit_transform",) if hasattr(transformer, "fit_transform") else ("fit", "transform")
 
 
 @contextmanager
 def _errors_name_view(name: str, view: str) -> Iterator[None]:
-    """Add transformer and view to the notes of an error."""
     try:
         yield
     except Exception as error:
@@ -412,7 +386,6 @@ def _errors_name_view(name: str, view: str) -> Iterator[None]:
 
 
 def _check_transformers(steps: list[Any]) -> None:
-    """Refuse anything but named transformers and "passthrough"."""
     for step in steps:
         if not (isinstance(step, tuple) and len(step) == 2 and isinstance(step[0], str)):
             raise TypeError(f"`transformers` must hold (name, transformer) tuples; got {step!r}.")
@@ -438,19 +411,6 @@ def _match(steps: Steps, X: Views) -> Steps:
         return [(view, dict(steps)[view]) for view in X.names]
     _check_positions(names, X)
     return steps
-
-
-def _check_seen_views(steps: Steps, view_names: tuple[str, ...] | None, X: Views) -> None:
-    """Refuse views other than those of the fit."""
-    _check_views(X)
-    if len(steps) != len(X.names):
-        raise ValueError(
-            f"ViewTransformer was fitted on {len(steps)} views; got {X!r}. A view that is not at "
-            "hand is None: Views(A, None)."
-        )
-    check_view_names("ViewTransformer", X, view_names)
-    if view_names is None:
-        _check_positions([name for name, _ in steps], X)
 
 
 def _check_views(X: Any) -> None:
