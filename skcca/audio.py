@@ -167,7 +167,8 @@ def audio_frames(
         verbose=verbose,
     )
     if features == "vggish":
-        recipe = _vggish_recipe()
+        triangles = _mel_triangles(400, 16_000, 64, 125.0, 7_500.0)
+        recipe = _Recipe(16_000, _hann(400), 160, triangles, 1, 0.01, None)
     else:
         recipe = _logmel_recipe(n_bands, sample_rate, frame_duration)
     sources, single = _sources(source)
@@ -208,11 +209,10 @@ def _sources(source: Any) -> tuple[list[tuple[str, str | Samples]], bool]:
     """Return names and sources, and whether there was a single source."""
     if _is_path(source) or _is_pair(source):
         return [_check_source(source, "`source`")], True
-    is_text = isinstance(source, np.ndarray) and source.dtype.kind in "UO"
+    if isinstance(source, np.ndarray) and source.dtype.kind not in "UO":
+        raise TypeError(f"{_CALLER}: samples need their rate in Hz: `source`=(samples, rate).")
     if isinstance(source, (bytes, dict)) or not isinstance(source, Iterable):
         _check_source(source, "`source`")
-    if isinstance(source, np.ndarray) and not is_text:
-        raise TypeError(f"{_CALLER}: samples need their rate in Hz: `source`=(samples, rate).")
     return [_check_source(each, f"`source[{i}]`") for i, each in enumerate(source)], False
 
 
@@ -430,25 +430,15 @@ def _logmel_recipe(n_bands: int, rate: int, frame_duration: float) -> _Recipe:
             "`sample_rate`."
         )
     # With this factor the spectrum of a window sums to the mean square of its samples.
-    window *= np.sqrt(2 / (_n_fft(len(window)) * np.sum(window**2)))
+    n_fft = 2 * (len(triangles) - 1)
+    window *= np.sqrt(2 / (n_fft * np.sum(window**2)))
     span = frame_duration * rate
     return _Recipe(rate, window, round(_HOP * rate), triangles, 2, _FLOOR, span)
-
-
-def _vggish_recipe() -> _Recipe:
-    """Return the recipe of ``features="vggish"``."""
-    triangles = _mel_triangles(400, 16_000, 64, 125.0, 7_500.0)
-    return _Recipe(16_000, _hann(400), 160, triangles, 1, 0.01, None)
 
 
 def _hann(n: int) -> np.ndarray:
     """Return the Hann window of period n, as spectra need it; NumPy's has the period n - 1."""
     return 0.5 - 0.5 * np.cos(2 * np.pi / n * np.arange(n))
-
-
-def _n_fft(n: int) -> int:
-    """Return the power of two from n on."""
-    return 1 << (n - 1).bit_length()
 
 
 def _mel_triangles(n: int, rate: int, n_bands: int, lowest: float, highest: float) -> np.ndarray:
@@ -461,6 +451,8 @@ def _mel_triangles(n: int, rate: int, n_bands: int, lowest: float, highest: floa
         return 1127 * np.log1p(hertz / 700)
 
     corners = np.linspace(mel(lowest), mel(highest), n_bands + 2)
-    bins = mel(np.linspace(0, rate / 2, _n_fft(n) // 2 + 1))[:, None]
+    # The spectrum has the power of two from n on as its length.
+    n_fft = 1 << (n - 1).bit_length()
+    bins = mel(np.linspace(0, rate / 2, n_fft // 2 + 1))[:, None]
     rising, falling = bins - corners[:-2], corners[2:] - bins
     return np.maximum(0, np.minimum(rising, falling)) / (corners[1] - corners[0])

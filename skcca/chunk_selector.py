@@ -78,12 +78,15 @@ def emotion_targets(y: LabelsLike, labels: LabelsLike, n_songs: int, caller: str
             "which need none."
         )
     tag_names = getattr(emotions, "columns", None)
-    emotions = emotions.toarray() if hasattr(emotions, "toarray") else _as_array(emotions)
-    finite = emotions.dtype.kind == "f" and bool(np.isfinite(emotions).all())
-    if finite and not np.array_equal(emotions, np.rint(emotions)):
-        targets = _distributions(emotions, n_songs, caller, by_name=labels is not None)
+    array = emotions.toarray() if hasattr(emotions, "toarray") else np.asarray(emotions)
+    if isinstance(emotions, list) and array.dtype.kind in "US" and array.ndim == 1:
+        # NumPy has made strings of missing labels, which must be refused as missing.
+        array = np.array(emotions, dtype=object)
+    finite = array.dtype.kind == "f" and bool(np.isfinite(array).all())
+    if finite and not np.array_equal(array, np.rint(array)):
+        targets = _distributions(array, n_songs, caller, by_name=labels is not None)
     else:
-        encoded = encode_labels(emotions, n_songs, n_songs, caller)
+        encoded = encode_labels(array, n_songs, n_songs, caller)
         values = encoded.x.toarray().astype(np.float32)
         if not encoded.multilabel:
             values = values.argmax(axis=1)
@@ -96,14 +99,6 @@ def emotion_targets(y: LabelsLike, labels: LabelsLike, n_songs: int, caller: str
             "tells 2 classes or more apart."
         )
     return targets
-
-
-def _as_array(labels: LabelsLike) -> np.ndarray:
-    array = np.asarray(labels)
-    if isinstance(labels, list) and array.dtype.kind in "US" and array.ndim == 1:
-        # NumPy has made strings of missing labels, which must be refused as missing.
-        return np.array(labels, dtype=object)
-    return array
 
 
 def _distributions(rows: np.ndarray, n_songs: int, caller: str, *, by_name: bool) -> EmotionTargets:
@@ -235,7 +230,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     n_features_in_ : int
         Width of a frame.
     view_names_in_ : tuple of str
-        Names of the views, if `fit` was given a named `Views`.
+        See `DCCA`.
     frame_mean_, frame_scale_ : ndarray of shape (n_features_in_,)
         Mean and standard deviation of the training frames, which standardise the network's input.
     classes_ : ndarray of shape (n_classes,)
@@ -392,9 +387,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             If `X` is no container of sequences.
         ValueError
             If a song is empty, has another width or holds NaN or infinity; if labels are needed and
-            absent, given twice, missing, continuous or all equal; if ``k > n_chunks``, or
-            `n_chunks` and `chunk_duration` are both set or both None; if training diverges in its
-            first epoch.
+            absent, given twice, missing, continuous or all equal; if parameters contradict each
+            other; if training diverges in its first epoch.
 
         Warns
         -----
@@ -404,12 +398,13 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         self._check_settings()
         name = type(self).__name__
         views = X if isinstance(X, Views) else None
-        if self.strategy == "attention" and views is not None and not (y is None or labels is None):
+        attention = self.strategy == "attention"
+        if attention and views is not None and y is not None and labels is not None:
             raise ValueError(
                 f"{name}: labels were given twice, as `y` and as `labels`. Beside a Views `y` "
                 "holds the labels: fit(Views(X, Y), labels)."
             )
-        device = self._resolve_device() if self.strategy == "attention" else None
+        device = self._resolve_device() if attention else None
         songs = check_sequences(self._songs_of(X), caller=name)
         rng = rng_from(self.random_state)
         seed = int(rng.integers(2**32))
@@ -589,8 +584,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Returns
         -------
         build : callable
-            ``build(n_features, n_outputs)`` returns a `skcca.nn.AttentionTower`, which takes songs
-            of standardised frames, as `DCCA` and `SupervisedDCCA` pass them.
+            ``build(n_features, n_outputs)`` returns a `skcca.nn.AttentionTower`.
         """
         from skcca.nn.attention import AttentionTower
 
@@ -605,12 +599,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Parameters
         ----------
         path : str or path-like
-            Name of the file, in the safetensors format.
-
-        Raises
-        ------
-        TypeError
-            If a parameter or a label is neither a number nor a string; pickle keeps everything.
+            Name of the file, in the safetensors format. Its limits are those of `DCCA.save`.
         """
         check_is_fitted(self)
         check_writable(path, f"{type(self).__name__}.save: `path`")
@@ -628,16 +617,11 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Parameters
         ----------
         path : str or path-like
-            Name of the file.
+            See `DCCA.load`.
 
         Returns
         -------
         selector : ChunkSelector
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged or holds something else.
         """
         require_torch(cls.__name__)
         from skcca.nn.attention import AttentionBiLSTM

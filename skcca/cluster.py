@@ -285,14 +285,12 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
 
     def _check_n_clusters(self, n_classes: int, X: Rows) -> int:
         """Return the number of clusters, at least one for each annotated class."""
-        name, n_clusters = type(self).__name__, self.n_clusters
-        if n_clusters is None:
-            if n_classes == 0:
-                raise ValueError(
-                    f"{name}: without annotated rows the number of clusters is unknown; annotate "
-                    f"some, fit(X, y), or set n_clusters: {name}(n_clusters=8)."
-                )
-            return n_classes
+        name, n_clusters = type(self).__name__, self.n_clusters or n_classes
+        if n_clusters == 0:
+            raise ValueError(
+                f"{name}: without annotated rows the number of clusters is unknown; annotate "
+                f"some, fit(X, y), or set n_clusters: {name}(n_clusters=8)."
+            )
         if n_clusters < n_classes:
             warn(
                 f"{name}: `n_clusters`={n_clusters} but `y` annotates {n_classes} classes, each of "

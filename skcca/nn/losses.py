@@ -130,7 +130,7 @@ def soft_hgr_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None) -> Tensor:
     .. [1] L. Wang et al. (2019). An efficient approach to informative feature extraction from
        multimodal data. AAAI 33, 5281-5288.
     """
-    _check_same_width(zx, zy)
+    _check_batches(zx, zy, pairs, equally_wide=True)
 
     def soft_hgr(cov_x: Tensor, cov_y: Tensor, cross: Tensor) -> Tensor:
         return -cross.diagonal().sum() + (cov_x * cov_y).sum() / 2
@@ -159,7 +159,7 @@ def ey_loss(zx: Tensor, zy: Tensor, pairs: Pairs | None = None, *, reg: float = 
     .. [1] J. Chapman, L. Wells and A. L. Aguila (2024). Unconstrained stochastic CCA: unifying
        multiview and self-supervised learning. ICLR.
     """
-    _check_same_width(zx, zy)
+    _check_batches(zx, zy, pairs, equally_wide=True)
     reg = check_number(reg, "reg")
 
     def eckart_young(cov_x: Tensor, cov_y: Tensor, cross: Tensor) -> Tensor:
@@ -243,12 +243,7 @@ def _moments(
     zx: Tensor, zy: Tensor, pairs: Pairs | None
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor], Pairs]:
     """Return the centred outputs, S_x, S_y and S_xy, and the pairs."""
-    if zx.ndim != 2 or zy.ndim != 2 or (pairs is None and len(zx) != len(zy)):
-        raise ValueError(
-            f"`zx` and `zy` must be batches (n, width) of equally many rows; got {tuple(zx.shape)} "
-            f"and {tuple(zy.shape)}. Batches of unequal rows need `pairs`."
-        )
-    check_outputs(zx, zy)
+    _check_batches(zx, zy, pairs)
     dtype = torch.float32 if zx.device.type == "mps" else torch.float64
     X, Y = zx.to(dtype), zy.to(dtype)
     if pairs is None:
@@ -278,6 +273,23 @@ def check_outputs(*outputs: Tensor) -> None:
                 "A loss needs batches of real numbers with at least one row and one column; got "
                 f"shape {tuple(z.shape)} and {z.dtype}."
             )
+
+
+def _check_batches(
+    zx: Tensor, zy: Tensor, pairs: Pairs | None, *, equally_wide: bool = False
+) -> None:
+    if zx.ndim != 2 or zy.ndim != 2 or (pairs is None and len(zx) != len(zy)):
+        raise ValueError(
+            f"`zx` and `zy` must be batches (n, width) of equally many rows; got {tuple(zx.shape)} "
+            f"and {tuple(zy.shape)}. Batches of unequal rows need `pairs`, which tell what belongs "
+            "together."
+        )
+    if equally_wide and zx.shape[1] != zy.shape[1]:
+        raise ValueError(
+            "This objective adds up moments of both views, or takes cosines between them: their "
+            f"networks must be equally wide; got {zx.shape[1]} and {zy.shape[1]} outputs."
+        )
+    check_outputs(zx, zy)
 
 
 class _MomentLoss(torch.autograd.Function):
@@ -310,17 +322,6 @@ class _MomentLoss(torch.autograd.Function):
 
 
 _moment_loss: Callable[..., Tensor] = _MomentLoss.apply
-
-
-def _check_same_width(zx: Tensor, zy: Tensor) -> None:
-    if zx.ndim == zy.ndim == 2 and zx.shape[1] != zy.shape[1]:
-        raise ValueError(
-            "This objective adds up moments of both views: their networks must be equally wide; "
-            f"got {zx.shape[1]} and {zy.shape[1]} outputs."
-        )
-
-
-# Similarities of single pairs
 
 
 def contrastive_loss(
@@ -404,25 +405,12 @@ def _hinges(cosines: Tensor, weights: Tensor, margin: float) -> Tensor:
 
 def _cosines(zx: Tensor, zy: Tensor, pairs: Pairs | None) -> tuple[Tensor, Tensor]:
     """Return c and W, where a row of zeros has cosine 0."""
-    if zx.ndim != 2 or zy.ndim != 2 or zx.shape[1] != zy.shape[1]:
-        raise ValueError(
-            "Cosines need batches of equal width; got shapes "
-            f"{tuple(zx.shape)} and {tuple(zy.shape)}."
-        )
-    if pairs is None and len(zx) != len(zy):
-        raise ValueError(
-            f"Batches of {len(zx)} and {len(zy)} rows need `pairs`, which tell what belongs "
-            "together."
-        )
-    check_outputs(zx, zy)
+    _check_batches(zx, zy, pairs, equally_wide=True)
     dtype = torch.promote_types(zx.dtype, zy.dtype)
     dtype = dtype if dtype.is_floating_point else torch.float64
     x, y = (functional.normalize(z.to(dtype), dim=1, eps=_MIN_NORM) for z in (zx, zy))
     eye = torch.eye(len(zy), dtype=dtype, device=zx.device)
     return x @ y.T, eye if pairs is None else pairs.dot(eye.to(pairs.row_sums.dtype)).to(dtype)
-
-
-# Names
 
 
 def make_objective(name: str, *, n_components: int, reg: float) -> Objective:

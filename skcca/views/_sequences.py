@@ -45,8 +45,9 @@ def sequence_blocks(
     # The dtype of all songs is decided first, so that blocks agree in it.
     all_float32 = all(map(_is_float32, entries))
     width = None
-    for start in range(0, len(entries), size or len(entries)):
-        block = entries[start : start + (size or len(entries))]
+    size = size or len(entries)
+    for start in range(0, len(entries), size):
+        block = entries[start : start + size]
         songs = [_check_song(song, start + i, caller, name) for i, song in enumerate(block)]
         width = width or songs[0].shape[1]
         for i, song in enumerate(songs, start):
