@@ -60,9 +60,6 @@ class Contents(NamedTuple):
     version: int = FORMAT
 
 
-# Writing
-
-
 @contextmanager
 def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """Yield a binary file that replaces the one under `path` once it is whole and on the disk.
@@ -167,9 +164,6 @@ def _blocks(parts: Sequence[Array]) -> Iterator[bytes]:
             yield np.ascontiguousarray(part[start : start + step], dtype=dtype).tobytes()
 
 
-# Reading
-
-
 def read(path: PathLike, kind: str, on_disk: Sequence[str] = ()) -> Contents:
     """Return what `write` wrote; ValueError for damaged, later, and foreign files.
 
@@ -259,9 +253,6 @@ def _read_array(file: BinaryIO, start: int, entry: JsonDict, on_disk: bool) -> A
         return np.asarray(np.memmap(file, dtype, "r", offset, shape))
     file.seek(offset)
     return np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
-
-
-# Trees
 
 
 def save_tree(path: PathLike, tree: Any) -> None:

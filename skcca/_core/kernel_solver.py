@@ -25,26 +25,19 @@ from skcca._core.pairs import FactoredPairs, Pairs, inverse
 from skcca._core.rows import product
 
 Array = np.ndarray
-
 # Residual beside which the error of a singular value, its square over a gap, is below 1e-6.
 _TOLERANCE = 1e-6
-
 # Squared singular values, relative to the largest, below which nothing but rounding is left.
 _NEGLIGIBLE = 1e-10
-
 # Columns of a Krylov block: a solve with so many takes no longer than with one, and the more
 # columns, the larger the space must be.
 _WIDTH = 4
-
 # The space is looked at when it has grown so much.
 _GROWTH = 1.2
-
 # A space of half the rows costs a fifth of the full decomposition, and one more does not pay.
 _LARGEST_SPACE = 0.5
-
 # Reciprocal condition number of a Gram matrix that may be inverted.
 _SAFE_RCOND = 1e-8
-
 # The share of the rows that components, or classes, may make up.
 _FEW = 0.1
 
@@ -93,9 +86,8 @@ def dual_fit(
         found = _krylov_directions(x, y, pairs, n_components)
     if found is None:
         return None
-    largest = found.singular_values.max(initial=0.0)
     squares = found.singular_values**2
-    there = squares > _NEGLIGIBLE * largest**2
+    there = squares > _NEGLIGIBLE * found.singular_values.max(initial=0.0) ** 2
     # With h' H h = 1, this is the share that H leaves of h; below its rounding h is noise.
     shares = [1 / np.maximum(np.sum(h**2, axis=0), 1.0) for h in (found.x, found.y)]
     known = np.minimum(squares, np.minimum(*shares)) > max(x.noise, y.noise)
@@ -243,13 +235,9 @@ class _KrylovSpace:
     def directions(self, values: Array, ritz: Array) -> _Directions:
         """Return the eigenvectors of both views."""
         m, s = self.dimension, np.sqrt(values)
-        return _Directions(
-            self._Q[:, :m] @ ritz,
-            self._HQ[:, :m] @ ritz,
-            self._VHQ[:, :m] @ ritz / s,
-            self._HVHQ[:, :m] @ ritz / s,
-            s,
-        )
+        x, x_smooth = self._Q[:, :m] @ ritz, self._HQ[:, :m] @ ritz
+        y, y_smooth = self._VHQ[:, :m] @ ritz / s, self._HVHQ[:, :m] @ ritz / s
+        return _Directions(x, x_smooth, y, y_smooth, s)
 
     def _back(self, B: Array) -> Array:
         """Return V B."""

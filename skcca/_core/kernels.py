@@ -22,9 +22,9 @@ from skcca._core.warnings import warn
 Array = np.ndarray
 WITH_GAMMA = ("rbf", "laplacian", "poly", "polynomial", "sigmoid", "chi2")
 _DEFINITE = ("linear", "rbf", "laplacian", "cosine", "chi2", "additive_chi2")
-_STRIPE = 2**17  # numbers of a stripe of a kernel matrix, 1 MiB: it stays in the cache
+# Numbers of a stripe of a kernel matrix, 1 MiB: it stays in the cache.
+_STRIPE = 2**17
 _BLOCK_ROWS = 4096
-
 # Ridges, as multiples of the rounding and of the total variance, beside which directions of
 # rounding have no weight, and H = I - r (M + r I)^-1 keeps its digits.
 _RIDGES = (1e4, 10.0)

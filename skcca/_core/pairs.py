@@ -35,10 +35,8 @@ from skcca._core.types import ArrayLike, ViewLike
 
 # A stripe of columns takes at most so many numbers, 32 MiB.
 _STRIPE = 2**22
-
 # A NumPy array, SciPy sparse array or torch tensor: the products use operators alone.
 Array = ArrayLike
-
 # A mean whose squared distance from the shift, in variances, is larger costs three digits.
 _FAR = 1e3
 
@@ -102,18 +100,17 @@ class Moments(NamedTuple):
     def loses_precision(self, shift_x: Array, shift_y: Array) -> bool:
         """Whether the second moments have lost digits to a mean far from its shift."""
         sides = zip(self[:2], self[2:4], (shift_x, shift_y), strict=True)
-        return any(
-            (
-                (mean**2 > _FAR * (np.diag(second) - mean**2)) & (abs(mean) > 1e-10 * abs(shift))
-            ).any()
-            for mean, second, shift in sides
-        )
+        for mean, second, shift in sides:
+            far = mean**2 > _FAR * (np.diag(second) - mean**2)
+            if (far & (abs(mean) > 1e-10 * abs(shift))).any():
+                return True
+        return False
 
     def centred(self, shift_x: Array, shift_y: Array) -> Moments:
         """Return means of the unshifted views and covariances; overwrites the second moments."""
-        means = {"cov_x": (self.mean_x,) * 2, "cov_y": (self.mean_y,) * 2}
-        for name, (u, v) in {**means, "cov_xy": (self.mean_x, self.mean_y)}.items():
-            _subtract_outer(getattr(self, name), u, v)
+        _subtract_outer(self.cov_x, self.mean_x, self.mean_x)
+        _subtract_outer(self.cov_y, self.mean_y, self.mean_y)
+        _subtract_outer(self.cov_xy, self.mean_x, self.mean_y)
         return self._replace(mean_x=self.mean_x + shift_x, mean_y=self.mean_y + shift_y)
 
 
@@ -263,10 +260,7 @@ class BlendedPairs(Pairs):
     shares: tuple[float, ...]
 
     def _sum(self, product: Callable[[Pairs], Array]) -> Array:
-        return sum(
-            share / part.total * product(part)
-            for part, share in zip(self.parts, self.shares, strict=True)
-        )
+        return sum(s / p.total * product(p) for p, s in zip(self.parts, self.shares, strict=True))
 
     def dot(self, Y: Array) -> Array:
         return self._sum(lambda part: part.dot(Y))
@@ -373,9 +367,7 @@ def cyclic_pairs(
     draft = CyclicPairs(np.empty(0), np.empty(0), 0.0, x_scale, y_scale, *order)
     row_sums = draft.dot(np.ones((len(y_scale), 1)))[:, 0]
     column_sums = draft.transposed_dot(np.ones((len(x_scale), 1)))[:, 0]
-    return dataclasses.replace(
-        draft, row_sums=row_sums, column_sums=column_sums, total=float(row_sums.sum())
-    )
+    return CyclicPairs(row_sums, column_sums, float(row_sums.sum()), x_scale, y_scale, *order)
 
 
 def blended_pairs(instance: Pairs, classes: Pairs, instance_weight: float) -> Pairs:
@@ -402,14 +394,9 @@ class Pairing(NamedTuple):
         if self.pairs_per_sample is None and self.pair_fraction == 1.0:
             classes: Pairs = class_pairs(labels, weights, self.pair_weight)
         else:
-            classes = cyclic_pairs(
-                labels,
-                weights,
-                rng,
-                pair_fraction=self.pair_fraction,
-                pairs_per_sample=self.pairs_per_sample,
-                pair_weight=self.pair_weight,
-            )
+            rule = self._asdict()
+            del rule["instance_weight"]
+            classes = cyclic_pairs(labels, weights, rng, **rule)
         if self.instance_weight == 0.0:
             return classes
         if not classes.total > 0:
@@ -429,7 +416,7 @@ class _Circle:
         self._arrange(shuffled[np.argsort(self.codes[shuffled], kind="stable")], shift=0)
 
     def _arrange(self, rows: np.ndarray, shift: int) -> None:
-        """Put ``rows`` (sorted by class) on the line; ``shift`` turns each class's circle."""
+        """Put rows, sorted by class, on the line; `shift` turns each class's circle."""
         codes = self.codes[rows]
         first = (np.cumsum(self.counts) - self.counts)[codes]
         place = (np.arange(len(rows)) - first + shift) % self.counts[codes]
@@ -479,9 +466,6 @@ class TrainingData(NamedTuple):
 
     def take(self, x_rows: np.ndarray, y_rows: np.ndarray) -> TrainingData:
         """Return some rows of each view."""
-        return TrainingData(
-            take(self.X, x_rows),
-            take(self.Y, y_rows),
-            None if self.labels is None else self.labels.take(x_rows, y_rows),
-            Weights(self.weights.x[x_rows], self.weights.y[y_rows]),
-        )
+        labels = None if self.labels is None else self.labels.take(x_rows, y_rows)
+        weights = Weights(self.weights.x[x_rows], self.weights.y[y_rows])
+        return TrainingData(take(self.X, x_rows), take(self.Y, y_rows), labels, weights)

@@ -13,6 +13,8 @@ rows do not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import iadd
 from typing import Any
 
 import numpy as np
@@ -107,14 +109,14 @@ class Rows:
 
     def factor_product(self, factor: ArrayLike) -> Array:
         """Return F' [V 1]."""
-        return _total(to_host(factor_of(factor, rows, B).T @ B) for rows, B in self.blocks())
+        parts = (to_host(factor_of(factor, rows, B).T @ B) for rows, B in self.blocks())
+        return reduce(iadd, parts)
 
     def cross(self, weights: Array, other: Rows) -> Array:
         """Return [V 1]' diag(w) [U 1]."""
-        return _total(
-            to_host(B.T @ scaled(other.block(rows), weights[rows]))
-            for rows, B in self.blocks(other.block_rows)
-        )
+        blocks = self.blocks(other.block_rows)
+        parts = (to_host(B.T @ scaled(other.block(rows), weights[rows])) for rows, B in blocks)
+        return reduce(iadd, parts)
 
     def columns(self, chosen: slice) -> Array:
         """Return some columns of [V 1], (n, chosen)."""
@@ -130,7 +132,6 @@ class MappedRows(Rows):
         self._mapping = mapping
 
     def block(self, rows: slice) -> Array:
-        """Return [f(V) 1] of some rows."""
         block = super().block(rows)
         return np.hstack([self._mapping(block[:, :-1]), block[:, -1:]])
 
@@ -151,13 +152,6 @@ def _add_product(total: Array, factor: ArrayLike, block: Array) -> None:
         total += factor.T @ block
 
 
-def _total(parts: Iterator[Array]) -> Array:
-    total = next(parts)
-    for part in parts:
-        total += part
-    return total
-
-
 def is_uniform(weights: Array) -> bool:
     """Whether all weights are equal; a broadcast number is seen at once."""
     return weights.strides == (0,) or float(np.ptp(weights)) == 0.0
@@ -165,8 +159,7 @@ def is_uniform(weights: Array) -> bool:
 
 def diagonal(weights: Array) -> sparse.dia_array:
     """Return diag(w); older versions of SciPy have no function for it."""
-    n = len(weights)
-    return sparse.dia_array((weights[np.newaxis], [0]), shape=(n, n))
+    return sparse.dia_array((weights[np.newaxis], [0]), shape=(len(weights),) * 2)
 
 
 def scaled(block: ArrayLike, weights: Array) -> ArrayLike:
@@ -200,7 +193,6 @@ def _mirror(gram: Array) -> Array:
 # A product of sparse matrices does about 1/1,000 of the operations a second that a dense one does,
 # and it needs density squared of them.
 _SPARSE_DENSITY = 0.03
-
 # Without a shift a mean of m standard deviations costs 2 log10(m) digits.
 _SPARSE_MEAN = 30.0
 
@@ -209,7 +201,6 @@ class _OperatorRows(Rows):
     """Rows whose blocks are multiplied by their own operators."""
 
     def weighted_gram(self, weights: Array, factor: ArrayLike = None) -> tuple[Array, Array | None]:
-        """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass."""
         gram: Any = 0.0
         combined: Any = None if factor is None else 0.0
         for rows, block in self.blocks():
@@ -223,7 +214,6 @@ class NamespaceRows(_OperatorRows):
     """Rows of an array API namespace, multiplied on their device."""
 
     def block(self, rows: slice) -> ArrayLike:
-        """Return [V 1] of some rows, on their device."""
         xp = array_namespace(self.views[0])
         shift = as_namespace_of(np.append(self.shift, 0.0), self.views[0])
         parts = [xp.astype(V[rows, :], shift.dtype) for V in self.views]
@@ -243,7 +233,6 @@ class SparseRows(_OperatorRows):
         return
 
     def block(self, rows: slice) -> sparse.csr_array:
-        """Return [V 1] of some rows."""
         V = sparse.csr_array(self.views[0][rows]).astype(np.float64)
         return sparse.hstack([V, np.ones((V.shape[0], 1))], format="csr")
 
@@ -269,7 +258,9 @@ def rows_of(
 def starting_shift(V: ViewLike, weights: Array | None = None) -> Array:
     """Return the mean of the first rows, (d,); a weighted one of an array at hand."""
     if hasattr(V, "dask"):
-        return first_mean_of_chunks(V)
+        import dask
+
+        return dask.delayed(first_mean)(V[:2048].rechunk(-1)).compute()
     return first_mean(V, weights)
 
 
@@ -299,22 +290,12 @@ class DaskRows(Rows):
         self._shifts = shifts
 
     def weighted_gram(self, weights: Array, factor: ArrayLike = None) -> tuple[Array, Array | None]:
-        """Return [V 1]' diag(w) [V 1], and F' [V 1] of the same pass."""
-        # Of uniform weights one number need travel.
-        uniform = is_uniform(weights)
-        parts = [
-            (weights[0] if uniform else weights[own], None if factor is None else factor[own])
-            for own in self._places()
-        ]
-        return self._reduce(_chunk_sums, parts)
+        return self._reduce(weights, factor)
 
     def factor_product(self, factor: ArrayLike) -> Array:
-        """Return F' [V 1]."""
-        parts = [(factor[own],) for own in self._places()]
-        return self._reduce(_chunk_combined, parts)[0]
+        return self._reduce(None, factor)[1]
 
     def cross(self, weights: Array, other: Rows) -> Array:
-        """Return [V 1]' diag(w) [U 1] of another Dask array."""
         joint = self.hstack(other)
         if joint is None:
             raise TypeError("A Dask array is paired with another Dask array only.")
@@ -329,42 +310,35 @@ class DaskRows(Rows):
             "Dask arrays have not; use all pairs, or give NumPy arrays."
         )
 
-    def _places(self) -> list[slice]:
-        stops = np.cumsum(self.views[0].chunks[0])
-        return [slice(b - n, b) for b, n in zip(stops, self.views[0].chunks[0], strict=True)]
-
-    def _reduce(self, product: Callable, arguments: list[tuple]) -> ArrayLike:
-        """Return the sum over chunks of a product of their rows."""
+    def _reduce(self, weights: Array | None, factor: ArrayLike) -> tuple:
+        """Return both sums of `weighted_gram`; without weights, the second alone."""
         import dask
 
-        of_chunk, add = dask.delayed(_of_chunk), dask.delayed(_add)
+        of_chunk, add = dask.delayed(_products_of_chunk), dask.delayed(_add)
+        sizes = self.views[0].chunks[0]
+        places = [slice(b - n, b) for b, n in zip(np.cumsum(sizes), sizes, strict=True)]
+        given: list[Any] = [None] * len(places)
+        if weights is not None:
+            # Of uniform weights one number need travel.
+            uniform = is_uniform(weights)
+            given = [weights[0] if uniform else weights[own] for own in places]
+        factors = [None if factor is None else factor[own] for own in places]
+        arguments = _shipped(list(zip(given, factors, strict=True)))
         chunks = zip(*(V.to_delayed()[:, 0] for V in self.views), strict=True)
         parts = [
-            of_chunk(product, self._shifts, own, given)
-            for own, given in zip(chunks, _shipped(arguments), strict=True)
+            of_chunk(self._shifts, own, more) for own, more in zip(chunks, arguments, strict=True)
         ]
         while len(parts) > 1:
             parts = [add(*parts[i : i + _FAN_IN]) for i in range(0, len(parts), _FAN_IN)]
         return dask.compute(parts[0])[0]
 
 
-def first_mean_of_chunks(V: ViewLike) -> Array:
-    """Return the mean of the first rows, computed on their worker."""
-    import dask
-
-    return dask.delayed(first_mean)(V[:2048].rechunk(-1)).compute()
-
-
-def _chunk_sums(rows: Rows, weights: ArrayLike, factor: ArrayLike) -> tuple:
+def _products_of_chunk(shifts: list[Array], chunks: tuple, arguments: tuple) -> tuple:
+    weights, factor = arguments
+    rows = Rows(list(chunks), shifts)
+    if weights is None:
+        return None, rows.factor_product(factor)
     return rows.weighted_gram(np.broadcast_to(weights, len(rows)), factor)
-
-
-def _chunk_combined(rows: Rows, factor: ArrayLike) -> tuple:
-    return (rows.factor_product(factor),)
-
-
-def _of_chunk(product: Callable, shifts: list[Array], chunks: tuple, arguments: tuple) -> ArrayLike:
-    return product(Rows(list(chunks), shifts), *arguments)
 
 
 def _shipped(arguments: list[tuple]) -> list:

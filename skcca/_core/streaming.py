@@ -63,12 +63,6 @@ class RunningSums:
     def _factor_is_known(self) -> bool:
         return self.counts is not None or self.pairing.pair_weight == "row"
 
-    @property
-    def _known_factor(self) -> Array:
-        if self.counts is None or self.pairing.pair_weight == "row":
-            return np.ones(len(self._overlap))
-        return self.counts
-
     def grow(self, classes: Array) -> None:
         """Make room for new classes; the old ones are among the classes given."""
         assert self.classes is not None
@@ -111,23 +105,23 @@ class RunningSums:
         weights: Array,
     ) -> list[tuple[Array, Any, Array]]:
         """Return the additions to the sums of each class, as (total, place, part)."""
-        added: list[tuple[Array, Any, Array]] = []
-        added.append((self._overlap, ..., (member.T @ member).toarray()))
+        added: list[tuple[Array, Any, Array]] = [
+            (self._overlap, ..., (member.T @ member).toarray())
+        ]
         factor = diagonal(weights) @ member
+        by_row = self.counts is None or self.pairing.pair_weight == "row"
+        known = np.ones(len(self._overlap)) if by_row else self.counts
         for side, V in enumerate(views):
             if self._factor_is_known:
-                gram, totals = rows[side].weighted_gram(
-                    weights * (member @ self._known_factor), factor
-                )
+                gram, totals = rows[side].weighted_gram(weights * (member @ known), factor)
                 assert totals is not None
                 added += [(self._grams[side], 0, gram), (self._totals[side], ..., totals)]
                 continue
             for c in range(member.shape[1]):
                 own = member[:, [c]].nonzero()[0]
                 if len(own):
-                    gram = rows_of(take(V, own), shift=self.shifts[side]).weighted_gram(
-                        weights[own]
-                    )[0]
+                    own_rows = rows_of(take(V, own), shift=self.shifts[side])
+                    gram = own_rows.weighted_gram(weights[own])[0]
                     added += [(self._grams[side], c, gram), (self._totals[side], c, gram[-1])]
         return added
 
@@ -177,13 +171,7 @@ class RunningSums:
 def start_sums(
     caller: str, pairing: Pairing, data: TrainingData, classes: ArrayLike, class_counts: Any
 ) -> RunningSums:
-    """Return empty sums for the batches of which `data` is the first.
-
-    Raises
-    ------
-    ValueError
-        If the pairs are sampled, or `classes` and `class_counts` do not fit each other.
-    """
+    """Return empty sums for the batches of which `data` is the first."""
     if pairing.pair_fraction < 1 or pairing.pairs_per_sample is not None:
         raise ValueError(
             f"{caller}: sampled pairs (`pair_fraction`={pairing.pair_fraction}, "
@@ -240,11 +228,9 @@ def check_same_classes(
     if classes is None and class_counts is None:
         return
     now = start_sums(caller, sums.pairing, data, classes, class_counts)
-    same = classes is None and not isinstance(class_counts, dict)
-    same = same or _equal(now.classes, sums.classes)
-    if class_counts is not None:
-        same = same and _equal(now.counts, sums.counts)
-    if not same:
+    as_array = classes is None and not isinstance(class_counts, dict)
+    same = as_array or _equal(now.classes, sums.classes)
+    if not same or (class_counts is not None and not _equal(now.counts, sums.counts)):
         raise ValueError(
             f"{caller}: `classes` and `class_counts` hold for all batches; give them at the first "
             "call, and the same ones or none later."
@@ -309,9 +295,8 @@ def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     """Return the labels of a batch in the order of the classes so far, which may grow."""
     known = sums.classes
     assert known is not None
-    if labels.multilabel != sums.multilabel or (
-        (labels.classes.dtype.kind in "US") != (known.dtype.kind in "US")
-    ):
+    are_text = [names.dtype.kind in "US" for names in (labels.classes, known)]
+    if labels.multilabel != sums.multilabel or are_text[0] != are_text[1]:
         raise ValueError(
             f"{caller}: labels like {labels.classes[:3].tolist()} do not go with those of the "
             f"batches before, {known[:3].tolist()}."

@@ -49,7 +49,7 @@ class BuiltIndex(NamedTuple):
 
     def matches(self, gallery: Snapshot, settings: Settings) -> bool:
         """Whether the index covers rows of this gallery, by these settings."""
-        same = self.numbering == gallery.numbering and self.settings == settings
+        same = (self.numbering, self.settings) == (gallery.numbering, settings)
         return same and self.n_rows <= len(gallery)
 
     def is_fresh(self, gallery: Snapshot) -> bool:
@@ -126,17 +126,13 @@ class FaissIndex:
 
 def check_index(index: str, params: Params | None) -> Params:
     """Return the parameters of an index with their defaults; refuse unknown ones."""
-    if index == "faiss":
-        require_faiss()
-        return _check_params(params)
-    if params:
+    if index != "faiss":
+        if not params:
+            return {}
         raise ValueError(
             f"CrossModalRetriever: `index_params` are those of index='faiss'; `index` is {index!r}."
         )
-    return {}
-
-
-def _check_params(params: Params | None) -> Params:
+    require_faiss()
     params = dict(params or {})
     kind = params.pop("kind", "flat")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -160,11 +156,7 @@ def _check_params(params: Params | None) -> Params:
 
 
 def _build(
-    gallery: Snapshot,
-    params: Params,
-    metric: str,
-    correlations: Array | None,
-    settings: Settings,
+    gallery: Snapshot, params: Params, metric: str, correlations: Array | None, settings: Settings
 ) -> BuiltIndex:
     faiss = require_faiss()
     rows = gallery.take(np.arange(len(gallery))).astype(float)

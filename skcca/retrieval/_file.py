@@ -11,17 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from skcca._core.files import (
-    FORMAT,
-    GALLERY,
-    Contents,
-    PathLike,
-    check_writable,
-    checksum,
-    damaged,
-    read,
-    write,
-)
+from skcca._core import files
+from skcca._core.files import FORMAT, GALLERY, Contents, PathLike, checksum
 from skcca._core.types import Estimator
 from skcca.retrieval._gallery import EMPTY, Gallery, Snapshot
 from skcca.retrieval._search import Block
@@ -40,7 +31,7 @@ LARGEST_ROW = 1e154
 
 def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) -> None:
     """Write a snapshot of a gallery, the parameters, and the estimator where a file can hold it."""
-    check_writable(path, "CrossModalRetriever.save: `path`")
+    files.check_writable(path, "CrossModalRetriever.save: `path`")
     gallery = space.gallery.verified()
     arrays = {"rows": _parts(gallery), "ids": [_ids_to_numbers(gallery.ids)]}
     values: dict[str, Any] = {
@@ -59,14 +50,14 @@ def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) ->
         values["inside"] = type(model).__name__ in LOADABLE and hasattr(model, "save")
         if values["inside"]:
             arrays["estimator"] = [_estimator_to_bytes(model)]
-    write(path, Contents(GALLERY, values, arrays))
+    files.write(path, Contents(GALLERY, values, arrays))
 
 
 def read_gallery(
     path: PathLike, estimator: Estimator | None, mmap: bool
 ) -> tuple[dict[str, Any], Estimator | None, bool, Gallery]:
     """Return the parameters, the estimator, whether it was fitted on Views, and the items."""
-    _, values, arrays, unchecked, version = read(path, GALLERY, ["rows"] if mmap else [])
+    _, values, arrays, unchecked, version = files.read(path, GALLERY, ["rows"] if mmap else [])
     try:
         saved = values.get("estimator")
         if saved is None and estimator is not None:
@@ -151,7 +142,7 @@ def _snapshot(rows: Array, ids: Array, next_id: Any) -> Snapshot:
 def _verify_rows(path: PathLike, expected: int | None, rows: Array) -> Block:
     """Return the rows of a file with the length of the longest; refuse those that are damaged."""
     if expected is not None and checksum([rows]) != expected:
-        raise damaged(path, "the checksum of 'rows' is another one")
+        raise files.damaged(path, "the checksum of 'rows' is another one")
     block = Block.measure(rows)
     # Not `>=`, which NaN would pass.
     if not block.max_norm < LARGEST_ROW:

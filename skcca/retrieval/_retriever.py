@@ -147,8 +147,6 @@ default="cosine"
         self.prefit = prefit
         self.add_training = add_training
 
-    # Items
-
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
@@ -173,7 +171,6 @@ default="cosine"
         Returns
         -------
         self : object
-            The fitted retriever.
 
         Raises
         ------
@@ -218,13 +215,11 @@ default="cosine"
         V_new : array-like of shape (n_items, n_features) or Views
             Items; of a `Views`, the view of the items.
         ids : array-like of shape (n_items,), default=None
-            New ids, integers or strings; None continues after the largest integer that ever was an
-            id.
+            New ids, integers or strings; None continues after the largest integer ever used.
 
         Returns
         -------
         self : object
-            The retriever.
 
         Raises
         ------
@@ -247,7 +242,6 @@ default="cosine"
         Returns
         -------
         self : object
-            The retriever.
 
         Raises
         ------
@@ -271,8 +265,6 @@ default="cosine"
     def estimator_(self) -> Estimator | None:
         """The fitted estimator."""
         return self._current().estimator
-
-    # Queries
 
     def query(self, A: ViewLike, k: int = 10, *, groups: LabelsLike | None = None) -> QueryResult:
         """Return the most similar items of each query.
@@ -318,9 +310,8 @@ default="cosine"
         """
         space, query = self._build_query(A, k, groups, "query")
         best = self._run(space, query)
-        return QueryResult(
-            query.gallery.ids[best.positions], similarities(best.scores, space.metric)
-        )
+        ids = query.gallery.ids[best.positions]
+        return QueryResult(ids, similarities(best.scores, space.metric))
 
     def recall_against_exact(
         self, A: ViewLike, k: int = 10, *, groups: LabelsLike | None = None
@@ -330,11 +321,9 @@ default="cosine"
         Parameters
         ----------
         A : array-like of shape (n_queries, n_features) or Views
-            Queries, as for `query`.
         k : int, default=10
-            Items to find for each query.
         groups : array-like of shape (n_queries,), default=None
-            As for `query`.
+            See `query`.
 
         Returns
         -------
@@ -347,8 +336,6 @@ default="cosine"
         exact, found = query.run().positions, self._run(space, query).positions
         hits = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
         return float(np.mean(hits)) / exact.shape[1]
-
-    # Files
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the gallery to one file, which executes nothing when it is read.
@@ -383,11 +370,7 @@ default="cosine"
 
     @classmethod
     def load(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        estimator: Estimator | None = None,
-        mmap: bool = True,
+        cls, path: str | os.PathLike[str], *, estimator: Estimator | None = None, mmap: bool = True
     ) -> Self:
         """Return the retriever that `save` wrote; its estimator counts as `prefit`.
 
@@ -417,8 +400,6 @@ default="cosine"
         retriever = cls(estimator, prefit=True, **params)
         retriever._space = retriever._begin(estimator, in_views, gallery)
         return retriever
-
-    # Private
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_space") or self._is_prefit()

@@ -141,9 +141,6 @@ def _member(V: Views, view: str, name: str, caller: str) -> ViewLike:
     return member
 
 
-# Queries
-
-
 class Query(NamedTuple):
     """A checked query to one snapshot of a gallery."""
 
@@ -201,9 +198,6 @@ def _check_k(k: int, n_items: int, caller: str) -> int:
     if k > n_items:
         warn(f"{caller}: `k` is {k}, but the gallery has {n_items} items: all are returned.")
     return min(int(k), n_items)
-
-
-# Fingerprints
 
 
 def fingerprint(estimator: Estimator) -> dict[str, Any]:
