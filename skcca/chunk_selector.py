@@ -27,6 +27,7 @@ from skcca._core.compat import (
     StrOptions,
     _fit_context,
     draft_of,
+    in_container,
     require_torch,
     rng_from,
 )
@@ -750,4 +751,4 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         if self.aggregate in ("frames", "mask"):
             return rows
         Z = np.array(rows, dtype=songs[0].dtype)
-        return self._in_container(Z, original, self.get_feature_names_out())
+        return in_container(self, Z, original, self.get_feature_names_out())

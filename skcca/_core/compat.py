@@ -207,6 +207,3 @@ class ContainerOutputMixin(TransformerMixin):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
         cls._sklearn_auto_wrap_output_keys = {"transform"}
-
-    def _in_container(self, Z: ArrayLike, original: ViewLike, names: np.ndarray) -> Any:
-        return in_container(self, Z, original, names)
