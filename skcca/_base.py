@@ -347,7 +347,12 @@ class TwoViewTransformer(
                     f"{name}: a second view was given beside a Views, which holds both: "
                     "transform(Views(X, y))."
                 )
-            return self._transform_views(X)
+            self._check_view_names(X)
+            scores = [
+                None if V is None else self._scores_of(V, side)
+                for V, side in zip(X, "xy", strict=True)
+            ]
+            return X._replace(scores)
         if isinstance(y, Views):
             raise ValueError(f"{name}: a Views comes alone: transform(Views(X, y)).")
         if X is None:
@@ -355,9 +360,9 @@ class TwoViewTransformer(
                 f"{name}: `X` is None; the second view alone is transform_y(y), or "
                 "transform(Views(None, y))."
             )
-        V = self._check_view(X, "x", reset=False)
         if y is None:
-            return self._wrap(self._project(V, "x"), X, "x")
+            return self._scores_of(X, "x")
+        V = self._check_view(X, "x", reset=False)
         W = self._check_view(y, "y", reset=False)
         check_aligned(name, X=X, y=y)
         check_same_rows(name, V, W)
@@ -385,18 +390,10 @@ class TwoViewTransformer(
                 f"{type(self).__name__}: transform_y takes the second view alone; both views are "
                 "transform(Views(X, y)), the second of a Views is transform_y(list(views)[1])."
             )
-        W = self._check_view(y, "y", reset=False)
-        return self._wrap(self._project(W, "y"), y, "y")
+        return self._scores_of(y, "y")
 
-    def _transform_views(self, views: Views) -> Views:
-        self._check_view_names(views)
-        scores = [
-            None
-            if V is None
-            else self._wrap(self._project(self._check_view(V, side, reset=False), side), V, side)
-            for V, side in zip(views, "xy", strict=True)
-        ]
-        return views._replace(scores)
+    def _scores_of(self, V: ViewLike, side: str) -> ViewLike:
+        return self._wrap(self._project(self._check_view(V, side, reset=False), side), V, side)
 
     def _wrap(self, Z: ViewLike, original: ViewLike, side: str) -> ViewLike:
         """Return finite scores in the container that `set_output` asks for."""
@@ -509,7 +506,6 @@ class ClassPairedMixin:
         )
 
     def _check_labels(self, labels: Labels | None) -> None:
-        """Refuse labels that the pairing cannot use."""
         if labels is None:
             return
         name = type(self).__name__

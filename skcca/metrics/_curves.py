@@ -148,22 +148,18 @@ def interpolated_precision(
     """
     names = ArgumentNames("interpolated_precision")
     rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
-    levels = _check_levels(recall_levels, names.caller)
+    levels = recall_levels
+    if isinstance(levels, (int, np.integer)) and not isinstance(levels, bool) and levels > 1:
+        levels = np.linspace(0, 1, int(levels))
+    levels = np.asarray(levels)
+    numbers = levels.dtype.kind in "iuf" and levels.ndim == 1 and len(levels) > 0
+    if not (numbers and ((levels >= 0) & (levels <= 1)).all()):
+        raise ValueError(
+            f"{names.caller}: `recall_levels` is {recall_levels!r:.60}; expected numbers from 0 to "
+            "1, or how many evenly spaced ones, 2 at least."
+        )
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
     total = np.zeros(len(levels))
     for precisions in evaluate(retrieval, partial(interpolated_precisions, recall_levels=levels)):
         total += precisions
     return total / (len(retrieval.measured) + len(retrieval.zero) or np.nan)
-
-
-def _check_levels(levels: int | ArrayLike, caller: str) -> np.ndarray:
-    if isinstance(levels, (int, np.integer)) and not isinstance(levels, bool) and levels > 1:
-        return np.linspace(0, 1, int(levels))
-    checked = np.asarray(levels)
-    numbers = checked.dtype.kind in "iuf" and checked.ndim == 1 and len(checked) > 0
-    if not (numbers and ((checked >= 0) & (checked <= 1)).all()):
-        raise ValueError(
-            f"{caller}: `recall_levels` is {levels!r:.60}; expected numbers from 0 to 1, or how "
-            "many evenly spaced ones, 2 at least."
-        )
-    return checked

@@ -104,7 +104,6 @@ def hits_at(listed: RankedList, k: int) -> float:
 
 
 def average_precision(listed: RankedList, k: int | None = None) -> float:
-    """Return the average precision of one list."""
     return float(average_precisions(listed.ranked[np.newaxis], k)[0])
 
 
@@ -144,17 +143,14 @@ def average_precisions(ranked: np.ndarray, k: int | None = None) -> np.ndarray:
 
 
 def precision(listed: RankedList, k: int) -> float:
-    """Return the share of relevant items among the first k."""
     return hits_at(listed, k) / k
 
 
 def recall(listed: RankedList, k: int) -> float:
-    """Return the share of the relevant items found among the first k."""
     return hits_at(listed, k) / listed.n_relevant
 
 
 def r_precision(listed: RankedList) -> float:
-    """Return precision after as many items as are relevant."""
     return hits_at(listed, listed.n_relevant) / listed.n_relevant
 
 
@@ -286,9 +282,11 @@ def find_measure(name: Any, caller: str) -> Measure:
     match = re.fullmatch(r"([a-z_]+)(?:@([0-9]+))?", name) if isinstance(name, str) else None
     kind = KINDS.get(match[1]) if match else None
     if match is None or kind is None:
+        known = [name for name, kind in KINDS.items() if not kind.needs_k]
+        known += [f"{name}@k" for name, kind in KINDS.items() if kind.takes_k]
         raise ValueError(
-            f"{caller}: `measure` is {name!r}; expected one of {', '.join(measure_names())}, "
-            "where k is a number, as in 'recall@10'."
+            f"{caller}: `measure` is {name!r}; expected one of {', '.join(known)}, where k is a "
+            "number, as in 'recall@10'."
         )
     k = None if match[2] is None else int(match[2])
     if k is None and kind.needs_k:
@@ -300,18 +298,3 @@ def find_measure(name: Any, caller: str) -> Measure:
         reason = "k is 1 at least" if kind.takes_k else f"{match[1]!r} looks at the whole list"
         raise ValueError(f"{caller}: `measure` is {name!r}, but {reason}.")
     return Measure(name, kind, k)
-
-
-def measure_names() -> list[str]:
-    """Return the names of measures, with "@k" for a number of items."""
-    whole = [name for name, kind in KINDS.items() if not kind.needs_k]
-    return whole + [f"{name}@k" for name, kind in KINDS.items() if kind.takes_k]
-
-
-def check_cutoff(measure: Measure, n_ranked: int, caller: str) -> None:
-    """Refuse to look at more items than a ranked list has."""
-    if measure.k is not None and measure.k > n_ranked:
-        raise ValueError(
-            f"{caller}: {measure.name!r} looks at {measure.k} items, but a ranked list has "
-            f"{n_ranked}; expected k of {n_ranked} at most."
-        )

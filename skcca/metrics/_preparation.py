@@ -40,7 +40,7 @@ class Rules(NamedTuple):
     """Rules of a retrieval task: similarity, relevance, and queries without a relevant item."""
 
     metric: str = "cosine"
-    correlations: ArrayLike | None = None
+    correlations: ArrayLike = None
     relevance: str | ArrayLike = "shared"
     exclude_self: bool = False
     no_relevant: Any = "omit"
@@ -69,8 +69,8 @@ class Retrieval(NamedTuple):
 def prepare(
     queries: ArrayLike,
     gallery: ArrayLike,
-    query_labels: LabelsLike | None,
-    gallery_labels: LabelsLike | None,
+    query_labels: LabelsLike,
+    gallery_labels: LabelsLike,
     names: ArgumentNames,
     rules: Rules,
 ) -> Retrieval:
@@ -218,7 +218,10 @@ class Relevance:
 
 
 class Gains:
-    """Relevance by gains (n_queries, n_gallery), 0 where an item is not relevant."""
+    """Relevance by gains (n_queries, n_gallery), 0 where an item is not relevant.
+
+    Its methods are those of `Relevance`.
+    """
 
     graded = True
 
@@ -226,25 +229,21 @@ class Gains:
         self._gains = gains
 
     def __getitem__(self, queries: np.ndarray) -> np.ndarray:
-        """Return whether each gallery item is relevant to each of some queries."""
         return self._gains[queries] > 0
 
     def gains(self, query: int) -> np.ndarray:
-        """Return the gain of each gallery item."""
         return self._gains[query]
 
     def counts(self) -> np.ndarray:
-        """Return the number of relevant items of every query."""
         return np.count_nonzero(self._gains, axis=1)
 
     def diagonal(self) -> np.ndarray:
-        """Return whether item i is relevant to query i."""
         return np.diagonal(self._gains) > 0
 
 
 def find_relevance(
-    query_labels: LabelsLike | None,
-    gallery_labels: LabelsLike | None,
+    query_labels: LabelsLike,
+    gallery_labels: LabelsLike,
     n_queries: int,
     n_gallery: int,
     names: ArgumentNames,
@@ -295,8 +294,8 @@ def check_gains(gains: ArrayLike, shape: tuple[int, int], caller: str) -> Gains:
 
 
 def relevance_from_labels(
-    query_labels: LabelsLike | None,
-    gallery_labels: LabelsLike | None,
+    query_labels: LabelsLike,
+    gallery_labels: LabelsLike,
     n_queries: int,
     n_gallery: int,
     names: ArgumentNames,

@@ -21,25 +21,21 @@ import numpy as np
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
-from skcca.metrics._measures import KINDS, Measure, RankedList, average_precisions, check_cutoff
+from skcca.metrics._measures import KINDS, Measure, RankedList, average_precisions
 from skcca.metrics._preparation import Relevance, Retrieval
 
 # Scores in one matrix product: 4 MiB.
 BLOCK_SCORES = 2**19
-
 # Fewer scores than these are ranked before a thread has started.
 SINGLE_THREAD_SCORES = 2**17
-
 # Scores ranked at once: 2 MiB stay in the cache, and keep a thread busy for long enough.
 CACHED_SCORES = 2**18
 
 # Adding and subtracting it rounds a float64 score to a multiple of 2**-42.
 ROUNDING_SHIFT = 2.0**10
-
 # Key of an item that is left out: behind the scores, which end at 1, and below 2, so that its bits
 # may be shifted.
 EXCLUDED = np.float32(1.5)
-
 # Bits of a float32 without its sign.
 MAGNITUDE = np.int32(0x7FFFFFFF)
 
@@ -50,7 +46,11 @@ Value = TypeVar("Value")
 def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str) -> np.ndarray:
     """Return measures (n_queries, n_measures) of every query, nan for those left out."""
     for measure in measures:
-        check_cutoff(measure, retrieval.n_ranked, caller)
+        if measure.k is not None and measure.k > retrieval.n_ranked:
+            raise ValueError(
+                f"{caller}: {measure.name!r} looks at {measure.k} items, but a ranked list has "
+                f"{retrieval.n_ranked}; expected k of {retrieval.n_ranked} at most."
+            )
         if len(retrieval.zero) and not measure.kind.greater_is_better:
             raise ValueError(
                 f"{caller}: {len(retrieval.zero)} queries without a relevant item have no rank "
@@ -119,16 +119,21 @@ def _evaluate_block(
     ranked_block: np.ndarray | None,
 ) -> list[Value]:
     """Return a measure of each query of a block, after ranking it if it is not ranked yet."""
-    products = _products(retrieval, queries) if ranked_block is None else ranked_block
+    if ranked_block is None:
+        scores = retrieval.queries[queries] @ retrieval.gallery.T
+        if retrieval.max_abs_score > 1:
+            # It is logarithmic beyond 1, and around 0 as fine as before.
+            np.arcsinh(scores, out=scores)
+            scores /= np.arcsinh(retrieval.max_abs_score)
     n_at_once = max(1, CACHED_SCORES // len(retrieval.gallery))
     values: list[Value] = []
     for start in range(0, len(queries), n_at_once):
         part = slice(start, start + n_at_once)
         if retrieval.relevant.graded:
-            values.extend(map(measure, _rank_with_gains(products[part], retrieval, queries[part])))
+            values.extend(map(measure, _rank_with_gains(scores[part], retrieval, queries[part])))
             continue
         if ranked_block is None:
-            ranked = _rank(products[part], retrieval, queries[part])
+            ranked = _rank(scores[part], retrieval, queries[part])
         else:
             ranked = ranked_block[part]
         # An item that is left out stands last.
@@ -137,16 +142,6 @@ def _evaluate_block(
             batch_measure(ranked) if batch_measure else map(measure, map(RankedList, ranked))
         )
     return values
-
-
-def _products(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Return scores (n_queries, n_gallery) in [-1, 1] of some queries."""
-    scores = retrieval.queries[queries] @ retrieval.gallery.T
-    if retrieval.max_abs_score > 1:
-        # It is logarithmic beyond 1, and around 0 as fine as before.
-        np.arcsinh(scores, out=scores)
-        scores /= np.arcsinh(retrieval.max_abs_score)
-    return scores
 
 
 def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -168,10 +163,7 @@ def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.
 
 
 def _rank(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Rank items, best first, with their relevance in the lowest bit.
-
-    One sort of integers, as fast as one of floats, orders both.
-    """
+    """Rank items, best first, with their relevance in the lowest bit, by one sort of integers."""
     ranked = _sort_keys(scores, retrieval, queries)
     # A score in [-2, 2] uses 31 of the 32 bits.
     ranked <<= 1
@@ -208,7 +200,6 @@ def _sort_keys(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) ->
 
 
 def n_blas_threads() -> int:
-    """Return the present number of BLAS threads."""
     pools = _controller().select(user_api="blas").info()
     return max((pool["num_threads"] for pool in pools), default=1)
 

@@ -25,7 +25,6 @@ METRICS = ("cosine", "correlation", "inner_product", "euclidean", "log_likelihoo
 
 # With a correlation of one, the ratio is infinite wherever u and v differ.
 MAX_CORRELATION = 1 - 1e-6
-
 # An item longer than this times the median would leave the others too few digits: on its scale they
 # would all be ties.
 MAX_LENGTH_RATIO = 1e3
@@ -66,28 +65,21 @@ def check_metric(
 
 
 def query_vectors(U: np.ndarray, metric: str, correlations: np.ndarray | None = None) -> np.ndarray:
-    """Return vectors of embedded queries, for products with `gallery_vectors`.
-
-    The canonical correlations (n_components,) are needed for "log_likelihood_ratio".
-    """
-    if metric == "euclidean":
-        return np.column_stack([U, _minus_half_square(U), np.ones(len(U))])
-    if metric == "log_likelihood_ratio":
-        cross, square = _coefficients(correlations)
-        return np.column_stack([U * cross, _minus_half_square(U * square), np.ones(len(U))])
-    return _symmetric_vectors(U, metric)
+    """Return vectors of embedded queries, for products with `gallery_vectors`."""
+    if metric not in ("euclidean", "log_likelihood_ratio"):
+        return _symmetric_vectors(U, metric)
+    cross, square = _coefficients(metric, correlations)
+    return np.column_stack([U * cross, _minus_half_square(U * square), np.ones(len(U))])
 
 
 def gallery_vectors(
     V: np.ndarray, metric: str, correlations: np.ndarray | None = None
 ) -> np.ndarray:
     """Return vectors of embedded items, for products with `query_vectors`."""
-    if metric == "euclidean":
-        return np.column_stack([V, np.ones(len(V)), _minus_half_square(V)])
-    if metric == "log_likelihood_ratio":
-        square = _coefficients(correlations)[1]
-        return np.column_stack([V, np.ones(len(V)), _minus_half_square(V * square)])
-    return _symmetric_vectors(V, metric)
+    if metric not in ("euclidean", "log_likelihood_ratio"):
+        return _symmetric_vectors(V, metric)
+    square = _coefficients(metric, correlations)[1]
+    return np.column_stack([V, np.ones(len(V)), _minus_half_square(V * square)])
 
 
 def bounded_vectors(
@@ -141,8 +133,10 @@ def _minus_half_square(X: np.ndarray) -> np.ndarray:
     return -0.5 * np.einsum("nk,nk->n", X, X)
 
 
-def _coefficients(correlations: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _coefficients(metric: str, correlations: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
     """Return the factors of u_k v_k, and those of u_k and v_k before they are squared."""
+    if metric == "euclidean":
+        return 1.0, 1.0
     rho = np.clip(correlations, 0.0, MAX_CORRELATION)
     return rho / (1 - rho**2), rho / np.sqrt(1 - rho**2)
 

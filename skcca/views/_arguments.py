@@ -52,11 +52,8 @@ def separate_views(
             f"the labels: {method}(Views(X, Y), labels)."
         )
     if len(X.names) != 2 or any(member is None for member in X):
-        needs = (
-            "is fitted on two views"
-            if method == "fit"
-            else f"cannot {method}: {method} needs both views"
-        )
+        needs = f"cannot {method}: {method} needs both views"
+        needs = "is fitted on two views" if method == "fit" else needs
         raise ValueError(f"{caller} {needs}; got {X!r}. Choose two: Views(X['a'], X['b']).")
     if class_paired and y is not None:
         if isinstance(y, Views) or (np.ndim(y) == 2 and not _could_be_tags(y)):
@@ -157,7 +154,6 @@ def check_validation_arguments(
 
 
 def check_same_rows(caller: str, X: ViewLike, Y: ViewLike) -> None:
-    """Refuse views of different lengths."""
     if X.shape[0] != Y.shape[0]:
         raise ValueError(
             f"{caller}: `X` has {X.shape[0]} rows but `y` has {Y.shape[0]}; row i of one must "

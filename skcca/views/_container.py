@@ -81,7 +81,19 @@ class Views:
             raise TypeError("a member of a Views is itself a Views; give its members: Views(*X).")
         self._members = {name: check_member(member, name) for name, member in given.items()}
         self._named = bool(named_members)
-        self._n_rows = _common_row_count(self._members)
+        counts = {
+            name: len(member) if isinstance(member, list) else member.shape[0]
+            for name, member in self._members.items()
+            if member is not None
+        }
+        if not counts:
+            raise ValueError(
+                "every member of the Views is None; one must hold rows: Views(A, None)."
+            )
+        self._n_rows = next(iter(counts.values()))
+        if len(set(counts.values())) > 1:
+            found = " and ".join(f"{name!r} has {count}" for name, count in counts.items())
+            raise ValueError(f"the views must have equally many rows, but {found}.")
         frames = {name: member for name, member in self._members.items() if is_pandas(member)}
         if len(frames) > 1:
             # Frames alone need scikit-learn, which the container does without.
@@ -185,10 +197,9 @@ class Views:
                     "members are kernels. Select columns on a member: X[name][rows, columns]."
                 )
             key = key[0]
-        if isinstance(key, slice):
-            return self._select(key, len(range(*key.indices(len(self)))))
-        rows = self._row_numbers(key)
-        return self._select(rows, len(rows))
+        rows = key if isinstance(key, slice) else self._row_numbers(key)
+        n_rows = len(range(len(self))[rows] if isinstance(rows, slice) else rows)
+        return self._from_checked((take_rows(member, rows) for member in self), n_rows)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise TypeError(
@@ -212,9 +223,6 @@ class Views:
                 # that kept its index they would be refused as other rows.
                 replaced[name] = member.set_axis(index, axis=0)
         return Views(**replaced) if self._named else Views(*replaced.values())
-
-    def _select(self, rows: Any, n_rows: int) -> Views:
-        return self._from_checked((take_rows(member, rows) for member in self), n_rows)
 
     def _take_kernel(self, rows: np.ndarray, columns: np.ndarray) -> Views:
         """Select rows and columns of square members."""
@@ -263,20 +271,6 @@ class Views:
                 f"row {rows[outside][0]} is out of bounds for a Views of {len(self)} rows."
             )
         return np.where(rows < 0, rows + len(self), rows).astype(np.intp)
-
-
-def _common_row_count(members: dict[str, ViewLike]) -> int:
-    counts = {
-        name: len(member) if isinstance(member, list) else member.shape[0]
-        for name, member in members.items()
-        if member is not None
-    }
-    if not counts:
-        raise ValueError("every member of the Views is None; one must hold rows: Views(A, None).")
-    if len(set(counts.values())) > 1:
-        found = " and ".join(f"{name!r} has {count}" for name, count in counts.items())
-        raise ValueError(f"the views must have equally many rows, but {found}.")
-    return next(iter(counts.values()))
 
 
 def check_view_names(caller: str, views: Views, fitted: tuple[str, ...] | None) -> None:

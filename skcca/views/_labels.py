@@ -52,14 +52,9 @@ def check_comparable_labels(
             f"{caller}: the indicator matrix of {of_x} has {x.shape[1]} tags and that of {of_y} "
             f"{y.shape[1]}; columns must mean the same tags."
         )
-    dtypes = (
-        f"{caller}: the labels of {of_x} are of dtype {x.dtype} and those of {of_y} of dtype "
-        f"{y.dtype}"
-    )
+    dtypes = f"{caller}: the labels of {of_x} are of dtype {x.dtype}, those of {of_y} of {y.dtype}"
     if (x.dtype.kind in "US") != (y.dtype.kind in "US"):
-        raise ValueError(
-            f"{dtypes}; no string equals a number, so both must name their classes alike."
-        )
+        raise ValueError(f"{dtypes}; no string equals a number: name the classes of both alike.")
     if x.ndim == 1 and np.result_type(x, y).kind == "f":
         # NumPy makes floats of int64 and uint64, which could make different labels equal.
         raise ValueError(f"{dtypes}, and no integer type holds both; give both the same dtype.")
@@ -153,7 +148,6 @@ def _check_values(array: np.ndarray, argument: str) -> np.ndarray:
 
 
 def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
-    """Return the number of labels, 1 at least."""
     n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
     if n_labels == 0:
         raise ValueError(f"{caller}: `{name}` must hold at least one label; got {labels!r:.60}.")

@@ -125,10 +125,8 @@ def _project_by_steps(
 
 
 def _as_pair(model: Estimator, projected: Any, caller: str) -> tuple[ArrayLike, ArrayLike]:
-    if isinstance(projected, (tuple, list, Views)):
-        members = tuple(projected)
-        if len(members) == 2:
-            return members
+    if isinstance(projected, (tuple, list, Views)) and len(members := tuple(projected)) == 2:
+        return members
     problem = f", whose `transform` returned a {type(projected).__name__}"
     raise _not_two_view(model, problem, caller)
 
@@ -136,8 +134,7 @@ def _as_pair(model: Estimator, projected: Any, caller: str) -> tuple[ArrayLike, 
 def _not_two_view(model: Estimator, problem: str, caller: str) -> TypeError:
     return TypeError(
         f"{caller} needs a two-view transformer, which has `transform_y` or whose "
-        "`transform(X, y)` returns both projected views; got "
-        f"{type(model).__name__}{problem}."
+        f"`transform(X, y)` returns both projected views; got {type(model).__name__}{problem}."
     )
 
 
@@ -184,12 +181,9 @@ def check_embedding(
 
 
 def project_with_labels(
-    estimator: Estimator, X: ViewLike, y: Any, labels: LabelsLike | None, caller: str
+    estimator: Estimator, X: ViewLike, y: Any, labels: LabelsLike, caller: str
 ) -> tuple[LabelledView, LabelledView]:
-    """Return the projections of both views with their labels.
-
-    Rows that are paired have one and the same labels.
-    """
+    """Return the projections of both views with their labels, the same where rows are paired."""
     labels = _find_labels(X, y, labels, caller)
     two_views = isinstance(X, Views)
     Zx, Zy = project(estimator, X, None if two_views else y, caller)
@@ -203,7 +197,7 @@ def project_with_labels(
     return LabelledView(Zx, labels, "X", name), LabelledView(Zy, labels, "y", name)
 
 
-def _find_labels(X: ViewLike, y: Any, labels: LabelsLike | None, caller: str) -> LabelsLike:
+def _find_labels(X: ViewLike, y: Any, labels: LabelsLike, caller: str) -> LabelsLike:
     """Return the labels, after checking for both views and one set of labels."""
     if isinstance(X, Views):
         if y is not None and labels is not None:
