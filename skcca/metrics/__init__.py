@@ -6,11 +6,7 @@ similarities are ties, and a score is the expectation over random orders of the 
 
 from __future__ import annotations
 
-from skcca.metrics._curves import (
-    RetrievalCurve,
-    interpolated_precision,
-    retrieval_precision_recall,
-)
+from skcca.metrics._curves import RetrievalCurve, interpolated_precision, retrieval_precision_recall
 from skcca.metrics._report import retrieval_report
 from skcca.metrics._scorer import make_retrieval_scorer, retrieval_map
 from skcca.metrics._scores import (

@@ -43,12 +43,12 @@ def retrieval_precision_recall(
     query_labels, gallery_labels : array-like of shape (n,) or (n, n_tags), default=None
         See `retrieval_scores`.
     n_points : int, default=None
-        Number of points of the curve, evenly spaced from 1 item to the whole gallery; None gives
-        every one.
+        Number of points of the curve, 1 at least, evenly spaced from 1 item to the whole gallery;
+        None gives every one.
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`.
+        See `retrieval_scores`, also for errors and warnings.
 
     Returns
     -------
@@ -57,11 +57,6 @@ def retrieval_precision_recall(
         means over the queries; nan where there is nothing to measure.
     n_shown : ndarray of shape (n_points,)
         The number of items shown, ascending.
-
-    Raises
-    ------
-    ValueError
-        As `mean_average_precision_score`, with its warnings; and if ``n_points`` is less than 1.
 
     Examples
     --------
@@ -118,17 +113,12 @@ def interpolated_precision(
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`.
+        See `retrieval_scores`, also for errors and warnings.
 
     Returns
     -------
     precision : ndarray of shape (n_levels,)
         Mean over the queries; nan where there is nothing to measure.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `mean_average_precision_score`, with its warnings; and if a level is not from 0 to 1.
 
     Notes
     -----

@@ -56,18 +56,14 @@ def retrieval_report(
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`; a matrix of gains holds those of Y for X.
+        See `retrieval_scores`, also for errors and warnings. A matrix of gains holds those of Y for
+        X.
 
     Returns
     -------
     report : dict
         A dict of dicts, ``report["x_to_y"]["map"]``, with the rows "x_to_y", "y_to_x",
         "chance x_to_y" and "chance y_to_x"; it prints as a table.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `retrieval_scores`, with its warnings.
 
     Examples
     --------

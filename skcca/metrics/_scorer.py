@@ -193,11 +193,6 @@ def make_retrieval_scorer(
     scorer : RetrievalScorer
         To be called as ``scorer(estimator, Views(A, V), y)`` or given as ``scoring=``.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If a parameter has none of the values above.
-
     Examples
     --------
     >>> from sklearn.model_selection import cross_validate

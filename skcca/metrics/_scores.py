@@ -38,18 +38,13 @@ def retrieval_score(
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`.
+        See `retrieval_scores`, also for errors and warnings.
 
     Returns
     -------
     score : float
         Mean over the queries, of "median_rank" the median; nan where there is nothing to measure,
         with a warning.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `retrieval_scores`, with its warnings.
 
     See Also
     --------
@@ -193,9 +188,8 @@ def mean_average_precision_score(
 
         AP = (1/R) sum_i p(i) rel(i),   p(i) = share of relevant items among the first i
 
-    and MAP is its mean over the queries. Items of equal similarity count as ordered at random:
-    their AP is the expectation over the orders, so that the order of the gallery never matters and
-    an embedding collapsed to a point scores as chance.
+    and MAP is its mean over the queries. Items of equal similarity count as ordered at random, so
+    that an embedding collapsed to a point scores as chance.
 
     Parameters
     ----------
@@ -208,18 +202,13 @@ def mean_average_precision_score(
     metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`.
+        See `retrieval_scores`, also for errors and warnings.
 
     Returns
     -------
     score : float
-        Between 0 and 1; nan where there is nothing to measure, with a warning: no query has a
-        relevant item, or every item is relevant to every query.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `retrieval_scores`, with its warnings.
+        Between 0 and 1; nan where no query has a relevant item, or every item is relevant to every
+        query, with a warning.
 
     See Also
     --------
@@ -256,9 +245,7 @@ def average_precision_scores(
     exclude_self: bool = False,
     no_relevant: str = "omit",
 ) -> np.ndarray:
-    """Return the average precision of every query.
-
-    Their mean is `mean_average_precision_score`.
+    """Return the average precision of every query, whose mean is `mean_average_precision_score`.
 
     Parameters
     ----------
@@ -273,13 +260,8 @@ def average_precision_scores(
     Returns
     -------
     scores : ndarray of shape (n_queries,)
-        Between 0 and 1; nan for a query without relevant items, and for all of them where every
-        item is relevant to every query.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `retrieval_scores`, with its warnings.
+        Between 0 and 1; nan for a query that is left out, and for all of them where every item is
+        relevant to every query.
 
     Examples
     --------
@@ -323,17 +305,12 @@ def chance_score(
     relevance : {"shared", "count", "jaccard"}, default="shared"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `retrieval_scores`.
+        See `retrieval_scores`, also for errors and warnings.
 
     Returns
     -------
     chance : float
         nan where there is nothing to measure, with a warning.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `retrieval_scores`.
 
     See Also
     --------

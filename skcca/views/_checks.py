@@ -22,12 +22,10 @@ def check_first_view(
     """
     check_no_mask_or_dates(X, "X")
     X = _to_supported_namespace(X, native)
-    if hasattr(X, "dask") and native:
+    is_dask = hasattr(X, "dask") and native
+    if is_dask or isinstance(X, (LazyRows, RaggedRows)):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-        return _check_dask(X, "X")
-    if isinstance(X, (LazyRows, RaggedRows)):
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        return _check_lazy(X, min_samples)
+        return _check_dask(X, "X") if is_dask else _check_lazy(X, min_samples)
     return validate_data(
         estimator,
         X,
@@ -156,10 +154,8 @@ def _check_dask(V: ViewLike, name: str) -> ViewLike:
 def _check_lazy(V: ViewLike, min_samples: int) -> ViewLike:
     """Refuse too few rows or no feature; values are checked when they are read."""
     if len(V) < min_samples or V.shape[1] == 0:
-        raise ValueError(
-            f"`{V.name}` has shape {V.shape}; at least {min_samples} rows and one feature are "
-            "needed."
-        )
+        needed = f"at least {min_samples} rows and one feature are needed"
+        raise ValueError(f"`{V.name}` has shape {V.shape}; {needed}.")
     return V
 
 

@@ -108,18 +108,12 @@ class Views:
         Parameters
         ----------
         frame : pandas.DataFrame
-            Its columns are a MultiIndex of two levels: view, feature.
+            Its columns are a MultiIndex of two levels: view (strings), feature.
 
         Returns
         -------
         X : Views
             Members are DataFrames named by the first level, in order of first appearance.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``frame`` is no pandas DataFrame, or its columns do not have two levels, of which the
-            first are strings.
 
         Examples
         --------

@@ -193,11 +193,6 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         -------
         Z : Views
             The transformed members under the same names; None stays None.
-
-        Raises
-        ------
-        ValueError
-            If `X` is no `Views`, or its members are not those seen in `fit`.
         """
         return self._apply(X, "transform", params)
 
