@@ -75,8 +75,6 @@ class TwoViewTransformer(
         super().__init_subclass__(**kwargs | {"auto_wrap_output_keys": None})
         cls._sklearn_auto_wrap_output_keys = {"transform"}
 
-    # Fitting
-
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -203,13 +201,12 @@ class TwoViewTransformer(
                 "unpaired views; ClusterCCA, ClusterKCCA and SupervisedDCCA pair such rows by "
                 "class."
             )
+        X, Y, labels = given.X, given.y, given.labels
         if not unpaired:
-            check_aligned(
-                name, X=given.X, y=given.y, labels=given.labels, sample_weight=sample_weight
-            )
+            check_aligned(name, X=X, y=Y, labels=labels, sample_weight=sample_weight)
         min_samples = 1 if batch else 2
-        X = self._check_view(given.X, "x", reset=reset, min_samples=min_samples)
-        Y = self._check_view(given.y, "y", reset=reset, min_samples=min_samples)
+        X = self._check_view(X, "x", reset=reset, min_samples=min_samples)
+        Y = self._check_view(Y, "y", reset=reset, min_samples=min_samples)
         Y = to_namespace_of(Y, X)
         if hasattr(X, "dask") != hasattr(Y, "dask"):
             raise ValueError(
@@ -219,7 +216,7 @@ class TwoViewTransformer(
         n_x, n_y = X.shape[0], Y.shape[0]
         if not unpaired:
             check_same_rows(name, X, Y)
-        members = None if given.labels is None else encode_labels(given.labels, n_x, n_y, name)
+        members = None if labels is None else encode_labels(labels, n_x, n_y, name)
         weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired, relative=not batch)
         if reset:
             self.__dict__.pop("view_names_in_", None)
@@ -316,8 +313,6 @@ class TwoViewTransformer(
         both = input_features is not None and len(input_features) == width
         return super().get_feature_names_out(None if both else input_features)
 
-    # Projecting
-
     def transform(self, X: ViewLike, y: ViewLike = None) -> Any:
         """Project one view or both.
 
@@ -366,10 +361,8 @@ class TwoViewTransformer(
         W = self._check_view(y, "y", reset=False)
         check_aligned(name, X=X, y=y)
         check_same_rows(name, V, W)
-        return (
-            self._wrap(self._project(V, "x"), X, "x"),
-            self._wrap(self._project(W, "y"), y, "y"),
-        )
+        Z = self._wrap(self._project(V, "x"), X, "x")
+        return Z, self._wrap(self._project(W, "y"), y, "y")
 
     def transform_y(self, y: ViewLike) -> ViewLike:
         """Project the second view alone, as `transform` does the first.
@@ -410,8 +403,6 @@ class TwoViewTransformer(
             prefix = type(self).__name__.lower()
             names = np.array([f"{prefix}_y{i}" for i in range(Z.shape[1])], dtype=object)
         return in_container(self, Z, original, names)
-
-    # Scoring
 
     def score(
         self,

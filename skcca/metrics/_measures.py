@@ -235,9 +235,6 @@ def _sums(terms: np.ndarray) -> np.ndarray:
     return sums
 
 
-# Measures by name
-
-
 class Kind(NamedTuple):
     """A measure without its k."""
 

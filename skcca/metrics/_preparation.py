@@ -167,9 +167,6 @@ def _queries_to_measure(
     return measured, none
 
 
-# Relevance
-
-
 class Relevance:
     """Relevance by class numbers (n,), or by tags (n, n_tags) as 0 and 1.
 
@@ -256,14 +253,15 @@ def find_relevance(
             f"{names.caller}: `relevance` is {rule!r}; expected one of {GRADES}, or a matrix of "
             "gains (n_queries, n_gallery)."
         )
+    labelled = query_labels is not None or gallery_labels is not None
     if not isinstance(rule, str):
-        if query_labels is not None or gallery_labels is not None:
+        if labelled:
             raise ValueError(
                 f"{names.caller}: `relevance` holds the gain of every item, so that labels have "
                 f"nothing to say; leave `{names.query_labels}` and `{names.gallery_labels}` out."
             )
         return check_gains(rule, shape, names.caller)
-    if query_labels is None and gallery_labels is None:
+    if not labelled:
         if n_queries != n_gallery:
             raise ValueError(
                 f"{names.caller}: without labels item i is what query i should find, but there are "

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcca._core.types import ArrayLike, LabelsLike
-from skcca.metrics._measures import KINDS, Measure, find_measure
+from skcca.metrics._measures import Measure, find_measure
 from skcca.metrics._preparation import ArgumentNames, Rules, prepare, relevance_from_labels
 from skcca.metrics._ranking import overall_score, score_queries
 from skcca.views._labels import count_labels
@@ -280,9 +280,7 @@ def _map_at(k: Any, caller: str) -> Measure:
     """Return the measure "map" or "map@k"."""
     if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1):
         raise ValueError(f"{caller}: `k` is {k!r}; expected a number of items, or None for all.")
-    if k is None:
-        return Measure("map", KINDS["map"], None)
-    return Measure(f"map@{k}", KINDS["map"], int(k))
+    return find_measure("map" if k is None else f"map@{k}", caller)
 
 
 def chance_score(
@@ -332,8 +330,7 @@ def chance_score(
     """
     names = ArgumentNames("chance_score", "query_labels", "gallery_labels")
     named = find_measure(measure, names.caller)
-    n_queries = count_labels(query_labels, "query_labels", names.caller)
-    n_gallery = n_queries
+    n_queries = n_gallery = count_labels(query_labels, "query_labels", names.caller)
     if gallery_labels is not None:
         n_gallery = count_labels(gallery_labels, "gallery_labels", names.caller)
     rules = Rules(relevance=relevance, exclude_self=exclude_self, no_relevant=no_relevant)

@@ -166,10 +166,8 @@ def per_view(value: Any) -> tuple[Any, Any]:
     """Return a parameter's values for the first and the second view: a pair, or one value twice."""
     if isinstance(value, tuple):
         if len(value) != 2:
-            raise ValueError(
-                "A tuple sets a parameter for each of the two views; got "
-                f"{len(value)} values: {value!r}."
-            )
+            got = f"{len(value)} values: {value!r}"
+            raise ValueError(f"A tuple sets a parameter for each of the two views; got {got}.")
         return value
     return value, value
 
@@ -196,16 +194,14 @@ def check_weights(
     if not unpaired:
         w = _row_weights(sample_weight, n_x, relative)
         return Weights(w, w)
-    if sample_weight is None:
-        sample_weight = (None, None)
+    sample_weight = (None, None) if sample_weight is None else sample_weight
     if not (isinstance(sample_weight, tuple) and len(sample_weight) == 2):
         raise ValueError(
             "`sample_weight` must be a tuple (weights_x, weights_y) when `labels` is one, because "
             "the rows of unpaired views have weights of their own."
         )
-    return Weights(
-        _row_weights(sample_weight[0], n_x, relative), _row_weights(sample_weight[1], n_y, relative)
-    )
+    of_x, of_y = sample_weight
+    return Weights(_row_weights(of_x, n_x, relative), _row_weights(of_y, n_y, relative))
 
 
 def _row_weights(weights: WeightsLike, n_rows: int, relative: bool) -> np.ndarray:
@@ -215,9 +211,8 @@ def _row_weights(weights: WeightsLike, n_rows: int, relative: bool) -> np.ndarra
         return np.broadcast_to(1.0, n_rows)
     if hasattr(weights, "__dlpack__"):
         weights = to_numpy(weights)
-    checked = _check_sample_weight(
-        weights, np.empty((n_rows, 0)), dtype=np.float64, ensure_non_negative=True
-    )
+    rows = np.empty((n_rows, 0))
+    checked = _check_sample_weight(weights, rows, dtype=np.float64, ensure_non_negative=True)
     if not relative:
         return checked
     # Newer versions of scikit-learn refuse weights of zero alone in the call above.

@@ -19,8 +19,7 @@ from skcca._core.types import LabelsLike
 def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels:
     """Return the membership of the n_x and n_y rows of both views.
 
-    Labels are one a row or an indicator matrix, for both views or, in a tuple, for each. A
-    ValueError that names the caller tells if they are missing, continuous, or not as many as rows.
+    Labels are one a row or an indicator matrix, for both views or, in a tuple, for each.
     """
     if not isinstance(labels, tuple):
         checked = check_labels(labels, n_x, "labels", "X", caller)
@@ -54,7 +53,8 @@ def check_comparable_labels(
         )
     dtypes = f"{caller}: the labels of {of_x} are of dtype {x.dtype}, those of {of_y} of {y.dtype}"
     if (x.dtype.kind in "US") != (y.dtype.kind in "US"):
-        raise ValueError(f"{dtypes}; no string equals a number: name the classes of both alike.")
+        cure = "no string equals a number, so both must name their classes alike"
+        raise ValueError(f"{dtypes}; {cure}.")
     if x.ndim == 1 and np.result_type(x, y).kind == "f":
         # NumPy makes floats of int64 and uint64, which could make different labels equal.
         raise ValueError(f"{dtypes}, and no integer type holds both; give both the same dtype.")
@@ -70,10 +70,7 @@ def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
 
 
 def check_labels(labels: LabelsLike, n_rows: int, name: str, view: str, caller: str) -> np.ndarray:
-    """Return labels as a 1-D array of one kind or a dense indicator matrix.
-
-    Error messages name the caller, the argument of the labels, and the view of `n_rows` rows.
-    """
+    """Return labels of the rows of a view as a 1-D array of one kind or a dense indicator."""
     argument = f"{caller}: `{name}`"
     array = _to_array(labels)
     nested = (list, tuple, set, np.ndarray)

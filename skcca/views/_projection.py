@@ -31,9 +31,6 @@ class LabelledView(NamedTuple):
     labels_name: str
 
 
-# Unwrapping
-
-
 def unwrap(estimator: Estimator) -> Estimator:
     """Return the estimator inside a frozen estimator or a search."""
     if isinstance(estimator, FrozenEstimator):
@@ -61,16 +58,10 @@ def _steps(estimator: Estimator) -> list[Estimator]:
     return [estimator]
 
 
-# Projection
-
-
 def project(
     estimator: Estimator, X: ViewLike, y: ViewLike, caller: str
 ) -> tuple[ArrayLike, ArrayLike]:
-    """Return the projections of both views; `y` is None beside a `Views`.
-
-    A TypeError, which names the caller, tells that the estimator does not project two views.
-    """
+    """Return the projections of both views; `y` is None beside a `Views`."""
     return _project_by_steps(_steps(estimator), X, y, caller)
 
 
@@ -143,8 +134,7 @@ def check_embedding(
 ) -> np.ndarray:
     """Return an embedding as finite floats of shape (n_rows, n_components).
 
-    They are float64; with `keep_float32`, float32 and float16 stay. Error messages name the caller
-    and the argument that was embedded.
+    They are float64; with `keep_float32`, float32 and float16 stay.
     """
     what = f"{caller}: the embedding of `{name}`"
     if Z is None:
@@ -175,9 +165,6 @@ def check_embedding(
             f"{int(np.flatnonzero(bad)[0])}."
         )
     return Z
-
-
-# Labels and correlations for scores
 
 
 def project_with_labels(

@@ -72,9 +72,8 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
     Notes
     -----
     Each transformer's `fit` is given its view and ``y``. With metadata routing enabled, further
-    arguments reach the transformers that request them.
-
-    ``set_output`` reaches every transformer; the members of the returned `Views` are frames then.
+    arguments reach the transformers that request them. ``set_output`` reaches every transformer;
+    the members of the returned `Views` are frames then.
 
     Examples
     --------
