@@ -49,10 +49,11 @@ numpydoc_show_class_members = False
 # The rules of scikit-learn, except for those that its own docstrings break: the extended summary
 # may be missing (ES01), as may `See Also` and `Examples` (SA01, EX01); a summary may end in a
 # formula (SS03); a description need not have a capital or a period (PR08, PR09, RT04, RT05); and
-# returned values have names (RT02).
+# returned values have names (RT02). Parameters on consecutive lines share the description below
+# them, often a reference to the function that describes them, so that PR07 is left out too.
 numpydoc_validation_checks = {
     "GL01", "GL02", "GL03", "GL05", "GL06", "GL07", "GL08", "GL09", "GL10",
-    "SS01", "SS02", "SS04", "SS06", "PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR07", "PR10",
+    "SS01", "SS02", "SS04", "SS06", "PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR10",
     "RT01", "RT03",
 }  # fmt: skip
 
