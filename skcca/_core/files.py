@@ -178,9 +178,8 @@ def read(path: PathLike, kind: str, on_disk: Sequence[str] = ()) -> Contents:
             for name, entry in entries.items():
                 array = _read_array(file, start, entry, name in on_disk)
                 arrays[name] = [array]
-                if name in on_disk or checksums is None:
-                    continue
-                if checksum([array]) != checksums[name]:
+                checked = checksums is not None and name not in on_disk
+                if checked and checksum([array]) != checksums[name]:
                     raise ValueError(f"the checksum of {name!r} is another one")
             unchecked = {name: checksums[name] for name in on_disk}
             return Contents(kind, header["values"], arrays, unchecked, header["format"])
@@ -265,10 +264,7 @@ def save_tree(path: PathLike, tree: Any) -> None:
 
 
 def load_tree(path: PathLike, torch: ModuleType) -> Any:
-    """Return what `save_tree` wrote; ValueError for other files.
-
-    The module `torch` is passed because this layer does not import it.
-    """
+    """Return what `save_tree` wrote; `torch` is passed because this layer does not import it."""
     contents = read(path, MODEL)
     arrays = {name: array for name, (array,) in contents.arrays.items()}
     try:

@@ -36,7 +36,7 @@ class Kernel(NamedTuple):
     name: str | Callable  # a name of scikit-learn's, "precomputed" or a function of two rows
     params: dict[str, Any]
 
-    def __call__(self, A: np.ndarray, B: np.ndarray | None) -> np.ndarray:
+    def __call__(self, A: Array, B: Array | None) -> Array:
         """Return the kernel matrix (n_a, n_b) in float64; a precomputed one needs no `B`."""
         if self.name == "precomputed":
             return np.asarray(A, dtype=float)
@@ -57,35 +57,34 @@ class Kernel(NamedTuple):
             return float(self.params["degree"]).is_integer() and self.params["coef0"] >= 0
         return self.name in _DEFINITE
 
-    def fit_matrix(self, rows: np.ndarray, weights: np.ndarray) -> tuple[Kernel, np.ndarray]:
+    def fit_matrix(self, rows: Array, weights: Array) -> tuple[Kernel, Array]:
         """Return the kernel with its default `gamma`, and its matrix over the training rows."""
         if self.name not in WITH_GAMMA or self.params["gamma"] is not None:
             return self, self(rows, rows)
         K = _squared_distances(rows)
-        kernel = self._with_gamma(default_gamma(K, weights))
+        gamma = default_gamma(K, weights)
+        kernel = self._replace(params={**self.params, "gamma": gamma})
         if self.name != "rbf":
             return kernel, kernel(rows, rows)
         # The kernel is made of the distances in their own memory, stripe by stripe.
         for stripe in _stripes(K):
-            np.exp(np.multiply(K[stripe], -kernel.params["gamma"], out=K[stripe]), out=K[stripe])
+            np.exp(np.multiply(K[stripe], -gamma, out=K[stripe]), out=K[stripe])
         return kernel, K
 
-    def with_gamma(self, rows: np.ndarray, weights: np.ndarray) -> Kernel:
+    def with_gamma(self, rows: Array, weights: Array) -> Kernel:
         """Return the kernel with its default `gamma`."""
         if self.name not in WITH_GAMMA or self.params["gamma"] is not None:
             return self
-        return self._with_gamma(default_gamma(_squared_distances(rows), weights))
-
-    def _with_gamma(self, gamma: float) -> Kernel:
+        gamma = default_gamma(_squared_distances(rows), weights)
         return self._replace(params={**self.params, "gamma": gamma})
 
 
-def _squared_distances(rows: np.ndarray) -> np.ndarray:
+def _squared_distances(rows: Array) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         return require_finite(euclidean_distances(rows, squared=True), "distance")
 
 
-def require_finite(values: np.ndarray, source: str) -> np.ndarray:
+def require_finite(values: Array, source: str) -> Array:
     """Refuse values that are not finite, with a message that names their source."""
     if not np.isfinite(values).all():
         raise ValueError(
@@ -95,7 +94,7 @@ def require_finite(values: np.ndarray, source: str) -> np.ndarray:
     return values
 
 
-def median_distance(distances: np.ndarray, weights: np.ndarray) -> float:
+def median_distance(distances: Array, weights: Array) -> float:
     """Return the median of a symmetric matrix of distances over all ordered pairs of rows.
 
     Pairs weigh w_i w_j, self-pairs too, so that integer weights equal repeated rows. Where half of
@@ -125,7 +124,7 @@ def median_distance(distances: np.ndarray, weights: np.ndarray) -> float:
     return float(found[order[places]].mean())
 
 
-def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
+def default_gamma(distances: Array, weights: Array) -> float:
     """Return 1 / median of the squared distances of the training rows."""
     typical = median_distance(distances, weights)
     # The median is 0 where more than half of the pairs are equal.
@@ -140,7 +139,7 @@ def default_gamma(distances: np.ndarray, weights: np.ndarray) -> float:
     return 1.0 / typical
 
 
-def _stripes(K: np.ndarray) -> Iterator[slice]:
+def _stripes(K: Array) -> Iterator[slice]:
     """Yield stripes of rows small enough for the cache."""
     return gen_batches(len(K), max(1, _STRIPE // K.shape[1]))
 
@@ -184,11 +183,9 @@ class ExactMap:
     The weights (n,) sum to one; `eps` is the relative precision of the values of the kernel.
     """
 
-    def __init__(
-        self, kernel: Kernel, K: np.ndarray, rows: np.ndarray, weights: np.ndarray, eps: float
-    ):
+    def __init__(self, kernel: Kernel, K: Array, rows: Array, weights: Array, eps: float):
         self.kernel = kernel
-        self._K: np.ndarray | None = K
+        self._K: Array | None = K
         self._kept = callable(kernel.name) or kernel.name == "precomputed"
         self._rows: Any = None if kernel.name == "precomputed" else rows
         self._weights, self._eps = weights, eps
@@ -220,7 +217,7 @@ class ExactMap:
                 return None
         return KernelFactor.of(self._centred(root), ridge, root)
 
-    def features(self) -> np.ndarray:
+    def features(self) -> Array:
         """Return coordinates G of the rows: K_c = U diag(l) U', G = U sqrt(l)."""
         K = self._centred(np.ones(self._n_rows))
         values, vectors = linalg.eigh(K, overwrite_a=True, check_finite=False)
@@ -240,16 +237,16 @@ class ExactMap:
         self._eigen = vectors[:, kept], np.sqrt(values[kept])
         return self._eigen[0] * self._eigen[1]
 
-    def dual(self, weights: np.ndarray) -> np.ndarray:
+    def dual(self, weights: Array) -> Array:
         """Return the coefficients of the training rows for weights of the features."""
         vectors, root = self._eigen
         return self.centred_coefficients(vectors @ (weights / root[:, None]))
 
-    def centred_coefficients(self, coefficients: np.ndarray) -> np.ndarray:
+    def centred_coefficients(self, coefficients: Array) -> Array:
         """Return the coefficients of the kernel for those of the centred kernel."""
         return coefficients - self._weights[:, None] * coefficients.sum(axis=0)
 
-    def scores(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    def scores(self, rows: Array, coefficients: Array) -> Array:
         """Return the scores of rows, holding one block of their kernel at a time."""
         out = np.empty((len(rows), coefficients.shape[1]))
         for block in _blocks(len(rows), self._n_rows):
@@ -262,7 +259,7 @@ class ExactMap:
         vars(self).pop("_K", None)
         vars(self).pop("_eigen", None)
 
-    def _centred(self, root: np.ndarray) -> np.ndarray:
+    def _centred(self, root: Array) -> Array:
         """Return diag(root) K_c diag(root).
 
         It takes the memory of K, which is made anew if need be, unless that is the caller's or slow
@@ -278,7 +275,7 @@ class ExactMap:
             stripe *= root
         return M
 
-    def _require_symmetry(self, K: np.ndarray) -> None:
+    def _require_symmetry(self, K: Array) -> None:
         """Refuse a matrix that is not symmetric."""
         error = max(np.abs(K[rows] - K[:, rows].T).max() for rows in _stripes(K))
         if error > np.sqrt(self._eps) * self._size:
@@ -291,9 +288,7 @@ class ExactMap:
 class SampledMap:
     """Features sampled by scikit-learn: Nystroem landmarks or random Fourier features."""
 
-    def __init__(
-        self, kernel: Kernel, sampler: Nystroem | RBFSampler, rows: np.ndarray, weights: np.ndarray
-    ):
+    def __init__(self, kernel: Kernel, sampler: Nystroem | RBFSampler, rows: Array, weights: Array):
         self.kernel, self._sampler = kernel, sampler.fit(rows)
         self._features = np.empty((len(rows), sampler.n_components))
         for block in _blocks(*self._features.shape):
@@ -301,15 +296,15 @@ class SampledMap:
         require_finite(self._features, "approximated kernel")
         self._mean = weights @ self._features
 
-    def features(self) -> np.ndarray:
+    def features(self) -> Array:
         """Return G of the training rows."""
         return self._features
 
-    def dual(self, weights: np.ndarray) -> np.ndarray:
+    def dual(self, weights: Array) -> Array:
         """Return the coefficients of the features themselves."""
         return weights
 
-    def scores(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    def scores(self, rows: Array, coefficients: Array) -> Array:
         """Return the scores of rows, holding one block of their features at a time."""
         out = np.empty((len(rows), coefficients.shape[1]))
         for block in _blocks(len(rows), len(coefficients)):

@@ -77,9 +77,8 @@ class Moments(NamedTuple):
         """Return the moments in [X 1]' diag(a) [X 1], [Y 1]' diag(b) [Y 1] and [X 1]' W [Y 1]."""
         for second in (gram_x, gram_y, cross):
             second /= total
-        return cls(
-            gram_x[-1, :-1], gram_y[-1, :-1], gram_x[:-1, :-1], gram_y[:-1, :-1], cross[:-1, :-1]
-        )
+        means = gram_x[-1, :-1], gram_y[-1, :-1]
+        return cls(*means, gram_x[:-1, :-1], gram_y[:-1, :-1], cross[:-1, :-1])
 
     @classmethod
     def of_joint_product(cls, gram: Array, d_x: int) -> Moments:
@@ -88,14 +87,10 @@ class Moments(NamedTuple):
         mean, cov = gram[-1, :-1], gram[:-1, :-1]
         return cls(mean[:d_x], mean[d_x:], cov[:d_x, :d_x], cov[d_x:, d_x:], cov[:d_x, d_x:])
 
-    def __add__(self, other: object) -> Moments:
-        """Return the sum of second moments about the same shift, parts of a blend."""
-        assert isinstance(other, Moments)
-        return Moments(*(a + b for a, b in zip(self, other, strict=True)))
-
-    def times(self, share: float) -> Moments:
-        """Return a part of a blend."""
-        return Moments(*(share * value for value in self))
+    def blend(self, other: Moments, share: float, other_share: float) -> Moments:
+        """Return the weighted sum with second moments about the same shift."""
+        sides = zip(self, other, strict=True)
+        return Moments(*(share * mine + other_share * yours for mine, yours in sides))
 
     def loses_precision(self, shift_x: Array, shift_y: Array) -> bool:
         """Whether the second moments have lost digits to a mean far from its shift."""
@@ -276,7 +271,7 @@ class BlendedPairs(Pairs):
 
     def moments(self, x: Rows, y: Rows) -> Moments:
         first, second = (part.moments(x, y) for part in self.parts)
-        return first.times(self.shares[0]) + second.times(self.shares[1])
+        return first.blend(second, *self.shares)
 
 
 def instance_pairs(weights: Array) -> InstancePairs:
@@ -328,7 +323,8 @@ def cyclic_pairs(
     """
     x_line, y_line = _Circle(labels.x, rng), _Circle(labels.y, rng)
     if not labels.unpaired:
-        x_line.follow(y_line)
+        # One place earlier, so that the partners begin after a row's own place.
+        x_line.arrange(y_line.sorted_rows, shift=-1)
     if pairs_per_sample is None:
         partners = np.maximum(np.rint(pair_fraction * y_line.counts).astype(int), 1)
     else:
@@ -413,9 +409,9 @@ class _Circle:
         self.counts = np.bincount(self.codes, minlength=membership.shape[1])
         self.offset = 2 * (np.cumsum(self.counts) - self.counts)
         shuffled = rng.permutation(len(self.codes))
-        self._arrange(shuffled[np.argsort(self.codes[shuffled], kind="stable")], shift=0)
+        self.arrange(shuffled[np.argsort(self.codes[shuffled], kind="stable")], shift=0)
 
-    def _arrange(self, rows: np.ndarray, shift: int) -> None:
+    def arrange(self, rows: np.ndarray, shift: int) -> None:
         """Put rows, sorted by class, on the line; `shift` turns each class's circle."""
         codes = self.codes[rows]
         first = (np.cumsum(self.counts) - self.counts)[codes]
@@ -426,10 +422,6 @@ class _Circle:
         self.order = np.empty(2 * len(rows), int)
         self.order[self.offset[codes] + place] = rows
         self.order[self.offset[codes] + self.counts[codes] + place] = rows
-
-    def follow(self, other: _Circle) -> None:
-        """Take the other view's order one place earlier: partners begin after a row's own place."""
-        self._arrange(other.sorted_rows, shift=-1)
 
 
 def _weighted(membership: sparse.csr_array, weights: np.ndarray) -> sparse.csr_array:

@@ -133,7 +133,7 @@ class RunningSums:
             parts.append(Moments.of_joint_product(self._joint.copy(), len(self.shifts[0])))
         if self._grams:
             parts.append(self._class_moments())
-        moments = parts[0] if len(parts) == 1 else parts[0].times(beta) + parts[1].times(1 - beta)
+        moments = parts[0] if len(parts) == 1 else parts[0].blend(parts[1], beta, 1 - beta)
         self.shift_lost_precision = moments.loses_precision(*self.shifts)
         return moments.centred(*self.shifts)
 
@@ -150,21 +150,16 @@ class RunningSums:
         return Moments.of_products(gram_x, gram_y, cross, float(cross[-1, -1]))
 
     @property
-    def pairs_by_class(self) -> bool:
-        """Whether class pairs are among the pairs."""
-        return bool(self._grams)
-
-    @property
-    def class_weights(self) -> Array:
-        """Weight of the rows of each class so far."""
-        return self._totals[0][:, -1]
+    def class_weights(self) -> Array | None:
+        """Weight of the rows of each class so far; None without class pairs."""
+        return self._totals[0][:, -1] if self._grams else None
 
     @property
     def max_rank(self) -> int | None:
         """Bound of the rank of S_xy, or None."""
         if self._joint is not None:
             return None
-        shared = np.flatnonzero(self.class_weights > 0)
+        shared = np.flatnonzero(self._totals[0][:, -1] > 0)
         return shared_rank(shared, [self._overlap] if self.multilabel else [])
 
 
@@ -216,9 +211,8 @@ def start_sums(
                 f"class; got {class_counts!r}."
             )
         counts = counts[order]
-    return RunningSums(
-        pairing, shifts, known[order], counts, data.labels.multilabel, growing=not fixed, eps=eps
-    )
+    multilabel = data.labels.multilabel
+    return RunningSums(pairing, shifts, known[order], counts, multilabel, not fixed, eps)
 
 
 def check_same_classes(
@@ -279,7 +273,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
         labels = _align_labels(caller, labels, sums)
         if sums.counts is not None and sums.classes is not None:
             after = data.weights.x @ labels.x
-            if sums.pairs_by_class:
+            if sums.class_weights is not None:
                 after = after + sums.class_weights
             over = np.flatnonzero(after > sums.counts * (1 + 1e-9))
             if len(over):
@@ -316,9 +310,8 @@ def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     sums.grow(union)
     member = labels.x.tocoo()
     places = np.searchsorted(union, labels.classes)
-    member = sparse.csr_array(
-        (member.data, (member.row, places[member.col])), shape=(member.shape[0], len(union))
-    )
+    entries = (member.data, (member.row, places[member.col]))
+    member = sparse.csr_array(entries, shape=(member.shape[0], len(union)))
     return labels._replace(classes=union, x=member, y=member)
 
 

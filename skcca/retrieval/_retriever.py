@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any, NamedTuple, Self
 
@@ -12,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from skcca._core.compat import StrOptions, _fit_context
+from skcca._core.files import PathLike
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
 from skcca.retrieval._faiss import FaissIndex, check_index
@@ -149,22 +149,16 @@ default="cosine"
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
-        self,
-        X: ViewLike,
-        y: ViewLike | LabelsLike = None,
-        labels: LabelsLike | None = None,
-        ids: ArrayLike | None = None,
+        self, X: ViewLike, y: ViewLike = None, labels: LabelsLike = None, ids: ArrayLike = None
     ) -> Self:
         """Fit the estimator, and begin a gallery with the rows of one view.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or Views
-            First view, or both views.
         y : array-like of shape (n_samples, n_features_y), default=None
-            Second view; beside a `Views` the labels.
         labels : array-like of shape (n_samples,), default=None
-            Labels for the estimator, where it uses them.
+            Both views, or a `Views` with its labels as `y`; labels where the estimator uses them.
         ids : array-like of shape (n_samples,), default=None
             Ids of the rows, integers or strings; None numbers them from 0.
 
@@ -207,7 +201,7 @@ default="cosine"
         self._space = space
         return self
 
-    def add(self, V_new: ViewLike, ids: ArrayLike | None = None) -> Self:
+    def add(self, V_new: ViewLike, ids: ArrayLike = None) -> Self:
         """Embed items, and append them to the gallery.
 
         Parameters
@@ -266,7 +260,7 @@ default="cosine"
         """The fitted estimator."""
         return self._current().estimator
 
-    def query(self, A: ViewLike, k: int = 10, *, groups: LabelsLike | None = None) -> QueryResult:
+    def query(self, A: ViewLike, k: int = 10, *, groups: LabelsLike = None) -> QueryResult:
         """Return the most similar items of each query.
 
         Parameters
@@ -313,9 +307,7 @@ default="cosine"
         ids = query.gallery.ids[best.positions]
         return QueryResult(ids, similarities(best.scores, space.metric))
 
-    def recall_against_exact(
-        self, A: ViewLike, k: int = 10, *, groups: LabelsLike | None = None
-    ) -> float:
+    def recall_against_exact(self, A: ViewLike, k: int = 10, *, groups: LabelsLike = None) -> float:
         """Return the share of the exact best items that the index finds.
 
         Parameters
@@ -337,7 +329,7 @@ default="cosine"
         hits = [len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]
         return float(np.mean(hits)) / exact.shape[1]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the gallery to one file, which executes nothing when it is read.
 
         The file replaces an earlier one when it is whole. It holds a deep estimator, and of any
@@ -369,9 +361,7 @@ default="cosine"
         write_gallery(path, self._current(), params)
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, estimator: Estimator | None = None, mmap: bool = True
-    ) -> Self:
+    def load(cls, path: PathLike, *, estimator: Estimator = None, mmap: bool = True) -> Self:
         """Return the retriever that `save` wrote; its estimator counts as `prefit`.
 
         Parameters
@@ -433,15 +423,13 @@ default="cosine"
                 self._space = self._begin(self.estimator, in_views=False)
             return self._space
 
-    def _add(
-        self, space: FittedSpace, V: ViewLike, ids: ArrayLike | None, name: str, caller: str
-    ) -> None:
+    def _add(self, space: FittedSpace, V: ViewLike, ids: ArrayLike, name: str, caller: str) -> None:
         rows = space.gallery_rows(V, name, caller)
         checked = None if ids is None else check_ids(ids, len(rows), caller)
         space.gallery.add(rows, checked, caller)
 
     def _build_query(
-        self, A: ViewLike, k: int, groups: LabelsLike | None, method: str
+        self, A: ViewLike, k: int, groups: LabelsLike, method: str
     ) -> tuple[FittedSpace, Query]:
         self._validate_params()
         space = self._current()

@@ -156,7 +156,7 @@ class Query(NamedTuple):
         space: FittedSpace,
         A: ViewLike,
         k: int,
-        groups: LabelsLike | None,
+        groups: LabelsLike,
         aggregate: str,
         caller: str,
     ) -> Query:
