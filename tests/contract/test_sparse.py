@@ -1,13 +1,11 @@
 """Sparse views: the answers of dense ones, with implicit centring and no dense copy."""
 
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
 from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
-from scipy.linalg import LinAlgWarning
 
 from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA
 from skcca._core.rows import Rows, SparseRows, rows_of
@@ -22,17 +20,6 @@ CONTAINERS = [
     sparse.coo_matrix,
     sparse.lil_array,
 ]
-MODELS = {
-    "CCA": CCA(),
-    "ridge": CCA(3, reg=0.2, scale=False),
-    "svd": CCA(4, solver="svd"),
-    "covariance": CCA(4, solver="covariance"),
-    "classes": ClusterCCA(),
-    "rows": ClusterCCA(pair_weight="row", reg=0.1),
-    "blend": ClusterCCA(instance_weight=0.3),
-    "sampled": ClusterCCA(pair_fraction=0.5, random_state=0),
-    "sampled, covariance": ClusterCCA(2, pairs_per_sample=7, random_state=0, solver="covariance"),
-}
 
 
 def counts(seed, d, density, y):
@@ -47,33 +34,6 @@ def data(density):
     X, Y = counts(1, 30, density, y), counts(2, 20, density, y)
     Y[:, :5] += X[:, :5]
     return X, Y, y, np.random.default_rng(3).random(N) + 0.1
-
-
-@pytest.mark.parametrize("density", DENSITY)
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", MODELS)
-def test_sparse_views_equal_dense_ones(name, weighted, density):
-    X, Y, y, w = data(DENSITY[density])
-    w = w if weighted else None
-    model = MODELS[name]
-    S, T = sparse.csr_array(X), sparse.csr_array(Y)
-    assert (type(rows_of(S)) is SparseRows) == (density == "thin")
-    whole = model.fit(X, Y, y, sample_weight=w)
-    expected = {k: np.copy(v) for k, v in vars(whole).items() if isinstance(v, np.ndarray)}
-    U, V = whole.transform(X, Y)
-    score = whole.score(X, Y, y)
-    model.fit(S, T, y, sample_weight=w)
-    for key, value in expected.items():
-        np.testing.assert_allclose(getattr(model, key), value, rtol=0, atol=1e-8, err_msg=key)
-    np.testing.assert_allclose(model.correlations_, expected["correlations_"], rtol=0, atol=1e-10)
-    found = model.transform(S, T)
-    assert type(found[0]) is type(found[1]) is np.ndarray
-    np.testing.assert_allclose(found[0], U, atol=1e-8)
-    np.testing.assert_allclose(found[1], V, atol=1e-8)
-    np.testing.assert_allclose(model.transform_y(T), V, atol=1e-8)
-    np.testing.assert_allclose(model.predict(S), model.predict(X), atol=1e-8)
-    np.testing.assert_allclose(model.predict_x(T), model.predict_x(Y), atol=1e-8)
-    np.testing.assert_allclose(model.score(S, T, y), score, atol=1e-8)
 
 
 @pytest.mark.parametrize("density", DENSITY)
@@ -152,15 +112,6 @@ def test_zero_columns_have_no_weight():
         CCA().fit(sparse.csr_array((N, 4)), Y)
 
 
-def test_float32_stays_float32():
-    X, Y, _, _ = data(0.02)
-    S, T = (sparse.csr_array(V.astype(np.float32)) for V in (X, Y))
-    model = CCA(3).fit(S, T)
-    assert model.transform(S).dtype == np.float32
-    assert model.predict(S).dtype == np.float32
-    assert_same_model(model, CCA(3).fit(X, Y))
-
-
 @pytest.mark.parametrize("density", DENSITY)
 def test_poor_conditioning_goes_to_the_data(density):
     X, Y, _, _ = data(DENSITY[density])
@@ -174,17 +125,6 @@ def test_poor_conditioning_goes_to_the_data(density):
         np.testing.assert_allclose(model.correlations_, CCA(3).fit(X, Y).correlations_, atol=1e-9)
 
 
-def test_more_features_than_rows():
-    X, Y, y, _ = data(0.05)
-    A, B = sparse.csr_array(X[:25]), sparse.csr_array(Y[:25])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", (LinAlgWarning, UserWarning))  # ranks, and few rows
-        for model in (CCA(2, reg=0.1), ClusterCCA(2, reg=0.1)):
-            expected = model.fit(A.toarray(), B.toarray(), y[:25]).correlations_
-            found = model.fit(A, B, y[:25])
-            np.testing.assert_allclose(found.correlations_, expected, atol=1e-10)
-
-
 @pytest.mark.parametrize(
     "model",
     [KCCA(), ClusterKCCA(), KCCA(approximation="nystroem"), DCCA(max_epochs=1, device="cpu")],
@@ -195,19 +135,6 @@ def test_other_feature_maps_refuse_sparse_views(model):
     for views in ((sparse.csr_array(X), Y), (X, sparse.csr_array(Y))):
         with pytest.raises(TypeError, match=r"[Ss]parse"):
             model.fit(*views, labels=y)
-
-
-@pytest.mark.parametrize(
-    ("X", "Y", "match"),
-    [
-        (sparse.csr_array([[1.0, np.nan]] * 9), np.eye(9)[:, :2], "NaN"),
-        (np.eye(9)[:, :2], sparse.csr_array([[1.0, np.inf]] * 9), "infinity"),
-        (sparse.csr_array(np.eye(9)[:, :3]), np.eye(8), "9 rows but `y` has 8"),
-    ],
-)
-def test_bad_entries_are_refused(X, Y, match):
-    with pytest.raises(ValueError, match=match):
-        CCA().fit(X, Y)
 
 
 @pytest.mark.parametrize(

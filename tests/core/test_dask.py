@@ -1,7 +1,6 @@
 """Dask arrays on a cluster of two processes: the local answers, and no row is gathered."""
 
 import os
-import warnings
 
 import joblib
 import numpy as np
@@ -11,9 +10,10 @@ from _models import array_api_dispatch
 from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
-from skcca import CCA, KCCA, ClusterCCA, Views, retrieval_map
+from skcca import CCA, ClusterCCA, Views, retrieval_map
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
@@ -22,13 +22,9 @@ distributed = pytest.importorskip("distributed")
 N, D_X, D_Y = 240, 6, 4
 ROWS = (100, 1, 60, 79)
 MODELS = {
-    "CCA": CCA(),
     "ridge": CCA(2, reg=(0.2, 0.0), scale=False),
-    "covariance": CCA(3, solver="covariance"),
-    "classes": ClusterCCA(),
     "rows": ClusterCCA(2, pair_weight="row", reg=0.1),
     "blend": ClusterCCA(instance_weight=0.3),
-    "own pairs alone": ClusterCCA(instance_weight=1.0),
 }
 CHUNKINGS = {
     "equal": ((60,) * 4, (60,) * 4, -1, -1),
@@ -70,16 +66,18 @@ def chunked(V, rows=ROWS, columns=-1):
 
 
 @pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_cluster_gives_the_local_answer(name, weighted):
-    w = W if weighted else None
-    local = MODELS[name].fit(X, Y, LABELS, sample_weight=w)
-    local = vars(local).copy()
-    model = MODELS[name].fit(chunked(X), chunked(Y), LABELS, sample_weight=w)
-    twin = type(model)()
-    vars(twin).update(local)
-    assert_same_model(model, twin)
+def test_a_cluster_gives_the_local_answer(name):
+    local = clone(MODELS[name]).fit(X, Y, LABELS, sample_weight=W)
+    model = MODELS[name].fit(chunked(X), chunked(Y), LABELS, sample_weight=W)
+    assert_same_model(model, local)
+    found = model.transform(chunked(X))
+    assert found.chunks[0] == ROWS
+    np.testing.assert_allclose(found.compute(), local.transform(X), atol=1e-8)
+    np.testing.assert_allclose(model.transform(X), local.transform(X), atol=1e-9)
+    for views in ((chunked(X), chunked(Y)), (X, Y)):
+        score = model.score(*views, LABELS)
+        assert score == pytest.approx(local.score(X, Y, LABELS), abs=1e-9)
 
 
 @pytest.mark.usefixtures("client")
@@ -92,14 +90,10 @@ def test_chunks_of_any_shape(chunking):
 
 
 @pytest.mark.usefixtures("client")
-def test_tags_and_integers_and_one_dimension():
+def test_tags_and_integers():
     A, B = chunked(X), chunked(Y)
     assert_same_model(ClusterCCA().fit(A, B, TAGS), ClusterCCA().fit(X, Y, TAGS))
-    whole, chunks = X.astype(int), chunked(X.astype(int))
-    assert_same_model(CCA().fit(chunks, B), CCA().fit(whole, Y))
-    single = CCA(2).fit(A.astype(np.float32), B.astype(np.float32))
-    assert_same_model(single, CCA(2).fit(X.astype(np.float32), Y.astype(np.float32)))
-    assert single.transform(A.astype(np.float32)).dtype == np.float32
+    assert_same_model(CCA().fit(A.astype(int), B), CCA().fit(X.astype(int), Y))
 
 
 @pytest.mark.usefixtures("client")
@@ -154,72 +148,6 @@ def test_rows_never_come_to_the_client(model, client, monkeypatch):
 
 
 @pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("model", [CCA(2), ClusterCCA(2)])
-def test_transform_is_lazy_and_equals_the_local_one(model):
-    local = type(model)(2).fit(X, Y, LABELS)
-    A, B = chunked(X, columns=(4, 2)), chunked(Y)
-    model.fit(A, B, LABELS)
-    U, V = model.transform(A, B)
-    scores = local.transform(X, Y)
-    for found, expected in (
-        (U, scores[0]),
-        (V, scores[1]),
-        (model.transform_y(B), scores[1]),
-        (model.predict(A), local.predict(X)),
-        (model.predict_x(B), local.predict_x(Y)),
-        (model.inverse_transform(U), local.inverse_transform(scores[0])),
-    ):
-        assert isinstance(found, da.Array)
-        assert found.chunks[0] == ROWS
-        assert found.shape == expected.shape
-        assert found.dtype == expected.dtype
-        np.testing.assert_allclose(found.compute(), expected, atol=1e-8)
-    assert model.score(A, B, LABELS) == pytest.approx(local.score(X, Y, LABELS), abs=1e-9)
-    assert model.score(X, Y, LABELS) == pytest.approx(local.score(X, Y, LABELS), abs=1e-9)
-    np.testing.assert_allclose(model.transform(X), scores[0], atol=1e-9)  # local rows too
-
-
-@pytest.mark.usefixtures("client")
-def test_a_second_view_of_one_column():
-    B = chunked(Y[:, [0]])
-    model = CCA().fit(chunked(X), B)
-    expected = CCA().fit(X, Y[:, [0]]).predict(X)
-    np.testing.assert_allclose(model.predict(chunked(X)).compute(), expected, atol=1e-9)
-
-
-@pytest.mark.usefixtures("client")
-def test_views_of_chunks():
-    model = CCA(2).fit(Views(audio=chunked(X), visual=chunked(Y)))
-    twin = CCA(2).fit(X, Y)
-    assert_same_model(model, twin)
-    Z = model.transform(Views(audio=chunked(X), visual=None))
-    np.testing.assert_allclose(Z["audio"].compute(), twin.transform(X), atol=1e-9)
-
-
-@pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_bad_entries_are_refused(side, bad):
-    views = [X.copy(), Y.copy()]
-    views[side][200, 2] = bad
-    with pytest.raises(ValueError, match=rf"`{'Xy'[side]}` contains NaN or infinity"):
-        CCA().fit(*(chunked(V) for V in views))
-    # In the first rows too, which tell the shift.
-    views[side][0, 2] = bad
-    with pytest.raises(ValueError, match=rf"`{'Xy'[side]}` contains NaN or infinity"):
-        CCA().fit(*(chunked(V) for V in views))
-
-
-@pytest.mark.usefixtures("client")
-def test_scores_of_bad_entries_are_refused():
-    A = X.copy()
-    A[200, 2] = np.nan
-    model = CCA(2).fit(chunked(X), chunked(Y))
-    with pytest.raises(ValueError, match="NaN"):
-        model.score(chunked(A), chunked(Y))
-
-
-@pytest.mark.usefixtures("client")
 @pytest.mark.parametrize(
     ("model", "views", "match"),
     [
@@ -259,32 +187,12 @@ def test_poor_conditioning_warns():
 
 
 @pytest.mark.usefixtures("client")
-def test_few_rows_of_many_features():
-    rng = np.random.default_rng(0)
-    A, B = rng.normal(size=(30, 50)), rng.normal(size=(30, 3))
-    model = CCA(2, reg=0.5)
-    expected = model.fit(A, B).correlations_
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        found = model.fit(chunked(A, (10, 20)), chunked(B, (10, 20)))
-    np.testing.assert_allclose(found.correlations_, expected, atol=1e-10)
-
-
-@pytest.mark.usefixtures("client")
 def test_many_rows_send_no_large_graph():
     # Weights that are all one need not travel; a warning of the scheduler would be an error here.
     n = 2_000_000
     rng = da.random.default_rng(0)
     A, B = (rng.normal(size=(n, 2), chunks=(n // 8, 2)) for _ in "xy")
     assert CCA().fit(A, A + B).n_components_ == 2
-
-
-@pytest.mark.usefixtures("client")
-def test_batches_of_chunks_equal_one_fit():
-    model = CCA()
-    for rows in (slice(0, 130), slice(130, N)):
-        model.partial_fit(chunked(X)[rows], chunked(Y)[rows])
-    assert_same_model(model, CCA().fit(X, Y))
 
 
 @pytest.mark.usefixtures("client")
@@ -296,12 +204,6 @@ def test_dispatch_does_not_get_in_the_way():
     twin = CCA().fit(X, Y)
     np.testing.assert_allclose(Z.compute(), twin.transform(X), atol=1e-9)
     assert score == pytest.approx(twin.score(X, Y), abs=1e-9)
-
-
-def test_other_feature_maps_take_chunks_as_arrays():
-    model = KCCA(2, reg=0.1).fit(chunked(X), chunked(Y))
-    expected = KCCA(2, reg=0.1).fit(X, Y).correlations_
-    np.testing.assert_allclose(model.correlations_, expected, atol=1e-10)
 
 
 @pytest.mark.usefixtures("client")

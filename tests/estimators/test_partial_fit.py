@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from _data import make_tags, two_views
-from _models import array_api_dispatch
 from _oracles import assert_same_linear_model as assert_same_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -191,20 +190,6 @@ def test_batches_of_any_kind(case, kind, tmp_path):
         assert found.feature_names_in_.tolist() == [f"f{i}" for i in range(5)]
     if kind == "Views":
         assert found.view_names_in_ == ("audio", "visual")
-
-
-@pytest.mark.parametrize("case", ["CCA", "classes", "counts by name", "blend"])
-def test_tensors_in_batches(case):
-    torch = pytest.importorskip("torch")
-    model, labels, first = CASES[case]
-    whole = clone(model).fit(X, Y, labels)
-    with array_api_dispatch():
-        found = in_batches(model, batches(), labels, first=first, convert=torch.tensor)
-        assert isinstance(found.x_weights_, torch.Tensor)
-        scores = found.transform(torch.tensor(X))
-        assert isinstance(scores, torch.Tensor)
-        np.testing.assert_allclose(scores, whole.transform(X), atol=1e-8)
-        np.testing.assert_allclose(found.correlations_, whole.correlations_, atol=1e-10)
 
 
 def wrong(match, kind=None, *, labelled=True, first=None, change=None, **batch):
