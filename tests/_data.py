@@ -33,6 +33,13 @@ def two_views(n=90, d_x=5, d_y=4, *, n_classes=3, n_shared=3, balanced=False, se
     return X, Y, y
 
 
+def counts(seed, d, density, y):
+    """Return entries (n, d) that the class of a row changes, most of them zero."""
+    rng = np.random.default_rng(seed)
+    odds = density * rng.uniform(0.5, 1.5, size=(4, d))[y]
+    return (rng.random((len(y), d)) < odds) * rng.integers(1, 5, (len(y), d)).astype(float)
+
+
 def known_views(n, d_x, d_y, rho, *, seed=0):
     """Return white views whose first features have the correlations `rho`, others none."""
     rng = np.random.default_rng(seed)
@@ -160,6 +167,7 @@ RULES = {
     "sampled": Pairing(pair_fraction=0.5),
     "partners": Pairing(pairs_per_sample=2),
     "blended": Pairing(instance_weight=0.3),
+    "tags": Pairing(instance_weight=0.3, pair_weight="row"),
 }
 
 
@@ -181,7 +189,7 @@ def batch_classes(n):
 def make_pairs(rule, n=24):
     """Return pairs of weighted rows."""
     weights = np.random.default_rng(1).uniform(0.5, 2, n)
-    labels = encode_labels(batch_classes(n), n, n, "test")
+    labels = encode_labels(make_tags(n) if rule == "tags" else batch_classes(n), n, n, "test")
     return RULES[rule](labels, Weights(weights, weights), np.random.default_rng(0))
 
 

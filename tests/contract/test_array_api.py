@@ -7,7 +7,6 @@ import pytest
 from _data import two_views
 from _models import array_api_dispatch
 
-import skcca._core.arrays
 from skcca import CCA, ClusterCCA
 
 torch = pytest.importorskip("torch")
@@ -99,13 +98,6 @@ def test_products_are_made_in_torch_and_rows_are_never_copied_to_numpy(model, de
     # A look whether the scores are finite is no reason to move the rows.
     assert all(shape[-1] != A.shape[1] or shape[0] < 100 for shape in taken)
     assert isinstance(scores, torch.Tensor)
-
-
-@pytest.mark.parametrize("model", [CCA(2), ClusterCCA(2)])
-def test_one_row_in_the_last_block(model, monkeypatch):
-    monkeypatch.setattr(skcca._core.arrays.block_rows, "__defaults__", (N - 1,))
-    expected = model.fit(X, Y, LABELS).correlations_
-    assert_close(model.fit(tensor(X), tensor(Y), LABELS).correlations_, expected, "cpu")
 
 
 @pytest.mark.parametrize("model", [CCA(), ClusterCCA()])

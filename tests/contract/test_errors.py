@@ -236,7 +236,9 @@ SIX = np.arange(12.0).reshape(6, 2)
 BATCH = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
 KERNEL = np.exp(-((X[:, None] - X) ** 2).sum(axis=-1))
 VIDEOS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 3.0]])
+WITH_NAN = [SONGS[0], SONGS[1] + np.array([0, 0, np.nan, 0, 0]), *SONGS[2:]]
 NO_FLOATS = [({"V": V}, "float64|infinity|too large") for V in (TOO_LARGE, INFINITIES)]
+UNRELATED = np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 NOISE = np.random.default_rng(0).normal(scale=0.1, size=22_050)
 NO_SOUND = [
     (3, "`source` is a int; expected the path"),
@@ -257,6 +259,9 @@ BAD_OF_SOUND = [
 ]
 LOSSES = {nn.contrastive_loss: "temperature", nn.ranking_loss: "margin"}
 LOSSES |= dict.fromkeys([nn.cca_loss, nn.ey_loss, nn.singular_values], "reg")
+SIZES = [(sizes, "hold integers of 1 or more")
+         for sizes in ((0,), (8, -3), (8.0,), (True,), ["8"], np.array(8), [[8]])]  # fmt: skip
+SIZES += [("8", "be an array-like")]
 BAD_OF_SELECTOR = {
     "n_chunks": 0,
     "k": 0,
@@ -293,6 +298,7 @@ CALLS = {
         ({"Y": TOO_LARGE[:, :4]}, "float64|too large"),
         ({"Y": INFINITIES}, "infinity"),
         ({"X": sparse.csr_array(X), "reg": "auto"}, "reg.*toarray"),
+        ({"X": UNRELATED[:, :1], "Y": UNRELATED[:, 1:], "y": None}, "no correlated direction"),
     ]),
     "KCCA": (fit(KCCA(2)), [
         ({"reg": (-1e-3, 0.1)}, "reg"),
@@ -333,7 +339,9 @@ CALLS = {
           f"`callback` must .* got {type(answer).__name__}", TypeError)
          for answer in (np.ones(2), np.array([]), 1, "no", torch.tensor(True))),
         ({"X": np.repeat(X[:, None, None], 2, axis=2)},
-         "4 dimensions; give a network that takes rows"),
+         r"4 dimensions; give a network that takes rows of shape \(1, 2, 5\)"),
+        *(({f"{side}_hidden_layer_sizes": sizes}, f"{side}_hidden_layer_sizes.* must {words}")
+         for side in "xy" for sizes, words in SIZES),
     ]),
     "SupervisedDCCA": (fit(SupervisedDCCA(2, **SMALL)), [
         ({"optimizer": "lbfgs", "batch_size": None, "max_grad_norm": 1.0}, "would cut"),
@@ -386,6 +394,7 @@ CALLS = {
          for name, value in BAD_OF_SELECTOR.items()),
         ({"X": [TOO_LARGE] * 4, "y": [0, 1, 0, 1]}, "float64|too large"),
         ({"X": [INFINITIES] * 4, "y": [0, 1, 0, 1]}, "infinity"),
+        ({"X": WITH_NAN}, "Input X contains NaN: ChunkSelector: sequence 1"),
     ]),
     "ChunkSelector.transform": (
         lambda X=SONGS, **s: trained_selector().set_params(**s).transform(X), [
@@ -394,6 +403,7 @@ CALLS = {
         ({"X": [song[:, :3] for song in SONGS]},
          "X has 3 features, but ChunkSelector is expecting 5"),
         ({"X": SONGS[0]}, r"one song is \[X\]"),
+        ({"X": WITH_NAN}, "Input X contains NaN: ChunkSelector: sequence 1"),
     ]),
     "SeededKMeans": (lambda X=SIX, y=ANNOTATED, w=None, **s: SeededKMeans(**s).fit(X, y, w), [
         ({"y": None}, r"number of clusters is unknown.*SeededKMeans\(n_clusters=8\)"),
@@ -418,6 +428,14 @@ CALLS = {
     "SeededKMeans.predict": (SeededKMeans().fit(X, y).predict, [
         ({"X": X * 1e155}, "another unit"),
         ({"X": sparse.csr_array(X * 1e307)}, "another unit"),
+    ]),
+    "answers out of range": (lambda call: np.errstate(all="ignore")(call)(), [
+        ({"call": lambda: CCA(2).fit(X * 1e-100, Y).transform(X * 1e250)},
+         "far outside of what was seen in fit"),
+        ({"call": lambda: ClusterCCA(2).fit(1e3 * X, Y, y).inverse_transform([[1e307] * 2] * 3)},
+         "leaves the range of float64"),
+        ({"call": lambda: CCA().fit(np.float32(X), Y * 1e50).predict(np.float32(X))},
+         "range of float32"),
     ]),
     "permutation_test_correlations": (
         lambda model=PLAIN, X=X, Y=Y, **s: permutation_test_correlations(model, X, Y, **s), [
@@ -576,6 +594,17 @@ CALLS = {
         ({"metric": "manhattan"}, "metric"),
         ({"direction": "x"}, "direction"),
         ({"index_params": {"kind": "ivf"}}, "`index_params` are those of index='faiss'"),
+    ]),
+    "CrossModalRetriever.fit": (lambda *args, **s: CrossModalRetriever(CCA(2)).fit(**s), [
+        ({"X": X}, "the second view is missing"),
+        ({"X": Views(X, Y), "y": y, "labels": y}, "labels were given twice"),
+    ]),
+    "CrossModalRetriever without an item": (
+        lambda: CrossModalRetriever(CCA(2), add_training=False).fit(X, Y, ids=range(90)),
+        [({}, "add_training=False")]),
+    "CrossModalRetriever.query of Views": (CrossModalRetriever(CCA(2)).fit(X, Y).query, [
+        ({"A": Views(None, Y)}, "the first view of `A` is asked for, but it is None"),
+        ({"A": Views(X, Y, Y)}, "must hold two views"),
     ]),
     "CrossModalRetriever.add": (lambda V, **s: CrossModalRetriever(**s).add(V), [
         *NO_FLOATS,

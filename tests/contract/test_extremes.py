@@ -56,15 +56,6 @@ def test_score_does_not_depend_on_the_scale_of_the_variates():
     assert small.score(X, Y) == pytest.approx(model.score(X, Y))
 
 
-def test_scores_out_of_range_are_an_error():
-    model = CCA(2).fit(X * 1e-100, Y)
-    with (
-        pytest.raises(ValueError, match="far outside of what was seen in fit"),
-        np.errstate(all="ignore"),
-    ):
-        model.transform(X * 1e250)
-
-
 def test_float32_kernels_do_not_return_their_rounding():
     K, L = X @ X.T, Y @ Y.T
     double = KCCA(kernel="precomputed").fit(K, L)
@@ -155,15 +146,6 @@ def test_a_first_batch_unlike_the_others_is_reported():
         batches.partial_fit(X[100:], Y[100:], sample_weight=np.full(300, 1e12))
 
 
-def test_a_batch_of_huge_weights_is_refused_and_leaves_no_trace():
-    X, Y = related()
-    model = CCA().partial_fit(X[:200], Y[:200])
-    with pytest.raises(ValueError, match="weights up to 1e"):
-        model.partial_fit(X[200:300], Y[200:300], sample_weight=np.full(100, 1e308))
-    model.partial_fit(X[200:], Y[200:])
-    np.testing.assert_allclose(model.correlations_, CCA().fit(X, Y).correlations_, atol=1e-12)
-
-
 def test_an_interrupted_batch_leaves_no_half(monkeypatch):
     from skcca._core.rows import Rows
 
@@ -185,13 +167,6 @@ def test_an_interrupted_batch_leaves_no_half(monkeypatch):
     model.partial_fit(X[200:], Y[200:], y[200:])
     expected = ClusterCCA(instance_weight=0.5).fit(X, Y, y)
     np.testing.assert_allclose(model.correlations_, expected.correlations_, atol=1e-12)
-
-
-def test_a_prediction_out_of_range_is_an_error():
-    X, Y = related()
-    model = CCA().fit(X.astype(np.float32), Y * 1e50)
-    with pytest.raises(ValueError, match="range of float32"), np.errstate(over="ignore"):
-        model.predict(X.astype(np.float32))
 
 
 @pytest.mark.parametrize("later", [{"class_counts": {0: 9, 1: 9, 2: 9}}, {"classes": [0, 1, 2, 3]}])
@@ -229,12 +204,6 @@ def test_a_tensor_leaves_its_graph_behind():
     small = partial(ChunkSelector, 3, hidden_size=2, max_epochs=1, random_state=0, device="cpu")
     found, expected = (small().fit(s, [0, 1, 0, 1]).transform(s) for s in (songs, plain))
     np.testing.assert_array_equal(found, expected)
-
-
-def test_scores_far_outside_leave_the_range_with_an_error():
-    fitted = ClusterCCA(2).fit(1e3 * X, Y, y)
-    with pytest.raises(ValueError, match="leaves the range of float64"):
-        fitted.inverse_transform(np.full((3, 2), 1e307))
 
 
 def test_a_recall_of_no_query_is_refused():

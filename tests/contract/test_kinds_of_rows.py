@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from _data import two_views
+from _data import counts, two_views
 from _models import array_api_dispatch
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
@@ -33,8 +33,7 @@ def of_kinds(*left_out):
     """Parametrise a test over the kinds of rows but those left out."""
     marks = {"cuda": no_cuda}
     return pytest.mark.parametrize(
-        "kind",
-        [pytest.param(k, marks=marks.get(k, ())) for k in KINDS if k not in left_out],
+        "kind", [pytest.param(k, marks=marks.get(k, ())) for k in KINDS if k not in left_out]
     )
 
 
@@ -60,13 +59,6 @@ def dispatch(request):
     kind = getattr(request.node, "callspec", None) and request.node.callspec.params.get("kind")
     with array_api_dispatch() if kind in ("torch", "cuda", "strict") else contextlib.nullcontext():
         yield
-
-
-def counts(seed, d, density, y):
-    """Return entries (n, d) that the class changes, most of them zero."""
-    rng = np.random.default_rng(seed)
-    odds = density * rng.uniform(0.5, 1.5, size=(4, d))[y]
-    return (rng.random((len(y), d)) < odds) * rng.integers(1, 5, (len(y), d)).astype(float)
 
 
 def data(kind):

@@ -14,9 +14,6 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from skcca import CCA, KCCA, ClusterCCA, ClusterKCCA, SupervisedDCCA, Views, retrieval_map
-from skcca._core.pairs import Pairing, Weights
-from skcca.nn import as_torch_pairs, cca_loss
-from skcca.views._labels import encode_labels
 
 X, Y, TAGS = tagged_views()
 N, N_TAGS = TAGS.shape
@@ -93,25 +90,6 @@ def test_unpaired_tags_equal_materialised_pairs(pair_weight, weighted):
     model = ClusterKCCA(pair_weight=pair_weight, **kernels)
     model.fit(X, B, labels=(sparse.csr_array(TAGS), other.tolist()), sample_weight=weights)
     assert_equals_pairs(model, KCCA(**kernels), W, X, B, atol=1e-9)
-
-
-@rules
-@pytest.mark.parametrize("norm", ["trace", "frobenius"])
-def test_deep_loss_and_gradient_equal_materialised_pairs(rule, norm):
-    g = torch.Generator().manual_seed(0)
-    zx, zy = (torch.randn(N, 3, generator=g, dtype=torch.float64).requires_grad_() for _ in "xy")
-    W = pair_weights(TAGS, TAGS, WEIGHTS, WEIGHTS, **rule)
-    i, j = np.nonzero(W)
-    rng = np.random.default_rng(0)
-    pairs = Pairing(**rule)(encode_labels(TAGS, N, N, "t"), Weights(WEIGHTS, WEIGHTS), rng)
-    every_pair = Pairing(instance_weight=1.0)(None, Weights(W[i, j], W[i, j]), rng)
-    loss = cca_loss(zx, zy, as_torch_pairs(pairs), norm=norm, reg=0.01)
-    slow = cca_loss(zx[i], zy[j], as_torch_pairs(every_pair), norm=norm, reg=0.01)
-    assert loss.item() == pytest.approx(slow.item(), abs=1e-12)
-    for a, b in zip(
-        torch.autograd.grad(loss, (zx, zy)), torch.autograd.grad(slow, (zx, zy)), strict=True
-    ):
-        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
 
 
 @rules
@@ -282,13 +260,6 @@ def test_kind_of_indicator_does_not_matter(model, kind):
     assert_same_model(expected, in_views)
     assert found.score(X, Y, labels=kind(TAGS)) == expected.score(X, Y, labels=TAGS)
     assert retrieval_map(found, Views(X, Y), kind(TAGS)) == retrieval_map(found, X, Y, labels=TAGS)
-
-
-def test_frames_of_tags_follow_the_index_of_the_views():
-    A, B = pd.DataFrame(X), pd.DataFrame(Y)
-    ClusterCCA().fit(A, B, labels=pd.DataFrame(TAGS))
-    with pytest.raises(ValueError, match=r"indices of `X` and `labels` differ"):
-        ClusterCCA().fit(A, B, labels=pd.DataFrame(TAGS, index=range(5, N + 5)))
 
 
 @class_paired

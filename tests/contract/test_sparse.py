@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from _data import counts
 from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
 
@@ -20,13 +21,6 @@ CONTAINERS = [
     sparse.coo_matrix,
     sparse.lil_array,
 ]
-
-
-def counts(seed, d, density, y):
-    """Return entries (N, d) that the class changes, most of them zero."""
-    rng = np.random.default_rng(seed)
-    odds = density * rng.uniform(0.5, 1.5, size=(4, d))[y]
-    return (rng.random((N, d)) < odds) * rng.integers(1, 5, size=(N, d)).astype(float)
 
 
 def data(density):

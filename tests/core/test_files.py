@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from _data import as_objects, read_only
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -39,18 +40,6 @@ def assert_same(found, expected):
         assert repr(found) == repr(expected)  # NaN is NaN, -0.0 is not 0.0
 
 
-def objects(*values):
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        array[i] = value
-    return array
-
-
-def read_only(array):
-    array.flags.writeable = False
-    return array
-
-
 TREES = {
     "plain values": [None, True, False, 0, -3, 1.5, "", "naïve \u2028 \ud800", 0.1 + 0.2],
     "floats that are not finite": [math.nan, math.inf, -math.inf, -0.0],
@@ -61,7 +50,11 @@ TREES = {
     "nested": {"a": [(1, [2, {"b": (3.0,)}])]},
     "strings": [np.array(["calm", "ecstatic"]), np.array([["a", "bb"]]), np.array("word")],
     "no strings": np.empty((0, 3), dtype="U5"),
-    "objects": [objects("calm", "longer"), objects(None, 3, 2.5), objects([1, 2], [3, 4])],
+    "objects": [
+        as_objects(["calm", "longer"]),
+        as_objects([None, 3, 2.5]),
+        as_objects([[1, 2], [3, 4]]),
+    ],
     "bools": [np.array([True, False]), torch.tensor([[True], [False]])],
     "arrays": [
         np.arange(6, dtype=dtype).reshape(2, 3)
@@ -151,7 +144,7 @@ def test_optimizers_continue_from_a_file(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1, 2}, b"bytes", 1j, np.longdouble(1), lambda: 0, objects(object())]
+    "value", [object(), {1, 2}, b"bytes", 1j, np.longdouble(1), lambda: 0, as_objects([object()])]
 )
 def test_what_only_pickle_could_hold_is_refused(value, tmp_path):
     with pytest.raises(TypeError, match="use pickle for it"):

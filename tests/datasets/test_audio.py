@@ -72,19 +72,8 @@ def slow_bands(samples, rate, *, length, hop, n_fft, n_bands, lowest, highest, p
 def test_vggish_equals_a_loop_written_from_its_definition():
     samples = noise(2.2, 16_000).astype(np.float32)
     samples += np.float32(0.3) * sine(16_000, 2.2).astype(np.float32)
-    expected = slow_bands(
-        samples,
-        16_000,
-        length=400,
-        hop=160,
-        n_fft=512,
-        n_bands=64,
-        lowest=125,
-        highest=7_500,
-        power=1,
-        scale=1,
-        floor=0.01,
-    )
+    windows = {"length": 400, "hop": 160, "n_fft": 512, "scale": 1, "power": 1, "floor": 0.01}
+    expected = slow_bands(samples, 16_000, n_bands=64, lowest=125, highest=7_500, **windows)
     rows = audio_frames((samples, 16_000), features="vggish")
     assert rows.shape == (2, 96 * 64)
     assert rows.dtype == np.float32
@@ -95,22 +84,11 @@ def test_logmel_equals_a_loop_written_from_its_definition():
     samples = noise(1.0, 8_000).astype(np.float32)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(800) / 800)
     scale = math.sqrt(2 / (1024 * np.sum(hann**2)))
+    windows = {"length": 800, "hop": 200, "n_fft": 1024, "scale": scale, "power": 2, "floor": 1e-8}
     rows = audio_frames((samples, 8_000), n_bands=12, sample_rate=8_000, frame_duration=0.5)
     assert rows.shape == (2, 24)
     for row, half in zip(rows, np.split(samples, 2), strict=True):
-        bands = slow_bands(
-            half,
-            8_000,
-            length=800,
-            hop=200,
-            n_fft=1024,
-            n_bands=12,
-            lowest=20,
-            highest=4_000,
-            power=2,
-            scale=scale,
-            floor=1e-8,
-        )
+        bands = slow_bands(half, 8_000, n_bands=12, lowest=20, highest=4_000, **windows)
         np.testing.assert_allclose(row[:12], bands.mean(axis=0), atol=1e-5, rtol=0)
         np.testing.assert_allclose(row[12:], bands.std(axis=0), atol=1e-5, rtol=0)
 

@@ -267,17 +267,6 @@ def test_one_song_can_be_transformed(selector):
         np.testing.assert_allclose(selector.transform([SONGS[i]])[0], selector.transform(SONGS)[i])
 
 
-def test_bad_songs_are_named(selector):
-    bad = [SONGS[0], np.where(np.arange(N_FEATURES) == 2, np.nan, SONGS[1]), SONGS[2]]
-    for call in (lambda: small().fit(bad, HEARD[:3]), lambda: selector.transform(bad)):
-        with pytest.raises(ValueError, match="Input X contains NaN: ChunkSelector: sequence 1"):
-            call()
-    with pytest.raises(ValueError, match="X has 3 features, but ChunkSelector is expecting 5"):
-        selector.transform([song[:, :3] for song in SONGS])
-    with pytest.raises(ValueError, match="one song is \\[X\\]"):
-        selector.transform(SONGS[0])
-
-
 def test_every_optimizer_is_offered():
     assert ChunkSelector._parameter_constraints["optimizer"][0].options == set(OPTIMIZERS)
 
@@ -368,10 +357,8 @@ def test_a_mask_tells_the_chosen_frames(selector):
         np.testing.assert_array_equal(song[mask], chosen)
 
 
-def test_other_steps_than_in_fit_are_refused(selector):
-    with pytest.raises(ValueError, match="`frames_per_step`=2 was 3 in fit"):
-        selector.set_params(frames_per_step=2).transform(SONGS)
-    selector.set_params(strategy="middle").transform(SONGS)
+def test_without_attention_the_steps_of_fit_do_not_matter(selector):
+    selector.set_params(frames_per_step=2, strategy="middle").transform(SONGS)
 
 
 def test_blocks_of_songs_change_nothing(selector, monkeypatch):
@@ -409,18 +396,11 @@ def test_an_untrained_selector_is_saved_too(tmp_path):
 
 
 def test_files_of_something_else_are_refused(tmp_path, selector):
-    with pytest.raises(NotFittedError):
-        small().save(tmp_path / "selector")
     with pytest.raises(ValueError, match="is a folder"):
         selector.save(tmp_path)
     selector.save(tmp_path / "selector")
     with pytest.raises(ValueError, match=r"holds a ChunkSelector: ChunkSelector\.load\(path\)"):
         DCCA.load(tmp_path / "selector")
-    whole = (tmp_path / "selector").read_bytes()
-    for damaged in (whole[:-50], b"", b"text", whole[:20]):
-        (tmp_path / "selector").write_bytes(damaged)
-        with pytest.raises(ValueError, match="is not a whole file that skcca wrote"):
-            ChunkSelector.load(tmp_path / "selector")
     save_tree(tmp_path / "tree", {"run": 1})
     with pytest.raises(ValueError, match="holds no estimator"):
         ChunkSelector.load(tmp_path / "tree")

@@ -1,7 +1,6 @@
 """The arithmetic of steps and chunks."""
 
 from fractions import Fraction
-from itertools import pairwise
 from math import floor
 
 import numpy as np
@@ -9,16 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skcca.views._sequences import (
-    Selection,
-    aggregate_chunks,
-    best_chunks,
-    chunk_borders,
-    chunk_scores,
-    max_pooled_steps,
-    n_chunks_of,
-    untrained_scores,
-)
+from skcca.views._sequences import best_chunks, chunk_borders, max_pooled_steps, untrained_scores
 
 
 @pytest.fixture
@@ -46,10 +36,6 @@ def test_borders_are_rounded_and_chunks_never_empty(n_steps, n_chunks):
     assert lengths.max() - lengths.min() <= 1
 
 
-def test_the_papers_chunks():
-    assert [set(np.diff(chunk_borders(72, c))) for c in (3, 6, 9)] == [{24}, {12}, {8}]
-
-
 def test_best_chunks_stand_in_time_order_and_ties_go_to_the_earlier():
     borders = np.array([0, 3, 6, 9, 11])
     chosen = best_chunks(np.array([0.5, 2.0, 0.5, 3.0]), borders, 3, 0.5)
@@ -66,16 +52,6 @@ def test_middle_scores_fall_towards_both_ends():
         np.testing.assert_array_equal(found, scores)
 
 
-def test_random_scores_depend_on_song_and_seed_alone(songs):
-    def random_scores(song, seed):
-        return untrained_scores("random", song, np.arange(4), seed, np.ones(3))
-
-    scores = random_scores(songs[0], seed=1)
-    np.testing.assert_array_equal(scores, random_scores(songs[0].copy(order="F"), seed=1))
-    assert not np.array_equal(scores, random_scores(songs[0], seed=2))
-    assert not np.array_equal(scores, random_scores(songs[0] + 1, seed=1))
-
-
 def test_energy_is_the_mean_square_of_a_chunk_and_has_no_unit(songs):
     borders, mean_square = np.array([0, 2, 5]), np.array([1.0, 2.0, 4.0])
     scores = untrained_scores("energy", songs[0], borders, 0, mean_square)
@@ -85,35 +61,3 @@ def test_energy_is_the_mean_square_of_a_chunk_and_has_no_unit(songs):
     np.testing.assert_allclose(
         untrained_scores("energy", songs[0] * unit, borders, 0, mean_square * unit**2), scores
     )
-
-
-def test_aggregates_of_chosen_chunks(songs):
-    song = songs[2]
-    chosen = Selection(np.array([0, 2]), np.array([0, 4]), np.array([3, 7]), *np.zeros((2, 2)))
-    frames = aggregate_chunks(song, chosen, "frames", 2)
-    np.testing.assert_array_equal(frames, song[[0, 1, 2, 4, 5, 6]])
-    assert not np.shares_memory(frames, song)
-    np.testing.assert_allclose(aggregate_chunks(song, chosen, "mean", 2), frames.mean(axis=0))
-    mask = aggregate_chunks(song, chosen, "mask", 2)
-    assert mask.tolist() == [True, True, True, False, True, True, True]
-    first, last = song[:3].mean(axis=0), song[4:].mean(axis=0)
-    concatenated = aggregate_chunks(song, chosen, "concat", 4)
-    np.testing.assert_allclose(concatenated, np.concatenate([first, last, last, last]))
-
-
-@given(st.integers(1, 60), st.integers(1, 9))
-def test_the_score_of_a_chunk_is_the_maximum_or_the_mean_of_its_steps(n_steps, n_chunks):
-    steps = np.random.default_rng(n_steps).normal(size=n_steps).astype(np.float32)
-    borders = chunk_borders(n_steps, n_chunks)
-    pieces = [steps[a:b] for a, b in pairwise(borders)]
-    np.testing.assert_array_equal(chunk_scores(steps, borders, "max"), [p.max() for p in pieces])
-    expected = [p.mean(dtype=float) for p in pieces]
-    np.testing.assert_allclose(chunk_scores(steps, borders, "mean"), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("n_frames", "frame_duration", "chunk_duration", "n_chunks"),
-    [(216, 1.0, 72.0, 3), (216, 0.5, 36.0, 3), (10, 1.0, 60.0, 1), (100, 1.0, 30.0, 3)],
-)
-def test_chunks_last_about_as_long_as_asked(n_frames, frame_duration, chunk_duration, n_chunks):
-    assert n_chunks_of(n_frames, frame_duration, chunk_duration) == n_chunks

@@ -16,17 +16,10 @@ CENTERS = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
 NAMES = np.array(["angry", "calm", "fun"])
 
 
-@pytest.fixture
-def blobs():
-    """Rows of three clusters, their true classes, and three annotations a class (else -1)."""
-    rng = np.random.default_rng(3)
-    truth = np.repeat([0, 1, 2], [50, 30, 40])
-    X = CENTERS[truth] + rng.normal(size=(120, 2))
-    y = np.full(120, -1)
-    for label in range(3):
-        rows = np.flatnonzero(truth == label)[:3]
-        y[rows] = label
-    return X, truth, y
+# Rows of three clusters, their true classes, and three annotations a class (else -1).
+truth = np.repeat([0, 1, 2], [50, 30, 40])
+X = CENTERS[truth] + np.random.default_rng(3).normal(size=(120, 2))
+y = np.where(np.isin(np.arange(120), [0, 1, 2, 50, 51, 52, 80, 81, 82]), truth, -1)
 
 
 def lloyd(X, y, weights, max_iter=300):
@@ -55,8 +48,7 @@ def test_estimator_checks():
 
 @pytest.mark.parametrize("algorithm", ["lloyd", "elkan"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_equals_a_loop_from_the_definition(blobs, algorithm, weighted):
-    X, _, y = blobs
+def test_equals_a_loop_from_the_definition(algorithm, weighted):
     weights = np.random.default_rng(0).uniform(0.2, 3, 120) if weighted else np.ones(120)
     labels, centers, inertia = lloyd(X, y, weights)
     model = SeededKMeans(algorithm=algorithm, tol=0).fit(X, y, weights)
@@ -65,9 +57,8 @@ def test_equals_a_loop_from_the_definition(blobs, algorithm, weighted):
     assert model.inertia_ == pytest.approx(inertia, rel=1e-12)
 
 
-def test_one_iteration_starts_from_the_annotated_means(blobs):
+def test_one_iteration_starts_from_the_annotated_means():
     # Heavily weighted by chance, one annotated row decides where its class starts.
-    X, _, y = blobs
     weights = np.random.default_rng(1).choice([1e-3, 1.0], size=120)
     for w in (np.ones(120), weights):
         model = SeededKMeans(max_iter=1).fit(X, y, w)
@@ -77,9 +68,8 @@ def test_one_iteration_starts_from_the_annotated_means(blobs):
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0]])
-def test_clusters_keep_the_annotated_classes(blobs, order):
+def test_clusters_keep_the_annotated_classes(order):
     # Whatever names the classes have, a cluster is called as the rows that started it.
-    X, truth, y = blobs
     renamed = np.where(y < 0, -1, np.array(order)[y])
     model = SeededKMeans().fit(X, renamed)
     assert (model.labels_ == np.array(order)[truth]).mean() > 0.9
@@ -89,8 +79,7 @@ def test_clusters_keep_the_annotated_classes(blobs, order):
     np.testing.assert_array_equal(model.transform(X).argmin(axis=1), model.labels_)
 
 
-def test_class_numbers_may_have_gaps(blobs):
-    X, _, y = blobs
+def test_class_numbers_may_have_gaps():
     model = SeededKMeans().fit(X, np.where(y < 0, -1, 10 * y + 5))
     np.testing.assert_array_equal(model.classes_, [5, 15, 25])
     np.testing.assert_array_equal(model.labels_, 10 * SeededKMeans().fit(X, y).labels_ + 5)
@@ -112,8 +101,7 @@ def as_objects(names, known, marker):
         lambda names, known: as_objects(names, known, None).tolist(),
     ],
 )
-def test_string_annotations_and_their_markers(blobs, annotate):
-    X, _, y = blobs
+def test_string_annotations_and_their_markers(annotate):
     expected = NAMES[SeededKMeans().fit(X, y).labels_]
     model = SeededKMeans().fit(X, annotate(NAMES[y], y >= 0))
     np.testing.assert_array_equal(model.classes_, NAMES)
@@ -121,9 +109,8 @@ def test_string_annotations_and_their_markers(blobs, annotate):
     assert model.labels_.dtype.kind == "U"
 
 
-def test_pandas_annotations_may_be_missing(blobs):
+def test_pandas_annotations_may_be_missing():
     pd = pytest.importorskip("pandas")
-    X, _, y = blobs
     expected = SeededKMeans().fit(X, y).labels_
     known = pd.Series(y).where(y >= 0)  # floats with NaN
     for annotations in (known, known.astype("Int64")):
@@ -135,14 +122,12 @@ def test_pandas_annotations_may_be_missing(blobs):
         np.testing.assert_array_equal(SeededKMeans().fit(X, names).labels_, NAMES[expected])
 
 
-def test_bool_annotations_are_two_classes(blobs):
-    X, truth, _ = blobs
+def test_bool_annotations_are_two_classes():
     model = SeededKMeans().fit(X, truth == 1)
     np.testing.assert_array_equal(model.classes_, [False, True])
 
 
-def test_further_clusters_find_what_nobody_annotated(blobs):
-    X, truth, y = blobs
+def test_further_clusters_find_what_nobody_annotated():
     for random_state in range(5):
         model = SeededKMeans(3, random_state=random_state).fit(X, np.where(y == 2, -1, y))
         np.testing.assert_array_equal(model.classes_, [0, 1, 2])
@@ -158,8 +143,7 @@ def test_further_clusters_start_far_from_the_annotated_ones(random_state):
     assert model.cluster_centers_[1, 0] == pytest.approx(100)
 
 
-def test_further_clusters_beside_strings_get_free_names(blobs):
-    X, _, y = blobs
+def test_further_clusters_beside_strings_get_free_names():
     names = np.array(["calm", "cluster0"])
     annotations = np.where((y == 0) | (y == 1), names[np.clip(y, 0, 1)], "-1")
     model = SeededKMeans(4, random_state=0).fit(X, annotations)
@@ -167,16 +151,14 @@ def test_further_clusters_beside_strings_get_free_names(blobs):
     assert set(model.labels_) == set(model.classes_)
 
 
-def test_without_annotations_it_is_kmeans(blobs):
-    X, _, _ = blobs
+def test_without_annotations_it_is_kmeans():
     found = SeededKMeans(3, random_state=0).fit(X)
     expected = KMeans(3, n_init=20, random_state=0).fit(X)
     np.testing.assert_array_equal(found.classes_, [0, 1, 2])
     assert found.inertia_ == pytest.approx(expected.inertia_, rel=1e-3)
 
 
-def test_integer_weights_equal_repeated_rows(blobs):
-    X, _, y = blobs
+def test_integer_weights_equal_repeated_rows():
     weights = np.random.default_rng(1).integers(0, 4, 120)
     found = SeededKMeans(tol=0).fit(X, y, weights)
     repeated = SeededKMeans(tol=0).fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
@@ -185,24 +167,21 @@ def test_integer_weights_equal_repeated_rows(blobs):
     assert found.score(X, sample_weight=weights) == pytest.approx(-found.inertia_, rel=1e-12)
 
 
-def test_annotation_of_weight_zero_annotates_nothing(blobs):
-    X, _, y = blobs
+def test_annotation_of_weight_zero_annotates_nothing():
     model = SeededKMeans().fit(X, y, np.where(y == 2, 0.0, 1.0))
     np.testing.assert_array_equal(model.classes_, [0, 1])
 
 
-def test_sparse_and_dense_rows_agree(blobs):
-    X, _, y = blobs
-    X = np.where(np.abs(X) < 0.5, 0, X)
-    dense = SeededKMeans(5, random_state=0).fit(X, y)
-    thin = SeededKMeans(5, random_state=0).fit(sparse.csr_array(X), y)
+def test_sparse_and_dense_rows_agree():
+    rows = np.where(np.abs(X) < 0.5, 0, X)
+    dense = SeededKMeans(5, random_state=0).fit(rows, y)
+    thin = SeededKMeans(5, random_state=0).fit(sparse.csr_array(rows), y)
     np.testing.assert_array_equal(thin.labels_, dense.labels_)
     np.testing.assert_allclose(thin.cluster_centers_, dense.cluster_centers_, rtol=1e-10)
-    np.testing.assert_array_equal(thin.predict(sparse.csr_array(X)), dense.labels_)
+    np.testing.assert_array_equal(thin.predict(sparse.csr_array(rows)), dense.labels_)
 
 
-def test_float32_rows_stay_float32_and_any_rows_are_predicted(blobs):
-    X, _, y = blobs
+def test_float32_rows_stay_float32_and_any_rows_are_predicted():
     model = SeededKMeans(5, random_state=0).fit(X.astype(np.float32), y)
     assert model.cluster_centers_.dtype == model.transform(X).dtype == np.float32
     np.testing.assert_array_equal(model.predict(X), model.labels_)
@@ -236,17 +215,15 @@ def test_fewer_distinct_rows_than_clusters_is_reported():
     np.testing.assert_array_equal(model.classes_, range(4))
 
 
-def test_fit_predict_uses_the_annotations(blobs):
-    X, _, y = blobs
+def test_fit_predict_uses_the_annotations():
     model = SeededKMeans()
     np.testing.assert_array_equal(
         model.fit_predict(X, NAMES[y]), clone(model).fit(X, NAMES[y]).labels_
     )
 
 
-def test_feature_names_out(blobs):
+def test_feature_names_out():
     pd = pytest.importorskip("pandas")
-    X, _, y = blobs
     model = (
         SeededKMeans().set_output(transform="pandas").fit(pd.DataFrame(X, columns=["a", "b"]), y)
     )
@@ -255,15 +232,14 @@ def test_feature_names_out(blobs):
     np.testing.assert_array_equal(model.feature_names_in_, ["a", "b"])
 
 
-@pytest.mark.parametrize("y", [["calm", 1], np.full(120, -1)], ids=["refused", "warned of"])
-def test_a_refit_that_fails_leaves_the_clusters_as_they_were(blobs, y):
-    X, _, annotations = blobs
-    model = SeededKMeans().fit(X, annotations)
+@pytest.mark.parametrize("bad", [["calm", 1], np.full(120, -1)], ids=["refused", "warned of"])
+def test_a_refit_that_fails_leaves_the_clusters_as_they_were(bad):
+    model = SeededKMeans().fit(X, y)
     before = dict(vars(model))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises((ValueError, UserWarning)):
-            model.fit(np.hstack([X, X]), y)
+            model.fit(np.hstack([X, X]), bad)
     assert vars(model).keys() == before.keys()
     assert all(vars(model)[name] is value for name, value in before.items())
 
@@ -279,15 +255,13 @@ def test_labels_pair_classes():
     np.testing.assert_array_equal(ClusterCCA().fit(A, V, names).classes_, NAMES)
 
 
-def test_fewer_clusters_than_classes_warns_and_keeps_the_classes(blobs):
-    X, _, y = blobs
+def test_fewer_clusters_than_classes_warns_and_keeps_the_classes():
     with pytest.warns(UserWarning, match=r"`n_clusters`=2 but `y` annotates 3 classes"):
         model = SeededKMeans(2).fit(X, y)
     assert len(model.cluster_centers_) == 3
 
 
-def test_no_annotated_row_warns(blobs):
-    X, _, _ = blobs
+def test_no_annotated_row_warns():
     with pytest.warns(UserWarning, match="`y` annotates no row"):
         model = SeededKMeans(3, random_state=0).fit(X, np.full(120, -1))
     np.testing.assert_array_equal(model.labels_, SeededKMeans(3, random_state=0).fit(X).labels_)

@@ -70,14 +70,6 @@ def test_class_pairs_beat_own_pairs_at_finding_the_class():
     assert found[0] + 0.1 < found[1]
 
 
-def test_same_seed_same_result_whatever_the_global_state():
-    first = DCCA(2, **SMALL).fit(X, Y).transform(X)
-    torch.manual_seed(99)
-    np.testing.assert_array_equal(DCCA(2, **SMALL).fit(X, Y).transform(X), first)
-    other = DCCA(2, **SMALL | {"random_state": 1}).fit(X, Y).transform(X)
-    assert np.abs(other - first).max() > 1e-3
-
-
 @pytest.mark.parametrize("estimator", [DCCA, SupervisedDCCA])
 def test_early_stopping_keeps_the_best_held_out_weights(estimator):
     options = SMALL | {"max_epochs": 60, "learning_rate": 0.05, "n_iter_no_change": 3}
@@ -100,15 +92,6 @@ def test_early_stopping_holds_out_every_class_of_unpaired_sets():
     model = SupervisedDCCA(2, early_stopping=True, validation_fraction=0.2, **SMALL)
     model.fit(X, Y[:120], labels=(y, y[:120]))
     assert len(model.validation_scores_) == 3
-
-
-def test_warm_start_continues_from_the_last_weights():
-    options = SMALL | {"dropout": 0, "input_noise": 0, "batch_size": None}
-    once = DCCA(2, **options | {"max_epochs": 20}).fit(X, Y)
-    model = DCCA(2, warm_start=True, **options | {"max_epochs": 10})
-    first = model.fit(X, Y).loss_curve_
-    second = model.fit(X, Y).loss_curve_
-    np.testing.assert_allclose(first + second, once.loss_curve_, atol=1e-8)
 
 
 @pytest.mark.parametrize("change", ["width", "dtype", "n_components"])
@@ -140,8 +123,6 @@ def test_own_factory_is_called_with_the_widths():
 
     DCCA(3, y_network=factory, **SMALL).fit(X, Y)
     assert called == [(4, 3)]
-    with pytest.raises(TypeError, match=r"must return a torch.nn.Module; got str"):
-        DCCA(3, y_network=lambda *_: "network", **SMALL).fit(X, Y)
 
 
 def test_batch_norm_uses_running_statistics_at_transform():

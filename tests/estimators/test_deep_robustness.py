@@ -38,26 +38,6 @@ def batch_norm(n_features, n_outputs):
 # What is refused
 
 
-@pytest.mark.parametrize("side", ["x", "y"])
-@pytest.mark.parametrize(
-    ("sizes", "message"),
-    [
-        ((0,), "must hold integers of 1 or more"),
-        ((8, -3), "must hold integers of 1 or more"),
-        ((8.0,), "must hold integers of 1 or more"),
-        ((True,), "must hold integers of 1 or more"),
-        (["8"], "must hold integers of 1 or more"),
-        (np.array(8), "must hold integers of 1 or more"),
-        ([[8]], "must hold integers of 1 or more"),
-        ("8", "must be an array-like"),
-    ],
-)
-def test_sizes_that_no_layer_has_are_refused_by_name(side, sizes, message):
-    name = f"{side}_hidden_layer_sizes"
-    with pytest.raises(ValueError, match=rf"{name}.* {message}"):
-        DCCA(2, **SMALL | {name: sizes}).fit(X, Y)
-
-
 @pytest.mark.parametrize("sizes", [(), [8], np.array([8, 4]), (np.int64(8),)])
 def test_sizes_of_any_sequence_of_integers_are_taken(sizes):
     model = DCCA(2, **SMALL | {"x_hidden_layer_sizes": sizes, "max_epochs": 1}).fit(X, Y)

@@ -106,13 +106,6 @@ def test_networks_may_compute_in_half_precision(device):
     assert half.score(X32, Y32, y) == pytest.approx(plain.score(X32, Y32, y), abs=0.02)
 
 
-def test_shaped_rows_need_a_network_of_your_own():
-    with pytest.raises(
-        ValueError, match=r"4 dimensions; give a network that takes rows of shape \(1, 6, 5\)"
-    ):
-        DCCA(2, **SMALL).fit(IMAGES, Y)
-
-
 def on_disk(kind, V, folder, name):
     path = folder / f"{name}.{kind}"
     if kind == "memmap":

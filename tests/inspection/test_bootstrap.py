@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from _data import known_views
+from _models import SMALL
 from scipy import stats
 from scipy.linalg import LinAlgWarning
 
@@ -130,20 +131,7 @@ def test_class_pairs_and_unpaired_rows():
         bootstrap_loadings(ClusterCCA(), X, Y[:80], (label, label[:80]), groups=label)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        KCCA(2, reg=0.01),
-        DCCA(
-            2,
-            x_hidden_layer_sizes=(4,),
-            y_hidden_layer_sizes=(4,),
-            max_epochs=1,
-            random_state=0,
-            device="cpu",
-        ),
-    ],
-)
+@pytest.mark.parametrize("model", [KCCA(2, reg=0.01), DCCA(2, **SMALL)])
 def test_other_feature_maps(model):
     X, Y = two_views(40)
     result = bootstrap_loadings(model, X, Y, n_bootstraps=3, random_state=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _data import known_views
+from _models import SMALL
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -104,13 +105,7 @@ def test_candidates_may_be_listed():
 
 def test_deep_networks_are_trained_for_each_number():
     X, Y = related(60)
-    model = DCCA(
-        x_hidden_layer_sizes=(4,),
-        y_hidden_layer_sizes=(4,),
-        max_epochs=1,
-        random_state=0,
-        device="cpu",
-    )
+    model = DCCA(**SMALL)
     found = select_n_components(model, X, Y, n_components=[1, 3], cv=2)
     model.set_params(n_components=3)
     expected = cross_val_score(model, X, Y, cv=KFold(2))

@@ -100,18 +100,6 @@ def expected_of_random_order(n, n_relevant):
     return (harmonic + (n_relevant - 1) / (n - 1) * (n - harmonic)) / n
 
 
-def test_collapsed_embedding_scores_as_a_random_order():
-    labels = np.arange(60) % 3
-    collapsed = mean_average_precision_score(np.ones((60, 4)), np.ones((60, 4)), labels)
-    assert collapsed == pytest.approx(expected_of_random_order(60, 20), rel=1e-13)
-    rng = np.random.default_rng(RNG_SEED)
-    simulated = [
-        mean_average_precision_score(rng.normal(size=(60, 4)), rng.normal(size=(60, 4)), labels)
-        for _ in range(60)
-    ]
-    assert collapsed == pytest.approx(np.mean(simulated), abs=4 * np.std(simulated) / np.sqrt(60))
-
-
 def test_scores_equal_in_float32_are_ties():
     gallery = on_circle([0.5, 0.5 + 1e-9, 0.1])
     found = average_precision_scores([[1, 0]], gallery, [1], [1, 0, 0])[0]

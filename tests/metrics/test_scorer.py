@@ -26,12 +26,7 @@ from skcca import (
 )
 from skcca.metrics import mean_average_precision_score, retrieval_score
 
-N = 90
-
-
-@pytest.fixture(scope="module")
-def data():
-    return two_views(N, 6, 5, balanced=True)
+A, V, y = two_views(90, 6, 5, balanced=True)
 
 
 @pytest.fixture
@@ -47,8 +42,7 @@ def grid(estimator, **kwargs):
 
 
 @pytest.mark.parametrize("model", [PLSSVD(), SklearnCCA(), PLSCanonical()])
-def test_sklearn_models_score_as_their_projections(data, model):
-    A, V, y = data
+def test_sklearn_models_score_as_their_projections(model):
     model = clone(model).fit(A, V)
     expected = mean_average_precision_score(*model.transform(A, V), y)
     for found in (retrieval_map(model, A, V, labels=y), retrieval_map(model, Views(A, V), y)):
@@ -80,8 +74,7 @@ def wrappings(model, A, V):
 
 @pytest.mark.parametrize("enabled", [False, True])
 @pytest.mark.parametrize("model", [PLSSVD(), CCA(n_components=2)])
-def test_wrappers_do_not_change_the_score(data, model, enabled):
-    A, V, y = data
+def test_wrappers_do_not_change_the_score(model, enabled):
     scaled = StandardScaler().fit_transform(A)
     model = clone(model).fit(scaled, V)
     expected = retrieval_map(model, scaled, V, labels=y)
@@ -91,8 +84,7 @@ def test_wrappers_do_not_change_the_score(data, model, enabled):
             assert found == pytest.approx(expected, rel=1e-12), name
 
 
-def test_view_transformer_in_a_pipeline_reaches_both_views(data):
-    A, V, y = data
+def test_view_transformer_in_a_pipeline_reaches_both_views():
     X = Views(A, V)
     pipe = make_pipeline(make_view_transformer(StandardScaler(), StandardScaler()), PLSSVD())
     scaled = [StandardScaler().fit_transform(view) for view in X]
@@ -102,23 +94,20 @@ def test_view_transformer_in_a_pipeline_reaches_both_views(data):
     assert retrieval_map(pipe, X, y) == retrieval_map(model, *scaled, labels=y)
 
 
-def test_view_transformer_may_come_last(data):
-    A, V, y = data
+def test_view_transformer_may_come_last():
     X = Views(A, V)
     pipe = make_pipeline(CCA(n_components=2), make_view_transformer(PCA(2), PCA(2))).fit(X, y)
     expected = mean_average_precision_score(*pipe.transform(X), y)
     assert retrieval_map(pipe, X, y) == pytest.approx(expected)
 
 
-def test_tuple_of_two_labels_is_no_pair_of_label_sets(data):
-    A, V, _ = data
+def test_tuple_of_two_labels_is_no_pair_of_label_sets():
     model = CCA(n_components=1).fit(A, V)
     found = retrieval_map(model, A[:2], V[:2], labels=("calm", "angry"))
     assert found == retrieval_map(model, A[:2], V[:2], labels=["calm", "angry"])
 
 
-def test_folds_of_one_class_score_nan_with_a_warning(data):
-    A, V, y = data
+def test_folds_of_one_class_score_nan_with_a_warning():
     order = np.argsort(y, kind="stable")
     X, sorted_y = Views(A, V)[order], y[order]
     with pytest.warns(UserWarning, match=r"gallery of one class.*shuffle"):
@@ -139,8 +128,7 @@ def test_repr_is_the_name():
 
 
 @pytest.mark.usefixtures("routing")
-def test_labels_under_another_name(data):
-    A, V, y = data
+def test_labels_under_another_name():
     scorer = retrieval_map.set_score_request(labels="emotion")
     assert retrieval_map.get_metadata_routing().score.requests == {"labels": True}
     model = PLSSVD()
@@ -162,8 +150,7 @@ def test_set_score_request_needs_routing():
         retrieval_map.set_score_request(labels=True)
 
 
-def test_search_without_labels_raises_and_names_views(data):
-    A, V, _ = data
+def test_search_without_labels_raises_and_names_views():
     with pytest.raises(ValueError, match=r"Views\(A, V\).*metadata routing"):
         grid(CCA(), cv=3).fit(A, V)
     with pytest.raises(ValueError, match=r"pass them as `y`.*Views\(A, V\), y"):
@@ -194,8 +181,7 @@ def test_search_without_labels_raises_and_names_views(data):
     ],
 )
 @pytest.mark.parametrize("model", [PLSSVD(), CCA(n_components=2)])
-def test_incomplete_calls_name_the_cure(data, model, call, message):
-    A, V, y = data
+def test_incomplete_calls_name_the_cure(model, call, message):
     model = clone(model).fit(A, V)
     with pytest.raises(ValueError, match=message):
         call(model, A, V, y)
@@ -228,8 +214,7 @@ SINGLE_VIEW = [
 
 
 @pytest.mark.parametrize("model", [*SINGLE_VIEW, make_pipeline(StandardScaler(), PCA(2))])
-def test_what_is_no_two_view_transformer_is_refused(data, model):
-    A, V, y = data
+def test_what_is_no_two_view_transformer_is_refused(model):
     model = clone(model).fit(A, y)
     for wrapped in (model, FrozenEstimator(model)):
         with pytest.raises(TypeError, match=r"two-view transformer.*`transform\(X, y\)`"):
@@ -237,22 +222,19 @@ def test_what_is_no_two_view_transformer_is_refused(data, model):
 
 
 @pytest.mark.parametrize("model", SINGLE_VIEW)
-def test_what_is_no_two_view_transformer_is_refused_on_views(data, model):
-    A, V, y = data
+def test_what_is_no_two_view_transformer_is_refused_on_views(model):
     with pytest.raises(TypeError, match="two-view transformer"):
         retrieval_map(clone(model).fit(A, y), Views(A, V), y)
 
 
-def test_pipeline_that_leaves_the_views_behind_is_refused(data):
+def test_pipeline_that_leaves_the_views_behind_is_refused():
     # The labels beside a Views must not pass for a second view.
-    A, V, y = data
     pipe = make_pipeline(FunctionTransformer(lambda X: X["view0"]), PLSSVD().fit(A, V))
     with pytest.raises(TypeError, match="two-view transformer"):
         retrieval_map(pipe, Views(A, V), y)
 
 
-def test_unfitted_estimator_is_refused(data):
-    A, V, y = data
+def test_unfitted_estimator_is_refused():
     without_refit = grid(CCA(n_components=1), refit=False, cv=3).fit(Views(A, V), y)
     for search in (grid(CCA()), without_refit):
         with pytest.raises(NotFittedError, match="refit=True"):
@@ -263,90 +245,82 @@ def test_unfitted_estimator_is_refused(data):
 
 
 LABELS = np.arange(90) % 3
-
-
-@pytest.fixture(scope="module")
-def two_parts():
-    return two_views(90, 6, 4, balanced=True)[:2]
-
-
-@pytest.fixture(scope="module")
-def model(two_parts):
-    return ClusterCCA(2, reg=0.1).fit(*two_parts, labels=LABELS)
+PARTS = two_views(90, 6, 4, balanced=True)[:2]
+MODEL = ClusterCCA(2, reg=0.1).fit(*PARTS, labels=LABELS)
 
 
 @pytest.mark.parametrize(
     "measure", ["map", "recall@10", "precision@3", "ndcg", "mrr", "hit_rate@2"]
 )
-def test_direction_says_which_view_asks(two_parts, model, measure):
-    Z, W = model.transform(*two_parts)
+def test_direction_says_which_view_asks(measure):
+    Z, W = MODEL.transform(*PARTS)
     to_y = retrieval_score(Z, W, LABELS, measure=measure)
     to_x = retrieval_score(W, Z, LABELS, measure=measure)
     expected = {"x_to_y": to_y, "y_to_x": to_x, "mean": (to_y + to_x) / 2}
     for direction, score in expected.items():
         scorer = make_retrieval_scorer(measure, direction=direction)
-        assert scorer(model, Views(*two_parts), LABELS) == score
-        assert scorer(model, *two_parts, labels=LABELS) == score
+        assert scorer(MODEL, Views(*PARTS), LABELS) == score
+        assert scorer(MODEL, *PARTS, labels=LABELS) == score
 
 
-def test_ranks_are_negative_so_that_more_is_better(two_parts, model):
-    Z, W = model.transform(*two_parts)
+def test_ranks_are_negative_so_that_more_is_better():
+    Z, W = MODEL.transform(*PARTS)
     scorer = make_retrieval_scorer("neg_median_rank")
-    assert scorer(model, Views(*two_parts), LABELS) == -retrieval_score(
+    assert scorer(MODEL, Views(*PARTS), LABELS) == -retrieval_score(
         Z, W, LABELS, measure="median_rank"
     )
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "inner_product", "correlation"])
-def test_metric_is_that_of_the_measure(two_parts, model, metric):
-    Z, W = model.transform(*two_parts)
-    found = make_retrieval_scorer(metric=metric)(model, Views(*two_parts), LABELS)
+def test_metric_is_that_of_the_measure(metric):
+    Z, W = MODEL.transform(*PARTS)
+    found = make_retrieval_scorer(metric=metric)(MODEL, Views(*PARTS), LABELS)
     assert found == mean_average_precision_score(Z, W, LABELS, metric=metric)
 
 
 @pytest.mark.parametrize("scaling", ["unit", "correlation"])
 @pytest.mark.parametrize("wrap", [lambda m: m, lambda m: make_pipeline(
     make_view_transformer("passthrough", "passthrough"), m)])  # fmt: skip
-def test_likelihood_ratio_is_of_variates_of_unit_variance(two_parts, scaling, wrap):
+def test_likelihood_ratio_is_of_variates_of_unit_variance(scaling, wrap):
     estimator = wrap(ClusterCCA(2, reg=0.1, component_scaling=scaling))
-    estimator.fit(Views(*two_parts), LABELS)
-    unit = ClusterCCA(2, reg=0.1, component_scaling="unit").fit(*two_parts, labels=LABELS)
-    Z, W = unit.transform(*two_parts)
+    estimator.fit(Views(*PARTS), LABELS)
+    unit = ClusterCCA(2, reg=0.1, component_scaling="unit").fit(*PARTS, labels=LABELS)
+    Z, W = unit.transform(*PARTS)
     expected = retrieval_score(
         Z, W, LABELS, metric="log_likelihood_ratio", correlations=unit.correlations_
     )
     scorer = make_retrieval_scorer(metric="log_likelihood_ratio")
-    assert scorer(estimator, Views(*two_parts), LABELS) == pytest.approx(expected, rel=1e-9)
+    assert scorer(estimator, Views(*PARTS), LABELS) == pytest.approx(expected, rel=1e-9)
 
 
-def test_likelihood_ratio_needs_correlations(two_parts):
-    other = PLSSVD(2).fit(*two_parts)
+def test_likelihood_ratio_needs_correlations():
+    other = PLSSVD(2).fit(*PARTS)
     with pytest.raises(TypeError, match=r"needs an estimator with `correlations_`.*PLSSVD"):
-        make_retrieval_scorer(metric="log_likelihood_ratio")(other, Views(*two_parts), LABELS)
+        make_retrieval_scorer(metric="log_likelihood_ratio")(other, Views(*PARTS), LABELS)
 
 
-def test_exclude_self_and_rule_reach_the_measure(two_parts, model):
-    Z, W = model.transform(*two_parts)
+def test_exclude_self_and_rule_reach_the_measure():
+    Z, W = MODEL.transform(*PARTS)
     scorer = make_retrieval_scorer("recall@5", exclude_self=True)
     expected = retrieval_score(Z, W, LABELS, measure="recall@5", exclude_self=True)
-    assert scorer(model, Views(*two_parts), LABELS) == expected
+    assert scorer(MODEL, Views(*PARTS), LABELS) == expected
     alone = LABELS.copy()
     alone[0] = 9
     strict = make_retrieval_scorer(exclude_self=True, no_relevant="raise")
     with pytest.raises(ValueError, match="query 0"):
-        strict(model, Views(*two_parts), alone)
+        strict(MODEL, Views(*PARTS), alone)
 
 
-def test_unpaired_views_are_scored_in_both_directions(two_parts, model):
-    A, V = two_parts
-    Z, W = model.transform(A), model.transform_y(V[:50])
+def test_unpaired_views_are_scored_in_both_directions():
+    A, V = PARTS
+    Z, W = MODEL.transform(A), MODEL.transform_y(V[:50])
     scorer = make_retrieval_scorer(direction="mean")
-    found = scorer(model, A, V[:50], labels=(LABELS, LABELS[:50]))
+    found = scorer(MODEL, A, V[:50], labels=(LABELS, LABELS[:50]))
     both = [(Z, W, LABELS, LABELS[:50]), (W, Z, LABELS[:50], LABELS)]
     assert found == np.mean([mean_average_precision_score(*one) for one in both])
 
 
-def test_one_search_takes_several_measures(two_parts):
+def test_one_search_takes_several_measures():
     scoring = {
         "map": retrieval_map,
         "p5": make_retrieval_scorer("precision@5", direction="mean"),
@@ -355,14 +329,14 @@ def test_one_search_takes_several_measures(two_parts):
     search = GridSearchCV(
         ClusterCCA(), {"n_components": [1, 2]}, scoring=scoring, refit="p5",
         cv=StratifiedKFold(3, shuffle=True, random_state=0), error_score="raise",
-    ).fit(Views(*two_parts), LABELS)  # fmt: skip
+    ).fit(Views(*PARTS), LABELS)  # fmt: skip
     assert all(np.isfinite(search.cv_results_[f"mean_test_{name}"]).all() for name in scoring)
     assert (search.cv_results_["mean_test_rank"] <= -1).all()
 
 
-def test_messages_name_the_scorer(two_parts, model):
+def test_messages_name_the_scorer():
     scorer = make_retrieval_scorer("recall@5")
     with pytest.raises(ValueError, match=r"^make_retrieval_scorer\('recall@5'\): relevance needs"):
-        scorer(model, Views(*two_parts))
+        scorer(MODEL, Views(*PARTS))
     with pytest.raises(ValueError, match="looks at 200 items, but a ranked list has 90"):
-        make_retrieval_scorer("recall@200")(model, Views(*two_parts), LABELS)
+        make_retrieval_scorer("recall@200")(MODEL, Views(*PARTS), LABELS)

@@ -21,16 +21,12 @@ from skcca.datasets import load_digit_halves
 from skcca.metrics import mean_average_precision_score
 
 LABELS = np.arange(90) % 3
-
-
-@pytest.fixture(scope="module")
-def two_parts():
-    return two_views(90, 6, 4, balanced=True)[:2]
+A, V = two_views(90, 6, 4, balanced=True)[:2]
 
 
 @pytest.mark.parametrize("align", [True, False])
-def test_rows_are_embedded_by_the_model_that_did_not_see_them(two_parts, align):
-    X, cv = Views(*two_parts), StratifiedKFold(3, shuffle=True, random_state=0)
+def test_rows_are_embedded_by_the_model_that_did_not_see_them(align):
+    X, cv = Views(A, V), StratifiedKFold(3, shuffle=True, random_state=0)
     Z = cross_val_embed(ClusterCCA(2), X, LABELS, cv, align=align)
     maps = cross_val_score(ClusterCCA(2), X, LABELS, cv=cv, scoring=retrieval_map)
     for (train, test), expected in zip(cv.split(LABELS, LABELS), maps, strict=True):
@@ -57,8 +53,7 @@ def test_aligned_folds_lie_in_one_space():
     assert apart < together - 0.05
 
 
-def test_embedding_has_the_form_of_the_input(two_parts):
-    A, V = two_parts
+def test_embedding_has_the_form_of_the_input():
     assert isinstance(cross_val_embed(CCA(2), A, V), tuple)
     named = cross_val_embed(CCA(2), Views(audio=A, visual=V), LABELS)
     assert named.names == ("audio", "visual")
@@ -66,8 +61,7 @@ def test_embedding_has_the_form_of_the_input(two_parts):
     assert single[0].dtype == np.float32
 
 
-def test_pipelines_other_libraries_and_kernels_are_embedded(two_parts):
-    A, V = two_parts
+def test_pipelines_other_libraries_and_kernels_are_embedded():
     pipe = make_pipeline(make_view_transformer(StandardScaler(), StandardScaler()), CCA(2))
     with_scaler = cross_val_embed(pipe, Views(A, V), cv=3)
     without = cross_val_embed(CCA(2), Views(A, V), cv=3)
@@ -80,10 +74,10 @@ def test_pipelines_other_libraries_and_kernels_are_embedded(two_parts):
     np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-6, atol=1e-8)
 
 
-def test_components_that_a_fold_lacks_are_zero(two_parts):
+def test_components_that_a_fold_lacks_are_zero():
     rare = np.arange(90) % np.where(np.arange(90) < 45, 2, 3)  # the first half lacks a class
     with pytest.warns(UserWarning, match="1 to 2 components"):
-        Z = cross_val_embed(ClusterCCA(2), Views(*two_parts), rare, KFold(2), align=False)
+        Z = cross_val_embed(ClusterCCA(2), Views(A, V), rare, KFold(2), align=False)
     for side in Z:
         assert (side[:45] != 0).all()
         assert (side[45:, 1] == 0).all()

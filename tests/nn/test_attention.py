@@ -143,25 +143,6 @@ def test_attention_is_a_distribution_over_real_steps(any_network, songs):
         assert theta.sum() == pytest.approx(1, abs=1e-6)
 
 
-def test_a_batch_of_one_step_has_all_attention_on_it(any_network):
-    with torch.no_grad():
-        output = any_network(torch.ones(1, 1, 4), torch.tensor([1]))
-    assert output.attention.tolist() == [[1.0]]
-    assert torch.isfinite(output.logits).all()
-
-
-def test_peephole_states_of_ragged_songs_are_those_of_each_song(songs):
-    network = build(cell="peephole").double()
-    steps, lengths = pad_batch(songs, CPU)
-    together = network.states(steps.double(), lengths)
-    for i, song in enumerate(songs):
-        x = torch.from_numpy(song[None].astype(np.float64))
-        forward, backward = network.recurrence(x, x.flip(1))
-        alone = forward, backward.flip(1)
-        for whole, part in zip(together, alone, strict=True):
-            torch.testing.assert_close(whole[i : i + 1, : len(song)], part, atol=1e-10, rtol=0)
-
-
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_the_per_step_head_averages_probabilities(songs, multilabel):
     network = build(head="per_step", multilabel=multilabel)
@@ -476,17 +457,6 @@ def test_forget_bias_closes_the_forget_gates_alone(settings):
     assert changed == 2 * CELL_HIDDEN
 
 
-@pytest.mark.parametrize("settings", [("lstm", "diagonal"), ("peephole", "full")])
-def test_a_batch_is_its_songs(settings):
-    cell = bi_recurrence(settings[0], CELL_FEATURES, CELL_HIDDEN, peepholes=settings[1]).double()
-    steps, mirrored = two_passes(n_songs=3)
-    together = cell(steps, mirrored)
-    for i in range(3):
-        alone = cell(steps[i : i + 1], mirrored[i : i + 1])
-        for whole, part in zip(together, alone, strict=True):
-            torch.testing.assert_close(whole[i : i + 1], part, atol=1e-12, rtol=0)
-
-
 @pytest.mark.parametrize("frames_per_step", [1, 2, 3, 7, 100])
 def test_steps_are_the_maxima_over_the_real_frames(frames_per_step):
     frames, lengths = pad_batch([song - 10 for song in SONGS[:5]], CPU)
@@ -496,14 +466,6 @@ def test_steps_are_the_maxima_over_the_real_frames(frames_per_step):
         expected = max_pooled_steps((song - 10).astype(np.float32), frames_per_step)
         np.testing.assert_array_equal(found[:count], expected)
         assert not found[count:].any()
-
-
-def test_padding_never_changes_a_feature_of_a_tower():
-    tower = AttentionTower(N_FEATURES, 3, hidden_size=8).eval()
-    frames, lengths = pad_batch(SONGS[:6], CPU)
-    together = tower(frames, lengths)
-    for song, z in zip(SONGS[:6], together, strict=True):
-        torch.testing.assert_close(tower(*pad_batch([song], CPU))[0], z, atol=1e-6, rtol=0)
 
 
 def test_estimators_train_it_on_ragged_songs():

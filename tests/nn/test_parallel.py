@@ -13,8 +13,17 @@ from torch import distributed, nn
 
 from skcca._core.pairs import instance_pairs
 from skcca.nn import Batch, Reconstruction, TwoViewStep
-from skcca.nn import step as parallel
 from skcca.nn.losses import make_objective
+from skcca.nn.step import (
+    all_reduce_gradients,
+    all_reduce_sum,
+    broadcast_parameters,
+    gather,
+    local_rows,
+    rank,
+    shares,
+    world_size,
+)
 
 RULES = ["instance", "class", "sampled", "blended"]
 ROWS = [24, 13]  # 13: the shares differ
@@ -64,11 +73,11 @@ def gradient(rule, n, plan):
 def mean_of_losses():
     """Return the gradient that averages the losses that processes have of their own rows."""
     x, y, *_ = networks()
-    whole, own = batch("instance", 24), parallel.local_rows(24)
+    whole, own = batch("instance", 24), local_rows(24)
     pairs = instance_pairs(whole.pairs.row_sums[own])
-    with parallel.all_reduce_gradients([x, y]):
+    with all_reduce_gradients([x, y]):
         objective()(x(whole.x[own]), y(whole.y[own]), pairs).backward()
-    return [p.grad / parallel.world_size() for net in (x, y) for p in net.parameters()]
+    return [p.grad / world_size() for net in (x, y) for p in net.parameters()]
 
 
 def shared_network():
@@ -84,8 +93,8 @@ def statistics():
     x = networks(nn.BatchNorm1d(6))[0]
     x.register_buffer("constant", torch.tensor([0.1, 1 / 3], dtype=torch.float64))
     torch.nn.init.zeros_(x[2].running_mean)
-    with parallel.all_reduce_gradients([x]):
-        x(batch("class", 24).x[parallel.local_rows(24)])
+    with all_reduce_gradients([x]):
+        x(batch("class", 24).x[local_rows(24)])
     return [x[2].running_mean, x[2].running_var, x.constant]
 
 
@@ -100,9 +109,9 @@ def two_steps():
 
 def beginnings():
     """Return what processes that drew different weights begin with, and their next numbers."""
-    torch.manual_seed(parallel.rank())
+    torch.manual_seed(rank())
     made = nn.Linear(3, 2)
-    together = parallel.broadcast_parameters([made], 7)
+    together = broadcast_parameters([made], 7)
     return [*(p.detach() for p in together.parameters()), torch.rand(3)]
 
 
@@ -196,17 +205,17 @@ def test_processes_begin_alike_and_draw_apart(found):
 
 
 def test_alone_nothing_is_shared():
-    assert (parallel.world_size(), parallel.rank()) == (1, 0)
-    assert parallel.local_rows(7) == slice(0, 7)
+    assert (world_size(), rank()) == (1, 0)
+    assert local_rows(7) == slice(0, 7)
     z = torch.ones(2)
-    assert parallel.gather(z, 2) is z
-    assert parallel.all_reduce_sum(z) is z
+    assert gather(z, 2) is z
+    assert all_reduce_sum(z) is z
     assert torch.equal(z, torch.ones(2))
 
 
 @pytest.mark.parametrize(("begin", "stop", "count"), [(0, 10, 3), (5, 9, 4), (2, 3, 2), (0, 7, 1)])
 def test_shares_cover_the_rows_evenly(begin, stop, count):
-    pieces = parallel.shares(slice(begin, stop), count)
+    pieces = shares(slice(begin, stop), count)
     rows = [i for piece in pieces for i in range(piece.start, piece.stop)]
     assert rows == list(range(begin, stop))
     sizes = [piece.stop - piece.start for piece in pieces]

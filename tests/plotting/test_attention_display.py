@@ -246,6 +246,3 @@ def test_the_selector_is_left_as_it_was(selector):
     before = pickle.dumps(selector)
     draw(selector)
     assert pickle.dumps(selector) == before
-
-
-# What is refused

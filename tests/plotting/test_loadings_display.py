@@ -31,13 +31,6 @@ def test_points_lie_at_the_loadings_of_two_components(components):
     assert display.ax_.get_ylabel() == f"Loading on component {components[1]}"
 
 
-def test_loadings_are_the_correlations_of_features_with_variates():
-    display = draw(MODEL)
-    U = MODEL.transform(X)
-    expected = np.corrcoef(X.T, U.T)[:5, 5:7]
-    np.testing.assert_allclose(display.points_["x"].get_offsets(), expected, atol=1e-10)
-
-
 @pytest.mark.parametrize("view", ["x", "y"])
 def test_one_view_may_be_drawn_alone(view):
     display = draw(MODEL, view=view)

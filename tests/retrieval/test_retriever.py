@@ -196,9 +196,6 @@ def test_embeddings_that_are_not_finite_are_named():
             ValueError, match=r"add: the embedding of `V_new` .* first of them row 1"
         ):
             retriever.add(X + 1)
-    for bad in (np.nan, np.inf):
-        with pytest.raises(ValueError, match="the embedding of `A` holds NaN or infinity"):
-            CrossModalRetriever().add(VIDEOS).query([[1.0, bad]], 1)
 
 
 def test_a_failed_fit_leaves_the_gallery_as_it_was():
@@ -206,12 +203,6 @@ def test_a_failed_fit_leaves_the_gallery_as_it_was():
     with pytest.raises(ValueError, match="more than once"):
         retriever.fit(X, Y, ids=np.zeros(60, int))
     assert len(retriever) == 60
-
-
-def test_numbers_whose_powers_leave_float64_are_refused():
-    assert CrossModalRetriever().add(VIDEOS * 1e200).query(VIDEOS, 1).scores.max() == 1.0
-    with pytest.raises(ValueError, match=r"`V_new` holds numbers beyond 1e\+75"):
-        CrossModalRetriever(metric="euclidean").add(VIDEOS * 1e200)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -226,21 +217,6 @@ def test_wide_and_narrow_rows_are_refused(metric):
             retriever.query(np.ones((1, 3)), 1)
         with pytest.raises(ValueError, match="columns, but those of the gallery"):
             retriever.add(np.ones((1, 3)))
-
-
-def test_missing_views_and_labels_given_twice_are_refused():
-    retriever = CrossModalRetriever(CCA(2))
-    with pytest.raises(ValueError, match="the second view is missing"):
-        retriever.fit(X)
-    with pytest.raises(ValueError, match="labels were given twice"):
-        retriever.fit(Views(X, Y), y, labels=y)
-    retriever.fit(X, Y)
-    with pytest.raises(ValueError, match="the first view of `A` is asked for, but it is None"):
-        retriever.query(Views(None, Y))
-    with pytest.raises(ValueError, match="must hold two views"):
-        retriever.query(Views(X, Y, Y))
-    with pytest.raises(ValueError, match="add_training=False"):
-        CrossModalRetriever(CCA(2), add_training=False).fit(X, Y, ids=range(60))
 
 
 # Copies

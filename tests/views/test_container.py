@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import torch
+from _data import as_objects
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
@@ -23,11 +24,7 @@ V = -np.arange(N * 2, dtype=np.float32).reshape(N, 2)
 def sequences(as_array=False):
     """Song i has i + 1 frames, each equal to row i of A."""
     songs = [np.tile(A[i], (i + 1, 1)) for i in range(N)]
-    if not as_array:
-        return songs
-    objects = np.empty(N, dtype=object)
-    objects[:] = songs
-    return objects
+    return as_objects(songs) if as_array else songs
 
 
 MEMBERS = {
