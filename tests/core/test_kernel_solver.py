@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 
 from skcca import KCCA, ClusterKCCA, kcca
-from skcca._core.kernel_solver import _rayleigh_ritz, dual_fit
+from skcca._core.kernel_solver import _rayleigh_ritz, dual_fit, dual_solver_applies
 from skcca._core.kernels import KernelFactor
 from skcca._core.pairs import Labels, Weights, cyclic_pairs, instance_pairs
 
@@ -245,6 +245,11 @@ def test_fewer_components_are_those_of_the_largest_ridge_singular_values():
     for k in range(2):
         place = np.argmin(np.abs(more.singular_values_ - few.singular_values_[k]))
         np.testing.assert_allclose(few.transform(X)[:, k], more.transform(X)[:, place], atol=1e-6)
+
+
+def test_few_enough_components_or_classes_are_asked_for():
+    pairs = instance_pairs(np.ones(50))
+    assert [dual_solver_applies(pairs, n) for n in (5, 6, None)] == [True, False, False]
 
 
 ALTERNATING, HALVES = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 40)[:, None]

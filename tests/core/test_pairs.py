@@ -70,6 +70,16 @@ def test_row_weighted_classes_weigh_as_their_rows(rng, unpaired, fraction):
         np.testing.assert_allclose(W[np.ix_(in_x, in_y)].sum(), np.sqrt(in_x.sum() * in_y.sum()))
 
 
+def test_rank_of_tags_counts_those_that_differ(rng):
+    L = (rng.random((N_X, 4)) < 0.4).astype(int)
+    w = rng.random(N_X) + 0.1
+    W = w[:, None] * (L @ L.T) * w
+    centred = W / W.sum() - np.outer(W.sum(axis=1), W.sum(axis=0)) / W.sum() ** 2
+    for tags in (L, np.hstack([L, L[:, :2]])):
+        pairs = class_pairs(encode_labels(tags, N_X, N_X, "test"), Weights(w, w))
+        assert pairs.max_rank == np.linalg.matrix_rank(centred) == 3
+
+
 @pytest.mark.parametrize("unpaired", [False, True])
 @pytest.mark.parametrize("fraction", [0.05, 0.5, 1.0])
 @pytest.mark.parametrize("pair_weight", ["pair", "row"])

@@ -16,12 +16,8 @@ from skcca.metrics import (
     retrieval_precision_recall,
 )
 
+TASK = labelled_task()
 RNG_SEED = 7
-
-
-@pytest.fixture(scope="module")
-def embedded():
-    return labelled_task()
 
 
 def test_map_by_hand():
@@ -52,8 +48,8 @@ def test_ties_give_the_mean_over_all_orders(items):
     np.testing.assert_allclose(curve.recall, hits / relevant.sum(), rtol=1e-13, atol=1e-15)
 
 
-def test_multi_label_relevance_is_a_shared_tag(embedded):
-    queries, gallery, _, _ = embedded
+def test_multi_label_relevance_is_a_shared_tag():
+    queries, gallery, _, _ = TASK
     rng = np.random.default_rng(RNG_SEED)
     query_tags, gallery_tags = rng.random((30, 6)) < 0.3, rng.random((90, 6)) < 0.3
     query_tags[0], query_tags[1:, 0] = False, True
@@ -170,19 +166,19 @@ def test_curve_by_hand():
     np.testing.assert_array_equal(curve.n_shown, [1, 2, 3, 4])
 
 
-def test_curve_ends_at_chance_and_full_recall(embedded):
-    curve = retrieval_precision_recall(*embedded)
+def test_curve_ends_at_chance_and_full_recall():
+    curve = retrieval_precision_recall(*TASK)
     assert curve.recall[-1] == pytest.approx(1.0)
-    assert curve.precision[-1] == pytest.approx(chance_map(*embedded[2:]))
+    assert curve.precision[-1] == pytest.approx(chance_map(*TASK[2:]))
     assert (np.diff(curve.recall) >= 0).all()
 
 
-def test_curve_points_are_those_of_the_full_curve(embedded):
-    full = retrieval_precision_recall(*embedded)
+def test_curve_points_are_those_of_the_full_curve():
+    full = retrieval_precision_recall(*TASK)
     for n_points, n_found in ((1, 1), (5, 5), (1000, 90)):
-        curve = retrieval_precision_recall(*embedded, n_points=n_points)
+        curve = retrieval_precision_recall(*TASK, n_points=n_points)
         assert len(curve.n_shown) == n_found
         assert curve.n_shown[0] == 1
         np.testing.assert_array_equal(curve.precision, full.precision[curve.n_shown - 1])
         np.testing.assert_array_equal(curve.recall, full.recall[curve.n_shown - 1])
-    assert retrieval_precision_recall(*embedded, n_points=5).n_shown[-1] == 90
+    assert retrieval_precision_recall(*TASK, n_points=5).n_shown[-1] == 90

@@ -38,6 +38,7 @@ from skcca.metrics._ranking import evaluate
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
+TASK = labelled_task()
 MEASURES = (
     "map", "map@3", "precision@2", "recall@3", "hit_rate@2", "ndcg", "ndcg@3", "mrr", "mrr@2",
     "r_precision", "mean_rank",
@@ -82,11 +83,6 @@ def test_average_precision_at_k_is_of_the_relevant_items_that_k_could_hold():
         assert found == pytest.approx(expected, rel=1e-14)
 
 
-@pytest.fixture(scope="module")
-def task():
-    return labelled_task()
-
-
 PEERS = {
     "map": (retrieval_average_precision, None),
     "precision@7": (retrieval_precision, 7),
@@ -101,8 +97,8 @@ PEERS = {
 
 
 @pytest.mark.parametrize("measure", PEERS)
-def test_matches_torchmetrics_without_ties(task, measure):
-    queries, gallery, query_labels, gallery_labels = task
+def test_matches_torchmetrics_without_ties(measure):
+    queries, gallery, query_labels, gallery_labels = TASK
     cosines = queries @ gallery.T / np.linalg.norm(gallery, axis=1)
     function, k = PEERS[measure]
     limit = {} if k is None else {"top_k": k}
@@ -110,7 +106,7 @@ def test_matches_torchmetrics_without_ties(task, measure):
         float(function(torch.tensor(row + 9), torch.tensor(gallery_labels == label), **limit))
         for row, label in zip(cosines, query_labels, strict=True)
     ]
-    found = retrieval_scores(*task, measure=measure)
+    found = retrieval_scores(*TASK, measure=measure)
     np.testing.assert_allclose(found, expected, rtol=1e-5)  # it has float32, and no scores below 0
 
 
@@ -146,8 +142,8 @@ def test_tags_are_graded_by_number_or_jaccard_index():
     "metric", ["cosine", "correlation", "inner_product", "euclidean", "log_likelihood_ratio"]
 )
 @pytest.mark.parametrize("offset", [0.0, 30.0])
-def test_metric_orders_the_gallery(task, metric, offset):
-    queries, gallery, query_labels, gallery_labels = task
+def test_metric_orders_the_gallery(metric, offset):
+    queries, gallery, query_labels, gallery_labels = TASK
     queries, gallery = queries + offset, gallery + offset
     rho = np.array([0.9, 0.6, 0.3, 0.0])
     expected = [
@@ -162,8 +158,8 @@ def test_metric_orders_the_gallery(task, metric, offset):
 
 @pytest.mark.parametrize("metric", ["cosine", "inner_product", "euclidean"])
 @pytest.mark.parametrize("factor", [1e-200, 1e200])
-def test_unit_of_the_embedding_never_matters(task, metric, factor):
-    queries, gallery, *labels = task
+def test_unit_of_the_embedding_never_matters(metric, factor):
+    queries, gallery, *labels = TASK
     found, expected = (
         retrieval_scores(queries * f, gallery * f, *labels, metric=metric) for f in (factor, 1.0)
     )
@@ -217,8 +213,8 @@ def test_exclude_self_equals_lists_without_the_row(measure):
         assert graded[i] == pytest.approx(one[0], rel=1e-12)
 
 
-def test_queries_without_relevant_items_are_omitted_zero_or_an_error(task):
-    queries, gallery, query_labels, gallery_labels = task
+def test_queries_without_relevant_items_are_omitted_zero_or_an_error():
+    queries, gallery, query_labels, gallery_labels = TASK
     query_labels = query_labels.copy()
     query_labels[4:7] = 9
     args = queries, gallery, query_labels, gallery_labels
@@ -270,8 +266,8 @@ def test_chance_tends_to_the_closed_form():
     assert chance_score(labels) > chance_map(labels)
 
 
-def test_interpolated_precision_is_the_best_at_or_beyond_a_recall(task):
-    queries, gallery, query_labels, gallery_labels = task
+def test_interpolated_precision_is_the_best_at_or_beyond_a_recall():
+    queries, gallery, query_labels, gallery_labels = TASK
     levels = np.linspace(0, 1, 11)
     cosines = queries @ gallery.T / np.linalg.norm(gallery, axis=1)
     expected = []
@@ -279,9 +275,9 @@ def test_interpolated_precision_is_the_best_at_or_beyond_a_recall(task):
         hits = np.cumsum((gallery_labels == label)[np.argsort(-row)])
         p, r = hits / np.arange(1, 91), hits / hits[-1]
         expected.append([max(p[r >= level - 1e-12]) for level in levels])
-    found = interpolated_precision(*task)
+    found = interpolated_precision(*TASK)
     np.testing.assert_allclose(found, np.mean(expected, axis=0), rtol=1e-12)
-    some = interpolated_precision(*task, recall_levels=[0.2, 0.5])
+    some = interpolated_precision(*TASK, recall_levels=[0.2, 0.5])
     np.testing.assert_allclose(some, found[[2, 5]], rtol=1e-12)
 
 
@@ -353,18 +349,18 @@ def test_any_container_gives_the_same_figure(kind):
     assert found == pytest.approx(expected, rel=1e-14)
 
 
-def test_map_at_k_has_a_shorter_way(task):
-    found = average_precision_scores(*task, k=4, metric="euclidean")
-    expected = retrieval_scores(*task, measure="map@4", metric="euclidean")
+def test_map_at_k_has_a_shorter_way():
+    found = average_precision_scores(*TASK, k=4, metric="euclidean")
+    expected = retrieval_scores(*TASK, measure="map@4", metric="euclidean")
     np.testing.assert_array_equal(found, expected)
-    assert mean_average_precision_score(*task, k=4, metric="euclidean") == expected.mean()
+    assert mean_average_precision_score(*TASK, k=4, metric="euclidean") == expected.mean()
 
 
-def test_report_holds_both_directions_and_chance(task):
-    queries, gallery, x, y = task
+def test_report_holds_both_directions_and_chance():
+    queries, gallery, x, y = TASK
     report = retrieval_report(queries, gallery, x, y, measures=["map", "recall@3"])
     assert list(report) == ["x_to_y", "y_to_x", "chance x_to_y", "chance y_to_x"]
-    assert report["x_to_y"]["recall@3"] == retrieval_score(*task, measure="recall@3")
+    assert report["x_to_y"]["recall@3"] == retrieval_score(*TASK, measure="recall@3")
     assert report["y_to_x"]["map"] == retrieval_score(gallery, queries, y, x)
     assert report["chance y_to_x"]["map"] == pytest.approx(chance_score(y, x), rel=1e-12)
     assert f"{report['x_to_y']['map']:.3f}" in str(report)

@@ -202,9 +202,8 @@ def test_the_lowest_integer_does_not_overflow(selector):
 
 def test_axes_are_labelled_and_hold_the_song(selector):
     ax = draw(selector, title="A song").ax_
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == (
-        "Time (s)", "Attention", "A song",
-    )  # fmt: skip
+    written = ax.get_xlabel(), ax.get_ylabel(), ax.get_title()
+    assert written == ("Time (s)", "Attention", "A song")
     assert ax.get_xlim() == (0, len(SONG))
     low, high = ax.get_ylim()
     assert low < 0 < selector.attention([SONG])[0].max() < high
