@@ -22,6 +22,7 @@ from skcca._core.compat import (
     Interval,
     StrOptions,
     _fit_context,
+    bind_draft,
     draft_of,
     in_container,
     rng_from,
@@ -124,7 +125,7 @@ class TwoViewTransformer(
         fitted._check_classes(data.labels)
         pairs = fitted._make_pairs(data.labels, data.weights, rng)
         fitted._fit_views(data, pairs, rng)
-        self.__dict__ = fitted.__dict__
+        bind_draft(self, fitted)
         return self
 
     def fit_transform(
@@ -165,7 +166,8 @@ class TwoViewTransformer(
 
     def _check_settings(self) -> None:
         """Refuse parameters that contradict each other, before any data are read."""
-        params = self.get_params(deep=False)
+        # Subclasses of users need not have all parameters in their constructor.
+        params = {name: getattr(self, name) for name in self._parameter_constraints}
         check_per_view_parameters(type(self).__name__, params, self._parameter_constraints)
 
     def _check_training(

@@ -23,6 +23,7 @@ from skcca._core.compat import (
     StrOptions,
     _fit_context,
     array_namespace,
+    bind_draft,
     draft_of,
     to_numpy,
 )
@@ -297,7 +298,7 @@ class CCA(TwoViewTransformer):
             check_same_classes(name, fitted._sums, batch, classes, class_counts)
         add_batch(name, fitted._sums, pairing, batch)
         # The batch has been added whole, and stays in the sums whatever the solver says of them.
-        self.__dict__ = fitted.__dict__
+        bind_draft(self, fitted)
         self._solve_sums()
         self._move_attributes_to(batch.X)
         return self

@@ -26,6 +26,7 @@ from skcca._core.compat import (
     Interval,
     StrOptions,
     _fit_context,
+    bind_draft,
     draft_of,
     in_container,
     require_torch,
@@ -416,7 +417,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         if device is not None:
             targets = emotion_targets(y, labels, len(songs), name)
             fitted._fit_emotions(songs, targets, rng, device)
-        self.__dict__ = fitted.__dict__
+        bind_draft(self, fitted)
         return self
 
     def _fit_frames(self, songs: list[np.ndarray], views: Views | None, seed: int) -> None:

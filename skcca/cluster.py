@@ -23,6 +23,7 @@ from skcca._core.compat import (
     StrOptions,
     _check_sample_weight,
     _fit_context,
+    bind_draft,
     draft_of,
     rng_from,
     validate_data,
@@ -187,7 +188,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         fitted.cluster_centers_ = kmeans.cluster_centers_
         fitted.labels_ = fitted.classes_[kmeans.labels_]
         fitted.inertia_, fitted.n_iter_ = kmeans.inertia_, kmeans.n_iter_
-        self.__dict__ = fitted.__dict__
+        bind_draft(self, fitted)
         return self
 
     def fit_predict(

@@ -26,6 +26,7 @@ from skcca._core.compat import (
     Interval,
     StrOptions,
     _fit_context,
+    bind_draft,
     draft_of,
     require_torch,
 )
@@ -425,7 +426,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             after_epoch=partial(fitted._end_epoch, callbacks),
         )
         fitted._assign(solution)
-        self.__dict__ = fitted.__dict__
+        bind_draft(self, fitted)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -483,7 +484,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             fitted.n_epochs_ = len(fitted.loss_curve_)
         if hasattr(self, "classes_") and hasattr(fitted, "classes_"):
             fitted.classes_ = np.union1d(self.classes_, fitted.classes_)
-        self.__dict__ = fitted.__dict__
+        bind_draft(self, fitted)
         return self
 
     def _check_settings(self) -> None:
@@ -567,9 +568,10 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
     def _network_settings(self) -> Settings:
         from skcca.nn.two_view import Settings
 
-        params = self.get_params(deep=False)
-        params |= {"name": type(self).__name__, "pairing": self._pairing()}
-        return Settings(**{name: params[name] for name in Settings._fields})
+        own = {"name": type(self).__name__, "pairing": self._pairing()}
+        # Subclasses of users need not have all parameters in their constructor.
+        params = {name: getattr(self, name) for name in Settings._fields if name not in own}
+        return Settings(**own | params)
 
     def _solve(self, settings: Settings, data: TrainingData, pairs: Pairs, **how: Any) -> Solution:
         from skcca.nn.two_view import fit_networks
@@ -620,7 +622,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         def attributes() -> dict[str, Any]:
             fitted = draft_of(self)
             fitted._assign(snapshot())
-            return attributes_of(fitted)
+            return {k: v for k, v in attributes_of(fitted).items() if k != "_before_fit"}
 
         return callbacks.end_epoch(attributes, last=last)
 
@@ -745,57 +747,35 @@ class SupervisedDCCA(ClassPairedMixin, DCCA):
     pair_weight : {"pair", "row"}, default="pair"
         Whether each pair weighs the same, or each class as its rows.
     x_hidden_layer_sizes : sequence of int, default=(128, 128, 64, 64)
-        See `DCCA`.
     y_hidden_layer_sizes : sequence of int, default=(512, 512, 256, 256)
-        See `DCCA`.
     activation : {"relu", "tanh", "gelu", "silu", "sigmoid", "identity"}, default="relu"
-        See `DCCA`.
     output_activation : {"sigmoid", "tanh", "relu", "gelu", "silu", "identity"}, default="identity"
-        See `DCCA`.
     dropout : float, default=0.2
-        See `DCCA`.
     x_network, y_network : torch.nn.Module or callable, default=None
-        See `DCCA`.
     input_noise : float, default=0.25
-        See `DCCA`.
     loss : {"trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking"}, default="trace"
-        See `DCCA`.
     reg : float, default=0.1
-        See `DCCA`.
     reconstruction_weight : float, default=0.0
-        See `DCCA`.
     optimizer : {"rmsprop", "adam", "adamw", "sgd", "lbfgs"}, default="rmsprop"
-        See `DCCA`.
     learning_rate : float, default=1e-3
-        See `DCCA`.
     learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
-        See `DCCA`.
     weight_decay : float, default=0.0
-        See `DCCA`.
     max_grad_norm : float, default=None
-        See `DCCA`.
     batch_size : int, default=512
-        See `DCCA`.
     micro_batch_size : int, default=None
         See `DCCA`.
     max_epochs : int, default=50
         Passes over the data; over the longer view where they are unpaired.
     average_epochs : int, default=10
-        See `DCCA`.
     early_stopping : bool, default=False
         See `DCCA`.
     validation_fraction : float, default=0.1
         Fraction of the rows to hold out for early stopping, class by class.
     n_iter_no_change : int, default=10
-        See `DCCA`.
     warm_start : bool, default=False
-        See `DCCA`.
     checkpoint : str or path-like, default=None
-        See `DCCA`.
     checkpoint_every : int, default=1
-        See `DCCA`.
     callback : callable, default=None
-        See `DCCA`.
     scale : bool, default=True
         See `DCCA`.
     component_scaling : {"unit", "correlation"}, default="correlation"

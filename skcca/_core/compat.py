@@ -48,6 +48,7 @@ __all__ = [
     "_routing_enabled",
     "_safe_set_output",
     "array_namespace",
+    "bind_draft",
     "check_array",
     "draft_of",
     "get_chunk_n_rows",
@@ -131,11 +132,26 @@ class EpochCallbacks:
 
 
 def draft_of(estimator: _Fitted, *, learned: bool = True) -> _Fitted:
-    """Return a copy that shares all attributes, or all but learned ones, for a fit to write on."""
+    """Return a copy that shares all attributes, or all but learned ones, for a fit to write on.
+
+    `bind_draft` makes the estimator what the fit has written.
+    """
     draft = object.__new__(type(estimator))
-    attributes = vars(estimator).items()
-    draft.__dict__ = {key: v for key, v in attributes if learned or not key.endswith("_")}
+    before = dict(vars(estimator))
+    draft.__dict__ = {key: v for key, v in before.items() if learned or not key.endswith("_")}
+    draft.__dict__["_before_fit"] = before
     return draft
+
+
+def bind_draft(estimator: _Fitted, draft: _Fitted) -> None:
+    """Bind the attributes of a draft to the estimator, by one assignment.
+
+    What a callback of the user has set on the estimator since the draft was made stays.
+    """
+    before = draft.__dict__.pop("_before_fit")
+    missing = object()
+    changed = {k: v for k, v in vars(estimator).items() if before.get(k, missing) is not v}
+    estimator.__dict__ = draft.__dict__ | changed
 
 
 def rng_from(random_state: RandomStateLike) -> np.random.Generator:

@@ -52,9 +52,14 @@ def separate_views(
             f"the labels: {method}(Views(X, Y), labels)."
         )
     if len(X.names) != 2 or any(member is None for member in X):
-        needs = f"cannot {method}: {method} needs both views"
-        needs = "is fitted on two views" if method == "fit" else needs
-        raise ValueError(f"{caller} {needs}; got {X!r}. Choose two: Views(X['a'], X['b']).")
+        if method == "fit":
+            needs = "is fitted on two views"
+        else:
+            needs = f"cannot {method}: {method} needs both views"
+        cure = "Choose two: Views(X['a'], X['b'])"
+        if len(X.names) == 2:
+            cure = f"Give the view that is None: {method}(Views(X, y))"
+        raise ValueError(f"{caller} {needs}; got {X!r}. {cure}.")
     if class_paired and y is not None:
         if isinstance(y, Views) or (np.ndim(y) == 2 and not _could_be_tags(y)):
             raise ValueError(

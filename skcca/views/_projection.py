@@ -62,6 +62,8 @@ def project(
     estimator: Estimator, X: ViewLike, y: ViewLike, caller: str
 ) -> tuple[ArrayLike, ArrayLike]:
     """Return the projections of both views; `y` is None beside a `Views`."""
+    if X is None:
+        raise ValueError(f"{caller}: `X`, the first view, is None; give both views.")
     return _project_by_steps(_steps(estimator), X, y, caller)
 
 

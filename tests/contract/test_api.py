@@ -64,6 +64,27 @@ def test_fit_transform_returns_what_transform_returns(model):
 
 
 @every
+def test_a_subclass_may_have_fewer_parameters(model):
+    kind = type(model)
+
+    class Fewer(kind):
+        def __init__(self, n_components=2):
+            super().__init__(n_components)
+            vars(self).update(model.get_params() | {"n_components": n_components})
+
+    np.testing.assert_allclose(
+        Fewer().fit(X, Y, y).transform(X),
+        clone(model).set_params(n_components=2).fit(X, Y, y).transform(X),
+    )
+
+
+def test_what_a_callback_sets_on_the_estimator_stays():
+    model = DCCA(2, **SMALL)
+    model.set_params(callback=lambda epoch: vars(model).setdefault("losses", []).append(epoch.loss))
+    assert model.fit(X, Y).losses == model.loss_curve_
+
+
+@every
 def test_fitted_attributes(model):
     fitted = clone(model).fit(X, Y, y)
     k = fitted.n_components_
