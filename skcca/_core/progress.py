@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import TypeVar
 
 _WIDTH = 24
@@ -30,23 +29,10 @@ def parallel_map(
 ) -> Iterator[_Result]:
     """Yield ``function(*args)`` for each tuple of arguments, in their order.
 
-    The workers run under the caller's scikit-learn configuration. An iterator that is dropped
-    before its end stops them.
-
-    Parameters
-    ----------
-    function : callable
-        Function to call; workers that are processes pickle it.
-    arguments : iterable of tuple
-        Arguments of each call; a lazy iterable is read a little ahead of the workers.
-    label : str
-        Name of the loop on the progress line.
-    n_jobs, prefer : int, str or None
-        As for `joblib.Parallel`.
-    verbose : int, default=0
-        Whether to show progress.
-    total : int, default=None
-        Number of calls; None is the length of `arguments`, which must then have one.
+    The workers run under the caller's scikit-learn configuration; those that are processes pickle
+    the function. An iterator that is dropped before its end stops them. A lazy iterable of
+    arguments is read a little ahead of the workers, and needs a `total`, the number of calls. The
+    progress line shows the label; `n_jobs` and `prefer` are those of `joblib.Parallel`.
     """
     from sklearn.utils.parallel import Parallel, delayed
 
@@ -85,18 +71,10 @@ def bounded_map(
 
 
 class ProgressBar:
-    """Show ``label [####----] 12/50  1.2 s  note`` while a loop runs.
+    """Show ``label [####----] 12/50  1.2 s  note`` while a loop of `total` steps runs.
 
-    Parameters
-    ----------
-    total : int
-        Number of steps.
-    label : str
-        What is running.
-    enabled : bool, default=True
-        False makes every call a no-op, so that a loop needs no branches of its own.
-    done : int, default=0
-        Steps that were made before.
+    `done` steps were made before. One that is not enabled does nothing, so that a loop needs no
+    branches of its own.
     """
 
     def __init__(self, total: int, label: str, *, enabled: bool = True, done: int = 0):
@@ -116,12 +94,7 @@ class ProgressBar:
             self._shown = now
             self._write(end="\r" if self._rewritable else "\n")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._write(end="\n")
 
     def _write(self, end: str) -> None:

@@ -223,16 +223,11 @@ def _check_groups(groups: ArrayLike, n_rows: list[int]) -> Array:
     return codes
 
 
-def _variates(model: TwoViewTransformer, X: ViewLike, y: ViewLike) -> tuple[Array, Array]:
+def _variates(model: TwoViewTransformer, X: ViewLike, y: ViewLike) -> list[Array]:
     """Return the scores of both views, with columns of mean zero and length one."""
-    Zx, Zy = project(model, X, None if isinstance(X, Views) else y, _NAME)
-    return _unit_columns(Zx), _unit_columns(Zy)
-
-
-def _unit_columns(Z: ArrayLike) -> Array:
-    Z = np.asarray(Z, dtype=float)
-    Z = Z - Z.mean(axis=0)
-    return Z / np.maximum(np.linalg.norm(Z, axis=0), np.finfo(float).tiny)
+    both = project(model, X, None if isinstance(X, Views) else y, _NAME)
+    centred = [Z - Z.mean(axis=0) for Z in (np.asarray(Z, dtype=float) for Z in both)]
+    return [Z / np.maximum(np.linalg.norm(Z, axis=0), np.finfo(float).tiny) for Z in centred]
 
 
 def _resample(
@@ -241,7 +236,7 @@ def _resample(
     y: ViewLike,
     labels: LabelsLike,
     codes: list[Array],
-    variates: tuple[Array, Array],
+    variates: list[Array],
     seed: int,
 ) -> tuple[Array, Array, Array]:
     """Return the matched loadings and correlations of one resample."""
@@ -264,11 +259,8 @@ def _resample(
         result[..., components] = values[..., matches] * signs
         return result
 
-    return (
-        matched(model.x_loadings_, signs),
-        matched(model.y_loadings_, signs),
-        matched(model.correlations_, 1.0),
-    )
+    x_loadings, y_loadings = (matched(L, signs) for L in (model.x_loadings_, model.y_loadings_))
+    return x_loadings, y_loadings, matched(model.correlations_, 1.0)
 
 
 def _interval(estimate: Array, sample: Array, tail: float, method: str) -> Interval:

@@ -33,11 +33,6 @@ def group_codes(groups: ArrayLike, n_rows: int, caller: str) -> Array:
     return np.unique(values, return_inverse=True)[1]
 
 
-def free_permutation(n_rows: int) -> Callable[[np.random.Generator], Array]:
-    """Return a function that draws a permutation of all rows."""
-    return lambda rng: rng.permutation(n_rows)
-
-
 def permutation_within(codes: Array, caller: str) -> Callable[[np.random.Generator], Array]:
     """Return a function that draws a permutation of the rows inside each group."""
     if np.bincount(codes).max() < 2:
@@ -85,19 +80,8 @@ class ExchangeableResiduals:
     n - m rows S that are kept, Q = R S' (S R S')^-1/2 has Q'Q = I and QQ' = R, so that the rows of
     Q'V have the covariance of the errors, and their moments are those of the residuals.
 
-    Parameters
-    ----------
-    confounds : array-like of shape (n_samples, n_confounds) or (n_samples,)
-        Z without its constant column.
-    n_rows : int
-        Rows of the views.
-    caller : str
-        Name used in error messages.
-
-    Attributes
-    ----------
-    kept : ndarray of shape (n_samples - m,)
-        Numbers of the rows S. They depend on Z alone; the m others best determine Z.
+    The confounds are Z without its constant column. `kept` (n - m,) are the numbers of the rows S.
+    They depend on Z alone; the m others best determine Z.
     """
 
     def __init__(self, confounds: ArrayLike, n_rows: int, caller: str):

@@ -72,9 +72,8 @@ def select_n_components(
     estimator : two-view estimator, or a pipeline or search that ends in one
         It is cloned, not fitted. Its own `n_components` does not matter.
     X : array-like of shape (n_samples, n_features) or Views
-        First view, or both views.
     y : array-like of shape (n_samples, n_features_y), default=None
-        Second view; labels beside a `Views`.
+        See `bootstrap_loadings`.
     labels : array-like, default=None
         Class or tag labels. Class-paired estimators are scored over the pairs of a class.
     n_components : int or sequence of int, default=10
@@ -89,9 +88,8 @@ def select_n_components(
     param_name : str, default="n_components"
         Name of the parameter in a pipeline: ``"cca__n_components"``.
     n_jobs : int, default=None
-        Number of parallel fits; None is 1, -1 all processors.
     verbose : int, default=0
-        1 shows a progress bar.
+        See `bootstrap_loadings`.
 
     Returns
     -------

@@ -24,7 +24,6 @@ from skcca._core.whitening import (
 from skcca.cca import CCA
 from skcca.inspection._exchange import (
     ExchangeableResiduals,
-    free_permutation,
     group_codes,
     permutation_of_groups,
     permutation_within,
@@ -44,6 +43,7 @@ _MAX_TASKS = 100
 _TIE = 1e-9
 
 Draw = Callable[[np.random.Generator], Array]
+Statistics = Callable[[Array, int], Array]
 
 _CONSTRAINTS: dict = {
     "n_permutations": [Interval(Integral, 1, None, closed="left")],
@@ -101,9 +101,8 @@ def permutation_test_correlations(
         Model to test, with its ridge; `n_components` is the number of hypotheses. It is not fitted,
         and need not be.
     X : array-like of shape (n_samples, n_features) or Views
-        First view, or both views.
     y : array-like of shape (n_samples, n_features_y), default=None
-        Second view. Beside a `Views` it holds labels and is ignored, as in `CCA`.
+        See `bootstrap_loadings`; labels are ignored, as in `CCA`.
     n_permutations : int, default=1000
         Number of random permutations. A p-value is 1 / (n_permutations + 1) at least.
     statistic : {"wilks", "roy"}, default="wilks"
@@ -120,11 +119,9 @@ def permutation_test_correlations(
         "within" lets rows change places inside their group (a site, a session), "whole" lets groups
         of equally many rows change places, their rows in order (repeated measures of a subject).
     n_jobs : int, default=None
-        Number of threads; None is 1, -1 all processors.
     random_state : int, RandomState, Generator or None, default=None
-        Draws the permutations; the result does not depend on `n_jobs`.
     verbose : int, default=0
-        1 shows a progress bar.
+        See `bootstrap_loadings`; `n_jobs` is a number of threads.
 
     Returns
     -------
@@ -158,8 +155,7 @@ def permutation_test_correlations(
     Not tested here are class pairs, because pairs that share a row are no independent units;
     whether the classes matter is asked by permuting labels,
     ``sklearn.model_selection.permutation_test_score(model, Views(X, Y), labels,
-    scoring=retrieval_map)``. A kernel model is tested as the `CCA` with ridge of its features, for
-    instance of `sklearn.kernel_approximation.Nystroem`.
+    scoring=retrieval_map)``. A kernel model is tested as a `CCA` with ridge of its features.
 
     References
     ----------
@@ -196,19 +192,16 @@ def permutation_test_correlations(
     observed = statistics(U.T @ V, K)
 
     seeds = rng_from(random_state).integers(2**63, size=n_permutations)
-    tasks = [
-        (U, V, draw, statistics, K, part)
-        for part in np.array_split(seeds, min(n_permutations, _MAX_TASKS))
-    ]
-    parts = parallel_map(
+    parts = np.array_split(seeds, min(n_permutations, _MAX_TASKS))
+    tasks = [(U, V, draw, statistics, K, part) for part in parts]
+    permuted = parallel_map(
         _permuted, tasks, label=_NAME, n_jobs=n_jobs, prefer="threads", verbose=verbose
     )
-    null = np.concatenate(list(parts))
+    null = np.concatenate(list(permuted))
     exceeding = np.count_nonzero(null >= observed * (1 - _TIE), axis=0)
     pvalues = (1 + exceeding) / (1 + n_permutations)
-    return PermutationTestResult(
-        correlations, observed, np.maximum.accumulate(pvalues), pvalues, null
-    )
+    corrected = np.maximum.accumulate(pvalues)
+    return PermutationTestResult(correlations, observed, corrected, pvalues, null)
 
 
 class _WhitenedView(NamedTuple):
@@ -265,10 +258,9 @@ def _exchangeable_views(
             "Give CCA a ridge (reg=0.1), or use fewer features."
         )
     if codes is None:
-        return x, y, free_permutation(len(x.scores))
-    if exchange == "within":
-        return x, y, permutation_within(codes, _NAME)
-    return x, y, permutation_of_groups(codes, _NAME)
+        return x, y, lambda rng: rng.permutation(len(x.scores))
+    restricted = permutation_within if exchange == "within" else permutation_of_groups
+    return x, y, restricted(codes, _NAME)
 
 
 def _whiten(
@@ -311,17 +303,11 @@ def _canonical_variates(x: _WhitenedView, y: _WhitenedView) -> tuple[Array, Arra
 
 
 def _permuted(
-    U: Array,
-    V: Array,
-    draw: Draw,
-    statistics: Callable[[Array, int], Array],
-    n_statistics: int,
-    seeds: Array,
+    U: Array, V: Array, draw: Draw, statistics: Statistics, n_statistics: int, seeds: Array
 ) -> Array:
     """Return the statistics of one permutation per seed, (n_seeds, n_statistics)."""
-    return np.array(
-        [statistics(U.T @ V[draw(np.random.default_rng(seed))], n_statistics) for seed in seeds]
-    )
+    orders = (draw(np.random.default_rng(seed)) for seed in seeds)
+    return np.array([statistics(U.T @ V[order], n_statistics) for order in orders])
 
 
 def _wilks(T: Array, n_statistics: int) -> Array:

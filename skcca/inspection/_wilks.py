@@ -142,17 +142,11 @@ def wilks_test(
 
 def _check_correlations(correlations: ArrayLike, expected: int) -> np.ndarray:
     """Return the correlations after checking their number, range and order."""
+    # NaN is not in [0, 1], and is refused below.
     r = check_array(
-        correlations,
-        dtype=np.float64,
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_min_samples=0,
-        ensure_min_features=0,
-        # NaN is not in [0, 1], and is refused below.
-        ensure_all_finite=False,
-        input_name="correlations",
-    )
+        correlations, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
+        ensure_min_features=0, ensure_all_finite=False, input_name="correlations",
+    )  # fmt: skip
     if r.ndim != 1 or len(r) != expected:
         raise ValueError(
             f"wilks_test: `correlations` has shape {r.shape}; lambda is a product over all "

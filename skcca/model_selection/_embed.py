@@ -35,9 +35,8 @@ def cross_val_embed(
         A model of this library, a pipeline that ends in one, or any transformer whose
         ``transform(X, y)`` returns both views. It is cloned, not fitted.
     X : Views or array-like of shape (n_samples, n_features)
-        Both views, or the first.
     y : array-like, default=None
-        Labels beside a `Views`, else the second view.
+        Both views and their labels, or the first and the second view.
     cv : int, splitter or iterable, default=None
         Folds, in which every row must be held out once. None means five folds; an integer
         makes stratified ones where class-paired estimators have class labels.

@@ -40,13 +40,7 @@ class PairedRows(NamedTuple):
     def of(
         cls, estimator: Estimator, X: ViewLike, y: ViewLike, labels: LabelsLike, caller: str
     ) -> PairedRows:
-        """Return the rows after checking them as `fit` of the estimator does.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As the estimator's ``fit``; and if views or labels are missing or given twice.
-        """
+        """Return the rows after checking them as `fit` of the estimator does."""
         if isinstance(labels, tuple):
             raise ValueError(
                 f"{caller}: labels=(labels_x, labels_y) describes unpaired views, whose rows "

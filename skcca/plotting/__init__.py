@@ -1,6 +1,7 @@
 """Displays of fitted models, drawn with matplotlib.
 
-matplotlib is imported where something is drawn, and nowhere else.
+matplotlib is imported where something is drawn, and nowhere else; without it every display raises
+an ImportError.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from skcca.plotting._canvas import (
     legend_above,
 )
 from skcca.views._container import Views
-from skcca.views._sequences import Selection, check_sequences
+from skcca.views._sequences import check_sequences
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,8 +49,8 @@ class AttentionDisplay:
     selected : ndarray of shape (n_selected,)
         Numbers of the chosen chunks: chunk j lies between ``borders[j]`` and ``borders[j + 1]``.
     waveform : ndarray of shape (n_samples,) or (n_samples, n_channels), default=None
-        Samples of the recording, drawn as an envelope behind the attention; scaled to their largest
-        value. Where it is longer or shorter than the song it is drawn as it is.
+        Samples of the recording, floats or integers, drawn as an envelope behind the attention and
+        scaled to their largest value, also where they are longer or shorter than the song.
     sample_rate : float, default=None
         Samples of `waveform` in a second, in Hz.
     title : str, default=None
@@ -58,10 +58,8 @@ class AttentionDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the picture. This and what follows is defined once it is drawn.
-    figure_ : matplotlib Figure
-        Figure of the picture.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes and figure of the picture. These and what follows are defined once it is drawn.
     line_ : matplotlib StepPatch or None
         Attention over time; None where there is none.
     borders_ : matplotlib LineCollection
@@ -131,10 +129,8 @@ class AttentionDisplay:
         song : array-like of shape (T, n_features), or list of one such
             Frames of the song, as in `fit`.
         waveform : array-like of shape (n_samples,) or (n_samples, n_channels), default=None
-            Samples of the recording from which the frames were made, floats or integers, drawn as
-            an envelope behind the attention.
         sample_rate : float, default=None
-            Samples of `waveform` in a second, in Hz; needed with it.
+            See `AttentionDisplay`; `waveform` needs its `sample_rate`.
         seconds_per_frame : float, default=None
             Seconds that a frame covers. None is the `frame_duration` of the selector.
         ax : matplotlib Axes, default=None
@@ -152,31 +148,30 @@ class AttentionDisplay:
         TypeError
             If `selector` is no `ChunkSelector`, `waveform` holds no real numbers, or `ax` is no
             matplotlib Axes.
-        NotFittedError
-            If it is not fitted.
         ValueError
-            If `song` is more than one song or does not fit the selector; if `waveform` comes
-            without `sample_rate`, is empty or holds NaN or infinity.
-        ImportError
-            If matplotlib is not installed.
+            If the selector is not fitted; if `song` is more than one song or does not fit it; if
+            `waveform` comes without `sample_rate`, is empty or holds NaN or infinity.
         """
         check_canvas(ax, _NAME)
         selector = _check_selector(selector)
         seconds = selector.frame_duration if seconds_per_frame is None else seconds_per_frame
         _check_positive("seconds_per_frame", seconds)
         frames = _check_song(song, selector)
-        borders, chosen, attention = _select(selector, frames)
+        X: ViewLike = [frames]
+        # A selector that was fitted on a Views expects one.
+        if selector._n_views is not None:
+            X = Views(X, *[None] * (selector._n_views - 1))
+        (chosen,) = selector.select(X)
+        attention = selector.attention(X)[0] if selector.strategy == "attention" else None
         n_steps = -(-len(frames) // selector.frames_per_step)
-        steps = np.minimum(np.arange(n_steps + 1) * selector.frames_per_step, len(frames))
-        display = cls(
-            seconds * steps,
-            attention,
-            seconds * borders,
-            chosen.chunks,
-            waveform=waveform,
-            sample_rate=sample_rate,
-            title=title,
+        steps, borders = (
+            np.minimum(numbers * selector.frames_per_step, len(frames))
+            for numbers in (np.arange(n_steps + 1), selector._borders(frames))
         )
+        display = cls(
+            seconds * steps, attention, seconds * borders, chosen.chunks,
+            waveform=waveform, sample_rate=sample_rate, title=title,
+        )  # fmt: skip
         return display.plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> AttentionDisplay:
@@ -191,17 +186,11 @@ class AttentionDisplay:
         -------
         display : AttentionDisplay
             This object, whose `ax_` and `figure_` may be adjusted further.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_estimator`, for `waveform`, `sample_rate` and matplotlib.
         """
         check_canvas(ax, _NAME)
         # A wrong waveform is refused before a figure is made.
-        envelope = None
-        if self.waveform is not None:
-            envelope = _envelope(self.waveform, self.sample_rate)
+        waveform, rate = self.waveform, self.sample_rate
+        envelope = None if waveform is None else _envelope(waveform, rate)
         ax = axes_for(ax, (8, 3))
         self.ax_, self.figure_ = ax, ax.figure
         contrast = contrast_colour(ax)
@@ -250,20 +239,6 @@ class AttentionDisplay:
         handles += [] if self.waveform_ is None else [self.waveform_]
         self.legend_ = legend_above(ax, handles, self.title)
         return self
-
-
-def _select(
-    selector: ChunkSelector, song: np.ndarray
-) -> tuple[np.ndarray, Selection, np.ndarray | None]:
-    """Return the borders of a song's chunks in frames, the chosen ones, and the attention."""
-    X: ViewLike = [song]
-    # A selector that was fitted on a Views expects one.
-    if selector._n_views is not None:
-        X = Views(X, *[None] * (selector._n_views - 1))
-    (chosen,) = selector.select(X)
-    attention = selector.attention(X)[0] if selector.strategy == "attention" else None
-    borders = np.minimum(selector._borders(song) * selector.frames_per_step, len(song))
-    return borders, chosen, attention
 
 
 def _check_selector(selector: object) -> ChunkSelector:

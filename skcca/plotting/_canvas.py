@@ -68,14 +68,10 @@ def contrast_colour(ax: Axes) -> str:
 
 def add_legend(ax: Axes, handles: Sequence[Artist | tuple], **kwargs: Any) -> Legend:
     """Add a legend that is legible on the background of the axes."""
-    look = {
-        "facecolor": ax.get_facecolor(),
-        "labelcolor": contrast_colour(ax),
-        "framealpha": 0.85,
-        "edgecolor": "none",
-        "fontsize": "small",
-    }
-    return ax.legend(handles=handles, **(look | kwargs))
+    return ax.legend(
+        handles=handles, facecolor=ax.get_facecolor(), labelcolor=contrast_colour(ax),
+        edgecolor="none", fontsize="small", **({"framealpha": 0.85} | kwargs),
+    )  # fmt: skip
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist | tuple], title: str | None) -> Legend:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -64,27 +64,16 @@ def check_two_components(components: ArrayLike, n_components: int, caller: str) 
     return first, second
 
 
-_DIRECTIONS = ("x_to_y", "y_to_x")
-
-
-class Search(NamedTuple):
-    """Embedded queries and gallery, with their labels."""
-
-    queries: ArrayLike
-    gallery: ArrayLike
-    query_labels: LabelsLike
-    gallery_labels: LabelsLike
-
-
 def embed_search(
     estimator: Estimator, X: ViewLike, y: ViewLike, labels: LabelsLike, direction: str, caller: str
-) -> Search:
-    """Embed both views, one as the queries and the other as the gallery."""
-    if direction not in _DIRECTIONS:
-        raise ValueError(f"{caller}: `direction` is {direction!r}; expected one of {_DIRECTIONS}.")
+) -> tuple[ArrayLike, ArrayLike, LabelsLike, LabelsLike]:
+    """Return embedded queries and gallery, and the labels of both."""
+    directions = ("x_to_y", "y_to_x")
+    if direction not in directions:
+        raise ValueError(f"{caller}: `direction` is {direction!r}; expected one of {directions}.")
     sides = project_with_labels(estimator, X, y, labels, f"{caller}.from_estimator")
     query, item = sides if direction == "x_to_y" else sides[::-1]
-    return Search(query.rows, item.rows, query.labels, item.labels)
+    return query.rows, item.rows, query.labels, item.labels
 
 
 def model_name(estimator: Estimator) -> str:

@@ -56,10 +56,8 @@ class CorrelationDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the picture. This and what follows is defined once it is drawn.
-    figure_ : matplotlib Figure
-        Figure of the picture.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes and figure of the picture. These and what follows are defined once it is drawn.
     bars_ : matplotlib BarContainer
         A bar for each training correlation.
     held_out_ : matplotlib ErrorbarContainer or None
@@ -136,25 +134,19 @@ class CorrelationDisplay:
         estimator : two-view estimator with `correlations_`, or a pipeline that ends in one
             It is cloned, not fitted; whether it is fitted does not matter.
         X : array-like of shape (n_samples, n_features) or Views
-            First view, or both views.
         y : array-like of shape (n_samples, n_features_y), default=None
-            Second view; labels beside a `Views`.
         labels : array-like, default=None
-            Class or tag labels. Class-paired estimators correlate over the pairs of a class.
         cv : int, splitter or iterable, default=5
-            Folds, as for `skcca.inspection.select_n_components`.
+            See `skcca.inspection.select_n_components`.
         n_permutations : int, default=0
             Number of random orders of the second view; 0 draws no null.
         n_jobs : int, default=None
-            Number of parallel fits; None is 1, -1 all processors.
         random_state : int, RandomState, Generator or None, default=None
-            Draws the random orders.
         verbose : int, default=0
-            1 shows a progress bar.
+            See `skcca.inspection.bootstrap_loadings`; `random_state` draws the random orders.
         name : str, default=None
-            Title of the picture; None is the class of the model.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
+            See `EmbeddingDisplay.from_estimator`.
         **kwargs : dict
             Look of the bars, for matplotlib's ``Axes.bar``.
 
@@ -170,8 +162,6 @@ class CorrelationDisplay:
         ValueError
             If rows do not match, a fold holds out fewer than 3 rows, or `n_permutations` is no
             number of them.
-        ImportError
-            If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
         meaning = "a number of random orders of the rows"
@@ -198,12 +188,8 @@ class CorrelationDisplay:
             shuffles = [(estimator, rows, rng.permutation(rows.n)) for _ in range(n_permutations)]
             largest = list(in_parallel(_largest_of_shuffled, shuffles))
             null = np.repeat(np.array(largest)[:, None], K, axis=1)
-        display = cls(
-            correlations,
-            held_out=held_out,
-            null=null,
-            name=model_name(estimator) if name is None else name,
-        )
+        name = model_name(estimator) if name is None else name
+        display = cls(correlations, held_out=held_out, null=null, name=name)
         return display.plot(ax=ax, **kwargs)
 
     def plot(
@@ -214,21 +200,14 @@ class CorrelationDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
         name : str, default=None
-            Title of the picture; None is the `name` of the display.
         **kwargs : dict
-            Look of the bars, for matplotlib's ``Axes.bar``.
+            See `from_estimator`; a `name` of None is that of the display.
 
         Returns
         -------
         display : CorrelationDisplay
             This object, whose `ax_` and `figure_` may be adjusted further.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_estimator`, and if `level` or the shape of an array is wrong.
         """
         check_canvas(ax, _NAME)
         correlations = self._check_correlations()

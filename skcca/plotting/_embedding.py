@@ -52,9 +52,8 @@ class EmbeddingDisplay:
     Parameters
     ----------
     Zx : ndarray of shape (n_samples, n_components)
-        Embedded rows of the first view.
     Zy : ndarray of shape (n_samples_y, n_components)
-        Embedded rows of the second view.
+        Embedded rows of the first and of the second view.
     labels : ndarray or tuple of two ndarrays, default=None
         Class of each row; a tuple has those of both views.
     components : tuple of two ints, default=(0, 1)
@@ -68,10 +67,8 @@ class EmbeddingDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the picture. This and what follows is defined once it is drawn.
-    figure_ : matplotlib Figure
-        Figure of the picture.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes and figure of the picture. These and what follows are defined once it is drawn.
     points_ : tuple of two matplotlib PathCollections
         Rows of the first and of the second view.
     links_ : matplotlib LineCollection or None
@@ -143,9 +140,8 @@ class EmbeddingDisplay:
         labels : array-like or tuple of two array-likes, default=None
             Class of each row; a tuple labels the rows of two arrays that are not paired.
         components : tuple of two ints, default=(0, 1)
-            Components that span the picture.
         link : bool, default=None
-            Whether a line joins the two rows of each pair; None joins up to 200 pairs.
+            See `EmbeddingDisplay`.
         name : str, default=None
             Title of the picture; None is the class of the model.
         ax : matplotlib Axes, default=None
@@ -164,8 +160,6 @@ class EmbeddingDisplay:
             If the estimator does not project two views, or `ax` is no Axes.
         ValueError
             If a view is missing, labels do not fit the rows, or there are no such components.
-        ImportError
-            If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
         given = separate_views(_NAME, X, y, labels, "draw", class_paired=True)
@@ -175,16 +169,9 @@ class EmbeddingDisplay:
             )
         Zx, Zy = project(estimator, X, None if isinstance(X, Views) else y, _NAME)
         return cls.from_predictions(
-            Zx,
-            Zy,
-            given.labels,
-            components=components,
-            link=link,
-            view_names=view_names(X),
-            name=model_name(estimator) if name is None else name,
-            ax=ax,
-            **kwargs,
-        )
+            Zx, Zy, given.labels, components=components, link=link, view_names=view_names(X),
+            name=model_name(estimator) if name is None else name, ax=ax, **kwargs,
+        )  # fmt: skip
 
     @classmethod
     def from_predictions(
@@ -205,33 +192,21 @@ class EmbeddingDisplay:
         Parameters
         ----------
         Zx : array-like of shape (n_samples, n_components)
-            Embedded rows of the first view.
         Zy : array-like of shape (n_samples_y, n_components)
-            Embedded rows of the second view.
         labels : array-like or tuple of two array-likes, default=None
-            Class of each row; a tuple labels rows that are not paired.
         components : tuple of two ints, default=(0, 1)
-            Components that span the picture.
         link : bool, default=None
-            Whether a line joins the two rows of each pair; None joins up to 200 pairs.
         view_names : tuple of two str, default=("First view", "Second view")
-            Names of the views in the legend.
         name : str, default=None
-            Title of the picture.
+            See `EmbeddingDisplay`.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
         **kwargs : dict
-            Look of the points, for matplotlib's ``Axes.scatter``.
+            See `from_estimator`.
 
         Returns
         -------
         display : EmbeddingDisplay
             The display, drawn.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_estimator`, for embeddings and labels in place of the estimator.
         """
         display = cls(
             Zx, Zy, labels, components=components, link=link, view_names=view_names, name=name
@@ -246,21 +221,14 @@ class EmbeddingDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
         name : str, default=None
-            Title of the picture; None is the `name` of the display.
         **kwargs : dict
-            Look of the points, for matplotlib's ``Axes.scatter``.
+            See `from_estimator`; a `name` of None is that of the display.
 
         Returns
         -------
         display : EmbeddingDisplay
             This object, whose `ax_` and `figure_` may be adjusted further.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_predictions`.
         """
         check_canvas(ax, _NAME)
         points = self._points()
@@ -286,11 +254,9 @@ class EmbeddingDisplay:
             self.links_ = ax.add_collection(links)
         n_rows = max(map(len, points))
         look: dict[str, Any] = {
-            "s": float(np.clip(6_000 / n_rows, 8, 40)),
-            "edgecolors": contrast,
-            "linewidths": 0.3 if n_rows <= 1_000 else 0,
-            "alpha": 0.85,
-        }
+            "s": float(np.clip(6_000 / n_rows, 8, 40)), "alpha": 0.85,
+            "edgecolors": contrast, "linewidths": 0.3 if n_rows <= 1_000 else 0,
+        }  # fmt: skip
         self.points_ = tuple(
             ax.scatter(x, y, c=palette[code], marker=marker, **(look | kwargs))
             for (x, y), code, marker in zip((Z.T for Z in points), codes, _MARKERS, strict=True)

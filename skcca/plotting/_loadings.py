@@ -46,9 +46,8 @@ class LoadingsDisplay:
     Parameters
     ----------
     x_loadings : ndarray of shape (n_features, n_components) or None
-        Loadings of the first view; None leaves it out.
     y_loadings : ndarray of shape (n_features_y, n_components) or None
-        Loadings of the second view; None leaves it out.
+        Loadings of the first and of the second view; None leaves a view out.
     components : tuple of two ints, default=(0, 1)
         Components that span the picture.
     n_features : int, default=15
@@ -63,10 +62,8 @@ class LoadingsDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the picture. This and what follows is defined once it is drawn.
-    figure_ : matplotlib Figure
-        Figure of the picture.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes and figure of the picture. These and what follows are defined once it is drawn.
     points_ : dict of matplotlib PathCollection
         The features of the view "x", and of the view "y".
     arrows_ : matplotlib LineCollection
@@ -125,20 +122,18 @@ class LoadingsDisplay:
         estimator : fitted model of skcca
             Alone, at the end of a pipeline, in a search or frozen.
         components : tuple of two ints, default=(0, 1)
-            Components that span the picture.
+            See `LoadingsDisplay`.
         view : {"both", "x", "y"}, default="both"
             Views whose features are drawn: both, the first or the second.
         n_features : int, default=15
-            Number of features that get an arrow and a name.
+            See `LoadingsDisplay`.
         feature_names : tuple of two sequences of str, default=None
             Names of the features of both views, one of them may be None; None takes those that the
             model saw in `fit`, else x0, x1, ... and y0, y1, ...
         name : str, default=None
-            Title of the picture; None is the class of the model.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
         **kwargs : dict
-            Look of the points, for matplotlib's ``Axes.scatter``.
+            See `EmbeddingDisplay.from_estimator`.
 
         Returns
         -------
@@ -147,15 +142,11 @@ class LoadingsDisplay:
 
         Raises
         ------
-        NotFittedError
-            If the model is not fitted.
         TypeError
-            If it has no loadings, or `ax` is no Axes.
+            If the model has no loadings, or `ax` is no Axes.
         ValueError
-            If there are no such components, names do not fit the features, or an option is none of
-            those above.
-        ImportError
-            If matplotlib is not installed.
+            If it is not fitted, there are no such components, names do not fit the features, or an
+            option is none of those above.
         """
         check_canvas(ax, _NAME)
         if view not in _VIEWS:
@@ -170,12 +161,10 @@ class LoadingsDisplay:
         display = cls(
             _loadings_of(model, "x_loadings_") if view != "y" else None,
             _loadings_of(model, "y_loadings_") if view != "x" else None,
-            components=components,
-            n_features=n_features,
-            feature_names=(x_names, y_names),
+            components=components, n_features=n_features, feature_names=(x_names, y_names),
             view_names=getattr(model, "view_names_in_", ("First view", "Second view")),
             name=type(model).__name__ if name is None else name,
-        )
+        )  # fmt: skip
         return display.plot(ax=ax, **kwargs)
 
     def plot(
@@ -186,21 +175,14 @@ class LoadingsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
         name : str, default=None
-            Title of the picture; None is the `name` of the display.
         **kwargs : dict
-            Look of the points, for matplotlib's ``Axes.scatter``.
+            See `from_estimator`; a `name` of None is that of the display.
 
         Returns
         -------
         display : LoadingsDisplay
             This object, whose `ax_` and `figure_` may be adjusted further.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_estimator`.
         """
         check_canvas(ax, _NAME)
         check_count(self.n_features, "n_features", "how many features to name", _NAME, 0)
@@ -240,13 +222,9 @@ class LoadingsDisplay:
 
         ends, of_ends = points[largest], [colours[i] for i in largest]
         lines = list(np.stack([np.zeros_like(ends), ends], axis=1))
-        look: dict[str, Any] = {
-            "colors": of_ends or "none",
-            "linewidths": 0.8,
-            "alpha": 0.7,
-            "zorder": 1.5,
-        }
-        self.arrows_ = ax.add_collection(LineCollection(lines, **look), autolim=False)
+        colour = of_ends or "none"
+        arrows = LineCollection(lines, colors=colour, linewidths=0.8, alpha=0.7, zorder=1.5)
+        self.arrows_ = ax.add_collection(arrows, autolim=False)
         draw_layout(ax)
         largest_names = [names[i] for i in largest]
         self.texts_, placed = place_texts(
@@ -255,7 +233,11 @@ class LoadingsDisplay:
         self.n_left_out_ = int(np.count_nonzero(~placed))
         if self.n_left_out_:
             note = f"no room for {self.n_left_out_} name{'s' * (self.n_left_out_ > 1)}"
-            look = {"fontsize": "x-small", "color": contrast_colour(ax), "alpha": 0.8}
+            look: dict[str, Any] = {
+                "fontsize": "x-small",
+                "color": contrast_colour(ax),
+                "alpha": 0.8,
+            }
             ax.text(0.01, 0.01, note, transform=ax.transAxes, **look)
 
     def _points(self) -> tuple[np.ndarray, list[str], np.ndarray]:

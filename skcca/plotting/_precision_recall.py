@@ -43,10 +43,8 @@ class PrecisionRecallDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the picture. This and what follows is defined once it is drawn.
-    figure_ : matplotlib Figure
-        Figure of the picture.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes and figure of the picture. These and what follows are defined once it is drawn.
     line_ : matplotlib Line2D
         The curve.
     chance_level_ : matplotlib Line2D or None
@@ -116,11 +114,9 @@ class PrecisionRecallDisplay:
         Parameters
         ----------
         estimator : fitted two-view transformer
-            Alone, at the end of a pipeline, in a search or frozen.
         X : Views or array-like of shape (n_samples, n_features)
-            Both views, or the first alone.
         y : array-like, default=None
-            Beside a `Views` the labels, else the second view.
+            See `EmbeddingDisplay.from_estimator`.
         labels : array-like or tuple of two array-likes, default=None
             Classes or an indicator matrix, as for `skcca.retrieval_map`; a tuple labels the rows of
             two arrays that are not paired.
@@ -131,9 +127,10 @@ class PrecisionRecallDisplay:
         name : str, default=None
             Name of the curve in the legend; None is the class of the model.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
+            Axes to draw on, which may hold other curves. None makes a new figure.
         plot_chance_level : bool, default=True
-            Whether to draw the precision of a random ranking.
+            Whether to draw the precision of a random ranking, where it is known and no line of the
+            axes shows it.
         **kwargs : dict
             Look of the line, for matplotlib's ``Axes.plot``.
 
@@ -148,19 +145,13 @@ class PrecisionRecallDisplay:
             If the estimator does not project two views, or `ax` is no Axes.
         ValueError
             If labels or a view are missing, or an option is none of those above.
-        ImportError
-            If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
         search = embed_search(estimator, X, y, labels, direction, _NAME)
         return cls.from_predictions(
-            *search,
-            metric=metric,
-            name=model_name(estimator) if name is None else name,
-            ax=ax,
-            plot_chance_level=plot_chance_level,
-            **kwargs,
-        )
+            *search, metric=metric, name=model_name(estimator) if name is None else name, ax=ax,
+            plot_chance_level=plot_chance_level, **kwargs,
+        )  # fmt: skip
 
     @classmethod
     def from_predictions(
@@ -182,37 +173,22 @@ class PrecisionRecallDisplay:
         Parameters
         ----------
         queries : array-like of shape (n_queries, n_components)
-            Embedded queries.
         gallery : array-like of shape (n_gallery, n_components)
-            Embedded items to rank.
         query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
-            Classes, or a binary indicator matrix; None means instance pairs.
         gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-            Labels of the gallery; None means that item i has the label of query i.
         metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-            Similarity that orders the gallery.
         exclude_self : bool, default=False
-            Whether item i is left out of the list of query i.
+            See `skcca.metrics.retrieval_precision_recall`.
         name : str, default=None
-            Name of the curve in the legend.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
         plot_chance_level : bool, default=True
-            Whether to draw the precision of a random ranking.
         **kwargs : dict
-            Look of the line, for matplotlib's ``Axes.plot``.
+            See `from_estimator`; a `name` of None leaves the curve without one.
 
         Returns
         -------
         display : PrecisionRecallDisplay
             The display, drawn.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `skcca.metrics.retrieval_precision_recall`, and if `ax` is no Axes.
-        ImportError
-            If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
         data = queries, gallery, query_labels, gallery_labels
@@ -222,12 +198,9 @@ class PrecisionRecallDisplay:
             warnings.filterwarnings("ignore", "mean_average_precision_score: ", UserWarning)
             score = mean_average_precision_score(*data, metric=metric, exclude_self=exclude_self)
         display = cls(
-            curve.precision,
-            curve.recall,
-            mean_average_precision=score,
-            chance_level=float(curve.precision[-1]),
-            name=name,
-        )
+            curve.precision, curve.recall, mean_average_precision=score,
+            chance_level=float(curve.precision[-1]), name=name,
+        )  # fmt: skip
         return display.plot(ax=ax, plot_chance_level=plot_chance_level, **kwargs)
 
     def plot(
@@ -243,24 +216,15 @@ class PrecisionRecallDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; they may hold other curves. None makes a new figure.
         name : str, default=None
-            Name of the curve in the legend; None is the `name` of the display.
         plot_chance_level : bool, default=True
-            Whether to draw the precision of a random ranking, where it is known and no line of the
-            axes shows it.
         **kwargs : dict
-            Look of the line, for matplotlib's ``Axes.plot``.
+            See `from_estimator`; a `name` of None is that of the display.
 
         Returns
         -------
         display : PrecisionRecallDisplay
             This object, whose `ax_` and `figure_` may be adjusted further.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_estimator`, and if precision or recall are no numbers.
         """
         check_canvas(ax, _NAME)
         recall, precision = (
@@ -269,7 +233,10 @@ class PrecisionRecallDisplay:
         )
         self.ax_ = ax = axes_for(ax, (6, 4.5))
         self.figure_ = ax.figure
-        label = self._label(self.name if name is None else name)
+        label = self.name if name is None else name
+        if self.mean_average_precision is not None:
+            score = f"MAP = {self.mean_average_precision:.2f}"
+            label = score if label is None else f"{label} ({score})"
         (self.line_,) = ax.plot(recall, precision, **({"label": label} | kwargs))
         self.chance_level_ = None
         if plot_chance_level and self.chance_level is not None and np.isfinite(self.chance_level):
@@ -283,13 +250,6 @@ class PrecisionRecallDisplay:
         handles.sort(key=lambda handle: handle is self.chance_level_)
         self.legend_ = add_legend(ax, handles) if handles else None
         return self
-
-    def _label(self, name: str | None) -> str | None:
-        """Return the entry of the legend: the name, and MAP where it is known."""
-        if self.mean_average_precision is None:
-            return name
-        score = f"MAP = {self.mean_average_precision:.2f}"
-        return score if name is None else f"{name} ({score})"
 
 
 def _line_at(ax: Axes, level: float) -> Line2D | None:

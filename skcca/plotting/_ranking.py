@@ -75,10 +75,9 @@ class RankingDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes that hold the whole grid. This and what follows is defined once it is drawn.
-    figure_ : matplotlib Figure
-        Figure of the picture.
+    ax_, figure_ : matplotlib Axes, matplotlib Figure
+        Axes that hold the grid, and their figure. These and what follows are defined once it is
+        drawn.
     frames_ : ndarray of shape (n_rows, k), matplotlib Rectangle
         Frames of the items.
     hits_, misses_ : matplotlib PathCollection
@@ -154,16 +153,11 @@ class RankingDisplay:
         Parameters
         ----------
         estimator : fitted two-view transformer
-            Alone, at the end of a pipeline, in a search or frozen.
         X : Views or array-like of shape (n_samples, n_features)
-            Both views, or the first alone.
         y : array-like, default=None
-            Beside a `Views` the labels, else the second view.
         labels : array-like or tuple of two array-likes, default=None
-            Classes or an indicator matrix; a tuple labels the rows of two arrays that are not
-            paired.
         direction : {"x_to_y", "y_to_x"}, default="x_to_y"
-            View of the queries: the first, or the second.
+            See `PrecisionRecallDisplay.from_estimator`.
         rows : sequence of int, default=None
             Numbers of the queries to draw; None takes five, evenly spaced.
         k : int, default=5
@@ -171,13 +165,12 @@ class RankingDisplay:
         metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
             Similarity that orders the gallery.
         query_images, gallery_images : sequence of ndarrays, default=None
-            Pictures of all queries and items, (H, W) or (H, W, channels) each.
         query_names, gallery_names : sequence of str, default=None
-            Names of all queries and items; None writes their numbers.
+            See `RankingDisplay`; of all queries and items, also of those that are not drawn.
         name : str, default=None
             Title of the picture; None is the class of the model.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
+            Axes to fill with the grid. None makes a new figure.
 
         Returns
         -------
@@ -190,23 +183,15 @@ class RankingDisplay:
             If the estimator does not project two views, or `ax` is no Axes.
         ValueError
             If labels or a view are missing, or another argument does not fit.
-        ImportError
-            If matplotlib is not installed.
         """
         check_canvas(ax, _NAME)
         search = embed_search(estimator, X, y, labels, direction, _NAME)
         return cls.from_predictions(
-            *search,
-            rows=rows,
-            k=k,
-            metric=metric,
-            query_images=query_images,
-            gallery_images=gallery_images,
-            query_names=query_names,
-            gallery_names=gallery_names,
-            name=model_name(estimator) if name is None else name,
-            ax=ax,
-        )
+            *search, rows=rows, k=k, metric=metric,
+            query_images=query_images, gallery_images=gallery_images,
+            query_names=query_names, gallery_names=gallery_names,
+            name=model_name(estimator) if name is None else name, ax=ax,
+        )  # fmt: skip
 
     @classmethod
     def from_predictions(
@@ -232,39 +217,26 @@ class RankingDisplay:
         Parameters
         ----------
         queries : array-like of shape (n_queries, n_components)
-            Embedded queries.
         gallery : array-like of shape (n_gallery, n_components)
-            Embedded items to rank.
         query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
-            Classes, or a binary indicator matrix; None means instance pairs.
         gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
-            Labels of the gallery; None means that item i has the label of query i.
+            See `PrecisionRecallDisplay.from_predictions`.
         rows : sequence of int, default=None
-            Numbers of the queries to draw; None takes five, evenly spaced.
         k : int, default=5
-            Number of items of each list.
         metric : {"cosine", "correlation", "inner_product", "euclidean"}, default="cosine"
-            Similarity that orders the gallery.
+            See `from_estimator`.
         exclude_self : bool, default=False
             Whether item i is left out of the list of query i.
         query_images, gallery_images : sequence of ndarrays, default=None
-            Pictures of all queries and items, (H, W) or (H, W, channels) each.
         query_names, gallery_names : sequence of str, default=None
-            Names of all queries and items; None writes their numbers.
         name : str, default=None
-            Title of the picture.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
+            See `from_estimator`; without a `name` there is no title.
 
         Returns
         -------
         display : RankingDisplay
             The display, drawn.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_estimator`, and if embeddings or labels do not fit one another.
         """
         check_canvas(ax, _NAME)
         names = ArgumentNames(_NAME)
@@ -299,12 +271,9 @@ class RankingDisplay:
             gallery_labels=_classes(
                 query_labels if gallery_labels is None else gallery_labels, n_gallery
             ),
-            query_images=query_images,
-            gallery_images=gallery_images,
-            query_names=query_names,
-            gallery_names=gallery_names,
-            name=name,
-        )
+            query_images=query_images, gallery_images=gallery_images,
+            query_names=query_names, gallery_names=gallery_names, name=name,
+        )  # fmt: skip
         return display.plot(ax=ax)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None) -> RankingDisplay:
@@ -313,27 +282,22 @@ class RankingDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw the grid on, which fills them. None makes a new figure.
         name : str, default=None
-            Title of the picture; None is the `name` of the display.
+            See `from_estimator`; a `name` of None is that of the display.
 
         Returns
         -------
         display : RankingDisplay
             This object, whose `ax_` and `figure_` may be adjusted further.
-
-        Raises
-        ------
-        TypeError, ValueError, ImportError
-            As `from_predictions`.
         """
         check_canvas(ax, _NAME)
         of_queries = _pictures(self.query_images, self.rows, "query_images")
         of_items = _pictures(self.gallery_images, self.order.ravel(), "gallery_images")
+        sizes = [image.shape[:2] for image in (of_queries or []) + (of_items or [])]
         has_classes = self.query_labels is not None or self.gallery_labels is not None
         grid = _Grid(
             *self.order.shape,
-            picture_height=_common_height([*(of_queries or []), *(of_items or [])]),
+            picture_height=max((min(1.0, height / width) for height, width in sizes), default=0.0),
             n_lines=2 if has_classes else 1,
         )
         self.ax_ = ax = axes_for(ax, grid.figure_size)
@@ -369,14 +333,8 @@ class RankingDisplay:
 class _Grid:
     """Places and looks of queries (column 0) and items (columns 1 to k).
 
-    Parameters
-    ----------
-    n_rows, k : int
-        Number of queries, and of items of each.
-    picture_height : float
-        Height of the pictures, in widths of a cell; 0 where there are none.
-    n_lines : int
-        Lines of text in each cell.
+    The height of the pictures is in widths of a cell, and 0 where there are none; `n_lines` is the
+    number of lines of text in each cell.
     """
 
     def __init__(self, n_rows: int, k: int, *, picture_height: float, n_lines: int):
@@ -568,8 +526,3 @@ def _pictures(
         span = (float(max(image.max() for image in grey)) - low) or 1.0
         drawn = [(image - low) / span if image.ndim == 2 else image for image in drawn]
     return drawn
-
-
-def _common_height(images: list[np.ndarray]) -> float:
-    """Return the height that all pictures need, in widths of a cell."""
-    return max((min(1.0, image.shape[0] / image.shape[1]) for image in images), default=0.0)

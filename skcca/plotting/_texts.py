@@ -14,7 +14,6 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
-    from matplotlib.transforms import Bbox
 
 _MAX_CHARACTERS = 28
 
@@ -49,31 +48,10 @@ def place_texts(
 ) -> tuple[list[Annotation], np.ndarray]:
     """Write each name beside its point, where it covers neither another name nor a point.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Axes with their final limits, laid out.
-    points : ndarray of shape (n, 2)
-        Points in units of the data, the most important first.
-    names : sequence of n str
-        Names; shortened where they are very long.
-    colours : sequence of n str
-        Colours of the names.
-    directions : ndarray of shape (n, 2)
-        Preferred direction of each name, seen from its point.
-    others : ndarray of shape (m, 2), default=None
-        Further points not to cover.
-    over : bool, default=False
-        Whether a name may stand on its point.
-    **kwargs : dict
-        For ``Axes.annotate``.
-
-    Returns
-    -------
-    texts : list of matplotlib Annotation
-        The names that found room.
-    placed : ndarray of shape (n,), bool
-        Mask of these names.
+    The axes have their final limits and are laid out. Points (n, 2) are in units of the data, the
+    most important first; a name prefers its direction (n, 2), seen from its point, and leaves the
+    `others` (m, 2) uncovered too. With `over` it may stand on its point. `kwargs` are for
+    ``Axes.annotate``. Return the names that found room, and the mask (n,) of these.
     """
     from matplotlib.patheffects import withStroke
 
@@ -100,10 +78,12 @@ def place_texts(
             side = towards / np.abs(towards).max(axis=1, keepdims=True) if distance else 0 * towards
             low = at[i] + scale * distance * towards + (side - 1) * size / 2
             boxes = np.hstack([low, low + size])
-            free = ~_covers(boxes, taken).any(axis=1) & _inside(boxes, room)
+            free = ~_covers(boxes, taken).any(axis=1)
+            free &= np.all((boxes[:, :2] >= room.p0) & (boxes[:, 2:] <= room.p1), axis=1)
             # At the largest distance a name may lie over dots, rather than be left out.
             if not over and distance < _DISTANCES[-1]:
-                free &= _n_inside(boxes, dots) == 0
+                holds = (dots >= boxes[:, None, :2]) & (dots <= boxes[:, None, 2:])
+                free &= ~np.any(np.all(holds, axis=2), axis=1)
             if free.any():
                 k = int(np.argmax(free))
                 text.set_position(tuple((low[k] - at[i]) / scale))
@@ -123,15 +103,3 @@ def _covers(boxes: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """Return a mask (n, m) of the overlaps between boxes (n, 4) and others (m, 4)."""
     a, b = boxes[:, None], taken[None]
     return np.all((a[..., :2] < b[..., 2:]) & (b[..., :2] < a[..., 2:]), axis=2)
-
-
-def _inside(boxes: np.ndarray, room: Bbox) -> np.ndarray:
-    """Return a mask of the boxes that lie within the room."""
-    low, high = (room.x0, room.y0), (room.x1, room.y1)
-    return np.all((boxes[:, :2] >= low) & (boxes[:, 2:] <= high), axis=1)
-
-
-def _n_inside(boxes: np.ndarray, dots: np.ndarray) -> np.ndarray:
-    """Return the number of dots in each box."""
-    within = (dots >= boxes[:, None, :2]) & (dots <= boxes[:, None, 2:])
-    return np.count_nonzero(np.all(within, axis=2), axis=1)

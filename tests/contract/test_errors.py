@@ -155,7 +155,7 @@ AFTER_FIT = {
     "NaN in the second view": (lambda m: m.transform(X, NAN), "Input y contains NaN"),
     "three views": (lambda m: m.transform(Views(X, Y, Y)), "projects two views"),
     "indices differ": (lambda m: m.transform(pd.DataFrame(X), MISALIGNED), "pandas indices"),
-    "one view to score": (lambda m: m.score(Views(X, None)), "score needs both views.*is None"),
+    "one view to score": (lambda m: m.score(Views(X, None)), "Give the view that is None"),
     "no view to retrieve": (lambda m: retrieval_map(m, None, Y, y), "first view, is None"),
     "two rows to score": (lambda m: m.score(X[:2], Y[:2]), "3 rows at least"),
     "labels twice to score": (lambda m: m.score(Views(X, Y), y, labels=y), "given twice"),
