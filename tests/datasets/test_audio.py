@@ -234,10 +234,7 @@ def test_integers_stand_for_numbers_within_one(dtype, step):
 def test_silence_is_the_floor(rate):
     rows = audio_frames((np.zeros(2 * rate), rate))
     np.testing.assert_allclose(rows, np.repeat([[FLOOR, 0.0]] * 2, 64, axis=1), 1e-6, atol=1e-6)
-
-
-def test_silence_is_the_floor_of_vggish():
-    rows = audio_frames((np.zeros(16_000), 16_000), features="vggish")
+    rows = audio_frames((np.zeros(rate), rate), features="vggish")
     np.testing.assert_allclose(rows, np.log(0.01), rtol=1e-6)
 
 

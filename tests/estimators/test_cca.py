@@ -59,11 +59,6 @@ def test_full_class_pairs_give_at_most_one_component_less_than_classes():
     assert model.transform(X).shape == (60, 3)
 
 
-def test_more_components_than_the_rank_warns():
-    with pytest.warns(UserWarning, match="the data support 4"):
-        assert CCA(n_components=9).fit(X, Y).n_components_ == 4
-
-
 def test_component_scaling_multiplies_by_the_correlation():
     X, Y, y = two_views(60, n_classes=4)
     unit = ClusterCCA(component_scaling="unit").fit(X, Y, y)
