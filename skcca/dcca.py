@@ -372,10 +372,8 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         y : array-like of shape (n_samples, n_features_y), default=None
             Second view, likewise; labels beside a `Views`.
         labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
-            One class per row, or a binary indicator matrix of tags. Class-paired estimators also
-            take a tuple ``(labels_x, labels_y)`` for unpaired views.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the rows; their scale does not matter.
+            See `CCA.fit`.
         X_val : Views, default=None
             Rows for early stopping, which they switch on; without them `early_stopping` holds out
             a `validation_fraction` of the training rows. ``Pipeline(transform_input=["X_val"])``
@@ -392,14 +390,12 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         Raises
         ------
         ValueError
-            If rows do not match, a value is not finite, labels are given twice, missing or
-            continuous, or training diverges in its first epoch.
+            As `CCA.fit`, and if training diverges in its first epoch.
 
         Warns
         -----
         UserWarning
-            If fewer components are found than were asked for, if a class-paired estimator gets no
-            labels, or if `y` looks like labels.
+            As `CCA.fit`.
         ConvergenceWarning
             If training diverges later, or Ctrl-C ends it: the best weights so far are kept.
         """

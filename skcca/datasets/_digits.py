@@ -152,11 +152,6 @@ def load_mnist_halves(*, data_home: PathLike | None = None) -> Bunch:
         labels_train, labels_tune, labels_test : ndarray of shape (n,), int64
             Digits 0 to 9.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing or lacks what it must hold; see `load_mnist`.
-
     References
     ----------
     Andrew, Arora, Bilmes & Livescu, *Deep Canonical Correlation Analysis*, ICML 2013, section 5.1.
@@ -210,11 +205,6 @@ def load_noisy_mnist(
             Noisy images of the same digits.
         labels_train, labels_tune, labels_test : ndarray of shape (n,), int64
             Digits 0 to 9.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing or lacks what it must hold; see `load_mnist`.
 
     References
     ----------
@@ -273,11 +263,6 @@ def load_multiple_features(*, data_home: PathLike | None = None) -> Bunch:
             Morphological features.
         labels : ndarray of shape (2000,), int
             The digit.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing or lacks what it must hold; see `load_mnist`.
 
     References
     ----------

@@ -56,11 +56,6 @@ def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
         y_names : ndarray of shape (21,), str
             Fatty acids.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing or lacks what it must hold; see `load_mnist`.
-
     References
     ----------
     González, Déjean, Martin & Baccini, *CCA: An R Package to Extend Canonical Correlation

@@ -72,11 +72,6 @@ def load_emotify(*, data_home: PathLike | None = None) -> Bunch:
         track_id : ndarray of shape (400,), int64
             Number of the track within the collection.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing or lacks what it must hold; see `load_mnist`.
-
     References
     ----------
     A. Aljanaki, F. Wiering and R. C. Veltkamp, *Studying emotion induced by music through a
@@ -126,11 +121,6 @@ def load_spoken_digits(*, data_home: PathLike | None = None) -> Bunch:
             Who speaks.
         takes_train, takes_test : ndarray of shape (n,), int64
             Number of the take, from 0.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file is missing or lacks what it must hold; see `load_mnist`.
 
     References
     ----------
