@@ -17,24 +17,14 @@ import numpy as np
 
 from skcca._core.files import PathLike
 
-from ._tfrecord import crc32c
+from ._tfrecord import import_optional
 
 # Bytes that are read at a time for a checksum.
 _BLOCK = 8 << 20
 
 
 class GrowingArray:
-    """Array on a disk to which rows are appended.
-
-    Parameters
-    ----------
-    path : Path
-        The ``.npy`` file to create.
-    width : int
-        Length of a row.
-    dtype : str
-        Type of the numbers.
-    """
+    """Array in a new ``.npy`` file, to which rows (T, width) are appended."""
 
     def __init__(self, path: Path, width: int, dtype: str):
         self._width, self._dtype = width, np.dtype(dtype)
@@ -43,7 +33,7 @@ class GrowingArray:
         self._start = self._write_header()
 
     def append(self, rows: np.ndarray) -> None:
-        """Add rows (T, width) at the end."""
+        """Add rows at the end."""
         self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
         self._n_rows += len(rows)
 
@@ -63,16 +53,9 @@ class GrowingArray:
 
 
 class ArrayFolder:
-    """Folder with arrays and their description.
+    """Folder with arrays of given names and their description.
 
-    Parameters
-    ----------
-    path : path
-        The folder.
-    arrays : sequence of str
-        Names of the arrays.
-    caller : str
-        Name used in error messages, and of the file with the description.
+    The caller's name stands in error messages and is that of the file with the description.
     """
 
     def __init__(self, path: PathLike, arrays: tuple[str, ...], caller: str):
@@ -86,7 +69,7 @@ class ArrayFolder:
         if not self.path.is_dir():
             raise NotADirectoryError(f"{self.caller}: {self.path} is no folder.")
         names = {entry.name for entry in self.path.iterdir()}
-        foreign = sorted(names - {self.description.name} - set(map(self._file_name, self.arrays)))
+        foreign = sorted(names - {self.description.name} - {f"{name}.npy" for name in self.arrays})
         if foreign or (names and self.description.name not in names):
             raise ValueError(
                 f"{self.caller}: {self.path} holds something else ({', '.join(foreign or names)}); "
@@ -108,9 +91,7 @@ class ArrayFolder:
             new = Path(partial) / "new"
             new.mkdir()
             yield new, content
-            content["arrays"] = {
-                name: _summary(new / self._file_name(name)) for name in self.arrays
-            }
+            content["arrays"] = {name: _summary(new / f"{name}.npy") for name in self.arrays}
             text = json.dumps({"crc32c": _json_checksum(content), "content": content}, indent=1)
             (new / self.description.name).write_text(text + "\n", encoding="utf-8")
             # A folder cannot be replaced by renaming, so the old one is moved away first. It is
@@ -133,16 +114,11 @@ class ArrayFolder:
     def read_arrays(self, content: dict[str, Any], *, verify: bool) -> dict[str, np.ndarray]:
         """Map the arrays into memory; raise if they differ from the description.
 
-        Parameters
-        ----------
-        content : dict
-            The description.
-        verify : bool
-            Whether checksums of large arrays are verified, for which all of them is read.
+        The checksums of large arrays, for which all of them is read, are compared on demand.
         """
         arrays: dict[str, np.ndarray] = {}
         for name in self.arrays:
-            path, stated = self.path / self._file_name(name), content["arrays"][name]
+            path, stated = self.path / f"{name}.npy", content["arrays"][name]
             size = path.stat().st_size if path.is_file() else 0
             if size != stated["size"]:
                 text = f"{path.name} has {size:,} bytes; expected {stated['size']:,}"
@@ -159,9 +135,6 @@ class ArrayFolder:
             f"{self.caller}: {self.path} is damaged: {text}. Build it anew with overwrite=True."
         )
 
-    def _file_name(self, name: str) -> str:
-        return f"{name}.npy"
-
 
 def _summary(path: Path) -> dict[str, Any]:
     array = np.load(path, mmap_mode="r")
@@ -175,12 +148,13 @@ def _summary(path: Path) -> dict[str, Any]:
 
 
 def _file_checksum(path: Path) -> int:
-    crc = 0
+    crc, checksums = 0, import_optional("google_crc32c")
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            crc = crc32c().extend(crc, block)
+            crc = checksums.extend(crc, block)
     return crc
 
 
 def _json_checksum(content: dict[str, Any]) -> int:
-    return crc32c().value(json.dumps(content, sort_keys=True).encode())
+    text = json.dumps(content, sort_keys=True)
+    return import_optional("google_crc32c").value(text.encode())

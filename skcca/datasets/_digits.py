@@ -64,10 +64,8 @@ def load_digit_halves() -> Bunch:
     data : :class:`~sklearn.utils.Bunch`
         With the fields
 
-        x : ndarray of shape (1797, 32), float32
-            Left halves, grey values from 0 to 1.
-        y : ndarray of shape (1797, 32), float32
-            Right halves.
+        x, y : ndarray of shape (1797, 32), float32
+            Left and right halves, grey values from 0 to 1.
         labels : ndarray of shape (1797,), int64
             Digits 0 to 9.
 
@@ -97,14 +95,10 @@ def load_mnist(*, data_home: PathLike | None = None) -> Bunch:
     data : :class:`~sklearn.utils.Bunch`
         With the fields
 
-        x_train : ndarray of shape (60000, 784), float32
-            Images row by row, grey values from 0 to 1.
-        labels_train : ndarray of shape (60000,), int64
+        x_train, x_test : ndarray of shape (n, 784), float32
+            Images row by row, grey values from 0 to 1; n is 60,000 and 10,000.
+        labels_train, labels_test : ndarray of shape (n,), int64
             Digits 0 to 9.
-        x_test : ndarray of shape (10000, 784), float32
-            Test images.
-        labels_test : ndarray of shape (10000,), int64
-            Their digits.
 
     Raises
     ------
@@ -138,17 +132,15 @@ def load_mnist_halves(*, data_home: PathLike | None = None) -> Bunch:
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``mnist/mnist.npz``; see `load_mnist` for its default.
+        Folder that holds ``mnist/mnist.npz``; see `load_mnist` for its default and errors.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
         With the fields
 
-        x_train, x_tune, x_test : ndarray of shape (n, 392), float32
-            Left halves row by row, grey values from 0 to 1; n is 54,000, 6,000 and 10,000.
-        y_train, y_tune, y_test : ndarray of shape (n, 392), float32
-            Right halves.
+        x_train, x_tune, x_test, y_train, y_tune, y_test : ndarray of shape (n, 392), float32
+            Left (x) and right (y) halves row by row, grey values from 0 to 1.
         labels_train, labels_tune, labels_test : ndarray of shape (n,), int64
             Digits 0 to 9.
 
@@ -163,17 +155,10 @@ def load_mnist_halves(*, data_home: PathLike | None = None) -> Bunch:
     >>> halves.x_train.shape, halves.y_test.shape  # doctest: +SKIP
     ((54000, 392), (10000, 392))
     """
-    stored = _MNIST.read(data_home)
-    images, digits = stored["x_train"], stored["y_train"].astype(np.int64)
-    parts = {
-        "train": (images[:_N_TRAIN_HALVES], digits[:_N_TRAIN_HALVES]),
-        "tune": (images[_N_TRAIN_HALVES:], digits[_N_TRAIN_HALVES:]),
-        "test": (stored["x_test"], stored["y_test"].astype(np.int64)),
-    }
     data = Bunch()
-    for part, (part_images, part_digits) in parts.items():
-        data[f"x_{part}"], data[f"y_{part}"] = _halves(_grey(part_images))
-        data[f"labels_{part}"] = part_digits
+    for part, (images, digits) in _mnist_parts(data_home, _N_TRAIN_HALVES).items():
+        data[f"x_{part}"], data[f"y_{part}"] = _halves(images.reshape(-1, _SIDE, _SIDE))
+        data[f"labels_{part}"] = digits
     return data
 
 
@@ -190,7 +175,7 @@ def load_noisy_mnist(
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``mnist/mnist.npz``; see `load_mnist` for its default.
+        Folder that holds ``mnist/mnist.npz``; see `load_mnist` for its default and errors.
     random_state : int, RandomState, Generator or None, default=0
         Seed of angles, partners and noise.
 
@@ -218,17 +203,12 @@ def load_noisy_mnist(
     >>> noisy.x_train.shape, noisy.y_test.shape  # doctest: +SKIP
     ((50000, 784), (10000, 784))
     """
-    rng, mnist = rng_from(random_state), load_mnist(data_home=data_home)
-    X, labels = mnist.x_train, mnist.labels_train
-    parts = {
-        "train": (X[:_N_TRAIN_NOISY], labels[:_N_TRAIN_NOISY]),
-        "tune": (X[_N_TRAIN_NOISY:], labels[_N_TRAIN_NOISY:]),
-        "test": (mnist.x_test, mnist.labels_test),
-    }
-    data = Bunch()
-    for part, (images, digits) in parts.items():
+    rng, data = rng_from(random_state), Bunch()
+    for part, (images, digits) in _mnist_parts(data_home, _N_TRAIN_NOISY).items():
         data[f"x_{part}"] = _rotated(images, rng)
-        data[f"y_{part}"] = _noisy(images[_partners(digits, rng)], rng)
+        partners = images[_partners(digits, rng)]
+        noise = rng.random(images.shape, dtype=np.float32)
+        data[f"y_{part}"] = np.minimum(partners + noise, np.float32(1))
         data[f"labels_{part}"] = digits
     return data
 
@@ -242,7 +222,7 @@ def load_multiple_features(*, data_home: PathLike | None = None) -> Bunch:
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``mfeat/mfeat.npz``; see `load_mnist` for its default.
+        Folder that holds ``mfeat/mfeat.npz``; see `load_mnist` for its default and errors.
 
     Returns
     -------
@@ -286,6 +266,19 @@ def _grey(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / np.float32(255)
 
 
+def _mnist_parts(
+    data_home: PathLike | None, n_train: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return images (n, 784) and digits (n,) to fit on, to tune on and to test on."""
+    mnist = load_mnist(data_home=data_home)
+    X, labels = mnist.x_train, mnist.labels_train
+    return {
+        "train": (X[:n_train], labels[:n_train]),
+        "tune": (X[n_train:], labels[n_train:]),
+        "test": (mnist.x_test, mnist.labels_test),
+    }
+
+
 def _halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut images (n, height, width) in the middle and return both halves row by row."""
     middle = images.shape[2] // 2
@@ -303,11 +296,6 @@ def _rotated(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rotated = affine_transform(image, rotation, offset=centre - rotation @ centre, order=1)
         result[i] = rotated.ravel()
     return result
-
-
-def _noisy(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Add uniform noise and clip at 1."""
-    return np.minimum(images + rng.random(images.shape, dtype=np.float32), np.float32(1))
 
 
 def _partners(digits: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -45,16 +45,16 @@ class DataFile(NamedTuple):
         return "\n".join(f"  {name} {array}" for name, array in self.arrays.items())
 
     def read(self, data_home: PathLike | None) -> dict[str, np.ndarray]:
-        """Return the declared arrays.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file; the message lists its content and a source of the data.
-        ValueError
-            If the file cannot be read, lacks an array, or an array has another shape or kind.
-        """
-        path = self._locate(data_home)
+        """Return the declared arrays; raise if the file is missing or has other content."""
+        home, origin = resolve_data_home(data_home)
+        path = home / self.path
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{self.path} was looked for in {home} ({origin}) and is not there. Put the file "
+                f"there, or name its folder in `data_home` or in the variable {VARIABLE}.\n"
+                f"It must hold, as written by numpy.savez:\n{self.contents()}\n"
+                f"The data: {self.source}"
+            )
         if not zipfile.is_zipfile(path):
             raise ValueError(f"{path} is no .npz archive. It must hold:\n{self.contents()}")
         try:
@@ -73,18 +73,6 @@ class DataFile(NamedTuple):
         for name, array in self.arrays.items():
             self._check_array(path, name, arrays[name], array, sizes)
         return arrays
-
-    def _locate(self, data_home: PathLike | None) -> Path:
-        home, origin = resolve_data_home(data_home)
-        path = home / self.path
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{self.path} was looked for in {home} ({origin}) and is not there. Put the file "
-                f"there, or name its folder in `data_home` or in the variable {VARIABLE}.\n"
-                f"It must hold, as written by numpy.savez:\n{self.contents()}\n"
-                f"The data: {self.source}"
-            )
-        return path
 
     def _check_array(
         self, path: Path, name: str, values: np.ndarray, array: Array, sizes: dict[str, int]

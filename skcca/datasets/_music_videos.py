@@ -15,18 +15,7 @@ from skcca._core.types import RandomStateLike
 
 from ._youtube8m_records import dequantize_features, quantize_features
 
-EMOTIONS = (
-    "angry",
-    "tender",
-    "bitter",
-    "cheerful",
-    "fun",
-    "bright",
-    "happy",
-    "anxious",
-    "calm",
-    "warm",
-)
+EMOTIONS = tuple("angry tender bitter cheerful fun bright happy anxious calm warm".split())
 N_AUDIO, N_VISUAL = 128, 1024
 
 # Traits of a video that sound and picture share, other than the emotion; and traits of each view.
@@ -141,9 +130,6 @@ def make_music_videos(
     )
 
 
-# Emotions
-
-
 def _draw_emotions(n_samples: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the emotion of each video, in expected counts and with songs of every emotion."""
     counts = np.maximum(
@@ -162,9 +148,6 @@ def _draw_annotated(emotion: np.ndarray, fraction: float, rng: np.random.Generat
         n_annotated = min(max(3, round(fraction * len(songs))), len(songs))
         annotated[rng.permutation(songs)[:n_annotated]] = True
     return annotated
-
-
-# Sound
 
 
 def _make_audio(
@@ -224,9 +207,6 @@ def _split(total: int, n_parts: int, rng: np.random.Generator) -> np.ndarray:
     return np.diff(np.rint(np.concatenate(([0], cuts, [total]))).astype(int))
 
 
-# Picture
-
-
 def _make_visual(
     emotion: np.ndarray, n_emotions: int, shared: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
@@ -248,9 +228,6 @@ def _directions(n_vectors: int, n_features: int, rng: np.random.Generator) -> np
     """Return random rows of length about 1."""
     vectors = rng.standard_normal((n_vectors, n_features)) / np.sqrt(n_features)
     return vectors.astype(np.float32)
-
-
-# Parameters
 
 
 def _check_parameters(

@@ -76,7 +76,6 @@ def build_mv10k(
     verify : bool, default=True
         Whether an existing folder is compared with its checksums, for which all of it is read.
     n_jobs : int, default=None
-        See `load_youtube8m`.
     verbose : int, default=0
         See `load_youtube8m`.
 
@@ -86,17 +85,14 @@ def build_mv10k(
         With the fields
 
         audio : list of n memory maps of shape (T_i, 128)
-            Sound, one row a second, read from the disk on access.
         rgb : list of n memory maps of shape (T_i, 1024)
-            Picture.
+            Sound and picture, one row a second, read from the disk on access.
         ids : ndarray of shape (n,), str
             Identifiers.
         label : int
             Number of the one label.
-        n_read : int
-            Number of videos that were read.
-        n_skipped : int
-            Number of records that were left out for an error.
+        n_read, n_skipped : int
+            Number of videos that were read, and of records that were left out for an error.
 
     Raises
     ------
@@ -158,7 +154,8 @@ def build_mv10k(
         "dtype": dtype,
     }
     folder = ArrayFolder(cache_dir, _ARRAYS, _NAME)
-    if not folder.is_there() or overwrite:
+    is_new = not folder.is_there() or overwrite
+    if is_new:
         reader = VideoReader(
             _NAME,
             path=path,
@@ -168,14 +165,12 @@ def build_mv10k(
             **options,
         )
         _build(folder, reader, settings)
-        verify = False
-        content = folder.read_description()
-    else:
-        content = folder.read_description()
+    content = folder.read_description()
+    if not is_new:
         _compare(folder, content, settings, path, on_error)
         if content["n_skipped"]:
             warn(f"{_NAME}: {folder.path} lacks {content['n_skipped']:,} record(s) of its files.")
-    return _opened(folder, content, verify)
+    return _opened(folder, content, verify and not is_new)
 
 
 def _build(folder: ArrayFolder, reader: VideoReader, settings: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``nutrimouse/nutrimouse.npz``; see `load_mnist` for its default.
+        Folder of ``nutrimouse/nutrimouse.npz``; see `load_mnist` for its default and errors.
 
     Returns
     -------
@@ -51,10 +51,8 @@ def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
             Diet: "coc", "fish", "lin", "ref" or "sun".
         genotype : ndarray of shape (40,), str
             "wt" or "ppar".
-        x_names : ndarray of shape (120,), str
-            Genes.
-        y_names : ndarray of shape (21,), str
-            Fatty acids.
+        x_names, y_names : ndarray of shape (120,) or (21,), str
+            Names of the genes and of the fatty acids.
 
     References
     ----------

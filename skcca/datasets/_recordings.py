@@ -52,7 +52,7 @@ def load_emotify(*, data_home: PathLike | None = None) -> Bunch:
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``emotify/emotify.npz``; see `load_mnist` for its default.
+        Folder that holds ``emotify/emotify.npz``; see `load_mnist` for its default and errors.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def load_spoken_digits(*, data_home: PathLike | None = None) -> Bunch:
     Parameters
     ----------
     data_home : str or path-like, default=None
-        Folder that holds ``fsdd/fsdd_logmel40.npz``; see `load_mnist` for its default.
+        Folder that holds ``fsdd/fsdd_logmel40.npz``; see `load_mnist` for its default and errors.
 
     Returns
     -------

@@ -67,7 +67,10 @@ def batches(path: str) -> Iterator[Batch]:
 
 def read_records(path: str) -> Iterator[Record | Fault]:
     """Yield the records of a file in their order, and the faults between them."""
-    if _is_compressed(path):
+    with open(path, "rb") as file:
+        head = file.read(_HEADER)
+    # The length of a plain record may start with the bytes of gzip, but then it has its checksum.
+    if head.startswith(_GZIP) and not _header_is_valid(head):
         with gzip.open(path, "rb") as file:
             yield from _records(file, path, None)
     else:
@@ -85,13 +88,8 @@ def write_records(path: PathLike, records: Iterable[bytes]) -> None:
 
 def checksum(data: bytes) -> bytes:
     """Return CRC-32C as the format stores it: rotated and shifted, for data that hold checksums."""
-    crc = crc32c().value(data)
+    crc = import_optional("google_crc32c").value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def crc32c() -> ModuleType:
-    """Return the module that computes checksums."""
-    return import_optional("google_crc32c")
 
 
 def import_optional(name: str) -> ModuleType:
@@ -103,13 +101,6 @@ def import_optional(name: str) -> ModuleType:
             f"TFRecord files are read with {name}, which cannot be imported ({error}): "
             "pip install skcca[youtube8m]."
         ) from error
-
-
-def _is_compressed(path: str) -> bool:
-    with open(path, "rb") as file:
-        head = file.read(_HEADER)
-    # The length of a plain record may start with the bytes of gzip, but then it has its checksum.
-    return head.startswith(_GZIP) and not _header_is_valid(head)
 
 
 def _records(
@@ -140,9 +131,8 @@ def _records(
             data = file.read(min(length, left))
             footer = file.read(_FOOTER)
             if len(data) < length or len(footer) < _FOOTER:
-                text = (
-                    f"the file ends after {len(data) + len(footer)} of its {length + _FOOTER} bytes"
-                )
+                n_bytes = len(data) + len(footer)
+                text = f"the file ends after {n_bytes} of its {length + _FOOTER} bytes"
                 yield Fault(path, offset, text)
                 return
             if checksum(data) != footer:

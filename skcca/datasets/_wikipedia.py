@@ -49,7 +49,7 @@ def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> B
         Text view: shares of 10 LDA topics, or TF-IDF of 1,000 words.
     data_home : str or path-like, default=None
         Folder that holds ``wikipedia/wikipedia.npz`` (and ``wikipedia/wikipedia_tfidf.npz`` for
-        TF-IDF); see `load_mnist` for its default.
+        TF-IDF); see `load_mnist` for its default and errors.
 
     Returns
     -------
@@ -61,16 +61,13 @@ def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> B
         y_train, y_test : ndarray of shape (n, 10) or (n, 1000), float32
             Texts.
         labels_train, labels_test : ndarray of shape (n,), int64
-            Classes 0 to 9.
         class_names : ndarray of shape (10,), str
-            Name of each class.
+            Classes 0 to 9, and the name of each.
 
     Raises
     ------
-    FileNotFoundError
-        If a file is missing; see `load_mnist`.
     ValueError
-        If `text` is neither of the two, or a file lacks what it must hold.
+        If `text` is neither of the two.
 
     References
     ----------

@@ -82,10 +82,9 @@ def load_youtube8m(
             Identifiers.
         label_names : dict
             Name of each label, empty without `vocabulary`.
-        n_read : int
-            Number of videos in the files, as far as they were read.
-        n_skipped : int
-            Number of records that were left out for an error.
+        n_read, n_skipped : int
+            Number of videos in the files, as far as they were read, and of records that were left
+            out for an error.
 
     Raises
     ------
@@ -166,27 +165,17 @@ def iter_youtube8m(
     Parameters
     ----------
     path : path or list of paths
-        See `load_youtube8m`, which also documents errors and warnings.
     level : {"frame", "video"}, default="frame"
-        See `load_youtube8m`.
     labels : int, str or list of these, default=None
-        See `load_youtube8m`.
     only_labels : bool, default=False
-        See `load_youtube8m`.
     vocabulary : path, default=None
-        See `load_youtube8m`.
     duration : tuple of two ints, default=None
-        See `load_youtube8m`.
     max_videos : int, default=None
-        See `load_youtube8m`.
     dtype : {"float32", "float16", "uint8"}, default="float32"
-        See `load_youtube8m`.
     on_error : {"raise", "skip"}, default="raise"
-        See `load_youtube8m`.
     n_jobs : int, default=None
-        See `load_youtube8m`.
     verbose : int, default=0
-        See `load_youtube8m`.
+        See `load_youtube8m`, which also documents errors and warnings.
 
     Returns
     -------
@@ -194,13 +183,11 @@ def iter_youtube8m(
         One a video, with the fields
 
         audio : ndarray of shape (T, 128), or (128,) for ``level="video"``
-            Sound.
         rgb : ndarray of shape (T, 1024), or (1024,)
-            Picture.
+            Sound and picture.
         labels : ndarray of shape (n_labels,), int64
-            Labels.
         id : str
-            Identifier.
+            Labels and identifier.
 
     See Also
     --------
@@ -246,11 +233,6 @@ def write_youtube8m(
         Labels of each video.
     ids : sequence of n str, default=None
         Identifiers; by default video0, video1, ...
-
-    Returns
-    -------
-    None
-        The file is there.
 
     Raises
     ------
@@ -303,6 +285,4 @@ def _record(
             f"write_youtube8m: video {i} has shape {views['audio'].shape} in `audio` and "
             f"{views['rgb'].shape} in `rgb`; as many frames are needed in both."
         )
-    if views["audio"].ndim == 2:
-        return encode(video_id, labels, frames=views)
-    return encode(video_id, labels, means=views)
+    return encode(video_id, labels, views)

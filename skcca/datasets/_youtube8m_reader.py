@@ -117,23 +117,9 @@ def _video(features: Features, selection: Selection) -> Video | None:
 
 
 class VideoReader:
-    """One pass over files of YouTube-8M.
+    """One pass over files of YouTube-8M, with the parameters of `load_youtube8m`.
 
-    Parameters
-    ----------
-    caller : str
-        Name used in error messages.
-    path, level, ... :
-        As in `load_youtube8m`.
-
-    Attributes
-    ----------
-    files : list of str
-        Files in the order in which they are read.
-    names : dict
-        Names of the labels.
-    n_read, n_labelled, n_skipped : int
-        Number of videos so far, of those with the labels, and of records that were left out.
+    It counts the videos read so far, those with the labels, and the records that were left out.
     """
 
     def __init__(
@@ -271,9 +257,6 @@ def _repetition(
     return Fault(*place, f"video {video.id!r} came before, in {first[0]} at byte {first[1]}")
 
 
-# Files
-
-
 def find_files(path: Paths, caller: str) -> list[str]:
     """Return the files of paths and patterns, those of a pattern by name."""
     if isinstance(path, (str, os.PathLike)):
@@ -304,9 +287,6 @@ def _matching_files(path: PathLike, caller: str) -> list[str]:
         where = "" if os.path.isabs(pattern) else f" in {os.getcwd()}"
         raise FileNotFoundError(f"{caller}: no file is {pattern!r}{where}; check the path.")
     return files
-
-
-# Labels
 
 
 def read_vocabulary(path: PathLike | None, caller: str) -> dict[int, str]:

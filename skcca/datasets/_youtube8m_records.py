@@ -28,15 +28,7 @@ class WrongLevelError(ValueError):
 class Features:
     """Record with decoded id, labels and level; frames or means are decoded on demand.
 
-    Parameters
-    ----------
-    data : bytes
-        The record.
-
-    Raises
-    ------
-    ValueError
-        If the bytes are no such message, or `id` or `labels` has another type.
+    Bytes that are no such message, or have `id` or `labels` of another type, raise ValueError.
     """
 
     def __init__(self, data: bytes):
@@ -87,25 +79,20 @@ class Features:
         return getattr(feature, kind).value
 
 
-def encode(
-    video_id: str,
-    labels: Iterable[int],
-    *,
-    frames: Mapping[str, np.ndarray] | None = None,
-    means: Mapping[str, np.ndarray] | None = None,
-) -> bytes:
-    """Return a video as a record, a SequenceExample with frames and an Example without."""
+def encode(video_id: str, labels: Iterable[int], views: Mapping[str, np.ndarray]) -> bytes:
+    """Return a record: a SequenceExample of frames (T, width), an Example of means (width,)."""
     messages = _messages()
     record = messages["Record"]()
     context = record.context.feature
     context["id"].bytes_list.value.append(video_id.encode())
     context["labels"].int64_list.value.extend(map(int, labels))
-    for name, mean in (means or {}).items():
-        context[f"mean_{name}"].float_list.value.extend(mean.tolist())
-    if frames is not None:
-        lists = messages["FeatureLists"]()
-        for name, rows in frames.items():
-            lists.feature_list[name].feature.extend(_frame(row.tobytes()) for row in rows)
+    lists = messages["FeatureLists"]()
+    for name, view in views.items():
+        if view.ndim == 1:
+            context[f"mean_{name}"].float_list.value.extend(view.tolist())
+        else:
+            lists.feature_list[name].feature.extend(_frame(row.tobytes()) for row in view)
+    if lists.feature_list:
         record.feature_lists.append(lists.SerializeToString())
     return record.SerializeToString()
 
@@ -115,6 +102,7 @@ def dequantize_features(features: ArrayLike, *, low: float = -2.0, high: float =
 
     Byte q stands for ``q * (high - low) / 255 + (high - low) / 512 + low``: the 256 levels are
     spread over the range and moved up by half a step, as the data set's own readers do.
+    See `load_youtube8m` for the reference.
 
     Parameters
     ----------
@@ -136,11 +124,6 @@ def dequantize_features(features: ArrayLike, *, low: float = -2.0, high: float =
         If `features` is not uint8: numbers that were dequantised before, for example.
     ValueError
         If `low` is not below `high`.
-
-    References
-    ----------
-    Abu-El-Haija et al., *YouTube-8M: A Large-Scale Video Classification Benchmark*, 2016,
-    arXiv:1609.08675.
 
     Examples
     --------
