@@ -382,6 +382,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Returns
         -------
         self : ChunkSelector
+            The fitted selector.
 
         Raises
         ------
@@ -548,6 +549,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Returns
         -------
         features : ndarray of shape (n, 2 * hidden_size), float32
+            One row a song.
         """
         return np.concatenate([self._infer(songs).pooled for songs in self._blocks(X)])
 
@@ -624,6 +626,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         Returns
         -------
         selector : ChunkSelector
+            The fitted selector.
         """
         require_torch(cls.__name__)
         from skcca.nn.attention import AttentionBiLSTM

@@ -212,7 +212,7 @@ class AttentionBiLSTM(nn.Module):
         nn.init.normal_(self.weight.weight, std=4 / hidden_size**0.5)
 
     def forward(self, steps: Tensor, lengths: Tensor) -> AttentionOutput:
-        """Return scores and attention (B, S), pooled states (B, 2 hidden_size) and logits.
+        """Return scores, attention, pooled features and logits.
 
         Parameters
         ----------
@@ -220,6 +220,11 @@ class AttentionBiLSTM(nn.Module):
             Padded songs; the padding may hold any finite value.
         lengths : Tensor of shape (B,)
             Number of real steps of each song, at least 1.
+
+        Returns
+        -------
+        output : AttentionOutput
+            Scores and attention (B, S), pooled states (B, 2 hidden_size), logits (B, n_outputs).
         """
         if self.position:
             steps = steps + position_code(steps.shape[1], self.n_features).to(steps)
@@ -246,9 +251,17 @@ class AttentionBiLSTM(nn.Module):
         return AttentionOutput(scores, attention, pooled, log_p)
 
     def states(self, steps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states h^f and h^b (B, S, hidden_size), both in time order.
+        """Return the states h^f and h^b, in time order.
 
-        Arguments are those of `forward`.
+        Parameters
+        ----------
+        steps, lengths : Tensors of shape (B, S, n_features) and (B,)
+            As in `forward`.
+
+        Returns
+        -------
+        forward, backward : Tensors of shape (B, S, hidden_size)
+            States of the pass from the first step on, and of the pass from the last step back.
         """
         n_songs, n_steps, n_features = steps.shape
         time = torch.arange(n_steps, device=steps.device)[:, None]
@@ -366,17 +379,36 @@ class AttentionTower(nn.Module):
     ) -> Callable[[int, int], Self]:
         """Return a factory, for ``x_network=``, of towers that start from a trained network.
 
-        The factory, ``build(n_features, n_outputs)``, copies the network and replaces the output
-        layer of the copy. ``frames_per_step`` must be that of its training; if ``frozen``, the
-        output layer alone is trained.
+        Parameters
+        ----------
+        network : AttentionBiLSTM
+            Trained network. It is copied, and the output layer of the copy is replaced.
+        frames_per_step : int, default=3
+            Frames pooled into a step when it was trained.
+        frozen : bool, default=False
+            Whether the output layer alone is trained.
+
+        Returns
+        -------
+        build : callable
+            ``build(n_features, n_outputs)`` returns a tower.
         """
         return _PretrainedFactory(cls, network, frames_per_step, frozen)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Return the features (B, n_outputs) of a batch.
+        """Return the features of a batch.
 
-        ``frames`` (B, T, n_features) are padded songs, standardised; the padding may hold any
-        value. ``lengths`` (B,) are the numbers of real frames, at least 1.
+        Parameters
+        ----------
+        frames : Tensor of shape (B, T, n_features)
+            Padded songs, standardised; the padding may hold any value.
+        lengths : Tensor of shape (B,)
+            Number of real frames of each song, at least 1.
+
+        Returns
+        -------
+        z : Tensor of shape (B, n_outputs)
+            Features of each song.
         """
         steps = max_pool_padded(frames, lengths, self.frames_per_step)
         output: AttentionOutput = self.attention(*steps)

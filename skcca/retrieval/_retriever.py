@@ -165,6 +165,7 @@ default="cosine"
         Returns
         -------
         self : object
+            The retriever.
 
         Raises
         ------
@@ -214,6 +215,7 @@ default="cosine"
         Returns
         -------
         self : object
+            The retriever.
 
         Raises
         ------
@@ -236,6 +238,7 @@ default="cosine"
         Returns
         -------
         self : object
+            The retriever.
 
         Raises
         ------
