@@ -666,8 +666,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         from skcca.nn.files import attributes_of, write_estimator
         from skcca.nn.networks import to_state
 
-        params = self.get_params(deep=False)
-        own = [name for name in ("x_network", "y_network") if params[name] is not None]
+        own = [name for name in ("x_network", "y_network") if getattr(self, name) is not None]
         state = to_state(attributes_of(self))
         write_estimator(self, path, state, without=[*own, "callback"], own=own)
 

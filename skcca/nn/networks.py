@@ -280,12 +280,7 @@ class ViewFormat(NamedTuple):
 # Networks of rows
 
 
-def build_network(
-    network: NetworkLike,
-    n_features: int,
-    n_outputs: int,
-    **mlp: Any,
-) -> nn.Module:
+def build_network(network: NetworkLike, n_features: int, n_outputs: int, **mlp: Any) -> nn.Module:
     """Return the network of one view: a copy of the user's module, a new module, or an `MLP`."""
     if network is None:
         return MLP(n_features, n_outputs=n_outputs, **mlp)

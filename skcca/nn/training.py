@@ -265,10 +265,7 @@ def train(
                 if run.best is None:
                     raise ValueError(why + " Nothing was fitted.")
             run.restore_best()
-            warn(
-                f"{why} The weights of epoch {run.best_epoch + 1} are kept.",
-                ConvergenceWarning,
-            )
+            warn(f"{why} The weights of epoch {run.best_epoch + 1} are kept.", ConvergenceWarning)
             return run.result()
     run.finish()
     return run.result()
