@@ -34,7 +34,8 @@ def write_estimator(
     """
     name = type(model).__name__
     params = {k: v for k, v in model.get_params(deep=False).items() if k not in without}
-    params["device"] = str(params["device"])
+    if "device" in params:
+        params["device"] = str(params["device"])
     for key, value in params.items():
         if isinstance(value, os.PathLike):
             params[key] = os.fspath(value)

@@ -477,7 +477,7 @@ def describe_settings(name: str, params: dict[str, Any]) -> dict[str, str]:
     """Return the settings of an estimator that a continued training must share."""
     settings = {key: repr(v) for key, v in params.items() if key not in _NOT_IN_CHECKPOINTS}
     # The file holds the state of a generator, whose representation tells nothing.
-    if not isinstance(params["random_state"], (int, np.integer, type(None))):
+    if not isinstance(params.get("random_state"), (int, np.integer, type(None))):
         del settings["random_state"]
     return {"estimator": name} | settings
 
