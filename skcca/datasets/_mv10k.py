@@ -85,8 +85,9 @@ def build_mv10k(
         With the fields
 
         audio : list of n memory maps of shape (T_i, 128)
+            Sound, one row a second, read from the disk on access.
         rgb : list of n memory maps of shape (T_i, 1024)
-            Sound and picture, one row a second, read from the disk on access.
+            Picture, likewise.
         ids : ndarray of shape (n,), str
             Identifiers.
         label : int

@@ -61,8 +61,9 @@ def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> B
         y_train, y_test : ndarray of shape (n, 10) or (n, 1000), float32
             Texts.
         labels_train, labels_test : ndarray of shape (n,), int64
+            Classes 0 to 9.
         class_names : ndarray of shape (10,), str
-            Classes 0 to 9, and the name of each.
+            Name of each class.
 
     Raises
     ------

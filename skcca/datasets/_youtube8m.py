@@ -183,11 +183,13 @@ def iter_youtube8m(
         One a video, with the fields
 
         audio : ndarray of shape (T, 128), or (128,) for ``level="video"``
+            Sound.
         rgb : ndarray of shape (T, 1024), or (1024,)
-            Sound and picture.
+            Picture.
         labels : ndarray of shape (n_labels,), int64
+            Labels.
         id : str
-            Labels and identifier.
+            Identifier.
 
     See Also
     --------
