@@ -40,8 +40,8 @@ from skcca.views._arguments import (
     drop_zero_weight_rows,
     separate_views,
 )
-from skcca.views._checks import check_aligned, check_first_view, check_second_view
-from skcca.views._container import Views, check_view_names
+from skcca.views._checks import check_first_view, check_second_view
+from skcca.views._container import Views, check_aligned, check_view_names
 from skcca.views._labels import encode_labels
 
 

@@ -17,8 +17,7 @@ from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import quiet_fit, warn
 from skcca.inspection._exchange import group_codes
-from skcca.views._checks import check_aligned
-from skcca.views._container import Views
+from skcca.views._container import Views, check_aligned
 from skcca.views._projection import project
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]
@@ -174,7 +173,7 @@ def bootstrap_loadings(
     n_rows = [len(Z) for Z in variates] if isinstance(labels, tuple) else [len(variates[0])]
     codes = [np.arange(n) for n in n_rows]
     if groups is not None:
-        check_aligned(_NAME, X=next(iter(X)) if isinstance(X, Views) else X, groups=groups)
+        check_aligned(_NAME, X=X, y=y, groups=groups)
         codes = [_check_groups(groups, n_rows)]
     seeds = rng_from(random_state).integers(2**63, size=n_bootstraps)
     tasks = [(estimator, X, y, labels, codes, variates, seed) for seed in seeds]

@@ -29,8 +29,7 @@ from skcca.inspection._exchange import (
     permutation_within,
 )
 from skcca.views._arguments import per_view
-from skcca.views._checks import check_aligned
-from skcca.views._container import Views
+from skcca.views._container import check_aligned
 
 __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 Array = np.ndarray
@@ -233,8 +232,7 @@ def _exchangeable_views(
     estimator._check_settings()
     data = estimator._check_training(X, y, None, None)
     n_rows = data.X.shape[0]
-    first = next(iter(X)) if isinstance(X, Views) else X
-    check_aligned(_NAME, X=first, confounds=confounds, groups=groups)
+    check_aligned(_NAME, X=X, y=y, confounds=confounds, groups=groups)
     codes = None if groups is None else group_codes(groups, n_rows, _NAME)
     if exchange == "whole" and codes is None:
         raise ValueError(f"{_NAME}: exchange='whole' exchanges groups, but `groups` is None.")

@@ -18,7 +18,8 @@ from skcca._core.compat import check_array
 from skcca._core.types import ArrayLike, LabelsLike
 from skcca._core.warnings import warn
 from skcca.metrics._similarity import bounded_vectors, check_metric
-from skcca.views._checks import check_aligned, check_no_mask_or_dates
+from skcca.views._checks import check_no_mask_or_dates
+from skcca.views._container import check_aligned
 from skcca.views._labels import check_comparable_labels, check_labels
 from skcca.views._projection import check_embedding
 

@@ -16,8 +16,7 @@ from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
-from skcca.views._checks import check_aligned
-from skcca.views._container import Views
+from skcca.views._container import Views, check_aligned
 from skcca.views._labels import encode_labels
 from skcca.views._projection import final_model, project
 
@@ -60,7 +59,7 @@ class PairedRows(NamedTuple):
             y = np.asarray(y)[:, None]
         views = X if in_views else Views(X, y)
         if labels is not None:
-            check_aligned(caller, X=next(iter(views)), labels=labels)
+            check_aligned(caller, X=views, labels=labels)
             labels = labels if hasattr(labels, "shape") else np.asarray(labels, dtype=object)
             labels = labels.toarray() if hasattr(labels, "toarray") else np.asarray(labels)
             if len(labels) != len(views):
@@ -134,7 +133,7 @@ class PairedRows(NamedTuple):
         self, cv: Splitter, caller: str, groups: ArrayLike = None
     ) -> list[tuple[Array, Array]]:
         """Return the rows to fit on and those held out, stratified for class-paired estimators."""
-        check_aligned(caller, X=next(iter(self.views)), groups=groups)
+        check_aligned(caller, X=self.views, groups=groups)
         stratified = self.class_paired and self.labels is not None and self.labels.ndim == 1
         splitter = check_cv(5 if cv is None else cv, self.labels, classifier=stratified)
         return list(splitter.split(np.empty((self.n, 0)), self.labels, groups))

@@ -9,7 +9,7 @@ import numpy as np
 
 from skcca._core.compat import array_namespace, check_array, to_numpy, validate_data
 from skcca._core.lazy import LazyRows, RaggedRows
-from skcca._core.types import ArrayLike, Estimator, ViewLike
+from skcca._core.types import Estimator, ViewLike
 from skcca._core.warnings import warn
 
 
@@ -83,27 +83,6 @@ def check_second_view(
         here, there = ("has", "without") if fitted is None else ("does not have", "with")
         warn(f"y {here} valid feature names, but {name} was fitted {there} feature names.")
     return Y
-
-
-def check_aligned(caller: str, /, **entries: ArrayLike) -> None:
-    """Refuse pandas objects whose rows belong together and whose indices differ.
-
-    Rows are paired by position, so that rows in another order would be paired in silence. Each
-    argument (views, labels, weights, groups, ids) is compared with the first, by its name. Only
-    pandas objects have an index; differing lengths pass, since callers refuse them by their counts.
-    """
-    if not entries:
-        return
-    (name, first), *others = entries.items()
-    for other_name, other in others:
-        if not (hasattr(first, "iloc") and hasattr(other, "iloc")) or len(first) != len(other):
-            continue
-        if not first.index.equals(other.index):
-            raise ValueError(
-                f"{caller}: the pandas indices of `{name}` and `{other_name}` differ, so their "
-                f"rows may not belong together. Align them, {other_name} = "
-                f"{other_name}.loc[{name}.index]; or drop both with reset_index(drop=True)."
-            )
 
 
 def check_no_mask_or_dates(V: ViewLike, name: str) -> None:

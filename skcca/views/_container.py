@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from skcca._core.lazy import shape_of
-from skcca._core.types import ViewLike
+from skcca._core.types import ArrayLike, ViewLike
 
 __all__ = ["Views"]
 
@@ -94,12 +94,8 @@ class Views:
         if len(set(counts.values())) > 1:
             found = " and ".join(f"{name!r} has {count}" for name, count in counts.items())
             raise ValueError(f"the views must have equally many rows, but {found}.")
-        frames = {name: member for name, member in self._members.items() if is_pandas(member)}
-        if len(frames) > 1:
-            # Frames alone need scikit-learn, which the container does without.
-            from skcca.views._checks import check_aligned
-
-            check_aligned("Views", **frames)
+        # A Series of sequences has an index too, and becomes a list.
+        check_aligned("Views", **given)
 
     @classmethod
     def from_frame(cls, frame: Any) -> Views:
@@ -265,6 +261,39 @@ class Views:
                 f"row {rows[outside][0]} is out of bounds for a Views of {len(self)} rows."
             )
         return np.where(rows < 0, rows + len(self), rows).astype(np.intp)
+
+
+def check_aligned(caller: str, /, **entries: ArrayLike) -> None:
+    """Refuse pandas objects whose rows belong together and whose indices differ.
+
+    Rows are paired by position, so that rows in another order would be paired in silence. Whatever
+    has one entry a row (views, labels, weights, groups, ids, confounds) therefore comes here under
+    its name and as the caller gave it, a `Views` too, before anything is converted. The first index
+    is the measure of the others; what has none passes, and so do other lengths, which callers
+    refuse by their counts.
+    """
+    reference: str | None = None
+    for name, values in entries.items():
+        index = _index_of(values)
+        if index is None:
+            continue
+        if reference is None:
+            reference, expected = name, index
+        elif len(index) == len(expected) and not expected.equals(index):
+            raise ValueError(
+                f"{caller}: the pandas indices of `{reference}` and `{name}` differ, so their "
+                f"rows may not belong together. Align them, {name} = "
+                f"{name}.loc[{reference}.index]; or drop both with reset_index(drop=True)."
+            )
+
+
+def _index_of(values: ArrayLike) -> Any:
+    """Return the index of a pandas object, or that of the members of a `Views`, else None."""
+    if isinstance(values, Views):
+        return next((index for index in map(_index_of, values) if index is not None), None)
+    # Frames of Dask know neither their length nor the order of their rows.
+    known = hasattr(values, "iloc") and not hasattr(values, "dask")
+    return values.index if known else None
 
 
 def check_view_names(caller: str, views: Views, fitted: tuple[str, ...] | None) -> None:

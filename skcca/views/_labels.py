@@ -13,7 +13,7 @@ from scipy import sparse
 
 from skcca._core.compat import to_numpy
 from skcca._core.pairs import Labels
-from skcca._core.types import LabelsLike
+from skcca._core.types import ArrayLike, LabelsLike
 
 
 def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels:
@@ -72,65 +72,12 @@ def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
 def check_labels(labels: LabelsLike, n_rows: int, name: str, view: str, caller: str) -> np.ndarray:
     """Return labels of the rows of a view as a 1-D array of one kind or a dense indicator."""
     argument = f"{caller}: `{name}`"
-    array = _to_array(labels)
-    nested = (list, tuple, set, np.ndarray)
-    if array.dtype == object and any(isinstance(value, nested) for value in array.flat):
-        raise ValueError(
-            f"{argument} holds a list of tags per row; give a binary indicator matrix: "
-            "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
-        )
-    if np.ma.is_masked(labels):
-        raise ValueError(
-            f"{argument} has masked entries, which are missing labels; drop those rows from both "
-            "views, or give them a class of their own."
-        )
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim not in (1, 2):
-        raise ValueError(
-            f"{argument} has {array.ndim} dimensions; expected one label per row, or a binary "
-            "indicator matrix (n, n_tags)."
-        )
-    if len(array) != n_rows:
-        raise ValueError(f"{argument} has {len(array)} entries but `{view}` has {n_rows} rows.")
-    if array.dtype == object:
-        array = _from_objects(array, argument)
-    return _check_values(array, argument)
-
-
-def _to_array(labels: LabelsLike) -> np.ndarray:
-    if sparse.issparse(labels):
-        return labels.toarray()
-    if hasattr(labels, "detach"):
-        return to_numpy(labels)
-    try:
-        # Where one string is in a list of numbers, NumPy would make strings of the numbers.
-        return np.asarray(labels, dtype=object if isinstance(labels, list) else None)
-    except ValueError:
-        # NumPy makes no array of arrays of unequal shape.
-        array = np.empty(len(labels), dtype=object)
-        for i, label in enumerate(labels):
-            array[i] = label
-        return array
-
-
-def _check_values(array: np.ndarray, argument: str) -> np.ndarray:
-    """Refuse missing and continuous values; whole floats become integers."""
+    array = check_entries(labels, n_rows, name, view, caller, tags=True)
     kind = array.dtype.kind
-    if kind == "f" and not np.isfinite(array).all():
-        raise ValueError(
-            f"{argument} holds missing values (NaN or infinity); drop those rows from both views, "
-            "or give them a class of their own."
-        )
     if kind == "f" and not np.array_equal(array, np.rint(array)):
         raise ValueError(
             f"{argument} is continuous ({array.flat[0]!r}, ...); class labels are ints, strings or "
             "bools. Weights of rows are passed by name: sample_weight=w."
-        )
-    if kind == "f" and np.abs(array).max(initial=0) > 2**53:
-        raise ValueError(
-            f"{argument} holds floats beyond 2**53, where neighbouring integers are equal; give "
-            "integers or strings."
         )
     if kind not in "biufUS":
         raise ValueError(
@@ -144,6 +91,83 @@ def _check_values(array: np.ndarray, argument: str) -> np.ndarray:
     return array.astype(np.int64) if kind == "f" else array
 
 
+def check_entries(
+    entries: ArrayLike, n_rows: int, name: str, view: str, caller: str, *, tags: bool = False
+) -> np.ndarray:
+    """Return what names the rows of a view (classes, groups) as a 1-D array of one kind.
+
+    With `tags` there may be several entries a row. Missing entries are looked for before any
+    conversion, since NumPy would make names of them.
+    """
+    argument = f"{caller}: `{name}`"
+    array = to_entries(entries)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    nested = (list, tuple, set, np.ndarray)
+    if array.dtype == object and any(isinstance(value, nested) for value in array.flat):
+        raise ValueError(
+            f"{argument} holds a list of tags per row; give a binary indicator matrix: "
+            "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
+        )
+    if array.ndim not in ((1, 2) if tags else (1,)):
+        more = ", or a binary indicator matrix (n, n_tags)" if tags else ""
+        raise ValueError(
+            f"{argument} has {array.ndim} dimensions; expected one label per row{more}."
+        )
+    if len(array) != n_rows:
+        raise ValueError(f"{argument} has {len(array)} entries but `{view}` has {n_rows} rows.")
+    n_missing = np.count_nonzero(is_missing(array))
+    if n_missing:
+        raise ValueError(
+            f"{argument} holds {n_missing} missing values (None, NaN, infinity or masked); drop "
+            "those rows from both views, or give them a class of their own."
+        )
+    if array.dtype == object:
+        array = _of_one_kind(array, argument)
+    if array.dtype.kind == "f":
+        # Half precision of torch, which NumPy does not know, is float32 by now.
+        half = "bfloat16" in str(getattr(entries, "dtype", ""))
+        limit = 2 / (2**-7 if half else float(np.finfo(array.dtype).eps))
+        if np.abs(array).max(initial=0) >= limit:
+            raise ValueError(
+                f"{argument} holds floats from 2**{np.log2(limit):.0f} on, where neighbouring "
+                "integers are equal; give integers or strings."
+            )
+    return np.asarray(array)
+
+
+def to_entries(entries: ArrayLike) -> np.ndarray:
+    """Return the entries of any container as an array that keeps missing ones as they are."""
+    if sparse.issparse(entries):
+        return entries.toarray()
+    if hasattr(entries, "detach"):
+        return to_numpy(entries)
+    if np.ma.isMaskedArray(entries):
+        return entries
+    try:
+        # NumPy would make strings of numbers and of missing values that stand beside a string.
+        array = np.asarray(entries, dtype=object if isinstance(entries, (list, tuple)) else None)
+    except ValueError:
+        # NumPy makes no array of arrays of unequal shape.
+        array = np.empty(len(entries), dtype=object)
+        for i, entry in enumerate(entries):
+            array[i] = entry
+    # NumPy's strings of any width may be missing.
+    return array.astype(object) if array.dtype.kind == "T" else array
+
+
+def is_missing(array: np.ndarray) -> np.ndarray:
+    """Return which entries of an array of `to_entries` are missing."""
+    if array.dtype == object:
+        missing = np.array([_is_missing(value) for value in array.flat], dtype=bool)
+        missing = missing.reshape(array.shape)
+    elif array.dtype.kind in "mM":
+        missing = np.isnat(array)
+    else:
+        missing = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, bool)
+    return np.ma.getmaskarray(array) | np.ma.getdata(missing)
+
+
 def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
     n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
     if n_labels == 0:
@@ -151,24 +175,26 @@ def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
     return n_labels
 
 
-def _from_objects(array: np.ndarray, argument: str) -> np.ndarray:
-    """Convert an array of objects to strings or numbers."""
-    missing = [_is_missing(value) for value in array.flat]
-    if any(missing):
-        raise ValueError(
-            f"{argument} holds {sum(missing)} missing labels (None or NaN); drop those rows from "
-            "both views, or give them a class of their own."
-        )
-    text = [isinstance(value, str) for value in array.flat]
-    if any(text) and not all(text):
-        raise ValueError(
-            f"{argument} mixes strings with other types; give every class one kind of label."
-        )
-    return np.array(array.tolist())
-
-
 def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    # NaN alone differs from itself.
-    return isinstance(value, float) and value != value
+    return isinstance(value, (float, np.floating)) and not np.isfinite(value)
+
+
+def _of_one_kind(array: np.ndarray, argument: str) -> np.ndarray:
+    """Convert an array of objects to strings or numbers, or return objects that have an order."""
+    texts = {next((t for t in (str, bytes) if isinstance(v, t)), None) for v in array.flat}
+    if len(texts) > 1:
+        raise ValueError(
+            f"{argument} mixes strings with other types; give every class one kind of label."
+        )
+    array = np.array(array.tolist())
+    if array.dtype == object:
+        try:
+            np.unique(array)
+        except TypeError as error:
+            raise ValueError(
+                f"{argument} holds values of several types, or without an order ({error}); give "
+                "every class one kind of label, such as a string."
+            ) from error
+    return array

@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from skcca._core.compat import check_array, to_numpy
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.views._arguments import check_same_rows
-from skcca.views._checks import check_aligned, check_no_mask_or_dates
-from skcca.views._container import Views
+from skcca.views._checks import check_no_mask_or_dates
+from skcca.views._container import Views, check_aligned
 from skcca.views._transformer import ViewTransformer
 
 
