@@ -10,12 +10,14 @@ A row depends on the samples of its own stretch alone, and every number of it is
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterable
 from importlib import import_module
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,6 +33,8 @@ _CALLER = "audio_frames"
 # Samples lie around [-1, 1]; larger numbers are of another unit, or no samples.
 _MAX_SAMPLE = 1_000.0
 _MIN_RATE = 1_000  # Hz
+# No recorder has a higher rate, and the filter that resamples grows with the ratio of the rates.
+_MAX_RATE = 10_000_000  # Hz
 # An array with more columns is probably transposed.
 _MAX_CHANNELS = 256
 # Samples read at a time.
@@ -41,6 +45,8 @@ _TRUNCATED = re.compile(
 )
 # Sizes that programs write into the header of a stream, whose length they do not know.
 _UNKNOWN_LENGTH = range(0x7FFF_0000, 0x1_0000_0000)
+# Number of samples that libsndfile gives a stream of unknown length.
+_UNKNOWN_COUNT = 2**63 - 1
 
 # Settings of "logmel": seconds, seconds, Hz and power.
 _WINDOW, _HOP, _LOWEST, _FLOOR = 0.1, 0.025, 20.0, 1e-8
@@ -77,10 +83,11 @@ def audio_frames(
 
     Parameters
     ----------
-    source : path, tuple (samples, rate), or list of these
-        Audio file of any format that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), or samples
-        of shape (n,) or (n, n_channels) and their rate in Hz. Samples are floats within [-1, 1],
-        or integers of 8, 16 or 32 bits, which are divided by the largest. Any iterable is a list.
+    source : path, file object, tuple (samples, rate), or list of these
+        Audio file of any format that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), also opened
+        in binary mode, which is read from its position to its end; or samples of shape (n,) or
+        (n, n_channels) and their rate in Hz. Samples are floats within [-1, 1], or integers of 8,
+        16 or 32 bits, which are divided by the largest. Any iterable is a list.
     features : {"logmel", "vggish"}, default="logmel"
         "vggish" gives the input of the network VGGish instead, see Notes.
     n_bands : int, default=64
@@ -113,7 +120,8 @@ def audio_frames(
         If a file is empty, truncated, or no audio; if there is no sample, or one that is NaN,
         infinite or far outside of [-1, 1]; or if a parameter is out of range.
     TypeError
-        If a source is neither a path nor samples with their rate, also with ``on_error="warn"``.
+        If a source is no path, binary file or samples with their rate, also with
+        ``on_error="warn"``.
     ImportError
         If soundfile, which reads files, or librosa, which resamples, is not installed.
 
@@ -137,8 +145,9 @@ def audio_frames(
 
     A recording of a lower rate has no sound in its uppermost bands: to compare recordings of
     different rates, set `sample_rate` to the lowest. A truncated MP3 or OGG file passes for a
-    shorter one. An MP3 file of variable bit rate whose length is not written in it (no Xing header)
-    may be cut short by libsndfile: convert it first.
+    shorter one, as does a stream whose header does not say how long it is: a WAV file that says 0
+    bytes is read to its end. An MP3 file of variable bit rate whose length is not written in it (no
+    Xing header) may be cut short by libsndfile: convert it first.
 
     References
     ----------
@@ -172,10 +181,14 @@ def audio_frames(
     else:
         recipe = _logmel_recipe(n_bands, sample_rate, frame_duration)
     sources, single = _sources(source)
-    tasks = [(name, each, recipe, on_error == "raise") for name, each in sources]
-    n_jobs = None if single else n_jobs
+    # File objects are read one after another, because another process could not read them.
+    tasks = (
+        (name, _read_object(name, each) if hasattr(each, "read") else each, recipe, on_error)
+        for name, each in sources
+    )
+    options: dict[str, Any] = {"n_jobs": None if single else n_jobs, "verbose": verbose}
     results: list[np.ndarray | None] = []
-    for result in parallel_map(_frames, tasks, label=_CALLER, n_jobs=n_jobs, verbose=verbose):
+    for result in parallel_map(_frames, tasks, label=_CALLER, total=len(sources), **options):
         if isinstance(result, Exception):
             warn(f"{result} It is None in the result.")
         results.append(None if isinstance(result, Exception) else result)
@@ -205,27 +218,36 @@ def _check_parameters(**parameters: Any) -> None:
                 )
 
 
-def _sources(source: Any) -> tuple[list[tuple[str, str | Samples]], bool]:
+def _sources(source: Any) -> tuple[list[tuple[str, Any]], bool]:
     """Return names and sources, and whether there was a single source."""
-    if _is_path(source) or _is_pair(source):
+    if _is_path(source) or _is_pair(source) or hasattr(source, "read"):
         return [_check_source(source, "`source`")], True
-    if isinstance(source, np.ndarray) and source.dtype.kind not in "UO":
+    if isinstance(source, np.ndarray) and source.dtype.kind not in "UOT":
         raise TypeError(f"{_CALLER}: samples need their rate in Hz: `source`=(samples, rate).")
-    if isinstance(source, (bytes, dict)) or not isinstance(source, Iterable):
+    # The iterator of a DataFrame gives the names of its columns.
+    named = isinstance(source, (bytes, dict)) or hasattr(source, "columns")
+    if named or not isinstance(source, Iterable) or getattr(source, "ndim", 1) == 0:
         _check_source(source, "`source`")
     return [_check_source(each, f"`source[{i}]`") for i, each in enumerate(source)], False
 
 
-def _check_source(source: Any, name: str) -> tuple[str, str | Samples]:
-    """Return the name of a source in error messages, and its path or its samples and rate."""
+def _check_source(source: Any, name: str) -> tuple[str, Any]:
+    """Return the name of a source in error messages, and its path, file object or samples."""
     if _is_path(source):
-        return os.fspath(source), os.path.expanduser(source)
+        return os.fspath(source) or "''", os.path.expanduser(source)
+    # A file in text mode, or text in memory.
+    if hasattr(source, "encoding"):
+        raise TypeError(f"{_CALLER}: {name} is open as text; sound is read from open(path, 'rb').")
+    if hasattr(source, "read"):
+        path = getattr(source, "name", None)
+        return path if isinstance(path, str) and path else name, source
     if not _is_pair(source):
+        cure = " Bytes are read from io.BytesIO(content)." if isinstance(source, bytes) else ""
         raise TypeError(
             f"{_CALLER}: {name} is a {type(source).__name__}; expected the path of an audio "
-            "file or a tuple (samples, rate)."
+            f"file, a binary file object or a tuple (samples, rate).{cure}"
         )
-    if isinstance(source[0], Real):
+    if _is_number(source[0]):
         raise TypeError(f"{_CALLER}: {name} is (rate, samples); expected (samples, rate).")
     return name, source
 
@@ -240,15 +262,36 @@ def _is_pair(source: object) -> bool:
     """Return whether a source is a tuple of samples and a rate, in this order or the other."""
     if not isinstance(source, tuple) or len(source) != 2:
         return False
-    return isinstance(source[0], Real) or isinstance(source[1], Real)
+    return _is_number(source[0]) or _is_number(source[1])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) or getattr(value, "ndim", None) == 0
+
+
+def _read_object(name: str, file: Any) -> bytes | Exception:
+    """Return what a file object holds from its position on, or the error of reading it."""
+    try:
+        content = file.read()
+    # ValueError is raised for a file that is closed.
+    except (OSError, ValueError) as error:
+        return type(error)(f"{_CALLER}: {name} cannot be read: {error}")
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise TypeError(
+            f"{_CALLER}: {name} reads a {type(content).__name__}, not bytes; give its path, or "
+            "open(path, 'rb')."
+        )
+    return bytes(content)
 
 
 def _frames(
-    name: str, source: str | Samples, recipe: _Recipe, raises: bool
+    name: str, source: str | bytes | Samples | Exception, recipe: _Recipe, on_error: str
 ) -> np.ndarray | Exception:
     """Return the rows of a recording, or the error for which there are none."""
     try:
-        if isinstance(source, str):
+        if isinstance(source, Exception):
+            raise source
+        if isinstance(source, (str, bytes)):
             samples, rate = _read_file(name, source)
         else:
             samples, rate = _convert(name, *source)
@@ -261,35 +304,28 @@ def _frames(
             samples = librosa.resample(samples, orig_sr=rate, target_sr=target, res_type="soxr_hq")
         return recipe.rows(samples)
     except (OSError, ValueError) as error:
-        if raises:
+        if on_error == "raise":
             raise
         return error
 
 
-def _read_file(name: str, path: str) -> Samples:
-    """Return the samples of a file, averaged over channels, and their rate."""
-    soundfile = _import_optional("soundfile", "reads audio files with")
-    if os.path.isdir(path):
-        raise IsADirectoryError(
-            f"{_CALLER}: {name} is a folder; give its files: sorted(Path({name!r}).glob('*.wav'))."
-        )
-    if not os.path.exists(path):
-        where = "" if os.path.isabs(path) else f" in {os.getcwd()}"
-        raise FileNotFoundError(f"{_CALLER}: {name} does not exist{where}; check the path.")
-    with open(path, "rb") as file:
-        head = file.read(12)
+def _read_file(name: str, source: str | bytes) -> Samples:
+    """Return the samples of a path or of a file's content, averaged over channels, and the rate."""
+    if isinstance(source, str):
+        _check_path(name, source)
+        with open(source, "rb") as file:
+            head = file.read(12)
+            if not os.path.isfile(source):
+                # A pipe is read once only.
+                source = head + file.read()
+    else:
+        head = source[:12]
     if not head:
-        raise ValueError(f"{_CALLER}: {name} is empty (0 bytes); fetch or convert it again.")
+        cure = "fetch or convert it again, or go back to its start: file.seek(0)"
+        raise ValueError(f"{_CALLER}: {name} is empty (0 bytes); {cure}.")
+    soundfile = _import_optional("soundfile", "reads audio files with")
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, announced, log = file.samplerate, file.frames, file.extra_info
-            _check_rate(rate, name)
-            # The length of an MP3 file may be an estimate.
-            estimated = file.format in ("MP3", "MPEG")
-            parts = [np.empty(0, np.float32)]
-            # `file.blocks` repeats the last block if a file ends early, so it cannot be used.
-            while len(block := file.read(_BLOCK_LENGTH, dtype="float32", always_2d=True)):
-                parts.append(_mono(block, name, rate, (len(parts) - 1) * _BLOCK_LENGTH))
+        return _decode(name, source if isinstance(source, str) else io.BytesIO(source), soundfile)
     # TypeError is raised for a .raw file, which has no header.
     except (soundfile.SoundFileError, TypeError) as error:
         raise ValueError(
@@ -297,6 +333,33 @@ def _read_file(name: str, path: str) -> Samples:
             f"says: {str(error).rstrip('.')}. It is truncated, or of another format: convert it to "
             "WAV or FLAC."
         ) from error
+
+
+def _check_path(name: str, path: str) -> None:
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            f"{_CALLER}: {name} is a folder; give its files: sorted(Path({name!r}).glob('*.wav'))."
+        )
+    if not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f" in {os.getcwd()}"
+        raise FileNotFoundError(f"{_CALLER}: {name} does not exist{where}; check the path.")
+
+
+def _decode(name: str, source: str | io.BytesIO, soundfile: Any) -> Samples:
+    """Return the samples and the rate of a path or of a file in memory, as `_read_file` does."""
+    with soundfile.SoundFile(source) as file:
+        rate, announced, log = file.samplerate, file.frames, file.extra_info
+        _check_rate(rate, name)
+        if announced == 0 and (content := _with_length(source)):
+            return _decode(name, io.BytesIO(content), soundfile)
+        # The length of an MP3 file may be an estimate, that of a stream may be unknown.
+        estimated = file.format in ("MP3", "MPEG") or announced == _UNKNOWN_COUNT
+        # A seek after each block, as soundfile makes in files, would fail in such a stream.
+        file.seekable = lambda: False
+        parts = [np.empty(0, np.float32)]
+        # `file.blocks` repeats the last block if a file ends early, so it cannot be used.
+        while len(block := file.read(_BLOCK_LENGTH, dtype="float32", always_2d=True)):
+            parts.append(_mono(block, name, rate, (len(parts) - 1) * _BLOCK_LENGTH))
     samples = np.concatenate(parts)
     if _is_truncated(log) or (len(samples) != announced and not estimated):
         raise ValueError(
@@ -304,6 +367,33 @@ def _read_file(name: str, path: str) -> Samples:
             f"{len(samples) / rate:.3f} s that are there. Fetch or convert it again."
         )
     return samples, rate
+
+
+def _with_length(source: str | io.BytesIO) -> bytearray | None:
+    """Return a WAV file with the length of its sound, where its header says 0 though more follows.
+
+    A program leaves such a header that writes into a pipe, or ends early. None for other files.
+    """
+    content = bytearray(Path(source).read_bytes() if isinstance(source, str) else source.getvalue())
+    if bytes(content[:4]) not in (b"RIFF", b"RIFX", b"RF64"):
+        return None
+    order: Literal["big", "little"] = "big" if content[:4] == b"RIFX" else "little"
+    place = 12
+    while content[place : place + 4] != b"data":
+        size = int.from_bytes(content[place + 4 : place + 8], order)
+        place += 8 + size + size % 2
+        if place >= len(content):
+            return None
+    start = place + 8
+    length = len(content) - start
+    # RF64 has the length in its first chunk, "ds64".
+    field = slice(28, 36) if content[:4] == b"RF64" else slice(place + 4, start)
+    next_chunk, next_size = content[start : start + 4], content[start + 4 : start + 8]
+    is_chunk = next_chunk.isascii() and int.from_bytes(next_size, order) <= length - 8
+    if any(content[field]) or length == 0 or (is_chunk and any(next_chunk)):
+        return None
+    content[field] = min(length, 2**32 - 1).to_bytes(field.stop - field.start, order)
+    return content
 
 
 def _is_truncated(log: str) -> bool:
@@ -314,7 +404,13 @@ def _is_truncated(log: str) -> bool:
 
 def _convert(name: str, samples: ArrayLike, rate: float) -> Samples:
     """Return an array of samples as float32, averaged over channels, and its rate."""
+    from skcca._core.compat import to_numpy
+
     _check_rate(rate, name)
+    if np.ma.is_masked(samples):
+        raise ValueError(f"{_CALLER}: {name} has masked samples; fill them in: samples.filled(0).")
+    if hasattr(samples, "detach"):
+        samples = to_numpy(samples)
     samples = np.asarray(samples)
     shape = samples.shape
     if samples.ndim == 1:
@@ -342,9 +438,10 @@ def _convert(name: str, samples: ArrayLike, rate: float) -> Samples:
 
 
 def _check_rate(rate: float, name: str) -> None:
-    if not _MIN_RATE <= rate < np.inf:
+    if not _MIN_RATE <= rate <= _MAX_RATE:
         raise ValueError(
-            f"{_CALLER}: {name} has a rate of {rate} Hz; expected {_MIN_RATE} at least, in Hz."
+            f"{_CALLER}: {name} has a rate of {rate} Hz; expected {_MIN_RATE} to {_MAX_RATE}, in "
+            "Hz."
         )
 
 

@@ -1,5 +1,6 @@
 """One table of bad input: a callable, what is changed, the exception, and words of its message."""
 
+import io
 import re
 
 import numpy as np
@@ -245,7 +246,10 @@ NOISE = np.random.default_rng(0).normal(scale=0.1, size=22_050)
 NO_SOUND = [
     (3, "`source` is a int; expected the path"),
     (None, "`source` is a NoneType"),
-    (b"a.wav", "`source` is a bytes"),
+    (b"a.wav", r"`source` is a bytes; .* io\.BytesIO\(content\)"),
+    (pd.DataFrame({"a.wav": [1]}), "`source` is a DataFrame"),
+    (np.array("a.wav"), "`source` is a ndarray"),
+    (io.StringIO(), "open as text"),
     ({"a.wav": 1}, "`source` is a dict"),
     (np.zeros(9), r"samples need their rate in Hz: `source`=\(samples, rate\)"),
     ([np.zeros(9)], r"`source\[0\]` is a ndarray"),
@@ -714,8 +718,9 @@ CALLS = {
         ({"source": (np.zeros((2, 22_050)), 22_050)}, "with 22050 channels; transpose them"),
         ({"source": (np.zeros(0), 22_050)}, "`source` holds no sample"),
         ({"source": ([], 22_050)}, "`source` holds no sample"),
-        *(({"source": (np.zeros(9), rate)}, f"a rate of {rate} Hz")
-         for rate in (44.1, np.nan, np.inf)),
+        *(({"source": (np.zeros(9), rate)}, f"a rate of {rate} Hz".replace("+", r"\+"))
+         for rate in (44.1, np.nan, np.inf, 1e14, 2**40, np.array(1e9))),
+        ({"source": (np.ma.masked_less(NOISE, 0), 22_050)}, r"masked samples; .*samples\.filled"),
         ({"source": (NOISE * 32_768, 22_050)}, r"samples lie within \[-1, 1\]: divide them"),
         *(({name: value}, f"The '{name}' parameter of audio_frames")
          for name, value in BAD_OF_SOUND),

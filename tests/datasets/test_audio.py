@@ -1,10 +1,14 @@
 """Frames of audio files: against their definition, and what files do to one who reads them."""
 
+import contextlib
 import math
 import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -311,24 +315,87 @@ def test_truncated_file_raises(save, extension, share):
         audio_frames(path)
 
 
-@pytest.mark.parametrize("size", [b"\xff\xff\xff\xff", b"\x00\xf0\xff\x7f"])
-def test_streamed_wav_without_a_length_is_read(save, size):
-    path = save("a.wav", noise(2))
-    expected = audio_frames(path)
-    content = bytearray(path.read_bytes())
-    place = content.index(b"data") + 4
-    content[place : place + 4] = content[4:8] = size
+ANY, LARGE, NONE = b"\x00\xf0\xff\x7f", b"\xff\xff\xff\xff", bytes(4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"subtype": "FLOAT"}, {"format": "WAVEX"}, {"endian": "BIG"}, {"format": "RF64"}],
+    ids=str,
+)
+@pytest.mark.parametrize("outer", [None, ANY, LARGE, NONE, b"\x24\0\0\0"], ids=str)
+@pytest.mark.parametrize("inner", [None, ANY, LARGE, NONE], ids=str)
+def test_streamed_wav_is_read_whatever_size_its_header_says(save, options, outer, inner):
+    path = save("a.wav", noise(0.2), **options)
+    expected, content = audio_frames(path), bytearray(path.read_bytes())
+    if options.get("format") == "RF64":  # sizes of 8 bytes, which do not say that they are unknown
+        fields, inner = (slice(20, 28), slice(28, 36)), inner and NONE
+    else:
+        place = content.index(b"data") + 4
+        fields = slice(4, 8), slice(place, place + 4)
+    for field, size in zip(fields, (outer, inner), strict=True):
+        if size is not None:
+            size = size[::-1] if "endian" in options else size
+            content[field] = size.ljust(field.stop - field.start, b"\0")
     path.write_bytes(content)
     np.testing.assert_array_equal(audio_frames(path), expected)
 
 
-def test_wav_whose_outer_size_alone_is_wrong_is_read(save):
-    path = save("a.wav", noise(2))
-    expected = audio_frames(path)
-    content = bytearray(path.read_bytes())
-    content[4:8] = (len(content) + 1_000).to_bytes(4, "little")
+def test_streamed_flac_without_a_length_is_read(save):
+    path = save("a.flac", noise(9))  # longer than a block of reading
+    expected, content = audio_frames(path), bytearray(path.read_bytes())
+    content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])  # number of samples
     path.write_bytes(content)
     np.testing.assert_array_equal(audio_frames(path), expected)
+
+
+def test_wav_without_a_sample_stays_empty_though_a_chunk_follows(save):
+    path = save("a.wav", noise(0))
+    path.write_bytes(path.read_bytes() + b"LIST\4\0\0\0INFO")
+    with pytest.raises(ValueError, match="holds no sample"):
+        audio_frames(path)
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3", "aiff"])
+def test_file_objects_are_read_as_their_paths(save, tmp_path, extension):
+    path = save(f"a.{extension}", noise(3))
+    expected = audio_frames(path)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a")
+    with (
+        path.open("rb") as buffered,
+        path.open("rb", buffering=0) as raw,
+        zipfile.ZipFile(tmp_path / "a.zip") as archive,
+        archive.open("a") as member,
+        tempfile.SpooledTemporaryFile() as spooled,
+    ):
+        spooled.write(b"before" + path.read_bytes())
+        spooled.seek(6)
+        for frames in audio_frames([path, buffered, raw, member, spooled]):
+            np.testing.assert_array_equal(frames, expected)
+    with path.open("rb") as file:
+        np.testing.assert_array_equal(audio_frames(file), expected)
+        with pytest.raises(ValueError, match=rf"a\.{extension} is empty .*file\.seek\(0\)"):
+            audio_frames(file)
+    with pytest.warns(UserWarning, match=rf"a\.{extension} cannot be read: .*closed"):
+        assert audio_frames([file], on_error="warn") == [None]
+
+
+@pytest.mark.parametrize("mode", ["r", "w+"])
+def test_files_of_text_are_refused(save, mode):
+    path = save("a.wav", noise(1))
+    opened = path.open() if mode == "r" else tempfile.NamedTemporaryFile(mode)
+    with opened as file, pytest.raises(TypeError, match=r"open as text; .* open\(path, 'rb'\)"):
+        audio_frames(file)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes.")
+def test_a_named_pipe_is_read(save, tmp_path):
+    path, pipe = save("a.wav", noise(1)), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(path.read_bytes(),), daemon=True)
+    writer.start()
+    np.testing.assert_array_equal(audio_frames(pipe), audio_frames(path))
 
 
 def test_warning_keeps_the_place_of_a_bad_file(save, tmp_path):
@@ -382,8 +449,11 @@ def test_home_folder_is_expanded(save, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_jobs_do_not_change_the_result(save, tmp_path):
     paths = [save(f"{i}.wav", noise(1 + i)) for i in range(4)]
-    for one, two in zip(audio_frames(paths), audio_frames(paths, n_jobs=2), strict=True):
-        np.testing.assert_array_equal(one, two)
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(path.open("rb")) for path in paths]
+        for jobs in (audio_frames(paths, n_jobs=2), audio_frames(files, n_jobs=2)):
+            for one, two in zip(audio_frames(paths), jobs, strict=True):
+                np.testing.assert_array_equal(one, two)
     with pytest.raises(FileNotFoundError, match=r"no\.wav does not exist"):
         audio_frames([*paths, tmp_path / "no.wav"], n_jobs=2)
 
