@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -631,6 +632,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         require_torch(cls.__name__)
         from skcca.nn.attention import AttentionBiLSTM
         from skcca.nn.files import read_estimator, rebuilding, set_attributes
+        from skcca.nn.networks import network_of
 
         tree = read_estimator(cls, path)
         with rebuilding(cls, path):
@@ -638,9 +640,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             weights = attributes.pop("network_", None)
             set_attributes(selector, attributes)
             if weights is not None:
-                network = AttentionBiLSTM(**selector._network_arguments())
-                network.load_state_dict(weights)
-                selector.network_ = network.eval()
+                build = partial(AttentionBiLSTM, **selector._network_arguments())
+                selector.network_ = network_of(build, weights)
         return selector
 
     @property

@@ -705,7 +705,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
 
         tree = read_estimator(cls, path)
         networks = {"x_network": x_network, "y_network": y_network}
-        missing = [name for name in tree.get("own", ()) if networks[name] is None]
+        missing = [name for name in networks if networks[name] is None and name in tree["own"]]
         if missing:
             raise ValueError(
                 f"{cls.__name__}.load: {str(path)!r} holds the weights of networks of your own; "

@@ -1,9 +1,10 @@
 """Files of arrays and plain values: written atomically, checksummed, read without running code.
 
-A file appears under its name only once it is whole and on the disk. Its format is safetensors: the
-length of a header, a JSON header, the bytes of the arrays. NumPy writes it block by block, because
-an array may be larger than the memory, and reads it, because an array may stay on the disk as a
-memory map. `save_tree` and `load_tree` lay dicts, lists, tensors and arrays into this format.
+A file appears under its name only once it is whole and on the disk: every file goes through
+`atomic_write`, and through `parsing` when it is read. The format is safetensors: the length of a
+header, a JSON header, the bytes of the arrays. NumPy writes it block by block, because an array may
+be larger than the memory, and reads it, because an array may stay on the disk as a memory map.
+`save_tree` and `load_tree` lay dicts, lists, tensors and arrays into this format.
 
 Version 2 of the header has two texts in ``__metadata__``: ``skcca``, the JSON of `format`, `kind`,
 `checksums` (CRC-32, by array) and `values`; and ``skcca.checksum``, the CRC-32 of that text and of
@@ -13,14 +14,16 @@ the entries of the arrays. Version 1, which is still read, had galleries under `
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import secrets
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
@@ -45,8 +48,8 @@ DTYPES |= {"I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 DTYPES |= {"U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8"}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 BLOCK = 2**22  # bytes
-# Errors that a damaged or foreign header can raise.
-DAMAGE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
+# Beginning of the names of files and folders that are being written.
+PARTIAL = ".skcca-"
 
 
 class Contents(NamedTuple):
@@ -60,17 +63,66 @@ class Contents(NamedTuple):
     version: int = FORMAT
 
 
+class UnreadableFileError(ValueError):
+    """Error for a file whose content cannot be used; it names the file."""
+
+
+@contextmanager
+def parsing(refusal: str) -> Iterator[None]:
+    """Raise `refusal` and the reason for whatever damaged or foreign content makes a parser raise.
+
+    What the system says, of a missing file or package or too little memory, stays what it is.
+    """
+    try:
+        yield
+    except (UnreadableFileError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EISDIR):
+            raise
+        plain = isinstance(error, (ValueError, RuntimeError))
+        reason = str(error) if plain else repr(error)
+        raise UnreadableFileError(f"{refusal}: {reason}.") from error
+
+
+def damaged(path: PathLike) -> str:
+    """Return the refusal of a file that this library should have written."""
+    return f"{str(path)!r} is not a whole file that skcca wrote"
+
+
+@contextmanager
+def naming(path: PathLike, part: PathLike | None = None) -> Iterator[None]:
+    """Name the file in errors of the system that name none or its part, as of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise OSError(errno.EIO, str(error), str(path)) from error
+        if error.filename in (None, part and str(part)):
+            error.filename = str(path)
+        raise
+
+
 @contextmanager
 def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """Yield a binary file that replaces the one under `path` once it is whole and on the disk.
 
     After an error the old file stays. The new one is written in the same folder, under a name of
-    its own for each writer, with the permissions that the umask leaves.
+    its own for each writer. As if the old one had been overwritten, its permissions are kept, and a
+    link stays a link to what is replaced; a first file has the permissions that the umask leaves.
     """
-    target = Path(path).absolute()
-    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    target = Path(os.path.realpath(path))
+    # A device or a pipe would be lost under a file.
+    if os.path.lexists(target) and not os.path.isfile(target):
+        raise FileExistsError(
+            errno.EEXIST, "It is no file, and none is put in its place", str(path)
+        )
+    part = target.with_name(f"{PARTIAL}{secrets.token_hex(8)}.part")
     try:
-        with part.open("xb") as file:
+        with naming(path, part), part.open("xb") as file:
+            # There is no file yet, or the file system has no permissions.
+            with suppress(OSError):
+                shutil.copymode(target, part)
             yield file
             file.flush()
             # Without it, a power cut after the renaming could leave an empty file.
@@ -79,8 +131,8 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    # A power cut could also undo the renaming. Windows cannot open folders.
-    if hasattr(os, "O_DIRECTORY"):
+    # A power cut could also undo the renaming. Windows and some mounts cannot do it.
+    with suppress(OSError, AttributeError):
         folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -90,18 +142,25 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
 
 def check_writable(path: PathLike, what: str) -> None:
     """Refuse a name under which no file can be written, before anything is trained."""
-    file = Path(path)
     if "\0" in str(path):
         raise ValueError(f"{what}={str(path)!r} is no name of a file.")
-    # Unlike the method of `Path`, this `isdir` takes names of any length.
-    if os.path.isdir(file) or not file.absolute().parent.is_dir():
-        reason = "is a folder" if os.path.isdir(file) else "lies in a folder that is not there"
-        raise ValueError(f"{what}={str(path)!r} {reason}; name a file in a folder that exists.")
-    try:
-        with tempfile.NamedTemporaryFile(dir=file.absolute().parent, prefix=file.name + "."):
-            pass
-    except OSError as error:
-        raise ValueError(f"{what}={str(path)!r} cannot be written: {error}.") from error
+    file = Path(os.path.realpath(path))
+    # Unlike the methods of `Path`, these take names of any length.
+    if os.path.lexists(file) and not os.path.isfile(file):
+        reason = "is a folder" if os.path.isdir(file) else "is no file that can be replaced"
+    elif not file.parent.is_dir():
+        reason = "lies in a folder that is not there"
+    elif os.path.isfile(file) and not os.access(file, os.W_OK):
+        reason = "is protected from writing"
+    else:
+        try:
+            with suppress(FileNotFoundError):
+                file.lstat()
+            with tempfile.NamedTemporaryFile(dir=file.parent, prefix=PARTIAL):
+                return
+        except OSError as error:
+            raise ValueError(f"{what}={str(path)!r} cannot be written: {error}.") from error
+    raise ValueError(f"{what}={str(path)!r} {reason}; name a file in a folder that exists.")
 
 
 def write(path: PathLike, contents: Contents) -> None:
@@ -170,26 +229,18 @@ def read(path: PathLike, kind: str, on_disk: Sequence[str] = ()) -> Contents:
     Arrays named in `on_disk` are read-only memory maps. They are not read here: their user compares
     their `checksum` with that in the result.
     """
-    try:
-        with Path(path).open("rb") as file:
-            header, entries, start = _read_header(file, kind)
-            checksums = header["checksums"]
-            arrays: dict[str, Sequence[Array]] = {}
-            for name, entry in entries.items():
-                array = _read_array(file, start, entry, name in on_disk)
-                arrays[name] = [array]
-                checked = checksums is not None and name not in on_disk
-                if checked and checksum([array]) != checksums[name]:
-                    raise ValueError(f"the checksum of {name!r} is another one")
-            unchecked = {name: checksums[name] for name in on_disk}
-            return Contents(kind, header["values"], arrays, unchecked, header["format"])
-    except (IsADirectoryError, *DAMAGE) as error:
-        raise damaged(path, error) from error
-
-
-def damaged(path: PathLike, reason: object) -> ValueError:
-    """Return the error for a file that cannot be used."""
-    return ValueError(f"{str(path)!r} is not a whole file that skcca wrote: {reason}.")
+    with parsing(damaged(path)), Path(path).open("rb") as file:
+        header, entries, start = _read_header(file, kind)
+        checksums = header["checksums"]
+        arrays: dict[str, Sequence[Array]] = {}
+        for name, entry in entries.items():
+            array = _read_array(file, start, entry, name in on_disk)
+            arrays[name] = [array]
+            checked = checksums is not None and name not in on_disk
+            if checked and checksum([array]) != checksums[name]:
+                raise ValueError(f"the checksum of {name!r} is another one")
+        unchecked = {name: checksums[name] for name in on_disk}
+        return Contents(kind, header["values"], arrays, unchecked, header["format"])
 
 
 def _read_header(file: BinaryIO, kind: str) -> tuple[JsonDict, JsonDict, int]:
@@ -267,10 +318,8 @@ def load_tree(path: PathLike, torch: ModuleType) -> Any:
     """Return what `save_tree` wrote; `torch` is passed because this layer does not import it."""
     contents = read(path, MODEL)
     arrays = {name: array for name, (array,) in contents.arrays.items()}
-    try:
+    with parsing(damaged(path)):
         return _decode(contents.values, arrays, torch)
-    except DAMAGE as error:
-        raise damaged(path, repr(error)) from error
 
 
 def _encode(node: Any, arrays: dict[str, Array]) -> Any:
@@ -284,7 +333,7 @@ def _encode(node: Any, arrays: dict[str, Array]) -> Any:
     if isinstance(node, (list, tuple)):
         kind = "list" if isinstance(node, list) else "tuple"
         return {kind: [_encode(value, arrays) for value in node]}
-    if isinstance(node, np.ndarray) and node.dtype.kind in "USO":
+    if isinstance(node, np.ndarray) and node.dtype.kind in "UO":
         values = [_encode(value, arrays) for value in node.ravel().tolist()]
         return {"strings": values, "kind": node.dtype.str, "shape": list(node.shape)}
     name = str(len(arrays))
@@ -341,11 +390,14 @@ def _decode(node: Any, arrays: Mapping[str, Array], torch: ModuleType) -> Any:
 
 def _decode_strings(values: list[Any], node: JsonDict) -> Array:
     dtype = np.dtype(node["kind"])
-    if dtype.kind not in "USO":
+    if dtype.kind not in "UO":
         raise ValueError(f"{node['kind']!r:.40} is no dtype of strings")
-    # A width that is only claimed must not fill the memory.
-    if dtype.kind != "O" and dtype.itemsize * len(values) > BLOCK:
-        dtype = np.dtype(f"{dtype.kind}{max(map(len, values))}")
+    if dtype.kind == "U":
+        # Neither a width that is only claimed nor one long text may fill the memory.
+        widest = 64 * (1 + sum(map(len, values)) // max(len(values), 1))
+        longest = max(map(len, values), default=1)
+        if dtype.itemsize > 4 * widest:
+            dtype = np.dtype(f"U{longest}" if longest <= widest else "O")
     array = np.empty(len(values), dtype=dtype)
     # One by one, because NumPy would make a second axis of entries that are lists.
     for i, value in enumerate(values):

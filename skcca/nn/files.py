@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 
-from skcca._core.files import PathLike, load_tree, save_tree
+from skcca._core.files import PathLike, load_tree, parsing, save_tree
 from skcca._core.types import Estimator
 
 
@@ -50,7 +50,9 @@ def write_estimator(
 def read_estimator(kind: type, path: PathLike) -> dict[str, Any]:
     """Return the entries that `write_estimator` wrote of an estimator of this class."""
     tree = load_tree(path, torch)
-    if not isinstance(tree, dict) or "estimator" not in tree:
+    kinds = {"estimator": str, "params": dict, "attributes": dict, "own": list}
+    tree = {"own": []} | tree if isinstance(tree, dict) else {}
+    if not all(isinstance(tree.get(key), expected) for key, expected in kinds.items()):
         raise ValueError(f"{str(path)!r} holds no estimator; {kind.__name__}.save writes one.")
     if tree["estimator"] != kind.__name__:
         raise ValueError(
@@ -59,16 +61,12 @@ def read_estimator(kind: type, path: PathLike) -> dict[str, Any]:
     return tree
 
 
-@contextmanager
-def rebuilding(kind: type, path: PathLike) -> Iterator[None]:
+def rebuilding(kind: type, path: PathLike) -> AbstractContextManager[None]:
     """Name the file in errors that its contents cause while an estimator is made of them."""
-    try:
-        yield
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{kind.__name__}.load: {str(path)!r} does not hold what it must, or not the weights "
-            f"of the networks that were given: {error}"
-        ) from error
+    return parsing(
+        f"{kind.__name__}.load: {str(path)!r} does not hold what it must, or not the weights of "
+        "the networks that were given"
+    )
 
 
 def set_attributes(model: Estimator, attributes: dict[str, Any]) -> None:

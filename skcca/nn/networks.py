@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from skcca._core.standardize import Standardisation
 __all__ = ["ACTIVATIONS", "MLP"]
 
 Tensor = torch.Tensor
+Network = TypeVar("Network", bound=nn.Module)
 View = np.ndarray | LazyRows | RaggedRows
 
 # Rows as a network takes them: one tensor, or a padded batch of sequences and their lengths.
@@ -423,6 +425,15 @@ def to_state(attributes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def network_of(build: Callable[[], Network], weights: dict[str, Tensor]) -> Network:
+    """Return a network with the weights of a file."""
+    # Made without storage, a network of a size that the file only claims takes no memory.
+    with torch.device("meta"):
+        network = build()
+    network.load_state_dict(weights, assign=True)
+    return network.eval()
+
+
 def from_state(
     state: dict[str, Any], x_network: NetworkLike, y_network: NetworkLike
 ) -> dict[str, Any]:
@@ -445,9 +456,12 @@ def from_state(
     ):
         n_features, dtype = built_for["features"][side], built_for["dtypes"][side]
         mlp = mlp_settings(built_for, side)
-        built = build_network(network, n_features, built_for["n_components"], **mlp)
+        build = partial(build_network, network, n_features, built_for["n_components"], **mlp)
+        if network is None:
+            networks.append(network_of(build, weights))
+            continue
         # A network of lower precision than the weights would round them.
-        built.to(getattr(torch, dtype))
+        built = build().to(getattr(torch, dtype))
         built.load_state_dict(weights)
         networks.append(built.eval())
     (n_x, n_y), k = built_for["features"], state["n_components_"]

@@ -25,7 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcca._core.arrays import block_rows
-from skcca._core.files import load_tree, save_tree
+from skcca._core.files import load_tree, parsing, save_tree
 from skcca._core.lazy import RaggedRows
 from skcca._core.pairs import TrainingData
 from skcca._core.progress import ProgressBar
@@ -373,14 +373,15 @@ class Run:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from the state of another run."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.losses, self.scores = list(state["losses"]), list(state["scores"])
-        self.best, self._recent = state["best"], list(state["recent"])
-        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
-        torch.set_rng_state(state["random"])
-        if state["random_on_gpu"] is not None:
-            torch.cuda.set_rng_state(state["random_on_gpu"])
+        with parsing(state.get("refusal", "The state does not hold what it must")):
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.losses, self.scores = list(state["losses"]), list(state["scores"])
+            self.best, self._recent = state["best"], list(state["recent"])
+            self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
+            torch.set_rng_state(state["random"])
+            if state["random_on_gpu"] is not None:
+                torch.cuda.set_rng_state(state["random_on_gpu"])
 
 
 def _epoch(
@@ -518,15 +519,19 @@ def load_checkpoint(
             f"layout {_CHECKPOINT_LAYOUT}; finish that training with the version that began it, or "
             "delete the file."
         )
-    here, there = checkpoint.identity, state["identity"]
-    changed = sorted(key for key in here if there.get(key) != here[key])
+    refusal = f"{where} does not hold what it must"
+    with parsing(refusal):
+        there, run, generator = dict(state["identity"]), dict(state["run"]), dict(state["rng"])
+        here = checkpoint.identity
+        changed = sorted(key for key in here if there.get(key) != here[key])
     if changed:
         raise ValueError(
             f"{where} was written by another training: {', '.join(changed)} differ. Name another "
             "file, or delete it."
         )
-    rng.bit_generator.state = state["rng"]
-    return dict(state["run"])
+    with parsing(refusal):
+        rng.bit_generator.state = generator
+    return run | {"refusal": refusal}
 
 
 def fingerprint(data: TrainingData) -> str:

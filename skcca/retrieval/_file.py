@@ -57,37 +57,42 @@ def read_gallery(
     path: PathLike, estimator: Estimator | None, mmap: bool
 ) -> tuple[dict[str, Any], Estimator | None, bool, Gallery]:
     """Return the parameters, the estimator, whether it was fitted on Views, and the items."""
-    _, values, arrays, unchecked, version = files.read(path, GALLERY, ["rows"] if mmap else [])
+    contents = files.read(path, GALLERY, ["rows"] if mmap else [])
+    name = f"CrossModalRetriever.load: {str(path)!r}"
     try:
-        saved = values.get("estimator")
-        if saved is None and estimator is not None:
-            raise _Mismatch("was written without an estimator; leave `estimator` out")
-        if saved is not None and estimator is None:
-            if not values["inside"]:
-                raise _Mismatch(
-                    f"holds items that a fitted {saved['class']} embedded, but not that model; "
-                    "give it: load(path, estimator=model)"
-                )
-            estimator = _estimator_from_bytes(arrays["estimator"][0], saved["class"])
-        elif saved is not None:
-            _check_fingerprint(saved, fingerprint(estimator), version)
-        names = (*RETRIEVER_PARAMS, "direction", "metric")
-        params = {name: values["params"][name] for name in names}
-        snapshot = _snapshot(arrays["rows"][0], arrays["ids"][0], values["next_id"])
-        verify = partial(_verify_rows, path, unchecked.get("rows"))
-        gallery = Gallery(snapshot, verify if snapshot.blocks else None)
-        if not mmap:
-            gallery.verified()
-        return params, estimator, bool(values["in_views"]), gallery
+        with files.parsing(f"{name} does not hold what it must"):
+            return _rebuild(path, contents, estimator, mmap)
     except _Mismatch as error:
-        raise ValueError(f"CrossModalRetriever.load: {str(path)!r} {error}.") from None
-    except (LookupError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(
-            f"CrossModalRetriever.load: {str(path)!r} does not hold what it must: {error!r}."
-        ) from error
+        raise ValueError(f"{name} {error}.") from None
 
 
-class _Mismatch(Exception):
+def _rebuild(
+    path: PathLike, contents: Contents, estimator: Estimator | None, mmap: bool
+) -> tuple[dict[str, Any], Estimator | None, bool, Gallery]:
+    _, values, arrays, unchecked, version = contents
+    saved = values.get("estimator")
+    if saved is None and estimator is not None:
+        raise _Mismatch("was written without an estimator; leave `estimator` out")
+    if saved is not None and estimator is None:
+        if not values["inside"]:
+            raise _Mismatch(
+                f"holds items that a fitted {saved['class']} embedded, but not that model; "
+                "give it: load(path, estimator=model)"
+            )
+        estimator = _estimator_from_bytes(arrays["estimator"][0], saved["class"])
+    elif saved is not None:
+        _check_fingerprint(saved, fingerprint(estimator), version)
+    names = (*RETRIEVER_PARAMS, "direction", "metric")
+    params = {name: values["params"][name] for name in names}
+    snapshot = _snapshot(arrays["rows"][0], arrays["ids"][0], values["next_id"])
+    verify = partial(_verify_rows, path, unchecked.get("rows"))
+    gallery = Gallery(snapshot, verify if snapshot.blocks else None)
+    if not mmap:
+        gallery.verified()
+    return params, estimator, bool(values["in_views"]), gallery
+
+
+class _Mismatch(files.UnreadableFileError):
     """The file is undamaged, but what it holds cannot be used."""
 
 
@@ -142,7 +147,9 @@ def _snapshot(rows: Array, ids: Array, next_id: Any) -> Snapshot:
 def _verify_rows(path: PathLike, expected: int | None, rows: Array) -> Block:
     """Return the rows of a file with the length of the longest; refuse those that are damaged."""
     if expected is not None and checksum([rows]) != expected:
-        raise files.damaged(path, "the checksum of 'rows' is another one")
+        raise files.UnreadableFileError(
+            f"{files.damaged(path)}: the checksum of 'rows' is another one."
+        )
     block = Block.measure(rows)
     # Not `>=`, which NaN would pass.
     if not block.max_norm < LARGEST_ROW:

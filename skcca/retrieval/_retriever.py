@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from skcca._core.compat import StrOptions, _fit_context
-from skcca._core.files import PathLike
+from skcca._core.files import PathLike, parsing
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
 from skcca.retrieval._faiss import FaissIndex, check_index
@@ -390,8 +390,9 @@ default="cosine"
             missing or another one.
         """
         params, estimator, in_views, gallery = read_gallery(path, estimator, mmap)
-        retriever = cls(estimator, prefit=True, **params)
-        retriever._space = retriever._begin(estimator, in_views, gallery)
+        with parsing(f"{cls.__name__}.load: {str(path)!r} does not hold what it must"):
+            retriever = cls(estimator, prefit=True, **params)
+            retriever._space = retriever._begin(estimator, in_views, gallery)
         return retriever
 
     def __sklearn_is_fitted__(self) -> bool:
