@@ -44,8 +44,10 @@ class BuiltIndex(NamedTuple):
     settings: Settings
     # Divisor of the rows, which then fit into float32.
     scale: float
-    # Factors of the columns, where the index measures distances; of shape (n_components,).
+    # Factors of the columns and the mean of the rows, where the index measures distances; of shape
+    # (n_components,).
     to_l2: Array | None
+    centre: Array | float
 
     def matches(self, gallery: Snapshot, settings: Settings) -> bool:
         """Whether the index covers rows of this gallery, by these settings."""
@@ -56,25 +58,28 @@ class BuiltIndex(NamedTuple):
         """Whether few rows of the gallery are not covered."""
         return len(gallery) <= (1 + GROWTH) * self.n_rows
 
-    def search(self, gallery: Snapshot, queries: Array, k: int) -> TopK:
+    def search(
+        self, gallery: Snapshot, queries: Array, k: int, spread: Array | None = None
+    ) -> TopK:
         """Return the best of the candidates of the index and of the rows that it does not cover."""
         _, candidates = self.index.search(self._query_points(queries), min(k, self.n_rows))
         best = TopK.empty(len(queries), k)
         query, column = np.nonzero(candidates >= 0)
         positions, inverse = np.unique(candidates[query, column], return_inverse=True)
         if len(positions):
-            scores = pair_scores(queries, gallery.take(positions), query, inverse)
+            scores = pair_scores(queries, gallery.take(positions), query, inverse, spread)
             best = merge(best, query, positions[inverse], scores)
         uncovered = gallery.since(self.n_rows)
         if uncovered:
             n_best = min(k, len(gallery) - self.n_rows)
-            recent = search(uncovered, queries, n_best)
+            recent = search(uncovered, queries, n_best, spread)
             query = np.repeat(np.arange(len(queries)), n_best)
             best = merge(best, query, self.n_rows + recent.positions.ravel(), recent.scores.ravel())
         # The lists that were probed may hold fewer than k rows.
         short = np.flatnonzero((best.positions < 0).any(axis=1))
         if len(short):
-            exact = search(gallery.blocks, queries[short], k)
+            of_short = None if spread is None else spread[short]
+            exact = search(gallery.blocks, queries[short], k, of_short)
             best.positions[short], best.scores[short] = exact
         return best
 
@@ -82,8 +87,8 @@ class BuiltIndex(NamedTuple):
         """Return queries as the index compares them, float32."""
         if self.to_l2 is None:
             return unit_rows(queries).astype(np.float32)
-        factors = np.where(self.to_l2 > 0, self.to_l2, np.inf) * self.scale
-        points = queries[:, : len(factors)] / factors
+        factors = np.where(self.to_l2 > 0, self.to_l2, np.inf)
+        points = (queries[:, : len(factors)] / factors - self.centre) / self.scale
         return np.clip(points, -LARGEST_COORDINATE, LARGEST_COORDINATE).astype(np.float32)
 
 
@@ -160,13 +165,16 @@ def _build(
 ) -> BuiltIndex:
     faiss = require_faiss()
     rows = gallery.take(np.arange(len(gallery))).astype(float)
-    to_l2 = None
+    to_l2, centre = None, 0.0
     if metric in ("euclidean", "log_likelihood_ratio"):
         # The products of prepared rows (v, 1, -|S v|^2 / 2) and queries (a, ., 1) have the order of
         # the distances between S v and a / S, and graphs and lists are made for distances.
         d = rows.shape[1] - 2
         to_l2 = np.sqrt(-2 * gallery_vectors(np.eye(d), metric, correlations)[:, -1])
         rows = rows[:, :d] * to_l2
+        # Far from the origin, float32 would not tell the rows apart.
+        centre = rows.mean(axis=0)
+        rows -= centre
     scale = max(float(np.abs(rows).max()), np.finfo(float).tiny)
     rows = np.ascontiguousarray(rows / scale, dtype=np.float32)
     measure = faiss.METRIC_INNER_PRODUCT if to_l2 is None else faiss.METRIC_L2
@@ -185,7 +193,7 @@ def _build(
         index.nprobe = min(params["n_probe"], n_lists)
         index.train(rows)
     index.add(rows)
-    return BuiltIndex(index, n, gallery.numbering, settings, scale, to_l2)
+    return BuiltIndex(index, n, gallery.numbering, settings, scale, to_l2, centre)
 
 
 def require_faiss() -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from skcca._core import files
-from skcca._core.files import FORMAT, GALLERY, Contents, PathLike, checksum
+from skcca._core.files import GALLERY, Contents, PathLike, checksum
 from skcca._core.types import Estimator
-from skcca.retrieval._gallery import EMPTY, Gallery, Snapshot
+from skcca.retrieval._gallery import EMPTY, LARGEST_ID, Gallery, Snapshot
 from skcca.retrieval._search import Block
 from skcca.retrieval._space import FittedSpace, fingerprint
 from skcca.views._projection import unwrap
@@ -32,7 +32,7 @@ LARGEST_ROW = 1e154
 def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) -> None:
     """Write a snapshot of a gallery, the parameters, and the estimator where a file can hold it."""
     files.check_writable(path, "CrossModalRetriever.save: `path`")
-    gallery = space.gallery.verified()
+    gallery = space.gallery.compact()
     arrays = {"rows": _parts(gallery), "ids": [_ids_to_numbers(gallery.ids)]}
     values: dict[str, Any] = {
         "params": params | {"direction": space.direction, "metric": space.metric},
@@ -40,12 +40,8 @@ def write_gallery(path: PathLike, space: FittedSpace, params: dict[str, Any]) ->
         "next_id": gallery.next_id,
     }
     if space.estimator is not None:
+        space.check_same_fit("CrossModalRetriever.save")
         values["estimator"] = fingerprint(space.estimator)
-        if space.signature not in (None, values["estimator"]):
-            raise ValueError(
-                "CrossModalRetriever.save: the estimator was fitted again after the gallery was "
-                "begun, so that the items are not where it puts queries; begin a new gallery."
-            )
         model = unwrap(space.estimator)
         values["inside"] = type(model).__name__ in LOADABLE and hasattr(model, "save")
         if values["inside"]:
@@ -69,7 +65,7 @@ def read_gallery(
 def _rebuild(
     path: PathLike, contents: Contents, estimator: Estimator | None, mmap: bool
 ) -> tuple[dict[str, Any], Estimator | None, bool, Gallery]:
-    _, values, arrays, unchecked, version = contents
+    _, values, arrays, unchecked, _ = contents
     saved = values.get("estimator")
     if saved is None and estimator is not None:
         raise _Mismatch("was written without an estimator; leave `estimator` out")
@@ -81,22 +77,21 @@ def _rebuild(
             )
         estimator = _estimator_from_bytes(arrays["estimator"][0], saved["class"])
     elif saved is not None:
-        _check_fingerprint(saved, fingerprint(estimator), version)
+        _check_fingerprint(saved, fingerprint(estimator))
     names = (*RETRIEVER_PARAMS, "direction", "metric")
     params = {name: values["params"][name] for name in names}
-    snapshot = _snapshot(arrays["rows"][0], arrays["ids"][0], values["next_id"])
-    verify = partial(_verify_rows, path, unchecked.get("rows"))
-    gallery = Gallery(snapshot, verify if snapshot.blocks else None)
+    rows = SavedRows(path, arrays["rows"][0], unchecked.get("rows"))
+    snapshot = _snapshot(rows, arrays["ids"][0], values["next_id"])
     if not mmap:
-        gallery.verified()
-    return params, estimator, bool(values["in_views"]), gallery
+        snapshot = replace(snapshot.verified(), verify=None)
+    return params, estimator, bool(values["in_views"]), Gallery(snapshot)
 
 
 class _Mismatch(files.UnreadableFileError):
     """The file is undamaged, but what it holds cannot be used."""
 
 
-def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any], version: int) -> None:
+def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any]) -> None:
     """Refuse an estimator other than the one that embedded the items."""
     if saved["class"] != other["class"]:
         raise _Mismatch(
@@ -108,12 +103,10 @@ def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any], version: in
             f"holds items of an estimator for views of {saved['widths']} features; that given is "
             f"for {other['widths']}"
         )
-    # The hash covers private attributes, which change between releases.
-    if saved != other and version != FORMAT:
+    if saved.keys() != other.keys():
         raise _Mismatch(
-            f"is of version {version} of the format, and version {FORMAT} hashes a "
-            f"{saved['class']} otherwise, so that nothing tells whether this one embedded the "
-            "items; begin a new gallery"
+            f"was written by a release that hashes a {saved['class']} otherwise, so that nothing "
+            "tells whether this one embedded the items; begin a new gallery"
         )
     if saved != other:
         raise _Mismatch(
@@ -122,17 +115,18 @@ def _check_fingerprint(saved: dict[str, Any], other: dict[str, Any], version: in
         )
 
 
-def _snapshot(rows: Array, ids: Array, next_id: Any) -> Snapshot:
+def _snapshot(saved: SavedRows, ids: Array, next_id: Any) -> Snapshot:
     """Return the items, after checks that a checksum cannot make."""
+    rows = saved.rows
     if rows.ndim != 2 or rows.dtype.kind != "f" or len(rows) != len(ids):
         raise _Mismatch(f"holds rows of shape {rows.shape} and {len(ids)} ids")
     if ids.ndim == 2:
         if ids.dtype != np.uint32 or ids.max(initial=0) > LAST_CHARACTER:
             raise _Mismatch("holds ids that are no text")
         ids = ids.view(f"<U{ids.shape[1]}").ravel()
-    elif ids.dtype != np.int64 or ids.max(initial=-1) >= next_id:
+    elif ids.dtype != np.int64 or int(ids.max(initial=-1)) >= next_id:
         raise _Mismatch("holds ids beyond the next one")
-    if type(next_id) is not int or not 0 <= next_id <= 2**62 + 1:
+    if type(next_id) is not int or not 0 <= next_id <= LARGEST_ID + 1:
         raise _Mismatch(f"says that the next id is {next_id!r:.40}")
     if not len(rows):
         return replace(EMPTY, next_id=next_id)
@@ -141,23 +135,48 @@ def _snapshot(rows: Array, ids: Array, next_id: Any) -> Snapshot:
     for array in (rows, ids):
         array.flags.writeable = False
     # The longest row is not known before the rows are verified.
-    return Snapshot((Block(rows, np.inf),), ids, next_id, 0)
+    return Snapshot((Block(rows, np.inf),), ids, next_id, 0, verify=saved.max_norm)
 
 
-def _verify_rows(path: PathLike, expected: int | None, rows: Array) -> Block:
-    """Return the rows of a file with the length of the longest; refuse those that are damaged."""
-    if expected is not None and checksum([rows]) != expected:
-        raise files.UnreadableFileError(
-            f"{files.damaged(path)}: the checksum of 'rows' is another one."
-        )
-    block = Block.measure(rows)
-    # Not `>=`, which NaN would pass.
-    if not block.max_norm < LARGEST_ROW:
-        raise ValueError(
-            f"CrossModalRetriever.load: {str(path)!r} holds items with NaN or infinity, or out of "
-            "range."
-        )
-    return block
+class SavedRows:
+    """Rows of a file, which stay on the disk where they are a memory map."""
+
+    def __init__(self, path: PathLike, rows: Array, expected: int | None) -> None:
+        self.rows = rows
+        self._path = path
+        # The checksum of a memory map, which was not read yet.
+        self._expected = expected
+        self._max_norm: float | None = None
+        self._lock = threading.Lock()
+
+    def max_norm(self) -> float:
+        """Return the length of the longest row; refuse a file that is damaged, or was cut since."""
+        mapped: Any = self.rows.base
+        on_disk = isinstance(mapped, np.memmap)
+        # Reading behind the end of a file would kill the process.
+        if on_disk and mapped.base.size() < mapped.offset + mapped.nbytes:
+            raise files.UnreadableFileError(
+                f"{files.damaged(self._path)}: it was cut off after it was opened."
+            )
+        # One thread reads the file, and the others wait for what it says.
+        with self._lock:
+            if self._max_norm is None:
+                self._max_norm = self._measure()
+            return self._max_norm
+
+    def _measure(self) -> float:
+        if self._expected is not None and checksum([self.rows]) != self._expected:
+            raise files.UnreadableFileError(
+                f"{files.damaged(self._path)}: the checksum of 'rows' is another one."
+            )
+        max_norm = Block.measure(self.rows).max_norm
+        # Not `>=`, which NaN would pass.
+        if not max_norm < LARGEST_ROW:
+            raise ValueError(
+                f"CrossModalRetriever.load: {str(self._path)!r} holds items with NaN or infinity, "
+                "or out of range."
+            )
+        return max_norm
 
 
 def _parts(gallery: Snapshot) -> list[Array]:

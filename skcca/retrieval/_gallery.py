@@ -1,7 +1,8 @@
-"""Galleries: prepared rows and their ids, which grow while other threads read.
+"""Galleries: prepared rows and their ids, which change while other threads read.
 
-A snapshot never changes, adding is amortised and copies no row that is there, ids are unique, and a
-refused call changes nothing.
+A snapshot never changes. A change makes the next snapshot beside it, and one assignment puts that
+in its place, so that an error or an interrupt leaves the one or the other. Adding is amortised and
+copies no row that is there; removed rows are passed over until they are many.
 """
 
 from __future__ import annotations
@@ -18,89 +19,169 @@ from skcca.retrieval._search import Block
 
 Array = np.ndarray
 Id = int | str
-LARGEST_ID = 2**62
+SMALLEST_ID, LARGEST_ID = -(2**63), 2**63 - 1
+# All strings take as many characters as the longest.
+LONGEST_ID = 1024
+# Removed rows of a gallery are copied away when they are more than this share.
+MAX_REMOVED = 1 / 8
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A gallery at one moment."""
+    """A gallery at one moment. Its rows are items, or were until they were removed."""
 
     blocks: tuple[Block, ...]
-    ids: Array  # (n,), int64 or fixed-width strings
+    ids: Array  # (n_rows,), int64 or fixed-width strings
     # Larger than every integer that ever was an id.
     next_id: int
-    # Counts the removals, after which the rows have other positions.
+    # Counts the compactions, after which the rows have other positions.
     numbering: int
+    # The arrays whose first rows are the last block and the ids; new ones are written behind them.
+    room: Array | None = None
+    id_room: Array | None = None
+    # Where the first block is a memory map: returns the length of its longest row, or raises if
+    # the file is damaged or was cut.
+    verify: Callable[[], float] | None = None
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.ids) - sum(len(block.removed) for block in self.blocks)
 
     @property
     def width(self) -> int | None:
         """Columns of a row; None in an empty gallery."""
         return self.blocks[0].values.shape[1] if self.blocks else None
 
+    @property
+    def is_compact(self) -> bool:
+        """Whether every row is an item."""
+        return len(self) == len(self.ids)
+
+    def positions(self) -> Array:
+        """Return the positions of the items, in rising order."""
+        is_item, first = np.ones(len(self.ids), dtype=bool), 0
+        for block in self.blocks:
+            is_item[first + block.removed] = False
+            first += len(block.values)
+        return np.flatnonzero(is_item)
+
+    def item_ids(self) -> Array:
+        """Return the ids of the items, read-only."""
+        return self.ids if self.is_compact else _read_only(self.ids[self.positions()])
+
     def since(self, start: int) -> tuple[Block, ...]:
-        """Return the rows from a position on."""
+        """Return the rows of a compact gallery from a position on."""
         blocks = []
-        for values, max_norm in self.blocks:
-            if start < len(values):
-                blocks.append(Block(values[start:], max_norm))
-            start = max(0, start - len(values))
+        for block in self.blocks:
+            if start < len(block.values):
+                blocks.append(block._replace(values=block.values[start:]))
+            start = max(0, start - len(block.values))
         return tuple(blocks)
 
     def take(self, positions: Array) -> Array:
         """Return the rows at rising positions, in one array."""
-        rows, first = [], 0
-        for values, _ in self.blocks:
-            inside = positions[(positions >= first) & (positions < first + len(values))]
-            rows.append(values[inside - first])
-            first += len(values)
-        return np.concatenate(rows)
+        return np.concatenate([block.values[inside] for block, inside in self._split(positions)])
+
+    def verified(self) -> Snapshot:
+        """Return the same gallery after its memory map was checked, before its rows are used."""
+        if self.verify is None:
+            return self
+        first, *others = self.blocks
+        return replace(self, blocks=(first._replace(max_norm=self.verify()), *others))
+
+    def compact(self) -> Snapshot:
+        """Return the items alone, copied together where rows were removed."""
+        if self.is_compact:
+            return self
+        positions, numbering = self.positions(), self.numbering + 1
+        if not len(positions):
+            # An empty gallery takes ids of either kind.
+            return replace(EMPTY, next_id=self.next_id, numbering=numbering)
+        rows, ids = _read_only(self.take(positions)), _read_only(self.ids[positions])
+        return Snapshot((Block.measure(rows),), ids, self.next_id, numbering)
+
+    def without(self, positions: Array) -> Snapshot:
+        """Return a gallery in which the rows at these rising positions are no items."""
+        blocks = []
+        for block, inside in self._split(positions):
+            places = np.searchsorted(block.removed, inside)
+            blocks.append(block._replace(removed=np.insert(block.removed, places, inside)))
+        smaller = replace(self, blocks=tuple(blocks))
+        is_sparse = len(smaller) < (1 - MAX_REMOVED) * len(self.ids)
+        return smaller.compact() if is_sparse else smaller
+
+    def extended(self, rows: Array, ids: Array) -> Snapshot:
+        """Return a gallery with more items.
+
+        They are written behind the rows of this one, into spare room of its arrays. Where there is
+        none, an array for as many rows again is made, and the rows that are there stay where they
+        are.
+        """
+        blocks, room = self._append_rows(rows)
+        n, end, id_room = len(self.ids), len(self.ids) + len(ids), self.id_room
+        dtype = np.result_type(self.ids, ids) if n else ids.dtype
+        if id_room is None or end > len(id_room) or dtype != id_room.dtype:
+            id_room = np.empty(max(end, 2 * n), dtype=dtype)
+            id_room[:n] = self.ids
+        id_room[n:end] = ids
+        next_id = self.next_id
+        if ids.dtype.kind == "i":
+            next_id = max(next_id, int(ids.max()) + 1)
+        all_ids = _read_only(id_room[:end])
+        return Snapshot(blocks, all_ids, next_id, self.numbering, room, id_room, self.verify)
+
+    def _append_rows(self, rows: Array) -> tuple[tuple[Block, ...], Array]:
+        new, room = Block.measure(rows), self.room
+        if room is not None and np.can_cast(rows.dtype, room.dtype):
+            *before, last = self.blocks
+            end = len(last.values) + len(rows)
+            if end <= len(room):
+                room[len(last.values) : end] = rows
+                max_norm = max(last.max_norm, new.max_norm)
+                grown = last._replace(values=_read_only(room[:end]), max_norm=max_norm)
+                return (*before, grown), room
+        room = np.empty((max(len(rows), len(self.ids)), rows.shape[1]), dtype=rows.dtype)
+        room[: len(rows)] = rows
+        return (*self.blocks, new._replace(values=_read_only(room[: len(rows)]))), room
+
+    def _split(self, positions: Array) -> list[tuple[Block, Array]]:
+        """Return each block with those of the positions that are in it, counted from its first."""
+        parts, first = [], 0
+        for block in self.blocks:
+            begin, end = np.searchsorted(positions, (first, first + len(block.values)))
+            parts.append((block, positions[begin:end] - first))
+            first += len(block.values)
+        return parts
 
 
 EMPTY = Snapshot((), np.empty(0, dtype=np.int64), 0, 0)
 
 
 class Gallery:
-    """Snapshots that replace one another; any thread may read the latest, or change it.
+    """Snapshots that replace one another; any thread may read the latest, or change it."""
 
-    Rows are appended behind those of the snapshot, into spare room of their array. Where there is
-    none, an array for as many rows again is made, and the rows that are there stay where they are.
-
-    Where the first block is a memory map, `verify` is called with its values before any row is
-    used; it returns the measured block, or raises if the file is damaged.
-    """
-
-    def __init__(
-        self, snapshot: Snapshot = EMPTY, verify: Callable[[Array], Block] | None = None
-    ) -> None:
+    def __init__(self, snapshot: Snapshot = EMPTY) -> None:
         self.snapshot = snapshot
-        self._verify = verify
-        # The array whose first rows are the last block, and that of the ids.
-        self._room: Array | None = None
-        self._id_room: Array = snapshot.ids
-        # Positions by id, made when they are first needed.
+        # Positions by id, made when they are first needed; None while they are changed.
         self._positions: dict[Id, int] | None = None
         self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"snapshot": self.verified()}
+        snapshot = self.snapshot.verified().compact()
+        # Two galleries must not write into one room.
+        return {"snapshot": replace(snapshot, room=None, id_room=None, verify=None)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Gallery.__init__(self, state["snapshot"])
 
-    def verified(self) -> Snapshot:
-        """Return the latest snapshot, after its memory map was checked."""
-        if self._verify is not None:
-            # One thread reads the file, and the others wait for what it says.
-            with self._lock:
-                if self._verify is not None:
-                    first, *others = self.snapshot.blocks
-                    blocks = (self._verify(first.values), *others)
-                    self.snapshot = replace(self.snapshot, blocks=blocks)
-                    self._verify = None
-        return self.snapshot
+    def compact(self) -> Snapshot:
+        """Return the latest snapshot for use, after the removed rows were copied away."""
+        if self.snapshot.is_compact:
+            return self.snapshot.verified()
+        with self._lock:
+            compact = self.snapshot.verified().compact()
+            self._positions = None
+            self.snapshot = compact
+            return compact
 
     def add(self, rows: Array, ids: Array | None, caller: str) -> None:
         """Append prepared rows under their ids, or under new integers."""
@@ -115,40 +196,37 @@ class Gallery:
                 )
             if not len(rows):
                 return
-            blocks = self._append_rows(rows)
-            all_ids = self._append_ids(ids)
-            if self._positions is not None:
-                new = range(len(old), len(old) + len(ids))
-                self._positions.update(zip(ids.tolist(), new, strict=True))
-            next_id = old.next_id
-            if ids.dtype.kind == "i":
-                next_id = max(next_id, int(ids.max()) + 1)
-            self.snapshot = Snapshot(blocks, all_ids, next_id, old.numbering)
+            new = old.extended(rows, ids)
+            positions, self._positions = self._positions, None
+            if positions is not None:
+                positions.update(zip(ids.tolist(), range(len(old.ids), len(new.ids)), strict=True))
+            self.snapshot = new
+            self._positions = positions
 
     def remove(self, ids: Array, caller: str) -> None:
-        """Remove items; the others are copied together."""
+        """Remove items; now and then the others are copied together."""
         with self._lock:
-            old, positions = self.verified(), self._position_of_ids()
+            old, positions = self.snapshot.verified(), self._position_of_ids()
+            names = set(ids.tolist())
             unknown = [i for i in ids.tolist() if i not in positions]
             if unknown:
                 raise ValueError(
                     f"{caller}: {len(unknown)} of {len(ids)} ids are not in the gallery, the first "
                     f"of them {unknown[0]!r}; nothing was removed."
                 )
-            remains = np.ones(len(old), dtype=bool)
-            remains[[positions[i] for i in ids.tolist()]] = False
-            remaining = np.flatnonzero(remains)
-            blocks: tuple[Block, ...] = ()
-            if len(remaining):
-                blocks = (Block.measure(_read_only(old.take(remaining))),)
-            self._room, self._positions = None, None
-            # An empty gallery takes ids of either kind.
-            self._id_room = _read_only(old.ids[remains]) if len(remaining) else EMPTY.ids
-            self.snapshot = Snapshot(blocks, self._id_room, old.next_id, old.numbering + 1)
+            new = old.without(np.sort(np.array([positions[i] for i in names], dtype=np.intp)))
+            self._positions = None
+            for name in names:
+                del positions[name]
+            self.snapshot = new
+            if new.numbering == old.numbering:
+                self._positions = positions
 
     def _position_of_ids(self) -> dict[Id, int]:
         if self._positions is None:
-            self._positions = {name: i for i, name in enumerate(self.snapshot.ids.tolist())}
+            positions = self.snapshot.positions()
+            names = self.snapshot.ids[positions].tolist()
+            self._positions = dict(zip(names, positions.tolist(), strict=True))
         return self._positions
 
     def _new_ids(self, n: int, caller: str) -> Array:
@@ -163,7 +241,8 @@ class Gallery:
                 f"{caller}: the integers behind {old.next_id - 1}, the largest id, are used up; "
                 "give `ids` for the new items."
             )
-        return np.arange(old.next_id, old.next_id + n)
+        # A range that ends behind the largest integer is of floats.
+        return np.arange(n) + (old.next_id if n else 0)
 
     def _check_new_ids(self, ids: Array, caller: str) -> None:
         old = self.snapshot
@@ -180,7 +259,7 @@ class Gallery:
                 "was added."
             )
         # Integers that never were ids need no look-up.
-        if ids.dtype.kind == "i" and (not len(ids) or ids.min() >= old.next_id):
+        if ids.dtype.kind == "i" and (not len(ids) or int(ids.min()) >= old.next_id):
             return
         taken = [i for i in ids.tolist() if i in self._position_of_ids()] if len(old) else []
         if taken:
@@ -188,29 +267,6 @@ class Gallery:
                 f"{caller}: {len(taken)} of {len(ids)} ids are in the gallery already, the first "
                 f"of them {taken[0]!r}; nothing was added. Remove them first."
             )
-
-    def _append_rows(self, rows: Array) -> tuple[Block, ...]:
-        old, new = self.snapshot, Block.measure(rows)
-        if self._room is not None and np.can_cast(rows.dtype, self._room.dtype):
-            *before, (values, max_norm) = old.blocks
-            end = len(values) + len(rows)
-            if end <= len(self._room):
-                self._room[len(values) : end] = rows
-                grown = Block(_read_only(self._room[:end]), max(max_norm, new.max_norm))
-                return (*before, grown)
-        self._room = np.empty((max(len(rows), len(old)), rows.shape[1]), dtype=rows.dtype)
-        self._room[: len(rows)] = rows
-        return (*old.blocks, Block(_read_only(self._room[: len(rows)]), new.max_norm))
-
-    def _append_ids(self, ids: Array) -> Array:
-        n, end = len(self.snapshot), len(self.snapshot) + len(ids)
-        dtype = np.result_type(self._id_room, ids) if n else ids.dtype
-        if end > len(self._id_room) or dtype != self._id_room.dtype or n == 0:
-            room = np.empty(max(end, 2 * n), dtype=dtype)
-            room[:n] = self.snapshot.ids
-            self._id_room = room
-        self._id_room[n:end] = ids
-        return _read_only(self._id_room[:end])
 
 
 def check_ids(ids: ArrayLike, n: int | None, caller: str) -> Array:
@@ -235,9 +291,20 @@ def check_ids(ids: ArrayLike, n: int | None, caller: str) -> Array:
     if kinds[0] == "U":
         if any(value.endswith("\0") for value in values):
             raise ValueError(f"{caller}: an id ends with a zero character, which NumPy drops.")
+        longest = max(values, key=len)
+        if len(longest) > LONGEST_ID:
+            raise ValueError(
+                f"{caller}: the id {longest!r:.40}... has {len(longest)} characters, and an id has "
+                f"{LONGEST_ID} at most, since all take as much memory as the longest; keep long "
+                "texts in a table of their own, by id."
+            )
         return np.array(values, dtype=str)
-    if min(values) < -LARGEST_ID or max(values) > LARGEST_ID:
-        raise ValueError(f"{caller}: an integer id lies beyond 2**62; give it as a string.")
+    beyond = [value for value in values if not SMALLEST_ID <= value <= LARGEST_ID]
+    if beyond:
+        raise ValueError(
+            f"{caller}: the id {beyond[0]} is no integer of 64 bits, from -2**63 to 2**63 - 1; "
+            "give such ids as strings."
+        )
     return np.array(values, dtype=np.int64)
 
 

@@ -14,12 +14,12 @@ from skcca._core.compat import StrOptions, _fit_context
 from skcca._core.files import PathLike, parsing
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
-from skcca.retrieval._faiss import FaissIndex, check_index
+from skcca.retrieval._faiss import check_index
 from skcca.retrieval._file import RETRIEVER_PARAMS, read_gallery, write_gallery
 from skcca.retrieval._gallery import Gallery, check_ids
 from skcca.retrieval._search import TopK
-from skcca.retrieval._space import FittedSpace, Query, fingerprint
-from skcca.views._container import Views
+from skcca.retrieval._space import FittedSpace, Query
+from skcca.views._container import Views, check_aligned
 
 __all__ = ["CrossModalRetriever", "QueryResult"]
 
@@ -64,7 +64,8 @@ default="cosine"
         squared distances.
     prefit : bool, default=False
         Whether the estimator is fitted already and used as it is, as a `FrozenEstimator` always is.
-        Then `add` and `query` need no `fit`.
+        Then `add` and `query` need no `fit`. An estimator that is fitted again once the gallery was
+        begun would put queries and items into different spaces, and is refused.
     add_training : bool, default=True
         Whether `fit` adds the rows that it was given to the gallery.
 
@@ -73,7 +74,8 @@ default="cosine"
     estimator_ : two-view transformer or None
         The fitted estimator.
     ids_ : ndarray of shape (n_items,)
-        Ids of the items, in the order in which they were added; integers or strings. Read-only.
+        Ids of the items, in the order in which they were added; integers of 64 bits, or strings of
+        at most 1,024 characters, which all take as much memory as the longest. Read-only.
 
     See Also
     --------
@@ -83,14 +85,16 @@ default="cosine"
     -----
     The exact search is a full stable sort by float64 scores, ties in the order in which items were
     added, to the last bit; memory for it is bounded by scikit-learn's ``working_memory``. Items
-    take float32 where the estimator works in float32 and the metric allows it.
+    take float32 where the estimator works in float32 and the metric allows it. Distances are sums
+    of squared differences, exact however far from the origin the embeddings lie.
 
     A faiss index only proposes items: their scores are exact, and so is the search of those added
     since it was built, up to a quarter of the gallery. After that, or after `remove`, the next
     query builds it anew. It uses the threads of OpenMP. `recall_against_exact` measures its loss.
 
     Any number of threads may call `query`, `add` and `remove` at once: each query sees the gallery
-    as it was at one moment. ``len(retriever)`` is the number of items. What the gallery was begun
+    as it was at one moment. A call that fails or is interrupted has changed the gallery as a whole
+    or not at all. ``len(retriever)`` is the number of items. What the gallery was begun
     with (estimator, direction, metric) stays until the next `fit`; `index`, `index_params` and
     `aggregate` may be set at any time.
 
@@ -187,6 +191,7 @@ default="cosine"
             )
         if ids is not None and not self.add_training:
             raise ValueError(f"{caller}: `ids` name training rows, but add_training=False.")
+        check_aligned(caller, X=X, y=y, labels=labels, ids=ids)
         estimator = self.estimator
         if not self._is_prefit():
             estimator = clone(estimator)
@@ -220,7 +225,9 @@ default="cosine"
         Raises
         ------
         ValueError
-            If an id is taken or given twice, or an embedding is not finite; nothing is added then.
+            If an id is taken or given twice, if the pandas indices of items and ids differ, if an
+            embedding is not finite, or if a prefit estimator was fitted again; nothing is added
+            then.
         TypeError
             If ids are neither integers nor strings, or of another kind than those of the gallery.
         """
@@ -228,7 +235,9 @@ default="cosine"
         return self
 
     def remove(self, ids: ArrayLike) -> Self:
-        """Remove items from the gallery, at the cost of a copy of the others.
+        """Remove items from the gallery.
+
+        Searches pass them over; once they are an eighth of all rows, the others are copied together.
 
         Parameters
         ----------
@@ -256,7 +265,7 @@ default="cosine"
     @property
     def ids_(self) -> np.ndarray:
         """Ids of the items, in the order in which they were added."""
-        return self._current().gallery.snapshot.ids
+        return self._current().gallery.snapshot.item_ids()
 
     @property
     def estimator_(self) -> Estimator | None:
@@ -286,8 +295,9 @@ default="cosine"
         Raises
         ------
         ValueError
-            If the gallery is empty, `k` is not positive, an embedding is not finite, or the file of
-            a memory-mapped gallery is damaged.
+            If the gallery is empty, `k` is not positive, an embedding is not finite, the pandas
+            indices of queries and groups differ, a prefit estimator was fitted again, or the file
+            of a memory-mapped gallery is damaged or was cut.
 
         Warns
         -----
@@ -375,8 +385,10 @@ default="cosine"
             The one that embedded the items, where the file does not hold it.
         mmap : bool, default=True
             Whether the items stay in the file, as a memory map. `load` then reads none of them: the
-            first query, removal or `save` compares them with their checksum, once. Else they are
-            read and checked here. Items that are added later are kept in memory.
+            first query, removal or `save` compares them with their checksum, once, and each of them
+            the size of the file. A file that is cut while a search reads it kills the process;
+            replace files by `save` or `os.replace`, which leave the old one to its readers. Else
+            they are read and checked here. Items that are added later are kept in memory.
 
         Returns
         -------
@@ -405,11 +417,7 @@ default="cosine"
         self, estimator: Estimator | None, in_views: bool, gallery: Gallery | None = None
     ) -> FittedSpace:
         self._validate_params()
-        space = FittedSpace(
-            estimator, self.direction, self.metric, in_views, gallery or Gallery(), FaissIndex()
-        )
-        space.check()
-        return space if estimator is None else space._replace(signature=fingerprint(estimator))
+        return FittedSpace.begin(estimator, self.direction, self.metric, in_views, gallery)
 
     def _current(self) -> FittedSpace:
         """Return the space of the last `fit`, or of the first use of a fitted estimator."""
@@ -428,6 +436,7 @@ default="cosine"
             return self._space
 
     def _add(self, space: FittedSpace, V: ViewLike, ids: ArrayLike, name: str, caller: str) -> None:
+        check_aligned(caller, **{name: V, "ids": ids})
         rows = space.gallery_rows(V, name, caller)
         checked = None if ids is None else check_ids(ids, len(rows), caller)
         space.gallery.add(rows, checked, caller)
@@ -438,7 +447,9 @@ default="cosine"
         self._validate_params()
         space = self._current()
         caller = f"CrossModalRetriever.{method}"
-        return space, Query.build(space, A, k, groups, self.aggregate, caller)
+        # An index has no rows that are passed over.
+        compact = self.index != "exact"
+        return space, Query.build(space, A, k, groups, self.aggregate, caller, compact=compact)
 
     def _run(self, space: FittedSpace, query: Query) -> TopK:
         params = check_index(self.index, self.index_params)

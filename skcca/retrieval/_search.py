@@ -43,6 +43,8 @@ class Block(NamedTuple):
     values: Array  # (n, d), float16, float32 or float64
     # At least the length of the longest row.
     max_norm: float
+    # Positions of rows that are passed over, in rising order.
+    removed: Array = np.empty(0, dtype=np.intp)
 
     @classmethod
     def measure(cls, values: Array) -> Block:
@@ -68,11 +70,11 @@ class TopK(NamedTuple):
         return cls(np.full((n_queries, k), -1), np.full((n_queries, k), -np.inf))
 
 
-def search(gallery: Sequence[Block], queries: Array, k: int) -> TopK:
+def search(gallery: Sequence[Block], queries: Array, k: int, spread: Array | None = None) -> TopK:
     """Return the k rows of the largest products with each query, the first of equal ones first.
 
-    Rows are numbered through all blocks, which have k or more together. Queries are float64, of
-    shape (n_queries, d).
+    Rows are numbered through all blocks, which have k or more together that are not removed.
+    Queries are float64, of shape (n_queries, d). With a `spread`, see `pair_scores`.
     """
     affordable = max(1, int(get_config()["working_memory"] * 2**20 / BYTES_PER_SCORE))
     max_scores = min(BLOCK_SCORES, affordable)
@@ -80,46 +82,57 @@ def search(gallery: Sequence[Block], queries: Array, k: int) -> TopK:
     best = TopK.empty(len(queries), k)
     for start in range(0, len(queries), n_queries):
         some = slice(start, start + n_queries)
-        part = _search_some(gallery, queries[some], k, max(1, max_scores // n_queries))
+        of_some = None if spread is None else spread[some]
+        part = _search_some(gallery, queries[some], k, max(1, max_scores // n_queries), of_some)
         best.positions[some], best.scores[some] = part
     return best
 
 
-def _search_some(gallery: Sequence[Block], queries: Array, k: int, n_rows: int) -> TopK:
+def _search_some(
+    gallery: Sequence[Block], queries: Array, k: int, n_rows: int, spread: Array | None
+) -> TopK:
     best = TopK.empty(len(queries), k)
     units = unit_rows(queries)
     # The squares of small numbers would be zero, hence not the root of a sum of squares.
     lengths = (units * queries).sum(axis=1)
     lengths[lengths == 0] = 1.0
     first = 0
-    for values, max_norm in gallery:
+    for values, max_norm, removed in gallery:
         double = values.dtype == np.float64 or max_norm > LARGEST_SINGLE
         precision: Any = np.float64 if double else np.float32
         fast = units.astype(precision)
-        slack = _slack(queries, lengths, max_norm, precision)
+        # The terms of a distance are no larger than the squared lengths of both rows together, and
+        # those are at most twice the lengths of the vectors.
+        largest = np.minimum(max_norm, np.inf if spread is None else 2 + 2 * max_norm / lengths)
+        slack = _slack(queries, lengths, largest, precision)
         start = 0
         while start < len(values):
             # Of few rows a k-th best is found at little cost, and it keeps most of the others out.
             known = np.isfinite(best.scores[:, -1]).all()
             rows = values[start : start + (n_rows if known else min(n_rows, FIRST_ROWS))]
-            start += len(rows)
             products = fast @ rows.astype(precision, copy=False).T
+            if len(removed):
+                begin, end = np.searchsorted(removed, (start, start + len(rows)))
+                products[:, removed[begin:end] - start] = -np.inf
+            start += len(rows)
             query, row = _candidates(products, best.scores[:, -1] / lengths, slack, k)
             if len(query):
-                best = merge(best, query, first + row, pair_scores(queries, rows, query, row))
+                scores = pair_scores(queries, rows, query, row, spread)
+                best = merge(best, query, first + row, scores)
             first += len(rows)
     return best
 
 
-def _slack(queries: Array, lengths: Array, max_norm: float, precision: type) -> Array:
+def _slack(queries: Array, lengths: Array, largest: Array, precision: type) -> Array:
     """Return how far a product of a query of length one may be from its score, (n_queries,).
 
-    By the usual bound for inner products, of both the product and the score, and of rounding the
-    query and the threshold to the precision; doubled. Numbers below the smallest normal one may be
-    lost.
+    The absolute values of its terms add up to `largest` at most. The bound is the usual one for
+    inner products, of both the product and the score, and of rounding the query and the threshold
+    to the precision; doubled, which leaves room for the rounding of the squares that stand in the
+    vectors of distances. Numbers below the smallest normal one may be lost.
     """
     limits, d = np.finfo(precision), queries.shape[1]
-    rounding = (d + 2) * float(limits.eps) * max_norm
+    rounding = (d + 2) * float(limits.eps) * largest
     lost = d * (float(limits.tiny) + np.finfo(float).tiny / lengths)
     # Products with a query of zeros are exactly zero.
     return np.where(queries.any(axis=1), 2 * (rounding + lost), 0.0)
@@ -139,17 +152,26 @@ def _candidates(products: Array, kth: Array, slack: Array, k: int) -> tuple[Arra
     return divmod(np.flatnonzero(passing), passing.shape[1])
 
 
-def pair_scores(queries: Array, rows: Array, query: Array, row: Array) -> Array:
+def pair_scores(
+    queries: Array, rows: Array, query: Array, row: Array, spread: Array | None = None
+) -> Array:
     """Return the score of each pair: products of the columns, added from the first to the last.
+
+    With a `spread` (n_queries,) the product is minus half the squared distance of the columns but
+    the last two, less the spread of the query. It is then the sum of squared differences, which
+    loses no digits far from the origin.
 
     Elementwise operations alone, whose results do not depend on where in an array a number stands.
     """
     scores = np.zeros(len(query))
     for start in range(0, len(query), PAIRS):
         some = slice(start, start + PAIRS)
-        terms = queries[query[some]] * rows[row[some]].astype(float)
+        left, right = queries[query[some]], rows[row[some]].astype(float)
+        terms = left * right if spread is None else -0.5 * (left - right)[:, :-2] ** 2
         for column in terms.T:
             scores[some] += column
+        if spread is not None:
+            scores[some] -= spread[query[some]]
     return scores
 
 
@@ -193,6 +215,11 @@ class Groups(NamedTuple):
         sums = np.zeros((len(self.counts), rows.shape[1]))
         np.add.at(sums, self.codes, rows)
         return sums / self.counts[:, np.newaxis]
+
+    def spread(self, rows: Array) -> Array:
+        """Return half the mean squared distance of the rows of each group from their mean."""
+        deviations = rows - self.mean(rows)[self.codes]
+        return 0.5 * self.mean((deviations**2).sum(axis=1, keepdims=True))[:, 0]
 
     def max(self, best: TopK) -> TopK:
         """Rank items by their largest score with a row of the group.

@@ -7,6 +7,7 @@ A space is a fitted model, a metric and a gallery. `Query` is a checked query to
 from __future__ import annotations
 
 import hashlib
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from skcca.metrics._similarity import gallery_vectors, query_vectors
 from skcca.retrieval._faiss import BuiltIndex, FaissIndex
 from skcca.retrieval._gallery import Gallery, Snapshot
 from skcca.retrieval._search import Groups, TopK, search
-from skcca.views._container import Views
+from skcca.views._container import Views, check_aligned
 from skcca.views._projection import (
     canonical_correlations,
     check_embedding,
@@ -32,8 +33,8 @@ from skcca.views._projection import (
 CALLER = "CrossModalRetriever"
 # The fourth powers of larger numbers leave float64.
 LARGEST = 1e75
-# Largest coordinate, in standard deviations: of a distance to an item nearby, six digits are left.
-LARGEST_OFFSET = 1e5
+# Elements of each array by which a fit is told from another whenever it is used.
+SAMPLE = 4096
 # Larger numbers are kept in float64.
 LARGEST_SINGLE = 1e30
 Array = np.ndarray
@@ -54,14 +55,36 @@ class FittedSpace(NamedTuple):
     in_views: bool
     gallery: Gallery
     faiss: FaissIndex
-    # Fingerprint of the estimator when the gallery was begun.
-    signature: dict[str, Any] | None = None
+    # Of the estimator when the gallery was begun.
+    signature: dict[str, Any] | None
 
-    def check(self) -> None:
+    @classmethod
+    def begin(
+        cls,
+        estimator: Estimator | None,
+        direction: str,
+        metric: str,
+        in_views: bool,
+        gallery: Gallery | None = None,
+    ) -> FittedSpace:
         """Refuse an estimator that is not fitted, or that lacks what the metric needs."""
-        if self.estimator is not None:
-            check_is_fitted(self._model)
-        self.correlations()
+        signature = None
+        if estimator is not None:
+            check_is_fitted(final_model(estimator))
+            signature = fingerprint(estimator, SAMPLE)
+        gallery = gallery or Gallery()
+        space = cls(estimator, direction, metric, in_views, gallery, FaissIndex(), signature)
+        space.correlations()
+        return space
+
+    def check_same_fit(self, caller: str) -> None:
+        """Refuse an estimator that was fitted again, and so embeds into another space."""
+        if self.estimator is not None and fingerprint(self.estimator, SAMPLE) != self.signature:
+            raise ValueError(
+                f"{caller}: the estimator was fitted again after the gallery was begun, so that "
+                "the items are not where it puts queries; begin a new gallery, by `fit` or in "
+                "another CrossModalRetriever."
+            )
 
     @property
     def query_view(self) -> str:
@@ -110,6 +133,8 @@ class FittedSpace(NamedTuple):
             V = _member(V, view, name, caller)
         if self.estimator is not None:
             V = project_view(self.estimator, V, view, CALLER, in_views=self.in_views)
+            # Afterwards, as another thread may have fitted it in the meantime.
+            self.check_same_fit(caller)
         Z = check_embedding(V, name, caller, min_rows=0, keep_float32=True)
         largest = float(np.abs(Z).max(initial=0.0))
         if self.metric not in ("cosine", "correlation") and largest > LARGEST:
@@ -117,12 +142,6 @@ class FittedSpace(NamedTuple):
                 f"{caller}: the embedding of `{name}` holds numbers beyond {LARGEST:g}, whose "
                 "powers leave the range of float64; rescale the data, or use metric='cosine'."
             )
-        if self.metric == "euclidean" and len(Z) > 1:
-            if largest > LARGEST_OFFSET * Z.std(axis=0).max() > 0:
-                warn(
-                    f"{caller}: the embedding of `{name}` lies so far from 0, beside its spread, "
-                    "that distances lose digits; subtract a common mean from items and queries."
-                )
         if self.metric == "correlation" and Z.shape[1] < 2:
             raise ValueError(
                 f"{caller}: metric='correlation' compares the profiles of rows, and those of one "
@@ -149,6 +168,8 @@ class Query(NamedTuple):
     k: int
     # None where each row has a list of its own.
     groups: Groups | None
+    # Where the metric is "euclidean": what makes one row of several add to the squared distances.
+    spread: Array | None = None
 
     @classmethod
     def build(
@@ -159,15 +180,19 @@ class Query(NamedTuple):
         groups: LabelsLike,
         aggregate: str,
         caller: str,
+        *,
+        compact: bool = False,
     ) -> Query:
-        """Check, embed and prepare a query to the gallery as it is now."""
-        gallery = space.gallery.verified()
+        """Check, embed and prepare a query to the gallery as it is now, made compact or not."""
+        gallery = space.gallery.compact() if compact else space.gallery.snapshot.verified()
         k = _check_k(k, len(gallery), caller)
+        check_aligned(caller, A=A, groups=groups)
         Z = space.embedding(A, space.query_view, "A", caller)
         grouping = None if groups is None else Groups.from_names(groups, len(Z), caller)
         if grouping is not None and aggregate == "mean":
             Z = grouping.mean(Z)
         rows = space.query_rows(Z)
+        spread = np.zeros(len(rows)) if space.metric == "euclidean" else None
         if rows.shape[1] != gallery.width:
             raise ValueError(
                 f"{caller}: the embedding of `A` has {Z.shape[1]} components, but the items have "
@@ -176,14 +201,16 @@ class Query(NamedTuple):
         if grouping is not None and aggregate == "mean_similarity":
             # The mean of products is the product with the mean.
             rows = grouping.mean(rows)
-        return cls(gallery, rows, k, grouping if aggregate == "max_similarity" else None)
+            if spread is not None:
+                spread = grouping.spread(Z)
+        return cls(gallery, rows, k, grouping if aggregate == "max_similarity" else None, spread)
 
     def run(self, index: BuiltIndex | None = None) -> TopK:
         """Return the best items, of all or of the candidates of an index."""
         if index is None:
-            best = search(self.gallery.blocks, self.rows, self.k)
+            best = search(self.gallery.blocks, self.rows, self.k, self.spread)
         else:
-            best = index.search(self.gallery, self.rows, self.k)
+            best = index.search(self.gallery, self.rows, self.k, self.spread)
         return best if self.groups is None else self.groups.max(best)
 
 
@@ -200,54 +227,78 @@ def _check_k(k: int, n_items: int, caller: str) -> int:
     return min(int(k), n_items)
 
 
-def fingerprint(estimator: Estimator) -> dict[str, Any]:
-    """Return class, widths and SHA-256 of a fitted estimator, however it is wrapped.
+def fingerprint(estimator: Estimator, most: int | None = None) -> dict[str, Any]:
+    """Return class, widths and a hash of what a fitted estimator learned, however it is wrapped.
 
-    The hash covers all numbers and arrays that were learned, wherever they lie, and the classes of
-    all steps; it is the same in another process and after pickling.
+    The hash covers the classes of all steps, their fitted attributes by name, and other arrays by
+    their values alone, since private names change between releases. It is the same in another
+    process and after pickling. Of longer arrays and lists `most` elements are read, or all of them.
     """
     model = final_model(estimator)
-    digest = hashlib.sha256()
-    _feed(digest, unwrap(estimator), set())
     widths = [getattr(model, "n_features_in_", None), getattr(model, "n_features_y_in_", None)]
-    return {"class": type(model).__name__, "widths": widths, "sha256": digest.hexdigest()}
+    learned = _digest(unwrap(estimator), most, frozenset()).hex()
+    return {"class": type(model).__name__, "widths": widths, "learned": learned}
 
 
-def _feed(digest: Any, node: Any, seen: set[int]) -> None:
-    """Add the numbers below a node to the hash, each after its kind."""
+def _digest(node: Any, most: int | None, above: frozenset[int]) -> bytes:
+    """Return the hash of the numbers in a node, empty where there are none."""
     if isinstance(node, (bool, int, float, np.generic)):
-        digest.update(repr(np.asarray(node).item()).encode())
-        return
-    if isinstance(node, np.ndarray) and node.dtype.kind in "biufc":
-        digest.update(f"{node.dtype.str}{node.shape}".encode())
-        digest.update(np.ascontiguousarray(node).tobytes())
-        return
+        return _sha256(repr(np.asarray(node).item()).encode())
+    if isinstance(node, np.ndarray):
+        if node.dtype.kind not in "biufc":
+            return b""
+        header = f"{node.dtype.str}{node.shape}".encode()
+        values = node.flat[:: _step(node.size, most)] if most else node
+        return _sha256(header, np.ascontiguousarray(values).tobytes())
     # What was seen on the way down from the root is a cycle.
-    if node is None or isinstance(node, (str, bytes)) or id(node) in seen:
-        return
-    seen = seen | {id(node)}
+    if node is None or isinstance(node, (str, bytes)) or id(node) in above:
+        return b""
+    above |= {id(node)}
     node = unwrap(node)
-    # A module of torch.
+    if hasattr(node, "detach"):
+        values = node.detach().reshape(-1)[:: _step(node.numel(), most)] if most else node
+        return _digest(to_numpy(values), most, above)
+    if hasattr(node, "__dlpack__") and hasattr(node, "shape"):
+        return _digest(to_numpy(node), most, above)
+    parts: Any = ()
     if hasattr(node, "state_dict"):
-        node = node.state_dict()
-    if hasattr(node, "detach") or (hasattr(node, "__dlpack__") and hasattr(node, "shape")):
-        if not isinstance(node, np.ndarray):
-            _feed(digest, to_numpy(node), seen)
+        # A module of torch.
+        parts = node.state_dict().values()
     elif hasattr(node, "tocsr"):
         node = node.tocsr()
-        for part in (node.data, node.indices, node.indptr):
-            _feed(digest, part, seen)
+        parts = node.data, node.indices, node.indptr
     elif hasattr(node, "get_params") and not isinstance(node, type):
-        digest.update(type(node).__qualname__.encode())
-        params = node.get_params(deep=False)
-        steps = params.get("steps", ())
-        learned = {k: v for k, v in vars(node).items() if k not in params and k[:4] != "_skl"}
-        _feed(digest, [*(step for _, step in steps), learned], seen)
+        return _digest_estimator(node, most, above)
     elif isinstance(node, dict):
-        for key in sorted(node, key=repr):
-            digest.update(repr(key).encode() if isinstance(key, (str, int)) else b"")
-            _feed(digest, node[key], seen)
+        some = islice(node, 0, None, _step(len(node), most))
+        keys = [repr(key).encode() for key in some if isinstance(key, (str, int))]
+        return _sha256(*keys, _digest(list(node.values()), most, above))
     elif isinstance(node, (list, tuple)):
-        digest.update(f"{len(node)}".encode())
-        for value in node:
-            _feed(digest, value, seen)
+        parts = node
+    some = islice(parts, 0, None, _step(len(parts), most))
+    return _sha256(str(len(parts)).encode(), *(_digest(part, most, above) for part in some))
+
+
+def _digest_estimator(node: Estimator, most: int | None, above: frozenset[int]) -> bytes:
+    params = node.get_params(deep=False)
+    attributes = {name: value for name, value in vars(node).items() if name not in params}
+    fitted = [name for name in sorted(attributes) if name[-1] == "_" and name[0] != "_"]
+    named = [name.encode() + _digest(attributes.pop(name), most, above) for name in fitted]
+    others = [
+        _digest(value, most, above)
+        for value in attributes.values()
+        if hasattr(value, "shape") or hasattr(value, "state_dict")
+    ]
+    steps = [_digest(step, most, above) for _, step in params.get("steps", ())]
+    return _sha256(type(node).__qualname__.encode(), *steps, *named, *sorted(others))
+
+
+def _step(n: int, most: int | None) -> int:
+    return 1 if most is None else max(1, n // most)
+
+
+def _sha256(*parts: bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()

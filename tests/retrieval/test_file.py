@@ -295,11 +295,11 @@ def test_galleries_of_version_1_are_read(path):
         CrossModalRetriever.load(path).query([[0.2, 0.9]])
 
 
-def test_hashes_of_version_1_that_differ_are_refused_by_both_numbers(path):
+def test_hashes_of_other_releases_are_refused(path):
     known = {"class": "CCA", "widths": [5, 4], "sha256": "0"}
     values = {"estimator": known, "inside": False, "in_views": False, "next_id": 1}
     write_version_1(path, values, {"rows": np.eye(2), "ids": np.arange(2)})
-    with pytest.raises(ValueError, match=r"is of version 1 of the format, and version 2 hashes"):
+    with pytest.raises(ValueError, match="written by a release that hashes a CCA otherwise"):
         CrossModalRetriever.load(path, estimator=fitted("CCA"))
 
 
@@ -462,6 +462,26 @@ def test_damage_of_a_memory_map_is_named_whenever_its_rows_are_used(path, use):
     assert len(loaded) == 30
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be cut there")
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_memory_map_whose_file_was_cut_is_refused(path, used_before):
+    """Reading it would kill the process."""
+    CrossModalRetriever().add(np.ones((3000, 4))).save(path)
+    loaded = CrossModalRetriever.load(path)
+    if used_before:
+        loaded.query(V[:1], 2)
+    os.truncate(path, 5000)
+    for use in (
+        lambda: loaded.query(V, 2),
+        lambda: loaded.recall_against_exact(V, 2),
+        lambda: loaded.remove([0]),
+        lambda: loaded.save(path.with_name("copy")),
+        lambda: pickle.dumps(loaded),
+    ):
+        with pytest.raises(ValueError, match="cut off after it was opened"):
+            use()
+
+
 # Interruptions
 
 
@@ -505,12 +525,3 @@ def test_names_under_which_nothing_can_be_written_are_refused(tmp_path):
         retriever.save(tmp_path)
     with pytest.raises(ValueError, match="a folder that is not there"):
         retriever.save(tmp_path / "no" / "gallery")
-
-
-def test_a_model_that_was_fitted_again_does_not_sign_the_old_items(tmp_path):
-    model = CCA(2).fit(X, Y)
-    retriever = CrossModalRetriever(model, prefit=True).add(Y)
-    model.fit(X[::-1], Y)
-    with pytest.raises(ValueError, match="fitted again after the gallery was begun"):
-        retriever.save(tmp_path / "gallery.safetensors")
-    assert not list(tmp_path.iterdir())

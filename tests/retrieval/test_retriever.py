@@ -123,6 +123,61 @@ def test_prefit_estimator_is_used_as_it_is():
     assert len(retriever) == 60
 
 
+REFITS = {
+    "CCA": (CCA(2), lambda m: m.fit(X[::-1], Y)),
+    "shifted": (PLSSVD(2), lambda m: m.fit(X + 1, Y)),
+    "the weights": (CCA(2), lambda m: np.copyto(m.x_weights_, 1.0)),
+    "the scaler": (make_pipeline(StandardScaler(), CCA(2)), lambda m: m[0].fit(X_NEW)),
+    "the search": (GridSearchCV(CCA(2), {"reg": [1e-3]}, cv=2), lambda m: m.fit(X[::-1], Y)),
+    "frozen": (FrozenEstimator(CCA(2).fit(X, Y)), lambda m: m.estimator.fit(X[::-1], Y)),
+    "batches": (
+        FrozenEstimator(CCA(2).partial_fit(X, Y)),
+        lambda m: m.estimator.partial_fit(X_NEW, Y_NEW),
+    ),
+    "networks": (MODELS["DCCA"], lambda m: m.fit(X[::-1], Y)),
+}
+
+
+@pytest.mark.parametrize("what", REFITS)
+def test_a_model_that_was_fitted_again_neither_asks_nor_adds(what, tmp_path):
+    estimator, refit = REFITS[what]
+    model = clone(estimator).fit(X, Y)
+    retriever = CrossModalRetriever(model, prefit=True).add(Y)
+    retriever.query(X_NEW, 3)
+    refit(model)
+    for use in (
+        lambda: retriever.query(X_NEW, 3),
+        lambda: retriever.recall_against_exact(X_NEW, 3),
+        lambda: retriever.add(Y_NEW),
+        lambda: retriever.save(tmp_path / "gallery"),
+    ):
+        with pytest.raises(ValueError, match="fitted again after the gallery was begun"):
+            use()
+    assert len(retriever) == 60
+    assert not list(tmp_path.iterdir())
+    assert retriever.fit(X, Y).query(X, 3).ids.shape == (60, 3)
+
+
+class Counting(BaseEstimator):
+    """A model that keeps what is no fit: a count, a cache of the last rows and a name."""
+
+    def fit(self, X, y=None):
+        self.scale_, self.n_calls, self._last = np.ones(1), 0, None
+        return self
+
+    def transform(self, X):
+        self.n_calls, self._last = self.n_calls + 1, list(X)
+        return X[:, :4] * self.scale_
+
+    transform_y = transform
+
+
+def test_a_model_may_keep_books_of_its_uses():
+    retriever = CrossModalRetriever(Counting().fit(X), prefit=True).add(Y)
+    assert len(retriever.add(Y_NEW)) == 80
+    assert retriever.query(X_NEW, 1).ids.shape == (20, 1)
+
+
 def test_gallery_of_fit_may_start_empty():
     retriever = CrossModalRetriever(CCA(2), add_training=False).fit(X, Y)
     assert len(retriever) == 0

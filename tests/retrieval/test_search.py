@@ -26,10 +26,16 @@ def by_sorting(rows, queries, k):
     return positions, np.take_along_axis(scores, positions, axis=1)
 
 
-def check(parts, queries, k):
-    found = search([Block.measure(part) for part in parts], queries, k)
-    positions, scores = by_sorting([row for part in parts for row in part], queries, k)
-    np.testing.assert_array_equal(found.positions, positions)
+def check(parts, queries, k, removed=()):
+    blocks, first = [], 0
+    for part in parts:
+        inside = [i - first for i in removed if first <= i < first + len(part)]
+        blocks.append(Block.measure(part)._replace(removed=np.array(inside, dtype=int)))
+        first += len(part)
+    found = search(blocks, queries, k)
+    remaining = np.setdiff1d(np.arange(first), removed)
+    positions, scores = by_sorting(np.concatenate(parts)[remaining], queries, k)
+    np.testing.assert_array_equal(found.positions, remaining[positions])
     np.testing.assert_array_equal(found.scores, scores)
 
 
@@ -58,7 +64,9 @@ def test_search_is_a_full_stable_sort(seed, n, d, n_queries, dtype, metric, bloc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_search, "BLOCK_SCORES", block)
         patch.setattr(_search, "BLOCK_QUERIES", int(rng.integers(1, 4)))
-        check([rows[:cut], rows[cut:]], queries, int(rng.integers(1, n + 1)))
+        removed = np.flatnonzero(rng.random(n) < rng.choice([0.0, 0.3]))[: n - 1]
+        k = int(rng.integers(1, n - len(removed) + 1))
+        check([rows[:cut], rows[cut:]], queries, k, removed)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
