@@ -237,7 +237,8 @@ default="cosine"
     def remove(self, ids: ArrayLike) -> Self:
         """Remove items from the gallery.
 
-        Searches pass them over; once they are an eighth of all rows, the others are copied together.
+        Searches pass them over; once they are an eighth of all rows, the others are copied
+        together.
 
         Parameters
         ----------
