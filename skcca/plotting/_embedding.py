@@ -162,7 +162,7 @@ class EmbeddingDisplay:
             If a view is missing, labels do not fit the rows, or there are no such components.
         """
         check_canvas(ax, _NAME)
-        given = separate_views(_NAME, X, y, labels, "draw", class_paired=True)
+        given = separate_views(_NAME, X, y, labels, f"{_NAME}.from_estimator(model, ")
         if given.y is None:
             raise ValueError(
                 f"{_NAME}: `y`, the second view, is None; or pass Views(X, Y), labels."
