@@ -1,6 +1,5 @@
 """Laws of every argument with one entry a row: its order, its missing entries, its kind."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,7 +64,7 @@ DOORS = {
     "PrecisionRecallDisplay": ("labels", LABELS,
         lambda v: PrecisionRecallDisplay.from_estimator(model, X, Y, labels=v)),
     "CorrelationDisplay": ("labels", LABELS,
-        lambda v: CorrelationDisplay.from_estimator(ClusterCCA(1), X, Y, labels=v, n_permutations=0)),
+        lambda v: CorrelationDisplay.from_estimator(pipeline, Views(X, Y), v, n_permutations=0)),
 }  # fmt: skip
 for name, estimator in MODELS.items():
     fit, fitted = clone(estimator).fit, clone(estimator).fit(A, B, y)
