@@ -587,6 +587,7 @@ CALLS = {
         ({"direction": "both"}, r"`direction` is 'both'; expected one of \('x_to_y'"),
         ({"metric": "l2"}, "`metric` is 'l2'"),
         ({"no_relevant": None}, "`no_relevant` is None"),
+        ({"relevance": X3}, "(?s)`relevance` is array.*expected one of .'shared', 'count'"),
     ]),
     "cross_val_embed": (lambda model=PLAIN, Y=Y, **s: cross_val_embed(model, X, Y, **s), [
         ({"cv": [(np.arange(90), np.arange(45))]}, "every one of the 90 rows exactly once"),

@@ -299,11 +299,15 @@ def test_likelihood_ratio_needs_correlations():
         make_retrieval_scorer(metric="log_likelihood_ratio")(other, Views(*PARTS), LABELS)
 
 
-def test_exclude_self_and_rule_reach_the_measure():
+def test_exclude_self_grades_and_rule_reach_the_measure():
     Z, W = MODEL.transform(*PARTS)
     scorer = make_retrieval_scorer("recall@5", exclude_self=True)
     expected = retrieval_score(Z, W, LABELS, measure="recall@5", exclude_self=True)
     assert scorer(MODEL, Views(*PARTS), LABELS) == expected
+    tags = np.eye(3, dtype=int)[LABELS] | (np.arange(90)[:, None] % 2 == [0, 1, 2])
+    grades = {"measure": "ndcg", "relevance": "count"}
+    scorer = make_retrieval_scorer(**grades)
+    assert scorer(MODEL, Views(*PARTS), tags) == retrieval_score(Z, W, tags, **grades)
     alone = LABELS.copy()
     alone[0] = 9
     strict = make_retrieval_scorer(exclude_self=True, no_relevant="raise")
