@@ -79,14 +79,15 @@ def prepare(
 ) -> Retrieval:
     """Check embeddings, labels and rules, and warn of queries without a relevant item."""
     caller = names.caller
-    check_aligned(caller, **{names.queries: queries, names.query_labels: query_labels})
-    if gallery_labels is None:
-        check_aligned(caller, **{names.queries: queries, names.gallery: gallery})
-    else:
-        check_aligned(caller, **{names.gallery: gallery, names.gallery_labels: gallery_labels})
+    check_rules(rules, caller)
+    gains: Any = rules.relevance if hasattr(rules.relevance, "iloc") else None
+    of_queries = {names.queries: queries, names.query_labels: query_labels, "relevance": gains}
+    of_gallery = {names.gallery: gallery, names.gallery_labels: gallery_labels}
+    of_gallery |= {"relevance.T": None if gains is None else gains.T}
+    paired = rules.exclude_self or (gallery_labels is None and isinstance(rules.relevance, str))
+    check_sides_aligned(caller, of_queries, of_gallery, paired=paired)
     device = _gpu_of(queries) or _gpu_of(gallery)
     queries, gallery = check_embeddings(queries, gallery, names)
-    check_rules(rules, caller)
     correlations = check_metric(rules.metric, rules.correlations, queries.shape[1], caller)
     relevant = find_relevance(
         query_labels, gallery_labels, len(queries), len(gallery), names, rules.relevance
@@ -109,6 +110,17 @@ def prepare(
     return Retrieval(
         Q, G, relevant, measured, zero, exclude_self, all_relevant, max_abs_score, device
     )
+
+
+def check_sides_aligned(
+    caller: str, of_queries: dict[str, Any], of_gallery: dict[str, Any], *, paired: bool
+) -> None:
+    """Refuse pandas objects of one side in another order of its rows.
+
+    Both sides are in one order where item i is or has what query i should find, or is left out.
+    """
+    for entries in (of_queries | of_gallery,) if paired else (of_queries, of_gallery):
+        check_aligned(caller, **entries)
 
 
 def check_rules(rules: Rules, caller: str) -> None:

@@ -149,7 +149,9 @@ def test_gains_alone_order_items_that_are_all_relevant(exclude_self):
     others = [np.arange(9) != i if exclude_self else slice(None) for i in range(9)]
 
     def ndcg(scores):
-        return np.mean([ndcg_score([g[o]], [s[o]]) for g, s, o in zip(gains, scores, others)])
+        return np.mean(
+            [ndcg_score([g[o]], [s[o]]) for g, s, o in zip(gains, scores, others, strict=True)]
+        )
 
     rankings = {"x_to_y": X @ Y.T, "y_to_x": Y @ X.T}
     rankings |= {f"chance {direction}": np.zeros((9, 9)) for direction in rankings}
