@@ -448,7 +448,7 @@ CALLS = {
         ({"n_permutations": 0}, "n_permutations"),
         ({"statistic": "pillai"}, "statistic"),
         ({"groups": np.arange(89)}, "`groups` has 89 entries but `X` has 90 rows"),
-        ({"groups": np.full(90, np.nan)}, "`groups` holds NaN"),
+        ({"groups": np.full(90, np.nan)}, "`groups` holds 90 missing"),
         ({"groups": np.arange(90)}, "every group of `groups` has a single row"),
         ({"exchange": "whole"}, "`groups` is None"),
         ({"groups": np.repeat([0, 1], [20, 70]), "exchange": "whole"}, "no two groups"),
