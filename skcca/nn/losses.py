@@ -58,6 +58,8 @@ _MAX_NUMBER = 1e100
 _MIN_TEMPERATURE = 1e-30
 # A row of a smaller norm counts as zero: its gradient would be arbitrary.
 _MIN_NORM = 1e-6
+# The same of float16, because the gradient of a cosine grows as 1 / norm, and its largest number.
+_MIN_NORM_HALF, _MAX_HALF = 1e-3, 65504.0
 
 
 def cca_loss(
@@ -266,8 +268,10 @@ def check_number(value: float, name: str, low: float = 0.0) -> float:
 
 
 def check_outputs(*outputs: Tensor) -> None:
-    """Refuse outputs that are empty or complex."""
+    """Refuse outputs that are empty or complex, or hold no numbers."""
     for z in outputs:
+        if z.is_meta:
+            raise ValueError("A loss needs numbers, which a tensor on the device 'meta' has not.")
         if not z.numel() or z.is_complex():
             raise ValueError(
                 "A loss needs batches of real numbers with at least one row and one column; got "
@@ -311,7 +315,7 @@ class _MomentLoss(torch.autograd.Function):
             a, b, N = pairs.row_sums[:, None], pairs.column_sums[:, None], pairs.total
             dx = (a * X) @ (by_x + by_x.T) + pairs.dot(Y) @ by_cross.T
             dy = (b * Y) @ (by_y + by_y.T) + pairs.transposed_dot(X) @ by_cross
-            ctx.save_for_backward((dx / N).to(zx.dtype), (dy / N).to(zy.dtype))
+            ctx.save_for_backward(_saturated(dx / N, zx.dtype), _saturated(dy / N, zy.dtype))
         return value.detach()
 
     @staticmethod
@@ -322,6 +326,13 @@ class _MomentLoss(torch.autograd.Function):
 
 
 _moment_loss: Callable[..., Tensor] = _MomentLoss.apply
+
+
+def _saturated(gradient: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a gradient in the dtype of the outputs, within the small range of float16."""
+    if dtype == torch.float16:
+        gradient = gradient.clamp(-_MAX_HALF, _MAX_HALF)
+    return gradient.to(dtype)
 
 
 def contrastive_loss(
@@ -404,13 +415,24 @@ def _hinges(cosines: Tensor, weights: Tensor, margin: float) -> Tensor:
 
 
 def _cosines(zx: Tensor, zy: Tensor, pairs: Pairs | None) -> tuple[Tensor, Tensor]:
-    """Return c and W, where a row of zeros has cosine 0."""
+    """Return c and W, where a row of zeros has cosine 0 and no gradient."""
     _check_batches(zx, zy, pairs, equally_wide=True)
     dtype = torch.promote_types(zx.dtype, zy.dtype)
     dtype = dtype if dtype.is_floating_point else torch.float64
-    x, y = (functional.normalize(z.to(dtype), dim=1, eps=_MIN_NORM) for z in (zx, zy))
+    # Half precision has too few digits and too small a range for norms and exponentials.
+    dtype = torch.promote_types(dtype, torch.float32)
+    x, y = (_directions(z, dtype) for z in (zx, zy))
     eye = torch.eye(len(zy), dtype=dtype, device=zx.device)
     return x @ y.T, eye if pairs is None else pairs.dot(eye.to(pairs.row_sums.dtype)).to(dtype)
+
+
+def _directions(z: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return rows of norm 1; of zeros where a norm is too small to be told from zero."""
+    least = _MIN_NORM_HALF if z.dtype == torch.float16 else _MIN_NORM
+    z = z.to(dtype)
+    # Zeros are selected before the division, whose gradient would not be finite there.
+    small = torch.linalg.vector_norm(z.detach(), dim=1, keepdim=True) < least
+    return functional.normalize(z.masked_fill(small, 0.0), dim=1, eps=least)
 
 
 def make_objective(name: str, *, n_components: int, reg: float) -> Objective:

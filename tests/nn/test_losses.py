@@ -49,6 +49,7 @@ def whitened(z):
 DEGENERATE = {
     "dead": lambda zx, zy: (torch.full_like(zx, 0.5), zy),
     "zero": lambda zx, zy: (torch.zeros_like(zx), zy),
+    "a row of zeros": lambda zx, zy: (zx * (torch.arange(64) > 0)[:, None], zy),
     "one dead unit": lambda zx, zy: (with_column(zx, 0.1), zy),
     "identical": lambda zx, zy: (zx, zx),
     "whitened": lambda zx, zy: (whitened(zx), whitened(zx)),
@@ -146,14 +147,34 @@ def test_ridge_does_not_depend_on_the_scale_of_the_outputs():
 
 @pytest.mark.parametrize("case", DEGENERATE)
 @pytest.mark.parametrize("objective", ALL)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_degenerate_outputs_give_finite_gradients(case, objective, dtype):
-    zx, zy = (z.detach().to(dtype) for z in outputs(64))
-    zx, zy = (z.clone().requires_grad_() for z in DEGENERATE[case](zx, zy))
+    zx, zy = DEGENERATE[case](*(z.detach() for z in outputs(64)))
+    zx, zy = (z.to(dtype, copy=True).requires_grad_() for z in (zx, zy))
     loss = ALL[objective](zx, zy)
     gradients = torch.autograd.grad(loss, (zx, zy))
     assert torch.isfinite(loss)
     assert all(torch.isfinite(g).all() for g in gradients)
+    if objective in ("contrastive", "ranking"):
+        # The cosine of a row of zeros is a constant.
+        assert all((g[~z.any(dim=1)] == 0).all() for z, g in zip((zx, zy), gradients, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("objective", ALL)
+def test_losses_of_half_precision_are_those_of_the_same_numbers(objective, dtype):
+    zx, zy = (z.detach().to(dtype) for z in outputs(64))
+    loss = ALL[objective](zx, zy)
+    torch.testing.assert_close(
+        loss.double(), ALL[objective](zx.double(), zy.double()), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("objective", ALL)
+def test_tensors_without_numbers_have_no_loss(objective):
+    zx, zy = (torch.empty(8, 3, device="meta") for _ in "xy")
+    with pytest.raises(ValueError, match="on the device 'meta'"):
+        ALL[objective](zx, zy)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
