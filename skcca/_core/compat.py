@@ -7,10 +7,8 @@ one to mend.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +26,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _get_container_adapter, _safe_set_output
 from sklearn.utils.metadata_routing import _MetadataRequester, _raise_for_params, _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_sample_weight as _sklearn_check_sample_weight
+from sklearn.utils.validation import _check_sample_weight
 from sklearn.utils.validation import check_array as _check_array
 from sklearn.utils.validation import validate_data as _validate_data
 
@@ -56,24 +54,11 @@ __all__ = [
     "get_chunk_n_rows",
     "require_torch",
     "rng_from",
+    "snapshot_of",
     "to_numpy",
     "validate_data",
     "validate_parameter_constraints",
 ]
-
-# The checks of scikit-learn change the filters of warnings for a moment, and these are those of all
-# threads: of two checks at a time, one may leave its filters behind.
-_TURNS = threading.RLock()
-
-
-def _renew_turns() -> None:
-    # The thread that held it lives on in the parent alone.
-    global _TURNS
-    _TURNS = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_turns)
 
 _Fitted = TypeVar("_Fitted")
 
@@ -162,12 +147,25 @@ def draft_of(estimator: _Fitted, *, learned: bool = True) -> _Fitted:
 def bind_draft(estimator: _Fitted, draft: _Fitted) -> None:
     """Bind the attributes of a draft to the estimator, by one assignment.
 
-    What a callback of the user has set on the estimator since the draft was made stays.
+    Parameters, and other public attributes that are not learned, may have been set by a callback
+    since the draft was made, and stay. Learned ones are those of this fit alone.
     """
     before = draft.__dict__.pop("_before_fit")
     missing = object()
-    changed = {k: v for k, v in vars(estimator).items() if before.get(k, missing) is not v}
+    changed = {
+        key: value
+        for key, value in vars(estimator).items()
+        if not (key.startswith("_") or key.endswith("_")) and before.get(key, missing) is not value
+    }
     estimator.__dict__ = draft.__dict__ | changed
+
+
+def snapshot_of(estimator: _Fitted) -> _Fitted:
+    """Return the estimator as it is now, for a use during which another thread may fit it."""
+    snapshot = object.__new__(type(estimator))
+    # A fit binds another dict and leaves this one as it is.
+    snapshot.__dict__ = vars(estimator)
+    return snapshot
 
 
 def rng_from(random_state: RandomStateLike) -> np.random.Generator:
@@ -180,13 +178,11 @@ def rng_from(random_state: RandomStateLike) -> np.random.Generator:
 
 
 @contextmanager
-def _checked_in_turn(array: ArrayLike) -> Iterator[None]:
-    """Check one array at a time; values beyond float64 are a ValueError, no OverflowError."""
-    # Rows that others compute, as Dask does, may wait for threads that check arrays themselves.
-    plain = isinstance(array, np.ndarray) or type(array).__module__.startswith("pandas.")
+def _values_refused() -> Iterator[None]:
+    """Turn the OverflowError of values beyond float64 into a ValueError."""
     try:
         # scikit-learn sums the values to find infinities, which it then refuses.
-        with _TURNS if plain else nullcontext(), np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):
             yield
     except OverflowError as error:
         raise ValueError(f"Values must lie within the range of float64: {error}.") from error
@@ -194,20 +190,14 @@ def _checked_in_turn(array: ArrayLike) -> Iterator[None]:
 
 def check_array(array: ArrayLike, **kwargs: Any) -> ArrayLike:
     """Validate an array as scikit-learn does; a tensor leaves its graph of gradients behind."""
-    with _checked_in_turn(array):
+    with _values_refused():
         return _check_array(array.detach() if hasattr(array, "detach") else array, **kwargs)
 
 
 def validate_data(estimator: Estimator, X: ViewLike, **kwargs: Any) -> ViewLike:
     """Validate an array and its names as scikit-learn does, in the way of `check_array`."""
-    with _checked_in_turn(X):
+    with _values_refused():
         return _validate_data(estimator, X.detach() if hasattr(X, "detach") else X, **kwargs)
-
-
-def _check_sample_weight(sample_weight: ArrayLike, X: ArrayLike, **kwargs: Any) -> np.ndarray:
-    """Validate weights of rows as scikit-learn does, in the way of `check_array`."""
-    with _checked_in_turn(sample_weight):
-        return _sklearn_check_sample_weight(sample_weight, X, **kwargs)
 
 
 def array_namespace(array: ArrayLike) -> Any:

@@ -80,9 +80,10 @@ def is_ragged(V: ViewLike) -> bool:
 
 
 def stays_on_disk(V: ViewLike) -> bool:
-    """Whether V is a memory map, or is read in chunks as HDF5 and Zarr arrays are."""
+    """Whether V is a memory map of the user, or is read in chunks as HDF5 and Zarr arrays are."""
     if isinstance(V, np.memmap):
-        return True
+        # joblib maps large arrays on their way to its workers, in folders of this name.
+        return "joblib_memmapping_folder_" not in str(V.filename)
     chunked = hasattr(V, "chunks") and hasattr(V, "shape") and hasattr(V, "dtype")
     return chunked and not hasattr(V, "dask")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 
 from skcca._core.files import PathLike, load_tree, parsing, save_tree
 from skcca._core.types import Estimator
+from skcca.nn.training import seeded
 
 
 def attributes_of(model: Estimator) -> dict[str, Any]:
@@ -61,12 +62,18 @@ def read_estimator(kind: type, path: PathLike) -> dict[str, Any]:
     return tree
 
 
-def rebuilding(kind: type, path: PathLike) -> AbstractContextManager[None]:
-    """Name the file in errors that its contents cause while an estimator is made of them."""
-    return parsing(
+@contextmanager
+def rebuilding(kind: type, path: PathLike) -> Iterator[None]:
+    """Name the file in errors that its contents cause while an estimator is made of them.
+
+    Networks are made as in a fit, with random weights that those of the file replace.
+    """
+    refusal = (
         f"{kind.__name__}.load: {str(path)!r} does not hold what it must, or not the weights of "
         "the networks that were given"
     )
+    with parsing(refusal), seeded(0, torch.device("cpu")):
+        yield
 
 
 def set_attributes(model: Estimator, attributes: dict[str, Any]) -> None:

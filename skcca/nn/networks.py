@@ -6,8 +6,11 @@ them on the device of the network.
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -16,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skcca._core.arrays import dense_rows
+from skcca._core.arrays import dense_rows, row_blocks
 from skcca._core.lazy import LazyRows, RaggedRows
 from skcca._core.standardize import Standardisation
 
@@ -48,6 +51,88 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "identity": nn.Identity,
 }
+
+
+class _Float32Default:
+    """Hold torch's default dtype, one of the whole process, at float32 while any thread asks."""
+
+    def __init__(self) -> None:
+        self._lock, self._n_blocks = threading.Lock(), 0
+        self._before = torch.float32
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._n_blocks == 0:
+                self._before = torch.get_default_dtype()
+                torch.set_default_dtype(torch.float32)
+            self._n_blocks += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            # A child that is forked within a block begins with none, and leaves this one.
+            self._n_blocks = max(self._n_blocks - 1, 0)
+            if self._n_blocks == 0:
+                torch.set_default_dtype(self._before)
+
+    def begin_anew(self) -> None:
+        """Forget the other threads, none of which is alive in a forked child."""
+        if self._n_blocks > 0:
+            torch.set_default_dtype(self._before)
+        self._lock, self._n_blocks = threading.Lock(), 0
+
+
+_FLOAT32_DEFAULT = _Float32Default()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_FLOAT32_DEFAULT.begin_anew)
+
+
+@contextlib.contextmanager
+def torch_defaults(device: torch.device) -> Iterator[None]:
+    """Give a block torch as it is imported: whatever the caller has set must not change networks.
+
+    The default dtype is float32, the default device the CPU; autocast and inference mode are off,
+    and gradients are recorded.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_FLOAT32_DEFAULT)
+        # Each operation under a default device or autocast takes longer, whatever these are set to.
+        if torch.empty(0).device.type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for kind in {"cpu", device.type}:
+            if torch.is_autocast_enabled(kind):
+                # A cache would outlive the steps of training, within the block of the caller.
+                stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        yield
+
+
+def _generators(device: torch.device) -> list[torch.Generator]:
+    """Return the generators of networks on a device: that of the CPU and that of a GPU."""
+    if device.type == "cuda":
+        torch.cuda.init()
+        index = torch.cuda.current_device() if str(device) == "cuda" else device.index
+        return [torch.default_generator, torch.cuda.default_generators[index]]
+    if device.type == "mps":
+        return [torch.default_generator, torch.mps._get_default_mps_generator()]
+    return [torch.default_generator]
+
+
+def random_states(device: torch.device) -> list[Tensor]:
+    """Return the states of the generators of networks on a device."""
+    return [generator.get_state() for generator in _generators(device)]
+
+
+def set_random_states(device: torch.device, states: list[Tensor]) -> None:
+    """Set the states of the generators of networks on a device."""
+    for generator, state in zip(_generators(device), states, strict=True):
+        generator.set_state(state)
+
+
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the generators of networks on a device; ``torch.manual_seed`` seeds all GPUs."""
+    for generator in _generators(device):
+        generator.manual_seed(seed)
 
 
 def check_size(size: Any, name: str) -> None:
@@ -133,7 +218,9 @@ class MLP(nn.Module):
 
 
 class Source(Protocol):
-    """Rows of one view."""
+    """Rows of one view; `on_disk` tells that they are read in blocks, not one by one."""
+
+    on_disk: bool
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -141,12 +228,11 @@ class Source(Protocol):
     def take(self, rows: slice | np.ndarray) -> NetworkInput:
         """Return some rows, a slice or places, as a network takes them, on its device."""
 
-    def order(self, rng: np.random.Generator) -> np.ndarray:
-        """Return all places in a random order that is fast to read."""
-
 
 class ResidentRows:
     """Rows in memory, one tensor on the device."""
+
+    on_disk = False
 
     def __init__(self, rows: np.ndarray | torch.Tensor, device: torch.device | str = "cpu"):
         self.rows = torch.as_tensor(rows, device=device)
@@ -160,16 +246,14 @@ class ResidentRows:
             return self.rows[rows]
         return self.rows[torch.as_tensor(rows, device=self.rows.device)]
 
-    def order(self, rng: np.random.Generator) -> np.ndarray:
-        """Return all places in random order."""
-        return rng.permutation(len(self.rows))
-
 
 class StreamedRows:
     """Rows that are read and standardised block by block, from a disk for one.
 
     A row has a `shape`, as the network takes it; blocks are put on a device in a precision.
     """
+
+    on_disk = True
 
     def __init__(
         self,
@@ -198,18 +282,6 @@ class StreamedRows:
                 taken[here] = self._block(int(block))[places[here]]
         return torch.as_tensor(taken, device=self.device).reshape(len(taken), *self.shape)
 
-    def order(self, rng: np.random.Generator) -> np.ndarray:
-        """Return all places: blocks in random order, and pools of blocks that are shuffled."""
-        blocks = rng.permutation(-(-len(self) // BLOCK_ROWS))
-        parts = []
-        for start in range(0, len(blocks), POOL_BLOCKS):
-            pool = [
-                np.arange(b * BLOCK_ROWS, min((b + 1) * BLOCK_ROWS, len(self)))
-                for b in blocks[start : start + POOL_BLOCKS]
-            ]
-            parts.append(rng.permutation(np.concatenate(pool)))
-        return np.concatenate(parts)
-
     def _block(self, block: int) -> np.ndarray:
         if block not in self._blocks:
             # A batch may reach from one pool into the next.
@@ -225,6 +297,8 @@ class StreamedRows:
 
 class RaggedSource:
     """Sequences (T_i, d), padded batch by batch: a network takes a batch and its lengths."""
+
+    on_disk = False
 
     def __init__(
         self, songs: Sequence[np.ndarray], scaling: Standardisation, device: Any, dtype: Any
@@ -244,9 +318,21 @@ class RaggedSource:
         )
         return padded.to(self.device), lengths.to(self.device)
 
-    def order(self, rng: np.random.Generator) -> np.ndarray:
-        """Return all places in random order."""
-        return rng.permutation(len(self.songs))
+
+def shuffled(n_rows: int, rng: np.random.Generator, *, on_disk: bool) -> np.ndarray:
+    """Return all places in random order: of more rows on a disk than a pool holds, pool by pool."""
+    # Where rows lie changes the batches that they form only where reading them would take long.
+    if not on_disk or n_rows <= POOL_BLOCKS * BLOCK_ROWS:
+        return rng.permutation(n_rows)
+    blocks = rng.permutation(-(-n_rows // BLOCK_ROWS))
+    parts = []
+    for start in range(0, len(blocks), POOL_BLOCKS):
+        pool = [
+            np.arange(b * BLOCK_ROWS, min((b + 1) * BLOCK_ROWS, n_rows))
+            for b in blocks[start : start + POOL_BLOCKS]
+        ]
+        parts.append(rng.permutation(np.concatenate(pool)))
+    return np.concatenate(parts)
 
 
 def standardisation(
@@ -256,6 +342,22 @@ def standardisation(
     if isinstance(V, RaggedRows):
         V, weights = V.frames(weights)
     return Standardisation.of(V, weights, name) if scale else Standardisation.identity(V.shape[1])
+
+
+def check_varies(V: View, scaling: Standardisation, weights: np.ndarray, what: str) -> None:
+    """Refuse a view whose rows of positive weight are equal, once they are standardised."""
+    if isinstance(V, RaggedRows):
+        V, weights = V.frames(weights)
+    counted = np.asarray(weights) > 0
+    start = int(counted.argmax())
+    first = (dense_rows(V, slice(start, start + 1)) - scaling.mean) / scaling.scale
+    for rows, block in row_blocks(V, scaling.mean):
+        if (block[counted[rows]] / scaling.scale != first).any():
+            return
+    raise ValueError(
+        f"{what} has no feature that varies over the paired rows ({V.shape[1]} constant); networks "
+        "have nothing to learn from it."
+    )
 
 
 class ViewFormat(NamedTuple):
@@ -282,22 +384,26 @@ class ViewFormat(NamedTuple):
 # Networks of rows
 
 
-def build_network(network: NetworkLike, n_features: int, n_outputs: int, **mlp: Any) -> nn.Module:
+def build_network(
+    network: NetworkLike, n_features: int, n_outputs: int, *, parameter: str, **mlp: Any
+) -> nn.Module:
     """Return the network of one view: a copy of the user's module, a new module, or an `MLP`."""
     if network is None:
         return MLP(n_features, n_outputs=n_outputs, **mlp)
-    if isinstance(network, nn.Module):
-        return copy.deepcopy(network)
     if not callable(network):
         raise TypeError(
-            "a network must be a torch.nn.Module or a callable (n_features, n_outputs); got "
+            f"`{parameter}` must be a torch.nn.Module or a callable (n_features, n_outputs); got "
             f"{network!r}."
         )
-    built = network(n_features, n_outputs)
+    built = network if isinstance(network, nn.Module) else network(n_features, n_outputs)
     if not isinstance(built, nn.Module):
         raise TypeError(
-            f"a network factory must return a torch.nn.Module; got {type(built).__name__}. "
-            "It is called with (n_features, n_outputs)."
+            f"`{parameter}` must return a torch.nn.Module; got {type(built).__name__}. It is "
+            "called with (n_features, n_outputs)."
+        )
+    if any(part.is_meta for part in (*built.parameters(), *built.buffers())):
+        raise ValueError(
+            f"`{parameter}` lies on the device 'meta' and holds no numbers; make it on the CPU."
         )
     # A factory may return one network again and again.
     return copy.deepcopy(built)
@@ -327,7 +433,7 @@ def build_network_for(
             f"{caller}: `{view}` has {first.ndim} dimensions; give a network that takes rows of "
             f"shape {tuple(first.shape[1:])}, {parameter}=..., or flatten them."
         )
-    built = build_network(network, n_features, n_outputs, **mlp)
+    built = build_network(network, n_features, n_outputs, parameter=parameter, **mlp)
     move_to(built, first)
     check_outputs(built, first, parameter)
     return built
@@ -394,7 +500,7 @@ def outputs(network: nn.Module, source: Source) -> np.ndarray:
     """Return a network's outputs (n, width) in evaluation mode, block by block."""
     network.eval()
     parts = []
-    with torch.no_grad():
+    with torch_defaults(device_of(network)), torch.no_grad():
         for start in range(0, len(source), _ROWS_AT_ONCE):
             rows = source.take(slice(start, min(start + _ROWS_AT_ONCE, len(source))))
             inputs = rows if isinstance(rows, tuple) else (rows,)
@@ -451,12 +557,19 @@ def from_state(
         state = state | {"_row_formats": {"x": x_format, "y": y_format}}
     built_for = state["_built_for"] | {"own networks": (x_network, y_network)}
     networks = []
-    for side, (network, weights) in enumerate(
-        ((x_network, state["x_network_"]), (y_network, state["y_network_"]))
+    for side, (parameter, network) in enumerate(
+        (("x_network", x_network), ("y_network", y_network))
     ):
         n_features, dtype = built_for["features"][side], built_for["dtypes"][side]
-        mlp = mlp_settings(built_for, side)
-        build = partial(build_network, network, n_features, built_for["n_components"], **mlp)
+        build = partial(
+            build_network,
+            network,
+            n_features,
+            built_for["n_components"],
+            parameter=parameter,
+            **mlp_settings(built_for, side),
+        )
+        weights = state[f"{parameter}_"]
         if network is None:
             networks.append(network_of(build, weights))
             continue

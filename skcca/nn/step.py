@@ -33,7 +33,14 @@ from torch import distributed, nn
 
 from skcca._core.pairs import Labels, Pairing, Pairs, Weights
 from skcca.nn.losses import Objective, as_torch_pairs
-from skcca.nn.networks import NetworkInput, Source
+from skcca.nn.networks import (
+    NetworkInput,
+    Source,
+    random_states,
+    seed_generators,
+    set_random_states,
+    shuffled,
+)
 
 Tensor = torch.Tensor
 
@@ -92,16 +99,17 @@ class BatchSampler:
 
     def _rows(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         n_x, n_y = len(self.x), len(self.y)
-        longer, shorter = max(n_x, n_y), min(n_x, n_y)
-        cuts = np.arange(self.batch_size, longer, self.batch_size)
-        if len(cuts) and longer - cuts[-1] < self.smallest:
+        longer, shorter = (self.x, self.y) if n_x >= n_y else (self.y, self.x)
+        cuts = np.arange(self.batch_size, len(longer), self.batch_size)
+        if len(cuts) and len(longer) - cuts[-1] < self.smallest:
             cuts = cuts[:-1]
-        rows = (self.x if n_x >= n_y else self.y).order(self.rng)
-        others = rows
-        if self.labels is not None and self.labels.unpaired:
-            rounds = -(-longer // shorter)
-            other = self.y if n_x >= n_y else self.x
-            others = np.concatenate([other.order(self.rng) for _ in range(rounds)])[:longer]
+        unpaired = self.labels is not None and self.labels.unpaired
+        on_disk = longer.on_disk or (shorter.on_disk and not unpaired)
+        rows = others = shuffled(len(longer), self.rng, on_disk=on_disk)
+        if unpaired:
+            rounds = range(-(-len(longer) // len(shorter)))
+            passes = [shuffled(len(shorter), self.rng, on_disk=shorter.on_disk) for _ in rounds]
+            others = np.concatenate(passes)[: len(longer)]
         sides = (rows, others) if n_x >= n_y else (others, rows)
         yield from zip(*(np.split(side, cuts) for side in sides), strict=True)
 
@@ -150,8 +158,10 @@ class TwoViewStep:
         decoders = (None, None) if reconstruction is None else reconstruction[:2]
         weight = 0.0 if reconstruction is None else reconstruction.weight
         self._views = [
-            _ViewStep(network, decoder, weight, micro_batch_size, input_noise)
-            for network, decoder in zip((x_network, y_network), decoders, strict=True)
+            _ViewStep(name, network, decoder, weight, micro_batch_size, input_noise)
+            for name, network, decoder in zip(
+                ("x_network", "y_network"), (x_network, y_network), decoders, strict=True
+            )
         ]
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -183,7 +193,7 @@ class _FirstPass(NamedTuple):
     pieces: list[slice]  # micro-batches of the rows of this process
     outputs: Tensor  # of the rows of this process, without a graph
     graph: Tensor | None  # the same with a graph, of a single micro-batch
-    states: list[tuple[Tensor, Tensor | None]]  # of the random numbers before each of several
+    states: list[list[Tensor]]  # of the random numbers before each of several
 
 
 class _ViewStep:
@@ -191,14 +201,16 @@ class _ViewStep:
 
     def __init__(
         self,
+        name: str,
         network: nn.Module,
         decoder: nn.Module | None,
         weight: float,
         micro_batch_size: int | None,
         input_noise: float,
     ):
-        self.network, self.decoder, self.weight = network, decoder, weight
+        self.name, self.network, self.decoder, self.weight = name, network, decoder, weight
         self.micro_batch_size, self.input_noise = micro_batch_size, input_noise
+        self._learns = False
 
     @property
     def modules(self) -> list[nn.Module]:
@@ -218,7 +230,7 @@ class _ViewStep:
         with torch.no_grad():
             for piece in pieces:
                 part = _part(rows, piece)
-                states.append(_random_state(part))
+                states.append(random_states(_device(part)))
                 outputs.append(self._outputs(part))
             for buffer, value in zip(buffers, before, strict=True):
                 buffer.copy_(value)
@@ -231,16 +243,17 @@ class _ViewStep:
         if first.graph is not None:
             local = first.pieces[0]
             return self._backward(_part(rows, local), weights[local], first.graph, gradient[local])
-        after = _random_state(rows)
+        device = _device(rows)
+        after = random_states(device)
         losses = []
         for piece, state in zip(first.pieces, first.states, strict=True):
             # Dropout and noise of the second pass must be those of the first.
-            _set_random_state(rows, state)
+            set_random_states(device, state)
             part = _part(rows, piece)
             losses.append(
                 self._backward(part, weights[piece], self._outputs(part), gradient[piece])
             )
-        _set_random_state(rows, after)
+        set_random_states(device, after)
         return torch.stack(losses).sum()
 
     def _outputs(self, rows: NetworkInput) -> Tensor:
@@ -254,7 +267,8 @@ class _ViewStep:
                 f"A network must return a row of outputs for each of {len(first)} rows, also in "
                 f"training; got {got}."
             )
-        return z
+        # Tensors that a network makes in inference mode take no part in gradients.
+        return z.clone() if z.is_inference() else z
 
     def _backward(self, rows: NetworkInput, weights: Tensor, z: Tensor, gradient: Tensor) -> Tensor:
         loss = gradient.new_zeros(())
@@ -266,25 +280,28 @@ class _ViewStep:
         ends = [(end, by) for end, by in ((z, gradient), (loss, None)) if end.requires_grad]
         if ends:
             torch.autograd.backward([end for end, _ in ends], [by for _, by in ends])
+        if not self._learns:
+            self._check_gradients()
         return loss.detach()
+
+    def _check_gradients(self) -> None:
+        """Refuse a network whose outputs are cut off from all of its parameters."""
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self._learns = not parameters or any(p.grad is not None for p in parameters)
+        if not self._learns:
+            raise ValueError(
+                f"`{self.name}` cannot be trained: its outputs are detached from its parameters. "
+                "Leave out detach(), no_grad() and NumPy in its forward; a network that is to stay "
+                "as it is has parameters without gradients: network.requires_grad_(False)."
+            )
 
 
 def _part(rows: NetworkInput, piece: slice) -> NetworkInput:
     return tuple(part[piece] for part in rows) if isinstance(rows, tuple) else rows[piece]
 
 
-def _random_state(rows: NetworkInput) -> tuple[Tensor, Tensor | None]:
-    """Return the state of the random numbers on the CPU and where the rows lie."""
-    device = (rows[0] if isinstance(rows, tuple) else rows).device
-    on_gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return torch.get_rng_state(), on_gpu
-
-
-def _set_random_state(rows: NetworkInput, state: tuple[Tensor, Tensor | None]) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        device = (rows[0] if isinstance(rows, tuple) else rows).device
-        torch.cuda.set_rng_state(state[1], device)
+def _device(rows: NetworkInput) -> torch.device:
+    return (rows[0] if isinstance(rows, tuple) else rows).device
 
 
 # Sums and shares over the processes of `torch.distributed`; alone, every function does nothing.
@@ -362,11 +379,13 @@ def all_reduce_gradients(modules: Sequence[nn.Module]) -> Iterator[None]:
             buffer.div_(world_size()).add_(first)
 
 
-def broadcast_parameters(modules: Sequence[nn.Module], seed: int) -> nn.ModuleList:
+def broadcast_parameters(
+    modules: Sequence[nn.Module], seed: int, device: torch.device
+) -> nn.ModuleList:
     """Give all processes the weights of the first, and random numbers of their own."""
     together = nn.ModuleList(modules)
     if world_size() > 1:
         for value in together.state_dict().values():
             distributed.broadcast(value, src=0)
-        torch.manual_seed(seed + rank())
+        seed_generators(seed + rank(), device)
     return together

@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -30,9 +30,7 @@ from skcca._core.lazy import RaggedRows
 from skcca._core.pairs import TrainingData
 from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
-
-# torch draws weights and dropout from one state of the whole process: fits in threads take turns.
-_RANDOM_STATE = threading.RLock()
+from skcca.nn.networks import random_states, seed_generators, set_random_states, torch_defaults
 
 Step = Callable[[Any], torch.Tensor]
 Weights = dict[str, torch.Tensor]
@@ -97,11 +95,86 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-@contextlib.contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
+class Turn:
+    """Turn of a fit at torch's generators, which are those of the whole process.
+
+    Within a ``with`` block torch draws from the state of the fit, and has its own defaults. At the
+    end of the block, and while the turn is suspended, it is the caller's again.
+    """
+
+    # Turns are taken by one thread at a time. A step of training holds the second lock, for which
+    # a fork waits: a child would never get the lock that a generator holds while it draws.
+    turns, step = threading.RLock(), threading.RLock()
+    # The turn that is taken, if it is, and the thread of its fit.
+    taken: ClassVar[tuple[Turn, int] | None] = None
+
+    def __init__(self, seed: int, device: torch.device):
+        self.seed, self.device = seed, device
+        self._own: list[torch.Tensor] | None = None
+        self._callers: list[torch.Tensor] | None = None
+        self._block: contextlib.AbstractContextManager[None] | None = None
+
+    def __enter__(self) -> Self:
+        block = self._take()
+        block.__enter__()
+        self._block = block
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        block, self._block = self._block, None
+        # Ctrl-C may have ended the wait for the next turn.
+        if block is not None:
+            block.__exit__(*exception)
+
+    @contextlib.contextmanager
+    def _take(self) -> Iterator[None]:
+        with self.turns, torch_defaults(self.device):
+            outer, self._callers = Turn.taken, random_states(self.device)
+            Turn.taken = outer or (self, threading.get_ident())
+            try:
+                if self._own is None:
+                    seed_generators(self.seed, self.device)
+                else:
+                    set_random_states(self.device, self._own)
+                yield
+                self._own = random_states(self.device)
+            finally:
+                set_random_states(self.device, self._callers)
+                Turn.taken = outer
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Give torch back while code of the user runs: it may draw numbers, and wait for fits."""
+        self.__exit__(None, None, None)
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+    @classmethod
+    def after_fork(cls) -> None:
+        """Give torch back to the child of a fork, which has none of the other threads' turns."""
+        cls.step.release()
+        if cls.taken is not None and cls.taken[1] == threading.get_ident():
+            return
+        taken, cls.taken, cls.turns = cls.taken, None, threading.RLock()
+        if taken is not None and taken[0]._callers is not None:
+            set_random_states(taken[0].device, taken[0]._callers)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=Turn.step.acquire,
+        after_in_parent=Turn.step.release,
+        after_in_child=Turn.after_fork,
+    )
+
+
+def seeded(seed: int, device: torch.device) -> Turn:
     """Seed torch inside the block, one thread at a time, and restore the global random state.
 
-    Gradients are recorded inside, whatever the caller has switched off.
+    Inside, torch has its own defaults, whatever the caller has set: float32 and the CPU, gradients,
+    neither autocast nor inference mode.
 
     Parameters
     ----------
@@ -109,16 +182,13 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         Seed of torch.
     device : torch.device
         Where torch computes: a GPU has a random state of its own.
+
+    Returns
+    -------
+    turn : context manager
+        Its method `suspended` returns a context manager that gives torch back for a while.
     """
-    forked = [device] if device.type == "cuda" else []
-    with (
-        _RANDOM_STATE,
-        torch.random.fork_rng(devices=forked),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-    ):
-        torch.manual_seed(seed)
-        yield
+    return Turn(seed, device)
 
 
 def by_backward(loss: Callable[[Any], torch.Tensor]) -> Step:
@@ -391,7 +461,8 @@ def _epoch(
     network.train()
     losses = []
     for batch in batches:
-        losses.append(take(batch))
+        with Turn.step:
+            losses.append(take(batch))
         # On a GPU, reading every loss would make the device wait for the host.
         if losses[-1].device.type == "cpu" and not math.isfinite(losses[-1].item()):
             break
@@ -477,32 +548,47 @@ _CHECKPOINT_LAYOUT = 2
 def describe_settings(name: str, params: dict[str, Any]) -> dict[str, str]:
     """Return the settings of an estimator that a continued training must share."""
     settings = {key: repr(v) for key, v in params.items() if key not in _NOT_IN_CHECKPOINTS}
+    # A training may become longer, unless the steps that were taken depend on its length.
+    if params.get("learning_rate_schedule") == "constant":
+        settings.pop("max_epochs", None)
     # The file holds the state of a generator, whose representation tells nothing.
     if not isinstance(params.get("random_state"), (int, np.integer, type(None))):
         del settings["random_state"]
     return {"estimator": name} | settings
 
 
-def save_checkpoint(checkpoint: Checkpoint, run: Run, rng: np.random.Generator) -> None:
-    """Write the state of a run, and of the generator that draws its batches."""
+def save_checkpoint(checkpoint: Checkpoint, run: Run, rng: np.random.Generator, name: str) -> None:
+    """Write the state of a run, and of the generator that draws its batches; warn if that fails."""
     state = {
         "layout": _CHECKPOINT_LAYOUT,
         "identity": checkpoint.identity,
         "rng": rng.bit_generator.state,
         "run": run.state_dict(),
     }
-    save_tree(checkpoint.path, state)
+    try:
+        save_tree(checkpoint.path, state)
+    # Of a full disk, for one, or of a buffer in a network of the user that no file can hold.
+    except (OSError, TypeError, ValueError) as error:
+        warn(
+            f"{name}: `checkpoint`={str(checkpoint.path)!r} could not be written ({error}); the "
+            "training goes on, and an older checkpoint stays as it is."
+        )
 
 
 def load_checkpoint(
-    checkpoint: Checkpoint, rng: np.random.Generator, name: str
+    checkpoint: Checkpoint, rng: np.random.Generator, name: str, max_epochs: int
 ) -> dict[str, Any] | None:
     """Return the state of an interrupted run and set that of its generator; None without a file.
 
     Raises
     ------
     ValueError
-        If the file holds no checkpoint, or that of another training.
+        If the file holds no checkpoint, or that of another or of a longer training.
+
+    Warns
+    -----
+    UserWarning
+        From which epoch the training is continued.
     """
     if not Path(checkpoint.path).exists():
         return None
@@ -524,13 +610,20 @@ def load_checkpoint(
         there, run, generator = dict(state["identity"]), dict(state["run"]), dict(state["rng"])
         here = checkpoint.identity
         changed = sorted(key for key in here if there.get(key) != here[key])
+        done = len(run["losses"])
     if changed:
         raise ValueError(
             f"{where} was written by another training: {', '.join(changed)} differ. Name another "
             "file, or delete it."
         )
+    if done > max_epochs:
+        raise ValueError(
+            f"{where} holds a training of {done} epochs, and `max_epochs`={max_epochs}; raise it, "
+            "or name another file."
+        )
     with parsing(refusal):
         rng.bit_generator.state = generator
+    warn(f"{where} is continued after epoch {done} of {max_epochs}.")
     return run | {"refusal": refusal}
 
 
@@ -597,15 +690,15 @@ def make_step(
         return loss
 
     def second_order(batch: Any) -> torch.Tensor:
-        devices = [p.device for p in parameters[:1] if p.device.type == "cuda"]
-        seed = int(torch.randint(2**31, ()))
+        device, seed = parameters[0].device, int(torch.randint(2**31, ()))
         first: list[torch.Tensor] = []
 
         def closure() -> float:
             # A line search compares values of one function: dropout must not change it.
-            with torch.random.fork_rng(devices=devices):
-                torch.manual_seed(seed)
-                first.append(gradient(batch))
+            before = random_states(device)
+            seed_generators(seed, device)
+            first.append(gradient(batch))
+            set_random_states(device, before)
             return first[-1].item()
 
         optimizer.step(closure)

@@ -36,6 +36,7 @@ from skcca.nn.networks import (
     ViewFormat,
     build_decoder,
     build_network_for,
+    check_varies,
     mlp_settings,
     outputs,
 )
@@ -232,25 +233,36 @@ def fit_networks(
     x_rows, y_rows = x_format.training_rows(data.X, device), y_format.training_rows(data.Y, device)
     built_for = describe_networks(settings, data, x_format, y_format)
     problem = _Problem(settings, data, pairs, x_format, y_format, x_rows, y_rows, built_for, device)
+    check_varies(data.X, x_format.scaling, pairs.row_sums, f"{settings.name}: `X`")
+    check_varies(data.Y, y_format.scaling, pairs.column_sums, f"{settings.name}: `y`")
     batch_size = _check_batch_size(problem)
-    with seeded(seed, device):
+    with seeded(seed, device) as turn:
         if previous is None:
             networks = _build_networks(problem)
         else:
             networks = _copy_networks(problem, previous)
+        state = None
         if checkpoint is not None:
             checkpoint = _with_fingerprints(checkpoint, data, validation, networks)
+            state = load_checkpoint(checkpoint, rng, settings.name, settings.max_epochs)
 
         def end_epoch(run: Run) -> bool:
             if checkpoint is not None and run.epoch % checkpoint.every == 0:
-                save_checkpoint(checkpoint, run, rng)
-            stop = _call_back(settings, run)
-            if after_epoch is not None:
-                last = stop or run.epoch == settings.max_epochs
-                stop |= after_epoch(partial(_snapshot, problem, networks, run), last)
+                save_checkpoint(checkpoint, run, rng, settings.name)
+            with turn.suspended():
+                stop = _call_back(settings, run)
+                if after_epoch is not None:
+                    last = stop or run.epoch == settings.max_epochs
+                    stop |= after_epoch(partial(_snapshot, problem, networks, run), last)
             return stop
 
-        trained = broadcast_parameters([networks.x, networks.y, *networks.decoders], seed)
+        def batches(epoch: int) -> Iterator[Batch]:
+            if before_epoch is not None:
+                with turn.suspended():
+                    before_epoch()
+            return sampler(epoch)
+
+        trained = broadcast_parameters([networks.x, networks.y, *networks.decoders], seed, device)
         sampler = BatchSampler(
             x_rows,
             y_rows,
@@ -264,7 +276,7 @@ def fit_networks(
         )
         result = train(
             trained,
-            partial(_batches, sampler, before_epoch),
+            batches,
             partial(_gradients, _make_step(settings, networks), settings),
             optimizer=settings.optimizer,
             learning_rate=settings.learning_rate,
@@ -276,7 +288,7 @@ def fit_networks(
             monitor=None if validation is None else partial(_score, problem, networks, *validation),
             n_iter_no_change=settings.n_iter_no_change,
             optimizer_state=None if previous is None else copy.deepcopy(previous.optimizer_state),
-            state=None if checkpoint is None else load_checkpoint(checkpoint, rng, settings.name),
+            state=state,
             after_epoch=end_epoch,
             verbose=settings.verbose,
             name=settings.name,
@@ -398,14 +410,6 @@ def _make_step(settings: Settings, networks: _Networks) -> TwoViewStep:
     )
 
 
-def _batches(
-    sampler: BatchSampler, before_epoch: Callable[[], None] | None, epoch: int
-) -> Iterator[Batch]:
-    if before_epoch is not None:
-        before_epoch()
-    return sampler(epoch)
-
-
 def _call_back(settings: Settings, run: Run) -> bool:
     """Call the user's callback, and return whether it asks to stop."""
     if settings.callback is None:
@@ -471,7 +475,7 @@ def _solve(problem: _Problem, networks: _Networks) -> tuple[CanonicalFit, np.nda
         raise ValueError(
             f"{settings.name}: training made the outputs of a network constant, or left them "
             f"uncorrelated; lower `learning_rate`={settings.learning_rate!r}, or raise `reg`. "
-            f"({error})"
+            f"(Of the outputs: {error})"
         ) from error
 
 

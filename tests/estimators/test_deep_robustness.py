@@ -1,6 +1,7 @@
 """Deep estimators under bad input, settings and networks, and continuations that fail."""
 
 import re
+from functools import partial
 
 import h5py
 import numpy as np
@@ -148,6 +149,63 @@ def test_networks_that_cannot_serve_are_refused_by_name(case):
         DCCA(2, y_network=Own(forward, width=4), **SMALL).fit(X, Y)
 
 
+def without_gradients(context):
+    def forward(layer, x):
+        with context():
+            return layer(x)
+
+    return forward
+
+
+DETACHED = {
+    "detached": lambda layer, x: layer(x).detach(),
+    "in training": lambda layer, x: layer(x).detach() if layer.training else layer(x),
+    "no_grad": without_gradients(torch.no_grad),
+    "inference_mode": without_gradients(torch.inference_mode),
+    "NumPy": lambda layer, x: torch.from_numpy(layer(x).detach().numpy() + 1),
+    "another graph": lambda layer, x: layer(x).detach().requires_grad_() * 2,
+}
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 50])
+@pytest.mark.parametrize("case", DETACHED)
+def test_networks_that_cannot_learn_are_refused_by_name(case, micro_batch_size):
+    options = SMALL | {"micro_batch_size": micro_batch_size}
+    with pytest.raises(ValueError, match="`x_network` cannot be trained: its outputs are detached"):
+        DCCA(2, x_network=Own(DETACHED[case]), **options).fit(X, Y)
+    with pytest.raises(ValueError, match="`y_network` cannot be trained: its outputs are detached"):
+        DCCA(2, y_network=Own(DETACHED[case], width=4), **options).fit(X, Y)
+    DCCA(2, x_network=Own(DETACHED[case]).requires_grad_(False), **options).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "network", [nn.Linear(5, 2, device="meta"), partial(nn.Linear, device="meta")]
+)
+def test_networks_without_numbers_are_refused_by_name(network):
+    with pytest.raises(ValueError, match="`x_network` lies on the device 'meta'"):
+        DCCA(2, x_network=network, **SMALL).fit(X, Y)
+
+
+CONSTANT = {
+    "X": ((np.ones_like(X), Y), None),
+    "y": ((X, np.full_like(Y, 0.1)), None),
+    "rows that count": ((np.where(np.arange(120)[:, None] < 60, 1.0, X), Y), np.arange(120) < 60),
+}
+
+
+@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize("case", CONSTANT)
+def test_constant_views_are_named_before_training(case, scale):
+    views, weights = CONSTANT[case]
+    told, name = [], "y" if case == "y" else "X"
+    model = DCCA(2, scale=scale, callback=told.append, **SMALL)
+    with pytest.raises(ValueError, match=f"DCCA: `{name}` has no feature that varies"):
+        model.fit(*views, sample_weight=weights)
+    with pytest.raises(ValueError, match=f"DCCA: `{name}` has no feature that varies"):
+        DCCA(2, scale=scale, **SMALL).partial_fit(X, Y).partial_fit(*views, sample_weight=weights)
+    assert told == []
+
+
 def test_networks_that_lose_rows_in_training_alone_are_refused():
     network = Own(lambda layer, x: layer(x)[: -1 if layer.training else None])
     with pytest.raises(ValueError, match=r"each of 120 rows, also in training; got \(119, 3\)"):
@@ -271,16 +329,6 @@ def test_a_factory_may_return_one_module_for_both_views():
     assert torch.equal(module.weight, before)
     assert module.weight.dtype == torch.float32
     assert not torch.equal(model.x_network_.weight, model.y_network_.weight)
-
-
-@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-def test_what_the_caller_switches_off_changes_no_fit(context):
-    expected = DCCA(2, **SMALL).fit(X, Y).transform(X)
-    with context():
-        model = DCCA(2, warm_start=True, **SMALL).fit(X, Y)
-        np.testing.assert_array_equal(model.transform(X), expected)
-    model.fit(X, Y)  # its weights still take gradients
-    assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
 @pytest.mark.parametrize("estimator", [DCCA, SupervisedDCCA])

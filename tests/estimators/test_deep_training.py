@@ -1,5 +1,8 @@
 """Deep estimators in training: memory, validation sets, callbacks, checkpoints, passes, files."""
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,7 @@ import sklearn
 import torch
 from _data import two_views
 from _models import SMALL
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -145,6 +149,73 @@ def test_a_callback_is_told_of_every_epoch_and_may_stop():
     assert told[0].score is None
 
 
+def fit_in_a_thread(_):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(DCCA(2, **SMALL).fit, X_NEW, Y_NEW).result(timeout=60)
+
+
+CALLBACKS = {
+    "draw numbers": lambda _: torch.rand(3),
+    "seed torch": lambda _: torch.manual_seed(5),
+    "switch gradients off": lambda _: torch.set_grad_enabled(False),
+    "set the default dtype": lambda _: torch.set_default_dtype(torch.float64),
+    "set the default device": lambda _: torch.set_default_device("meta"),
+    "fit another model": lambda _: DCCA(2, **SMALL).fit(X_NEW, Y_NEW),
+    "fit another in a thread": fit_in_a_thread,
+}
+
+
+@pytest.fixture
+def torch_settings():
+    yield
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("what", CALLBACKS)
+def test_nothing_that_a_callback_does_changes_the_training(what, torch_settings):
+    options = SMALL | {"dropout": 0.2, "input_noise": 0.1}
+    expected = DCCA(2, **options).fit(X, Y).transform(X)
+    with torch.enable_grad(), torch.random.fork_rng():
+
+        def callback(epoch):
+            CALLBACKS[what](epoch)
+
+        model = DCCA(2, callback=callback, **options).fit(X, Y)
+        np.testing.assert_array_equal(model.transform(X), expected)
+
+
+def test_callbacks_have_the_torch_of_the_caller(torch_settings):
+    drawn, told = [], []
+
+    def look(epoch):
+        drawn.append(torch.rand(1))
+        told.append((torch.is_grad_enabled(), torch.get_default_dtype()))
+
+    torch.set_default_dtype(torch.float64)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(3)
+        DCCA(2, callback=look, **SMALL).fit(X, Y)
+        torch.manual_seed(3)
+        assert torch.equal(torch.cat(drawn), torch.cat([torch.rand(1) for _ in drawn]))
+    assert told == [(False, torch.float64)] * 3
+
+
+def test_a_model_is_that_of_its_last_fit_whole():
+    """Whatever a callback fits or sets, parameters alone stay."""
+
+    def refit(epoch):
+        model.set_params(callback=None, verbose=0, n_iter_no_change=7)
+        model.fit(pd.DataFrame(X).add_prefix("x"), Y)
+
+    model = DCCA(2, callback=refit, **SMALL)
+    model.fit(X, Y)
+    expected = DCCA(2, **SMALL).fit(X, Y)
+    assert model.n_iter_no_change == 7
+    assert set(vars(model)) == set(vars(expected))
+    np.testing.assert_array_equal(model.transform(X), expected.transform(X))
+
+
 def test_ctrl_c_keeps_the_best_weights_and_says_so():
     def interrupt(epoch):
         if epoch.number == 2:
@@ -172,22 +243,39 @@ def test_scikit_learn_monitors_score_every_epoch():
 
 
 @pytest.mark.parametrize("averaged", [1, 2])
-def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, averaged):
-    options = SMALL | {"max_epochs": 6, "batch_size": 32, "optimizer": "adam"}
-    options |= {"average_epochs": averaged, "early_stopping": True, "input_noise": 0.1}
-    whole = SupervisedDCCA(2, **options).fit(X, Y, y)
+@pytest.mark.parametrize("begun", [3, 4, 6])
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, averaged, begun):
+    """It may be interrupted, and may have begun as a shorter one."""
+    options = SMALL | {"batch_size": 32, "optimizer": "adam", "early_stopping": True}
+    options |= {"average_epochs": averaged, "input_noise": 0.1}
+    whole = SupervisedDCCA(2, **options | {"max_epochs": 6}).fit(X, Y, y)
 
     def interrupt(epoch):
         if epoch.number == 3:
             raise RuntimeError("power cut")
 
-    path = tmp_path / "run.safetensors"
+    model = SupervisedDCCA(2, checkpoint=tmp_path / "run", **options | {"max_epochs": begun})
     with pytest.raises(RuntimeError, match="power cut"):
-        SupervisedDCCA(2, checkpoint=path, callback=interrupt, **options).fit(X, Y, y)
-    resumed = SupervisedDCCA(2, checkpoint=path, **options).fit(X, Y, y)
-    assert resumed.loss_curve_ == whole.loss_curve_
-    assert resumed.validation_scores_ == whole.validation_scores_
-    np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
+        clone(model).set_params(callback=interrupt).fit(X, Y, y)
+    model.set_params(max_epochs=6)
+    with pytest.warns(UserWarning, match="/run' is continued after epoch 3 of 6"):
+        model.fit(X, Y, y)
+    assert model.loss_curve_ == whole.loss_curve_
+    assert model.validation_scores_ == whole.validation_scores_
+    np.testing.assert_array_equal(model.transform(X), whole.transform(X))
+
+
+def test_checkpoints_that_cannot_be_written_are_told_and_training_goes_on(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    def remove(_):
+        shutil.rmtree(folder, ignore_errors=True)
+
+    model = DCCA(2, checkpoint=folder / "run", callback=remove, **SMALL)
+    with pytest.warns(UserWarning, match="/gone/run' could not be written .*No such file"):
+        model.fit(X, Y)
+    np.testing.assert_array_equal(model.transform(X), DCCA(2, **SMALL).fit(X, Y).transform(X))
 
 
 def test_checkpoints_are_as_far_apart_as_asked_for(tmp_path):
@@ -211,7 +299,8 @@ def test_a_generator_goes_on_from_the_state_in_the_file(tmp_path):
 
     with pytest.raises(RuntimeError, match="power cut"):
         begun(callback=interrupt)
-    assert begun().loss_curve_ == whole.loss_curve_
+    with pytest.warns(UserWarning, match="continued after epoch 1 of 3"):
+        assert begun().loss_curve_ == whole.loss_curve_
 
 
 def test_names_that_no_file_can_have_are_told_before_training(tmp_path):
@@ -329,7 +418,10 @@ DIFFERENT = {
     "own networks": (arguments(), {"y_network": own}, "network_shapes"),
     "seed": (arguments(), {"random_state": 1}, "random_state"),
     "learning rate": (arguments(), {"learning_rate": 0.1}, "learning_rate"),
-}
+    "schedule": (
+        arguments(), {"learning_rate_schedule": "linear", "max_epochs": 4}, "max_epochs",
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -349,7 +441,10 @@ def test_a_checkpoint_knows_its_training(what, written):
 
 
 def test_a_checkpoint_of_the_same_training_is_taken(written):
-    model = SupervisedDCCA(2, checkpoint=written, **SMALL).fit(**arguments())
+    with pytest.raises(ValueError, match=r"a training of 3 epochs, and `max_epochs`=2"):
+        SupervisedDCCA(2, checkpoint=written, **SMALL | {"max_epochs": 2}).fit(**arguments())
+    with pytest.warns(UserWarning, match="continued after epoch 3 of 3"):
+        model = SupervisedDCCA(2, checkpoint=written, **SMALL).fit(**arguments())
     fresh = SupervisedDCCA(2, **SMALL).fit(**arguments())
     np.testing.assert_array_equal(model.transform(X), fresh.transform(X))
 

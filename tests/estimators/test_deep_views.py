@@ -123,14 +123,13 @@ def on_disk(kind, V, folder, name):
 @pytest.mark.parametrize("kind", ["memmap", "h5", "zarr"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_rows_on_a_disk_give_the_same_model(kind, early_stopping, tmp_path, monkeypatch):
-    """A pool of all blocks shuffles as much as memory does, with other random numbers."""
+    """Of fewer rows than a pool holds, to the bit."""
     A, B = on_disk(kind, X32, tmp_path, "x"), on_disk(kind, Y32, tmp_path, "y")
-    options = SMALL | {"batch_size": None, "dropout": 0, "early_stopping": early_stopping}
-    options |= {"optimizer": "adam", "max_epochs": 10}
+    options = SMALL | {"batch_size": 32, "early_stopping": early_stopping}
     streamed = SupervisedDCCA(2, **options).fit(A, B, y)
     resident = SupervisedDCCA(2, **options).fit(X32, Y32, y)
-    np.testing.assert_allclose(streamed.loss_curve_, resident.loss_curve_, atol=1e-5)
-    np.testing.assert_allclose(streamed.transform(A), resident.transform(X32), atol=1e-3)
+    assert streamed.loss_curve_ == resident.loss_curve_
+    np.testing.assert_array_equal(streamed.transform(A), resident.transform(X32))
     assert streamed.transform(A).dtype == np.float32
 
 
@@ -167,7 +166,7 @@ def test_an_epoch_of_streamed_rows_meets_every_row_once(monkeypatch):
     from skcca._core.standardize import Standardisation
 
     source = networks.StreamedRows(X, Standardisation.identity(5), "cpu", X.dtype)
-    order = source.order(np.random.default_rng(0))
+    order = networks.shuffled(200, np.random.default_rng(0), on_disk=True)
     np.testing.assert_array_equal(np.sort(order), np.arange(200))
     assert np.abs(np.diff(order)).max() < 200
     for places in np.split(order, 10):

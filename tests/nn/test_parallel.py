@@ -111,7 +111,7 @@ def beginnings():
     """Return what processes that drew different weights begin with, and their next numbers."""
     torch.manual_seed(rank())
     made = nn.Linear(3, 2)
-    together = broadcast_parameters([made], 7)
+    together = broadcast_parameters([made], 7, torch.device("cpu"))
     return [*(p.detach() for p in together.parameters()), torch.rand(3)]
 
 
