@@ -147,7 +147,7 @@ class SavedRows:
         # The checksum of a memory map, which was not read yet.
         self._expected = expected
         self._max_norm: float | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def max_norm(self) -> float:
         """Return the length of the longest row; refuse a file that is damaged, or was cut since."""

@@ -24,7 +24,7 @@ from skcca.views._container import Views, check_aligned
 __all__ = ["CrossModalRetriever", "QueryResult"]
 
 # Held while the gallery of a retriever that was never fitted is begun.
-_FIRST_USE = threading.Lock()
+_FIRST_USE = threading.RLock()
 
 
 class QueryResult(NamedTuple):

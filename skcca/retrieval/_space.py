@@ -267,7 +267,7 @@ def _digest(node: Any, most: int | None, above: frozenset[int]) -> bytes:
     elif hasattr(node, "tocsr"):
         node = node.tocsr()
         parts = node.data, node.indices, node.indptr
-    elif hasattr(node, "get_params") and not isinstance(node, type):
+    elif hasattr(node, "transform") and not isinstance(node, type):
         return _digest_estimator(node, most, above)
     elif isinstance(node, dict):
         some = islice(node, 0, None, _step(len(node), most))
@@ -280,7 +280,7 @@ def _digest(node: Any, most: int | None, above: frozenset[int]) -> bytes:
 
 
 def _digest_estimator(node: Estimator, most: int | None, above: frozenset[int]) -> bytes:
-    params = node.get_params(deep=False)
+    params = node.get_params(deep=False) if hasattr(node, "get_params") else {}
     attributes = {name: value for name, value in vars(node).items() if name not in params}
     fitted = [name for name in sorted(attributes) if name[-1] == "_" and name[0] != "_"]
     named = [name.encode() + _digest(attributes.pop(name), most, above) for name in fitted]

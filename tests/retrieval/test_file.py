@@ -449,37 +449,26 @@ def test_a_gallery_larger_than_the_memory_loads_at_once(path):
     ],
     ids=["query", "recall", "remove", "save", "pickle"],
 )
-def test_damage_of_a_memory_map_is_named_whenever_its_rows_are_used(path, use):
-    CrossModalRetriever().add(V).save(path)
+@pytest.mark.parametrize("damage", ["checksum of 'rows'", "cut off", "cut off after a query"])
+def test_damage_of_a_memory_map_is_named_whenever_its_rows_are_used(path, use, damage):
+    rows = np.vstack([V] * 100)
+    CrossModalRetriever().add(rows).save(path)
     content = bytearray(path.read_bytes())
-    content[-V.nbytes] ^= 1
-    path.write_bytes(content)
+    if "cut" not in damage:
+        content[-rows.nbytes] ^= 1
+        path.write_bytes(content)
     loaded = CrossModalRetriever.load(path)
+    if "query" in damage:
+        loaded.query(V, 2)
+    if "cut" in damage:
+        if sys.platform == "win32":
+            pytest.skip("a mapped file cannot be cut there")
+        os.truncate(path, 5000)
     for _ in range(2):
-        with pytest.raises(ValueError, match=re.escape(str(path)) + ".*checksum of 'rows'"):
+        with pytest.raises(ValueError, match=re.escape(str(path)) + ".*" + damage[:7]):
             use(loaded, path)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert len(loaded) == 30
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a mapped file cannot be cut there")
-@pytest.mark.parametrize("used_before", [False, True])
-def test_a_memory_map_whose_file_was_cut_is_refused(path, used_before):
-    """Reading it would kill the process."""
-    CrossModalRetriever().add(np.ones((3000, 4))).save(path)
-    loaded = CrossModalRetriever.load(path)
-    if used_before:
-        loaded.query(V[:1], 2)
-    os.truncate(path, 5000)
-    for use in (
-        lambda: loaded.query(V, 2),
-        lambda: loaded.recall_against_exact(V, 2),
-        lambda: loaded.remove([0]),
-        lambda: loaded.save(path.with_name("copy")),
-        lambda: pickle.dumps(loaded),
-    ):
-        with pytest.raises(ValueError, match="cut off after it was opened"):
-            use()
+    assert len(loaded) == 3000
 
 
 # Interruptions
