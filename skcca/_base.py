@@ -42,7 +42,7 @@ from skcca.views._arguments import (
     separate_views,
 )
 from skcca.views._checks import check_first_view, check_second_view
-from skcca.views._container import Views, check_aligned, check_view_names
+from skcca.views._container import Views, check_aligned, check_view_names, share_index
 from skcca.views._labels import encode_labels
 
 
@@ -189,7 +189,10 @@ class TwoViewTransformer(
         name = type(self).__name__
         if isinstance(X, Views) and not reset:
             self._check_view_names(X)
-        given = separate_views(name, X, y, labels, "fit", self._class_paired)
+        given = separate_views(
+            name, X, y, labels, "fit(",
+            class_paired=self._class_paired, sample_weight=sample_weight,
+        )  # fmt: skip
         if given.y is None:
             raise ValueError(
                 f"{name} requires y to be passed, but the target y is None; `y` is the second "
@@ -205,8 +208,6 @@ class TwoViewTransformer(
                 "class."
             )
         X, Y, labels = given.X, given.y, given.labels
-        if not unpaired:
-            check_aligned(name, X=X, y=Y, labels=labels, sample_weight=sample_weight)
         min_samples = 1 if batch else 2
         X = self._check_view(X, "x", reset=reset, min_samples=min_samples)
         Y = self._check_view(Y, "y", reset=reset, min_samples=min_samples)
@@ -366,7 +367,7 @@ class TwoViewTransformer(
         check_aligned(name, X=X, y=y)
         check_same_rows(name, V, W)
         Z = self._wrap(self._project(V, "x"), X, "x")
-        return Z, self._wrap(self._project(W, "y"), y, "y")
+        return tuple(share_index([Z, self._wrap(self._project(W, "y"), y, "y")], [X, y]))
 
     def transform_y(self, y: ViewLike) -> ViewLike:
         """Project the second view alone, as `transform` does the first.
@@ -444,7 +445,10 @@ class TwoViewTransformer(
         name = type(self).__name__
         if isinstance(X, Views):
             self._check_view_names(X)
-        X, y, labels, _ = separate_views(name, X, y, labels, "score", self._class_paired)
+        X, y, labels, _ = separate_views(
+            name, X, y, labels, "score(",
+            class_paired=self._class_paired, sample_weight=sample_weight,
+        )  # fmt: skip
         if X is None or y is None:
             raise ValueError(f"{name}: score needs both views: score(X, y) or score(Views(X, y)).")
         V, W = self._check_view(X, "x", reset=False), self._check_view(y, "y", reset=False)
@@ -456,7 +460,6 @@ class TwoViewTransformer(
             )
         unpaired = self._class_paired and isinstance(labels, tuple)
         if not unpaired:
-            check_aligned(name, X=X, y=y, labels=labels, sample_weight=sample_weight)
             check_same_rows(name, V, W)
         weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired)
         pairs: Pairs = instance_pairs(weights.x)

@@ -15,7 +15,6 @@ from sklearn.base import (
 )
 from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import (
@@ -30,7 +29,8 @@ from skcca._core.compat import (
 )
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
-from skcca.views._labels import check_labels
+from skcca.views._container import check_aligned
+from skcca.views._labels import check_labels, is_missing, to_entries
 
 __all__ = ["SeededKMeans"]
 
@@ -157,6 +157,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         # The fit is written on a copy and bound at the end, so that a refit that is refused leaves
         # the model as it was.
         fitted = draft_of(self)
+        check_aligned(type(self).__name__, X=X, y=y, sample_weight=sample_weight)
         X = validate_data(fitted, X, accept_sparse="csr", dtype=[np.float64, np.float32])
         _check_range(X)
         weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
@@ -173,7 +174,8 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         # global random state.
         settings = {"max_iter": self.max_iter, "tol": self.tol, "algorithm": self.algorithm}
         kmeans = KMeans(n_clusters, init=centers, n_init=1, random_state=0, **settings)
-        kmeans.fit(X, sample_weight=weights)
+        # The output that scikit-learn is set to is meant for the user's transformers.
+        kmeans.set_output(transform="default").fit(X, sample_weight=weights)
         kept = seed_codes[seed_codes == kmeans.labels_[annotated]]
         lost = np.delete(seed_classes, kept).astype(str)
         if len(lost):
@@ -254,6 +256,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         score : float
             At most 0; larger is better.
         """
+        check_aligned(type(self).__name__, X=X, sample_weight=sample_weight)
         X = self._check_rows(X)
         return float(self._kmeans.score(X, sample_weight=sample_weight))
 
@@ -271,9 +274,16 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         """Return the classes of the annotated rows and the indices of these rows."""
         if y is None:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.intp)
-        name, values = type(self).__name__, column_or_1d(y, dtype=None, warn=True)
-        check_consistent_length(X, values)
-        annotated = np.array([not _is_unannotated(value) for value in values])
+        name, values = type(self).__name__, to_entries(y)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]
+        if values.shape != X.shape[:1]:
+            raise ValueError(
+                f"{name}: `y` has shape {values.shape}; expected one entry, a class or the mark of "
+                f"none, for each of the {X.shape[0]} rows of `X`."
+            )
+        annotated = ~is_missing(values)
+        annotated[annotated] = [value not in (-1, "-1") for value in values[annotated].tolist()]
         # A row of weight 0 counts as absent.
         annotated = np.flatnonzero(annotated & (weights > 0))
         if len(annotated) == 0:
@@ -315,15 +325,6 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _is_unannotated(value: Any) -> bool:
-    if value is None or isinstance(value, (str, np.str_)):
-        return value is None or value == "-1"
-    # Comparisons with pandas.NA have no truth value.
-    if type(value).__name__ == "NAType":
-        return True
-    return bool(value != value) or value == -1
 
 
 def _check_range(X: Rows) -> None:

@@ -298,7 +298,7 @@ def passed_on_both(p):
 
 
 def embed(p, **options):
-    return cross_val_embed(CCA(2), p.X, p.Y, 3, labels=p.labels, **options)
+    return cross_val_embed(CCA(2), p.X, p.Y, p.labels, **{"cv": 3} | options)
 
 
 def scorer(p, **options):

@@ -7,8 +7,10 @@ one to mend.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +28,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _get_container_adapter, _safe_set_output
 from sklearn.utils.metadata_routing import _MetadataRequester, _raise_for_params, _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight as _sklearn_check_sample_weight
 from sklearn.utils.validation import check_array as _check_array
 from sklearn.utils.validation import validate_data as _validate_data
 
@@ -59,6 +61,20 @@ __all__ = [
     "validate_data",
     "validate_parameter_constraints",
 ]
+
+# The checks of scikit-learn change the filters of warnings for a moment, and these are those of all
+# threads: of two checks at a time, one may leave its filters behind.
+_TURNS = threading.RLock()
+
+
+def _renew_turns() -> None:
+    # The thread that held it lives on in the parent alone.
+    global _TURNS
+    _TURNS = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_turns)
 
 _Fitted = TypeVar("_Fitted")
 
@@ -178,11 +194,13 @@ def rng_from(random_state: RandomStateLike) -> np.random.Generator:
 
 
 @contextmanager
-def _values_refused() -> Iterator[None]:
-    """Turn the OverflowError of values beyond float64 into a ValueError."""
+def _checked_in_turn(array: ArrayLike) -> Iterator[None]:
+    """Check one array at a time; values beyond float64 are a ValueError, no OverflowError."""
+    # Rows that others compute, as Dask does, may wait for threads that check arrays themselves.
+    plain = isinstance(array, np.ndarray) or type(array).__module__.startswith("pandas.")
     try:
         # scikit-learn sums the values to find infinities, which it then refuses.
-        with np.errstate(invalid="ignore"):
+        with _TURNS if plain else nullcontext(), np.errstate(invalid="ignore"):
             yield
     except OverflowError as error:
         raise ValueError(f"Values must lie within the range of float64: {error}.") from error
@@ -190,14 +208,20 @@ def _values_refused() -> Iterator[None]:
 
 def check_array(array: ArrayLike, **kwargs: Any) -> ArrayLike:
     """Validate an array as scikit-learn does; a tensor leaves its graph of gradients behind."""
-    with _values_refused():
+    with _checked_in_turn(array):
         return _check_array(array.detach() if hasattr(array, "detach") else array, **kwargs)
 
 
 def validate_data(estimator: Estimator, X: ViewLike, **kwargs: Any) -> ViewLike:
     """Validate an array and its names as scikit-learn does, in the way of `check_array`."""
-    with _values_refused():
+    with _checked_in_turn(X):
         return _validate_data(estimator, X.detach() if hasattr(X, "detach") else X, **kwargs)
+
+
+def _check_sample_weight(sample_weight: ArrayLike, X: ArrayLike, **kwargs: Any) -> np.ndarray:
+    """Validate weights of rows as scikit-learn does, in the way of `check_array`."""
+    with _checked_in_turn(sample_weight):
+        return _sklearn_check_sample_weight(sample_weight, X, **kwargs)
 
 
 def array_namespace(array: ArrayLike) -> Any:

@@ -289,7 +289,8 @@ class SampledMap:
     """Features sampled by scikit-learn: Nystroem landmarks or random Fourier features."""
 
     def __init__(self, kernel: Kernel, sampler: Nystroem | RBFSampler, rows: Array, weights: Array):
-        self.kernel, self._sampler = kernel, sampler.fit(rows)
+        # The output that scikit-learn is set to is meant for the user's transformers.
+        self.kernel, self._sampler = kernel, sampler.set_output(transform="default").fit(rows)
         self._features = np.empty((len(rows), sampler.n_components))
         for block in _blocks(*self._features.shape):
             self._features[block] = sampler.transform(rows[block])

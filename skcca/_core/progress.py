@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 _WIDTH = 24
@@ -29,20 +32,39 @@ def parallel_map(
 ) -> Iterator[_Result]:
     """Yield ``function(*args)`` for each tuple of arguments, in their order.
 
-    The workers run under the caller's scikit-learn configuration; those that are processes pickle
-    the function. An iterator that is dropped before its end stops them. A lazy iterable of
-    arguments is read a little ahead of the workers, and needs a `total`, the number of calls. The
-    progress line shows the label; `n_jobs` and `prefer` are those of `joblib.Parallel`.
+    The workers run under the caller's scikit-learn configuration; those that are processes have the
+    filters of warnings too, and pickle the function. An iterator that is dropped before its end
+    stops them. A lazy iterable of arguments is read a little ahead of the workers, and needs a
+    `total`, the number of calls. The progress line shows the label; `n_jobs` and `prefer` are those
+    of `joblib.Parallel`.
     """
-    from sklearn.utils.parallel import Parallel, delayed
+    from joblib import Parallel, delayed
+    from sklearn import get_config
 
     if total is None:
         total = len(arguments) if isinstance(arguments, Sized) else 0
     run = Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator")
+    call = partial(delayed(_call_as), (get_config(), list(warnings.filters), os.getpid()))
     with ProgressBar(total, label, enabled=verbose > 0) as bar:
-        for result in run(delayed(function)(*args) for args in arguments):
+        for result in run(call(function, args) for args in arguments):
             yield result
             bar.step()
+
+
+def _call_as(
+    caller: tuple[dict, list, int], function: Callable[..., _Result], args: tuple
+) -> _Result:
+    """Call a function under the configuration and, in another process, the filters of a caller.
+
+    `sklearn.utils.parallel` sets the filters in threads too, which share them.
+    """
+    from sklearn import config_context
+
+    config, filters, process = caller
+    if os.getpid() != process:
+        warnings.filters[:] = filters  # type: ignore[index]  # declared as a sequence
+    with config_context(**config):
+        return function(*args)
 
 
 def bounded_map(

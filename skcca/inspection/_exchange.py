@@ -10,26 +10,17 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy import linalg
-from sklearn.utils.validation import column_or_1d
 
 from skcca._core.compat import check_array
 from skcca._core.types import ArrayLike
+from skcca.views._labels import check_entries
 
 Array = np.ndarray
 
 
 def group_codes(groups: ArrayLike, n_rows: int, caller: str) -> Array:
     """Return the number (n_rows,) of the group of each row."""
-    if len(groups) != n_rows:
-        raise ValueError(
-            f"{caller}: `groups` has {len(groups)} entries but `X` has {n_rows} rows; it names the "
-            "group of each row."
-        )
-    values = column_or_1d(groups)
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise ValueError(
-            f"{caller}: `groups` holds NaN; give rows without a group groups of their own."
-        )
+    values = check_entries(groups, n_rows, "groups", "X", caller)
     return np.unique(values, return_inverse=True)[1]
 
 

@@ -243,6 +243,8 @@ class Kind(NamedTuple):
     needs_k: bool = False
     reduce: Callable[..., Any] = np.mean
     greater_is_better: bool = True
+    # Whether gains matter beside relevance.
+    graded: bool = False
 
 
 KINDS = {
@@ -250,7 +252,7 @@ KINDS = {
     "precision": Kind(precision, needs_k=True),
     "recall": Kind(recall, needs_k=True),
     "hit_rate": Kind(hit_rate, needs_k=True),
-    "ndcg": Kind(ndcg),
+    "ndcg": Kind(ndcg, graded=True),
     "mrr": Kind(reciprocal_rank),
     "r_precision": Kind(r_precision, takes_k=False),
     "mean_rank": Kind(first_rank, takes_k=False, greater_is_better=False),

@@ -57,6 +57,8 @@ class Retrieval(NamedTuple):
     measured: np.ndarray
     zero: np.ndarray
     exclude_self: bool
+    # Whether every item is relevant to each query to measure, so that its gains alone order them.
+    all_relevant: bool
     max_abs_score: float = 1.0
     # Torch ranks on a GPU, NumPy where it is None.
     device: str | None = None
@@ -77,14 +79,15 @@ def prepare(
 ) -> Retrieval:
     """Check embeddings, labels and rules, and warn of queries without a relevant item."""
     caller = names.caller
-    check_aligned(caller, **{names.queries: queries, names.query_labels: query_labels})
-    if gallery_labels is None:
-        check_aligned(caller, **{names.queries: queries, names.gallery: gallery})
-    else:
-        check_aligned(caller, **{names.gallery: gallery, names.gallery_labels: gallery_labels})
+    check_rules(rules, caller)
+    gains: Any = rules.relevance if hasattr(rules.relevance, "iloc") else None
+    of_queries = {names.queries: queries, names.query_labels: query_labels, "relevance": gains}
+    of_gallery = {names.gallery: gallery, names.gallery_labels: gallery_labels}
+    of_gallery |= {"relevance.T": None if gains is None else gains.T}
+    paired = rules.exclude_self or (gallery_labels is None and isinstance(rules.relevance, str))
+    check_sides_aligned(caller, of_queries, of_gallery, paired=paired)
     device = _gpu_of(queries) or _gpu_of(gallery)
     queries, gallery = check_embeddings(queries, gallery, names)
-    check_rules(rules, caller)
     correlations = check_metric(rules.metric, rules.correlations, queries.shape[1], caller)
     relevant = find_relevance(
         query_labels, gallery_labels, len(queries), len(gallery), names, rules.relevance
@@ -99,10 +102,25 @@ def prepare(
             )
         n_relevant = n_relevant - relevant.diagonal()
     exclude_self = bool(rules.exclude_self)
-    n_ranked = len(gallery) - exclude_self
-    measured, zero = _queries_to_measure(n_relevant, n_ranked, rules.no_relevant, caller)
+    to_measure = _queries_to_measure(
+        relevant, n_relevant, len(gallery), exclude_self, rules.no_relevant, caller
+    )
     Q, G, max_abs_score = bounded_vectors(queries, gallery, rules.metric, correlations)
-    return Retrieval(Q, G, relevant, measured, zero, exclude_self, max_abs_score, device)
+    measured, zero, all_relevant = to_measure
+    return Retrieval(
+        Q, G, relevant, measured, zero, exclude_self, all_relevant, max_abs_score, device
+    )
+
+
+def check_sides_aligned(
+    caller: str, of_queries: dict[str, Any], of_gallery: dict[str, Any], *, paired: bool
+) -> None:
+    """Refuse pandas objects of one side in another order of its rows.
+
+    Both sides are in one order where item i is or has what query i should find, or is left out.
+    """
+    for entries in (of_queries | of_gallery,) if paired else (of_queries, of_gallery):
+        check_aligned(caller, **entries)
 
 
 def check_rules(rules: Rules, caller: str) -> None:
@@ -136,36 +154,55 @@ def check_embeddings(
 
 
 def _queries_to_measure(
-    n_relevant: np.ndarray, n_ranked: int, rule: str, caller: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the queries to measure and those to count as 0; warn of the others."""
+    relevant: Relevance | Gains,
+    n_relevant: np.ndarray,
+    n_gallery: int,
+    exclude_self: bool,
+    rule: str,
+    caller: str,
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Return the queries to measure, those to count as 0, and whether all items are relevant.
+
+    The others are warned of, as are queries to which every item is relevant and gains as much.
+    """
     measured, without = np.flatnonzero(n_relevant), np.flatnonzero(n_relevant == 0)
     none, n_without = without[:0], len(without)
+    have_none = f"{n_without} of {len(n_relevant)} queries have no relevant item in the gallery"
     if n_without and rule == "raise":
         raise ValueError(
-            f"{caller}: {n_without} of {len(n_relevant)} queries have no relevant item in the "
-            f"gallery, the first of them query {without[0]}; "
+            f"{caller}: {have_none}, the first of them query {without[0]}; "
             "no_relevant='omit' leaves them out, 'zero' counts them as 0."
         )
-    perfect = len(measured) > 0 and (n_relevant[measured] == n_ranked).all()
-    if perfect and not (n_without and rule == "zero"):
-        problem = (
-            "every gallery item is relevant to every query (a gallery of one class), so that any "
-            "ranking is perfect; there is nothing to measure: nan. Folds of sorted labels do this: "
-            "shuffle or stratify them"
-        )
-        measured = none
-    elif n_without == 0 or rule == "zero":
-        return measured, without
-    elif len(measured) == 0:
-        problem = "no query has a relevant item in the gallery; there is nothing to measure: nan"
-    else:
-        problem = (
-            f"{n_without} of {len(n_relevant)} queries have no relevant item in the gallery and "
-            "are left out"
-        )
-    warn(f"{caller}: {problem}.")
-    return measured, none
+    if n_without and rule == "zero":
+        return measured, without, False
+    all_relevant = bool((n_relevant[measured] == n_gallery - exclude_self).all())
+    if not (all_relevant and _gain_alike(relevant, measured, exclude_self)):
+        if n_without:
+            warn(f"{caller}: {have_none} and are left out.")
+        return measured, none, all_relevant
+    nothing = "there is nothing to measure: nan"
+    if len(measured) == 0:
+        warn(f"{caller}: no query has a relevant item in the gallery; {nothing}.")
+        return none, none, False
+    situation = "every gallery item is relevant to every query"
+    if n_without:
+        situation = f"{have_none}, and to the other {len(measured)} every item is relevant"
+    warn(
+        f"{caller}: {situation} (a gallery of one class), so that any ranking is perfect; "
+        f"{nothing}. Folds of sorted labels do this, and those between hold few classes, which "
+        "raises their scores: shuffle or stratify them."
+    )
+    return none, none, False
+
+
+def _gain_alike(relevant: Relevance | Gains, queries: np.ndarray, exclude_self: bool) -> bool:
+    """Return whether all items gain as much to each of some queries to which all are relevant."""
+
+    def gains(query: int) -> np.ndarray:
+        gains = relevant.gains(query)
+        return np.delete(gains, query) if exclude_self else gains
+
+    return not relevant.graded or all(np.ptp(gains(query)) == 0 for query in queries)
 
 
 class Relevance:

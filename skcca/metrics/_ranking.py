@@ -21,6 +21,7 @@ import numpy as np
 from sklearn import get_config
 from threadpoolctl import ThreadpoolController
 
+from skcca._core.warnings import warn
 from skcca.metrics._measures import KINDS, Measure, RankedList, average_precisions
 from skcca.metrics._preparation import Relevance, Retrieval
 
@@ -44,7 +45,10 @@ Value = TypeVar("Value")
 
 
 def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str) -> np.ndarray:
-    """Return measures (n_queries, n_measures) of every query, nan for those left out."""
+    """Return measures (n_queries, n_measures) of every query, nan for those left out.
+
+    Where all items are relevant, only measures of gains have something to measure.
+    """
     for measure in measures:
         if measure.k is not None and measure.k > retrieval.n_ranked:
             raise ValueError(
@@ -57,6 +61,16 @@ def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str
                 f"that {measure.name!r} could count as 0; use no_relevant='omit' or 'raise'."
             )
     scores = np.full((len(retrieval.queries), len(measures)), np.nan)
+    blind = [retrieval.all_relevant and not measure.kind.graded for measure in measures]
+    if any(blind):
+        names = ", ".join(m.name for m, is_blind in zip(measures, blind, strict=True) if is_blind)
+        warn(
+            f"{caller}: every item has a positive gain, hence is relevant, so that any ranking is "
+            f"perfect by {names}: nan. Give items that are not relevant the gain 0, or measure "
+            "'ndcg'."
+        )
+        if all(blind):
+            return scores
     scores[retrieval.zero] = 0.0
     if [measure.kind for measure in measures] == [KINDS["map"]]:
         of_lists = partial(average_precisions, k=measures[0].k)
@@ -64,7 +78,7 @@ def score_queries(retrieval: Retrieval, measures: Sequence[Measure], caller: str
         return scores
     rows = list(evaluate(retrieval, lambda ranked: [m.value(ranked) for m in measures]))
     if rows:
-        scores[retrieval.measured] = rows
+        scores[retrieval.measured] = np.where(blind, np.nan, rows)
     return scores
 
 

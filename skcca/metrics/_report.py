@@ -83,7 +83,10 @@ def retrieval_report(
     x_names = ArgumentNames(caller, "X", "Y", "labels", "y_labels")
     y_names = ArgumentNames(caller, "Y", "X", "y_labels", "labels")
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
-    swapped = relevance if isinstance(relevance, str) else np.transpose(np.asarray(relevance))
+    swapped = relevance
+    if not isinstance(relevance, str):
+        # A frame of gains keeps its names.
+        swapped = relevance.T if hasattr(relevance, "T") else np.transpose(relevance)
     of_y = labels if y_labels is None else y_labels
     directions = {
         "x_to_y": prepare(X, Y, labels, y_labels, x_names, rules),
@@ -100,12 +103,10 @@ def retrieval_report(
 
 
 def _measured(retrieval: Retrieval, names: Sequence[str] | None, caller: str) -> dict[str, float]:
-    """Return each measure over the queries with all of them."""
+    """Return each measure over the queries that have it."""
     chosen = _choose(names, retrieval.n_ranked, caller)
-    scores = score_queries(retrieval, chosen, caller)
-    scores = scores[~np.isnan(scores).any(axis=1)]
-    values = zip(chosen, scores.T, strict=True)
-    return {measure.name: measure.reduce(column) for measure, column in values}
+    columns = zip(chosen, score_queries(retrieval, chosen, caller).T, strict=True)
+    return {measure.name: measure.reduce(column[~np.isnan(column)]) for measure, column in columns}
 
 
 def _choose(measures: Sequence[str] | None, n_ranked: int, caller: str) -> list[Measure]:

@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from skcca._core.types import Estimator, LabelsLike, ViewLike
 from skcca.metrics._measures import find_measure
-from skcca.metrics._preparation import ArgumentNames, Rules, check_rules, prepare
+from skcca.metrics._preparation import GRADES, ArgumentNames, Rules, check_rules, prepare
 from skcca.metrics._ranking import overall_score
 from skcca.metrics._similarity import METRICS
 from skcca.views._projection import (
@@ -68,7 +68,11 @@ class RetrievalScorer:
                 f"expected {cure!r}."
             )
         check_rules(rules, _MAKER)
-        choices = {"metric": (rules.metric, METRICS), "direction": (direction, tuple(_DIRECTIONS))}
+        choices = {
+            "metric": (rules.metric, METRICS),
+            "direction": (direction, tuple(_DIRECTIONS)),
+            "relevance": (rules.relevance, GRADES),
+        }
         for name, (value, known) in choices.items():
             if not isinstance(value, str) or value not in known:
                 raise ValueError(f"{_MAKER}: `{name}` is {value!r:.60}; expected one of {known}.")
@@ -169,6 +173,7 @@ def make_retrieval_scorer(
     *,
     direction: str = "x_to_y",
     metric: str = "cosine",
+    relevance: str = "shared",
     exclude_self: bool = False,
     no_relevant: str = "omit",
 ) -> RetrievalScorer:
@@ -184,9 +189,10 @@ def make_retrieval_scorer(
     metric : str, default="cosine"
         What orders the gallery: "cosine", "correlation", "inner_product", "euclidean", or
         "log_likelihood_ratio", which takes the canonical correlations of the model.
+    relevance : {"shared", "count", "jaccard"}, default="shared"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `skcca.metrics.retrieval_scores`.
+        See `skcca.metrics.retrieval_scores`; grades of `relevance` need indicators of tags.
 
     Returns
     -------
@@ -204,7 +210,7 @@ def make_retrieval_scorer(
     >>> round(float(scores["test_score"].mean()), 2)
     0.62
     """
-    rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
+    rules = Rules(metric, relevance=relevance, exclude_self=exclude_self, no_relevant=no_relevant)
     return RetrievalScorer(measure, direction, rules)
 
 

@@ -135,7 +135,8 @@ def retrieval_scores(
     -------
     scores : ndarray of shape (n_queries,)
         nan for a query that is left out, and for all of them where every item is relevant to every
-        query. Where similarities are equal, the expectation over the orders of the tied items.
+        query, but by ``ndcg`` where their gains differ. Where similarities are equal, the
+        expectation over the orders of the tied items.
 
     Raises
     ------

@@ -19,9 +19,9 @@ def cross_val_embed(
     estimator: Estimator,
     X: ViewLike,
     y: ViewLike = None,
-    cv: Splitter = None,
-    *,
     labels: LabelsLike = None,
+    *,
+    cv: Splitter = None,
     groups: ArrayLike = None,
     align: bool = True,
     n_jobs: int | None = None,
@@ -37,11 +37,11 @@ def cross_val_embed(
     X : Views or array-like of shape (n_samples, n_features)
     y : array-like, default=None
         Both views and their labels, or the first and the second view.
+    labels : array-like, default=None
+        Class or tag labels, beside arrays.
     cv : int, splitter or iterable, default=None
         Folds, in which every row must be held out once. None means five folds; an integer
         makes stratified ones where class-paired estimators have class labels.
-    labels : array-like, default=None
-        Class or tag labels, beside arrays.
     groups : array-like of shape (n_samples,), default=None
         Groups for splitters that keep them together.
     align : bool, default=True

@@ -16,8 +16,9 @@ from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
+from skcca.views._arguments import separate_views
 from skcca.views._container import Views, check_aligned
-from skcca.views._labels import encode_labels
+from skcca.views._labels import check_entries, encode_labels, to_entries
 from skcca.views._projection import final_model, project
 
 Array = np.ndarray
@@ -40,7 +41,12 @@ class PairedRows(NamedTuple):
         cls, estimator: Estimator, X: ViewLike, y: ViewLike, labels: LabelsLike, caller: str
     ) -> PairedRows:
         """Return the rows after checking them as `fit` of the estimator does."""
-        if isinstance(labels, tuple):
+        model, in_views = final_model(estimator), isinstance(X, Views)
+        class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
+        given = separate_views(caller, X, y, labels, f"{caller}(model, ", class_paired=class_paired)
+        # Beside a Views `y` is passed on to whatever the estimator makes of it.
+        classes = y if in_views and labels is None else given.labels
+        if isinstance(classes, tuple):
             raise ValueError(
                 f"{caller}: labels=(labels_x, labels_y) describes unpaired views, whose rows "
                 "cannot be split together; cross-validation takes paired rows."
@@ -48,28 +54,20 @@ class PairedRows(NamedTuple):
         # An estimator of this library has more precise messages than those below.
         if isinstance(estimator, TwoViewTransformer):
             clone(estimator)._check_training(X, y, labels, None)
-        in_views = isinstance(X, Views)
-        if in_views and labels is None:
-            y, labels = None, y
-        if in_views and y is not None:
-            raise ValueError(f"{caller}: labels were given twice, as `y` and as `labels`.")
-        if not in_views and y is None:
+        if given.y is None:
             raise ValueError(f"{caller}: `y`, the second view, is None; or pass Views(X, Y).")
+        y = given.y
         if not in_views and np.ndim(y) == 1:
-            y = np.asarray(y)[:, None]
+            y = y.to_frame() if hasattr(y, "to_frame") else np.asarray(y)[:, None]
         views = X if in_views else Views(X, y)
-        if labels is not None:
-            check_aligned(caller, X=views, labels=labels)
-            labels = labels if hasattr(labels, "shape") else np.asarray(labels, dtype=object)
-            labels = labels.toarray() if hasattr(labels, "toarray") else np.asarray(labels)
-            if len(labels) != len(views):
+        if classes is not None:
+            classes = to_entries(classes)
+            if len(classes) != len(views):
                 raise ValueError(
-                    f"{caller}: `labels` has {len(labels)} entries but `X` has {len(views)} rows."
+                    f"{caller}: `labels` has {len(classes)} entries but `X` has {len(views)} rows."
                 )
         pairwise = len(views.shape) == 2 and get_tags(estimator).input_tags.pairwise
-        model = final_model(estimator)
-        class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
-        return cls(views, labels, in_views, pairwise, class_paired)
+        return cls(views, classes, in_views, pairwise, class_paired)
 
     @property
     def n(self) -> int:
@@ -133,7 +131,9 @@ class PairedRows(NamedTuple):
         self, cv: Splitter, caller: str, groups: ArrayLike = None
     ) -> list[tuple[Array, Array]]:
         """Return the rows to fit on and those held out, stratified for class-paired estimators."""
-        check_aligned(caller, X=self.views, groups=groups)
+        if groups is not None:
+            check_aligned(caller, X=self.views, groups=groups)
+            groups = check_entries(groups, self.n, "groups", "X", caller)
         stratified = self.class_paired and self.labels is not None and self.labels.ndim == 1
         splitter = check_cv(5 if cv is None else cv, self.labels, classifier=stratified)
         return list(splitter.split(np.empty((self.n, 0)), self.labels, groups))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
-from skcca.metrics._preparation import ArgumentNames, check_embeddings
+from skcca.metrics._preparation import ArgumentNames, check_embeddings, check_sides_aligned
 from skcca.plotting._canvas import (
     axes_for,
     check_canvas,
@@ -162,7 +162,7 @@ class EmbeddingDisplay:
             If a view is missing, labels do not fit the rows, or there are no such components.
         """
         check_canvas(ax, _NAME)
-        given = separate_views(_NAME, X, y, labels, "draw", class_paired=True)
+        given = separate_views(_NAME, X, y, labels, f"{_NAME}.from_estimator(model, ")
         if given.y is None:
             raise ValueError(
                 f"{_NAME}: `y`, the second view, is None; or pass Views(X, Y), labels."
@@ -271,6 +271,12 @@ class EmbeddingDisplay:
 
     def _points(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the two components of the rows of each view."""
+        if _is_pair(self.labels):
+            of_x, of_y = {"labels[0]": self.labels[0]}, {"labels[1]": self.labels[1]}
+        else:
+            of_x, of_y = {"labels": self.labels}, {}
+        sides = {"Zx": self.Zx, **of_x}, {"Zy": self.Zy, **of_y}
+        check_sides_aligned(_NAME, *sides, paired="labels" in of_x)
         Zx, Zy = check_embeddings(self.Zx, self.Zy, ArgumentNames(_NAME, "Zx", "Zy"))
         pair = list(check_two_components(self.components, Zx.shape[1], _NAME))
         return Zx[:, pair], Zy[:, pair]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
+from skcca._core.warnings import muted
 from skcca.metrics import mean_average_precision_score, retrieval_precision_recall
 from skcca.plotting._canvas import add_legend, axes_for, check_canvas, contrast_colour
 from skcca.plotting._checks import check_finite_numbers, embed_search, model_name
@@ -194,8 +194,7 @@ class PrecisionRecallDisplay:
         data = queries, gallery, query_labels, gallery_labels
         curve = retrieval_precision_recall(*data, metric=metric, exclude_self=exclude_self)
         # The curve has warned already of queries that are left out.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "mean_average_precision_score: ", UserWarning)
+        with muted("mean_average_precision_score: "):
             score = mean_average_precision_score(*data, metric=metric, exclude_self=exclude_self)
         display = cls(
             curve.precision, curve.recall, mean_average_precision=score,

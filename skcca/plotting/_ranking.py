@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
-from skcca.metrics._preparation import ArgumentNames, check_embeddings, find_relevance
+from skcca.metrics._preparation import (
+    ArgumentNames,
+    check_embeddings,
+    check_sides_aligned,
+    find_relevance,
+)
 from skcca.metrics._similarity import check_metric, gallery_vectors, query_vectors, similarities
 from skcca.plotting._canvas import (
     GREEN,
@@ -25,6 +30,7 @@ from skcca.plotting._canvas import (
 )
 from skcca.plotting._checks import check_count, embed_search, model_name
 from skcca.plotting._texts import shorten
+from skcca.views._container import Views
 from skcca.views._labels import check_labels
 
 if TYPE_CHECKING:
@@ -186,6 +192,11 @@ class RankingDisplay:
         """
         check_canvas(ax, _NAME)
         search = embed_search(estimator, X, y, labels, direction, _NAME)
+        of_queries = {"query_images": query_images, "query_names": query_names}
+        of_gallery = {"gallery_images": gallery_images, "gallery_names": gallery_names}
+        of_x, of_y = (of_queries, of_gallery)[:: 1 if direction == "x_to_y" else -1]
+        paired = isinstance(X, Views) or not isinstance(labels, tuple)
+        check_sides_aligned(_NAME, {"X": X, **of_x}, {"y": y, **of_y}, paired=paired)
         return cls.from_predictions(
             *search, rows=rows, k=k, metric=metric,
             query_images=query_images, gallery_images=gallery_images,
@@ -240,6 +251,12 @@ class RankingDisplay:
         """
         check_canvas(ax, _NAME)
         names = ArgumentNames(_NAME)
+        of_queries = {"queries": queries, "query_labels": query_labels}
+        of_queries |= {"query_images": query_images, "query_names": query_names}
+        of_gallery = {"gallery": gallery, "gallery_labels": gallery_labels}
+        of_gallery |= {"gallery_images": gallery_images, "gallery_names": gallery_names}
+        paired = exclude_self or gallery_labels is None
+        check_sides_aligned(_NAME, of_queries, of_gallery, paired=paired)
         queries, gallery = check_embeddings(queries, gallery, names)
         n_queries, n_gallery = len(queries), len(gallery)
         if metric not in _METRICS:
@@ -258,7 +275,11 @@ class RankingDisplay:
         relevance = find_relevance(
             query_labels, gallery_labels, n_queries, n_gallery, names, "shared"
         )
-        products = query_vectors(queries[rows], metric) @ gallery_vectors(gallery, metric).T
+        if metric == "euclidean":
+            # Sums of differences lose no digits far from the origin.
+            products = np.array([-0.5 * ((gallery - q) ** 2).sum(axis=1) for q in queries[rows]])
+        else:
+            products = query_vectors(queries[rows], metric) @ gallery_vectors(gallery, metric).T
         if exclude_self:
             products[np.arange(len(rows)), rows] = -np.inf
         order = np.argsort(-products, axis=1, kind="stable")[:, :k]
@@ -494,8 +515,13 @@ def _classes(labels: LabelsLike, n: int) -> np.ndarray | None:
 
 def _lines(i: int, names: Sequence[str] | None, labels: LabelsLike) -> list[str]:
     """Return the lines to write below query or item i: its name, and its class if there is one."""
-    name = f"#{i}" if names is None else str(names[i])
-    return [name] if labels is None else [name, str(labels[i])]
+    name = f"#{i}" if names is None else str(_by_position(names)[i])
+    return [name] if labels is None else [name, str(_by_position(labels)[i])]
+
+
+def _by_position(entries: Any) -> Any:
+    """Return what a number indexes by position, also where pandas would look for a label."""
+    return getattr(entries, "iloc", entries)
 
 
 def _pictures(
@@ -504,7 +530,7 @@ def _pictures(
     """Return the pictures to draw, after checking them; grey ones on one scale from 0 to 1."""
     if images is None:
         return None
-    drawn = [np.asarray(images[i]) for i in which]
+    drawn = [np.asarray(_by_position(images)[i]) for i in which]
     for image in drawn:
         colours = image.ndim == 3 and image.shape[2] in (3, 4)
         if image.dtype.kind not in "biuf" or not (colours or image.ndim == 2) or not image.size:

@@ -115,18 +115,15 @@ class FaissIndex:
         usable = last is not None and last.matches(gallery, settings)
         if last is not None and usable and last.is_fresh(gallery):
             return last
-        acquired = self._lock.acquire(blocking=not usable)
-        if not acquired and last is not None:
+        if last is not None and usable and self._lock.locked():
             return last
-        try:
+        with self._lock:
             # Another thread may have built it in the meantime.
             last = self._built
             if last is None or not (last.matches(gallery, settings) and last.is_fresh(gallery)):
                 last = _build(gallery, params, metric, correlations, settings)
                 self._built = last
             return last
-        finally:
-            self._lock.release()
 
 
 def check_index(index: str, params: Params | None) -> Params:

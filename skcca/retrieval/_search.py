@@ -19,7 +19,7 @@ from sklearn import get_config
 
 from skcca._core.types import LabelsLike
 from skcca.metrics._similarity import unit_rows
-from skcca.views._labels import check_labels
+from skcca.views._labels import check_entries
 
 Array = np.ndarray
 # Scores in one matrix product: 8 MiB of float32.
@@ -201,9 +201,7 @@ class Groups(NamedTuple):
     @classmethod
     def from_names(cls, groups: LabelsLike, n_rows: int, caller: str) -> Groups:
         """Return the groups of rows that carry these names."""
-        names = check_labels(groups, n_rows, "groups", "A", caller)
-        if names.ndim != 1:
-            raise ValueError(f"{caller}: `groups` holds one name for each row of `A`.")
+        names = check_entries(groups, n_rows, "groups", "A", caller)
         _, first, codes, counts = np.unique(
             names, return_index=True, return_inverse=True, return_counts=True
         )

@@ -20,8 +20,8 @@ from skcca._core.pairs import TrainingData, Weights
 from skcca._core.types import LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
 from skcca.views._checks import check_no_mask_or_dates
-from skcca.views._container import Views
-from skcca.views._labels import check_labels
+from skcca.views._container import Views, check_aligned
+from skcca.views._labels import check_labels, is_label_pair
 from skcca.views._sequences import check_sequences
 
 
@@ -35,43 +35,72 @@ class GivenViews(NamedTuple):
 
 
 def separate_views(
-    caller: str, X: ViewLike, y: ViewLike, labels: LabelsLike, method: str, class_paired: bool
+    caller: str,
+    X: ViewLike,
+    y: ViewLike,
+    labels: LabelsLike,
+    call: str,
+    *,
+    class_paired: bool = True,
+    sample_weight: WeightsLike = None,
 ) -> GivenViews:
     """Return both views and the labels, out of a `Views` or of separate arguments.
 
-    Instance pairs need no labels: beside a `Views` their `y` may be the target of a later step of a
-    pipeline, so it is not looked at.
+    A tuple of labels stays one where it holds those of each view. Instance pairs need no labels:
+    beside a `Views` their `y` may be the target of a later step of a pipeline, so it is not looked
+    at. `call` is how the call begins, for the messages.
     """
-    if not isinstance(X, Views):
-        if isinstance(y, Views):
-            raise ValueError(f"{caller}: a Views holds both views: {method}(Views(X, y), labels).")
-        return GivenViews(X, y, labels, None)
-    if labels is not None and y is not None:
-        raise ValueError(
-            f"{caller}: labels were given twice, as `y` and as `labels`. Beside a Views `y` holds "
-            f"the labels: {method}(Views(X, Y), labels)."
-        )
-    if len(X.names) != 2 or any(member is None for member in X):
-        if method == "fit":
-            needs = "is fitted on two views"
-        else:
-            needs = f"cannot {method}: {method} needs both views"
-        cure = "Choose two: Views(X['a'], X['b'])"
-        if len(X.names) == 2:
-            cure = f"Give the view that is None: {method}(Views(X, y))"
-        raise ValueError(f"{caller} {needs}; got {X!r}. {cure}.")
-    if class_paired and y is not None:
-        if isinstance(y, Views) or (np.ndim(y) == 2 and not _could_be_tags(y)):
+    names = None
+    if isinstance(X, Views):
+        if labels is not None and y is not None:
             raise ValueError(
-                f"{caller}: a second view was given beside a Views, where `y` holds the labels: "
-                f"{method}(Views(X, Y), labels), or {method}(X, Y, labels)."
+                f"{caller}: labels were given twice, as `y` and as `labels`. Beside a Views `y` "
+                f"holds the labels: {call}Views(X, Y), labels)."
             )
-        labels = y
-    first, second = X
-    return GivenViews(first, second, labels, X.names if X.named else None)
+        _check_both_views(caller, X, call)
+        if class_paired and y is not None:
+            if isinstance(y, Views) or not _could_be_labels(y):
+                raise ValueError(
+                    f"{caller}: a second view was given beside a Views, where `y` holds the "
+                    f"labels: {call}Views(X, Y), labels), or {call}X, Y, labels)."
+                )
+            labels = y
+        names = X.names if X.named else None
+        X, y = X
+    elif isinstance(y, Views):
+        raise ValueError(
+            f"{caller}: `y` is a Views, which comes alone and holds both views: {call}Views(X, y), "
+            "labels)."
+        )
+    if not isinstance(labels, tuple) or not is_label_pair(labels):
+        labels = list(labels) if isinstance(labels, tuple) else labels
+        check_aligned(caller, X=X, y=y, labels=labels, sample_weight=sample_weight)
+        return GivenViews(X, y, labels, names)
+    weights = sample_weight if isinstance(sample_weight, tuple) else (None, None)
+    # Tuples of another length are refused where labels and weights are read.
+    sides = zip(("X", "y"), (X, y), labels, weights, strict=False)
+    for i, (name, V, of_rows, w) in enumerate(sides):
+        check_aligned(caller, **{name: V, f"labels[{i}]": of_rows, f"sample_weight[{i}]": w})
+    return GivenViews(X, y, labels, names)
 
 
-def _could_be_tags(y: LabelsLike) -> bool:
+def _check_both_views(caller: str, X: Views, call: str) -> None:
+    if len(X.names) != 2:
+        raise ValueError(
+            f"{caller} needs two views; got {len(X.names)}: {X!r}. Choose two: {call}Views(X['a'], "
+            "X['b']), labels)."
+        )
+    missing = next((name for name in X.names if X[name] is None), None)
+    if missing is not None:
+        raise ValueError(
+            f"{caller} needs both views, but view {missing!r} of X is None: {call}Views(X, y), "
+            "labels)."
+        )
+
+
+def _could_be_labels(y: LabelsLike) -> bool:
+    if isinstance(y, tuple) or np.ndim(y) != 2:
+        return True
     values = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
     return values.shape[1] == 1 or bool(np.isin(values, (0, 1)).all())
 

@@ -204,14 +204,7 @@ class Views:
 
     def _replace(self, members: Iterable[ViewLike]) -> Views:
         """Return other members of the same rows under the same names."""
-        replaced = dict(zip(self.names, members, strict=True))
-        index = next((member.index for member in self if is_pandas(member)), None)
-        for name, member in replaced.items():
-            made = is_pandas(member) and not is_pandas(self[name])
-            if made and index is not None and len(member) == len(index):
-                # A transformer that makes a frame of an array numbers its rows anew. Beside a view
-                # that kept its index they would be refused as other rows.
-                replaced[name] = member.set_axis(index, axis=0)
+        replaced = dict(zip(self.names, share_index(members, self), strict=True))
         return Views(**replaced) if self._named else Views(*replaced.values())
 
     def _take_kernel(self, rows: np.ndarray, columns: np.ndarray) -> Views:
@@ -285,6 +278,22 @@ def check_aligned(caller: str, /, **entries: ArrayLike) -> None:
                 f"rows may not belong together. Align them, {name} = "
                 f"{name}.loc[{reference}.index]; or drop both with reset_index(drop=True)."
             )
+
+
+def share_index(made: Iterable[ViewLike], views: Iterable[ViewLike]) -> list[ViewLike]:
+    """Return what was made of views of the same rows, frames under the one index of the views.
+
+    A transformer that makes a frame of an array numbers its rows anew. Beside a frame that kept its
+    index they would be refused as other rows.
+    """
+    indices = [_index_of(view) for view in views]
+    shared = next((index for index in indices if index is not None), None)
+    return [
+        Z.set_axis(shared, axis=0)
+        if shared is not None and index is None and is_pandas(Z) and len(Z) == len(shared)
+        else Z
+        for Z, index in zip(made, indices, strict=True)
+    ]
 
 
 def _index_of(values: ArrayLike) -> Any:

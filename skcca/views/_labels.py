@@ -37,6 +37,11 @@ def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels
     return Labels(classes, member[:n_x], member[n_x:], x.ndim == 2, unpaired=True)
 
 
+def is_label_pair(labels: tuple) -> bool:
+    """Whether a tuple holds the labels of each view, rather than one label a row."""
+    return any(np.ndim(part) > 0 for part in labels)
+
+
 def check_comparable_labels(
     x: np.ndarray, y: np.ndarray, caller: str, of_x: str, of_y: str
 ) -> None:
@@ -119,8 +124,8 @@ def check_entries(
     n_missing = np.count_nonzero(is_missing(array))
     if n_missing:
         raise ValueError(
-            f"{argument} holds {n_missing} missing values (None, NaN, infinity or masked); drop "
-            "those rows from both views, or give them a class of their own."
+            f"{argument} holds {n_missing} missing values (None, NaN or masked); drop those rows "
+            "from both views, or give them a class of their own."
         )
     if array.dtype == object:
         array = _of_one_kind(array, argument)
@@ -130,8 +135,8 @@ def check_entries(
         limit = 2 / (2**-7 if half else float(np.finfo(array.dtype).eps))
         if np.abs(array).max(initial=0) >= limit:
             raise ValueError(
-                f"{argument} holds floats from 2**{np.log2(limit):.0f} on, where neighbouring "
-                "integers are equal; give integers or strings."
+                f"{argument} holds floats from 2**{np.log2(limit):.0f} on, or infinity, where "
+                "neighbouring integers are equal; give integers or strings."
             )
     return np.asarray(array)
 
@@ -164,7 +169,8 @@ def is_missing(array: np.ndarray) -> np.ndarray:
     elif array.dtype.kind in "mM":
         missing = np.isnat(array)
     else:
-        missing = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(array.shape, bool)
+        # NaN alone differs from itself.
+        missing = array != array
     return np.ma.getmaskarray(array) | np.ma.getdata(missing)
 
 
@@ -178,7 +184,7 @@ def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
 def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, (float, np.floating)) and not np.isfinite(value)
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def _of_one_kind(array: np.ndarray, argument: str) -> np.ndarray:

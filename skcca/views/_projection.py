@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import check_array, to_numpy
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
-from skcca.views._arguments import check_same_rows
+from skcca.views._arguments import check_same_rows, separate_views
 from skcca.views._checks import check_no_mask_or_dates
-from skcca.views._container import Views, check_aligned
+from skcca.views._container import Views
 from skcca.views._transformer import ViewTransformer
 
 
@@ -61,10 +61,12 @@ def _steps(estimator: Estimator) -> list[Estimator]:
 def project(
     estimator: Estimator, X: ViewLike, y: ViewLike, caller: str
 ) -> tuple[ArrayLike, ArrayLike]:
-    """Return the projections of both views; `y` is None beside a `Views`."""
+    """Return the projections of both views, no frames; `y` is None beside a `Views`."""
     if X is None:
         raise ValueError(f"{caller}: `X`, the first view, is None; give both views.")
-    return _project_by_steps(_steps(estimator), X, y, caller)
+    Zx, Zy = _project_by_steps(_steps(estimator), X, y, caller)
+    # A frame that was made of an array would have another index than that of the labels.
+    return _without_index(Zx), _without_index(Zy)
 
 
 def project_view(
@@ -115,6 +117,10 @@ def _project_by_steps(
         first = np.zeros((len(y), model.n_features_in_))
         return None, _as_pair(model, model.transform(first, y), caller)[1]
     raise _not_two_view(model, "", caller)
+
+
+def _without_index(Z: ArrayLike) -> ArrayLike:
+    return np.asarray(Z) if hasattr(Z, "columns") else Z
 
 
 def _as_pair(model: Estimator, projected: Any, caller: str) -> tuple[ArrayLike, ArrayLike]:
@@ -173,69 +179,37 @@ def project_with_labels(
     estimator: Estimator, X: ViewLike, y: Any, labels: LabelsLike, caller: str
 ) -> tuple[LabelledView, LabelledView]:
     """Return the projections of both views with their labels, the same where rows are paired."""
-    labels = _find_labels(X, y, labels, caller)
-    two_views = isinstance(X, Views)
+    given = separate_views(caller, X, y, labels, f"{caller}(model, ")
+    labels, two_views = given.labels, isinstance(X, Views)
+    if labels is None:
+        cure = "enable metadata routing and call search.fit(A, V, labels=labels)"
+        problem = (
+            "beside a Views pass them as `y`"
+            if two_views
+            else f"`y` beside an array is the second view: {cure}, or put both views into one Views"
+        )
+        raise ValueError(
+            f"{caller}: relevance needs class labels; {problem}: {caller}(model, Views(A, V), y), "
+            "search.fit(Views(A, V), y)."
+        )
+    if given.y is None:
+        raise ValueError(
+            f"{caller}: the second view is missing; call {caller}(model, Views(A, V), "
+            f"labels) or {caller}(model, A, V, labels=labels)."
+        )
+    if two_views and isinstance(labels, tuple):
+        raise ValueError(
+            f"{caller}: the rows of a Views are paired and have one set of labels; unpaired views "
+            f"are arrays: {caller}(model, A, V, labels=(labels_x, labels_y))."
+        )
     Zx, Zy = project(estimator, X, None if two_views else y, caller)
     if isinstance(labels, tuple):
         of_x, of_y = labels
         return LabelledView(Zx, of_x, "X", "labels[0]"), LabelledView(Zy, of_y, "y", "labels[1]")
     if not two_views:
-        check_aligned(caller, X=X, y=y)
         check_same_rows(caller, Zx, Zy)
     name = "y" if two_views and y is not None else "labels"
     return LabelledView(Zx, labels, "X", name), LabelledView(Zy, labels, "y", name)
-
-
-def _find_labels(X: ViewLike, y: Any, labels: LabelsLike, caller: str) -> LabelsLike:
-    """Return the labels, after checking for both views and one set of labels."""
-    if isinstance(X, Views):
-        if y is not None and labels is not None:
-            raise ValueError(
-                f"{caller}: labels were given twice, as `y` and as `labels`; beside a Views "
-                f"give one: {caller}(model, Views(A, V), y)."
-            )
-        labels = y if labels is None else labels
-        members = dict(zip(X.names, X, strict=True))
-        missing = [name for name, member in members.items() if member is None]
-        if missing:
-            raise ValueError(
-                f"{caller}: view {missing[0]!r} of X is None, but retrieval needs both views, "
-                "queries and gallery: Views(A, V)."
-            )
-        if len(members) != 2:
-            raise ValueError(
-                f"{caller}: X must hold two views, queries and gallery; got {len(members)}: "
-                f"{list(members)}. Choose two: Views(X[{X.names[0]!r}], ...)."
-            )
-        if isinstance(labels, tuple) and _is_pair(labels):
-            raise ValueError(
-                f"{caller}: the rows of a Views are paired and have one set of labels; "
-                f"unpaired views are arrays: {caller}(model, A, V, labels=(labels_x, "
-                "labels_y))."
-            )
-        if labels is None:
-            raise ValueError(
-                f"{caller}: relevance needs class labels; beside a Views pass them as `y`: "
-                f"{caller}(model, Views(A, V), y), search.fit(Views(A, V), y)."
-            )
-        return labels
-    if labels is None:
-        raise ValueError(
-            f"{caller}: relevance needs class labels, and `y` beside an array is the second "
-            "view. Put both views into one container, search.fit(Views(A, V), labels); or enable "
-            "metadata routing and call search.fit(A, V, labels=labels)."
-        )
-    if y is None or isinstance(y, Views):
-        raise ValueError(
-            f"{caller}: the second view is missing; call {caller}(model, Views(A, V), "
-            f"labels) or {caller}(model, A, V, labels=labels)."
-        )
-    # A tuple of arrays has labels of both views; a tuple of two labels is a list of them.
-    return list(labels) if isinstance(labels, tuple) and not _is_pair(labels) else labels
-
-
-def _is_pair(labels: tuple[Any, ...]) -> bool:
-    return len(labels) == 2 and all(np.ndim(part) > 0 for part in labels)
 
 
 def canonical_correlations(model: Estimator, caller: str) -> np.ndarray:

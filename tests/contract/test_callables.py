@@ -5,6 +5,8 @@ import functools
 import pickle
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -194,6 +196,20 @@ def test_frames_views_and_lists_are_inspected_as_arrays(inspect):
 def test_number_of_jobs_changes_nothing(name):
     one, two = (INSPECTIONS[name](CCA(2), X, Y, n_jobs=n) for n in (None, 2))
     np.testing.assert_array_equal(one, two)
+
+
+def test_filters_of_warnings_outlive_threads():
+    """They are those of all threads, and converting integers lets others run in between."""
+    whole, before = np.rint(X * 9).astype(int), list(warnings.filters)
+    tasks = [call for name, call in INSPECTIONS.items() if name != "CorrelationDisplay"] * 6
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda inspect: inspect(CCA(2), whole, Y), tasks))
+    finally:
+        sys.setswitchinterval(interval)
+    assert warnings.filters == before
 
 
 PROGRESS = {

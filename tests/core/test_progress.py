@@ -1,5 +1,7 @@
 """Loops in parallel: order, configuration and the progress line."""
 
+import warnings
+
 import pytest
 import sklearn
 
@@ -11,7 +13,7 @@ def _squared(number, offset):
 
 
 def _configured(_):
-    return sklearn.get_config()["assume_finite"]
+    return sklearn.get_config()["assume_finite"], warnings.filters[0]
 
 
 @pytest.mark.parametrize("prefer", ["processes", "threads"])
@@ -22,10 +24,13 @@ def test_results_come_in_the_order_of_the_arguments(n_jobs, prefer):
     assert list(results) == [number**2 + 1 for number in range(9)]
 
 
-def test_workers_have_the_configuration_of_the_caller():
+@pytest.mark.parametrize("prefer", ["processes", "threads"])
+@pytest.mark.filterwarnings("ignore:the end is near")
+def test_workers_have_the_configuration_and_filters_of_the_caller(prefer):
+    calls = {"label": "configured", "n_jobs": 2, "prefer": prefer}
     with sklearn.config_context(assume_finite=True):
-        results = list(parallel_map(_configured, [(0,), (1,)], label="configured", n_jobs=2))
-    assert results == [True, True]
+        results = list(parallel_map(_configured, [(0,), (1,)], **calls))
+    assert results == [(True, warnings.filters[0])] * 2
 
 
 @pytest.mark.parametrize("total", [None, 3])

@@ -124,8 +124,8 @@ def test_zero_row_has_cosine_zero():
     ("query_labels", "gallery_labels", "reason"),
     [
         ([3, 4], [1, 2], "no query has a relevant item"),
-        ([1, 1], [1, 1], "gallery of one class"),
-        ([1, 2], [1, 1], "gallery of one class"),
+        ([1, 1], [1, 1], "relevant to every query .a gallery of one class.*those between hold few"),
+        ([1, 2], [1, 1], "1 of 2 queries have no relevant.* to the other 1 every item is"),
         ([[1, 0], [0, 1]], [[1, 1], [1, 1]], "gallery of one class"),
         ([[0, 0], [0, 0]], [[1, 1], [1, 1]], "no query has a relevant item"),
     ],

@@ -151,7 +151,7 @@ def test_set_score_request_needs_routing():
 
 
 def test_search_without_labels_raises_and_names_views():
-    with pytest.raises(ValueError, match=r"Views\(A, V\).*metadata routing"):
+    with pytest.raises(ValueError, match=r"metadata routing.*Views\(A, V\), y"):
         grid(CCA(), cv=3).fit(A, V)
     with pytest.raises(ValueError, match=r"pass them as `y`.*Views\(A, V\), y"):
         grid(CCA(), cv=3).fit(Views(A, V))
@@ -163,7 +163,7 @@ def test_search_without_labels_raises_and_names_views():
         (lambda m, A, V, y: retrieval_map(m, A, V), r"relevance needs class labels.*Views"),
         (lambda m, A, V, y: retrieval_map(m, A), r"relevance needs class labels.*Views"),
         (lambda m, A, V, y: retrieval_map(m, A, labels=y), r"second view is missing.*Views"),
-        (lambda m, A, V, y: retrieval_map(m, A, Views(A, V), y), r"second view is missing.*Views"),
+        (lambda m, A, V, y: retrieval_map(m, A, Views(A, V), y), r"comes alone and holds both"),
         (lambda m, A, V, y: retrieval_map(m, Views(A, V)), r"pass them as `y`"),
         (lambda m, A, V, y: retrieval_map(m, Views(A, V), y, y), r"given twice"),
         (lambda m, A, V, y: retrieval_map(m, Views(A, None), y), r"view 'view1' of X is None"),
@@ -177,7 +177,7 @@ def test_search_without_labels_raises_and_names_views():
             r"`labels\[1\]` has 5 entries.*`y`",
         ),
         (lambda m, A, V, y: retrieval_map(m, A, V[:5], y), r"(?s)90 rows.*5.*labels_x, labels_y"),
-        (lambda m, A, V, y: retrieval_map(m, Views(A, V), V), r"`y` is continuous"),
+        (lambda m, A, V, y: retrieval_map(m, Views(A, V), V), r"second view was given beside"),
     ],
 )
 @pytest.mark.parametrize("model", [PLSSVD(), CCA(n_components=2)])
@@ -299,11 +299,15 @@ def test_likelihood_ratio_needs_correlations():
         make_retrieval_scorer(metric="log_likelihood_ratio")(other, Views(*PARTS), LABELS)
 
 
-def test_exclude_self_and_rule_reach_the_measure():
+def test_exclude_self_grades_and_rule_reach_the_measure():
     Z, W = MODEL.transform(*PARTS)
     scorer = make_retrieval_scorer("recall@5", exclude_self=True)
     expected = retrieval_score(Z, W, LABELS, measure="recall@5", exclude_self=True)
     assert scorer(MODEL, Views(*PARTS), LABELS) == expected
+    tags = np.eye(3, dtype=int)[LABELS] | (np.arange(90)[:, None] % 2 == [0, 1, 2])
+    grades = {"measure": "ndcg", "relevance": "count"}
+    scorer = make_retrieval_scorer(**grades)
+    assert scorer(MODEL, Views(*PARTS), tags) == retrieval_score(Z, W, tags, **grades)
     alone = LABELS.copy()
     alone[0] = 9
     strict = make_retrieval_scorer(exclude_self=True, no_relevant="raise")

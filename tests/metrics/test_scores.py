@@ -110,11 +110,12 @@ def test_matches_torchmetrics_without_ties(measure):
     np.testing.assert_allclose(found, expected, rtol=1e-5)  # it has float32, and no scores below 0
 
 
+@pytest.mark.parametrize("least", [0, 1])
 @pytest.mark.parametrize("k", [None, 5, 90])
-def test_graded_ndcg_matches_sklearn_with_ties(k):
+def test_graded_ndcg_matches_sklearn_with_ties(k, least):
     rng = np.random.default_rng(5)
     queries, gallery = np.eye(3), rng.integers(-1, 2, size=(90, 3))
-    gains = rng.integers(0, 4, size=(3, 90))
+    gains = rng.integers(least, 4, size=(3, 90))
     norms = np.linalg.norm(gallery, axis=1)
     cosines = gallery.T / np.where(norms > 0, norms, 1)
     expected = [ndcg_score([g], [c], k=k) for g, c in zip(gains, cosines, strict=True)]
@@ -136,6 +137,38 @@ def test_tags_are_graded_by_number_or_jaccard_index():
             for labels, relevance in (((x_tags, y_tags), grade), ((), gains))
         )
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_gains_alone_order_items_that_are_all_relevant(exclude_self):
+    """By other measures any ranking is perfect, in scores, reports and chance alike."""
+    rng = np.random.default_rng(6)
+    X, Y, tags = rng.normal(size=(9, 3)), rng.normal(size=(9, 3)), rng.random((9, 4)) < 0.5
+    tags[:, 0] = True
+    gains, rules = tags.astype(int) @ tags.T.astype(int), {"exclude_self": exclude_self}
+    others = [np.arange(9) != i if exclude_self else slice(None) for i in range(9)]
+
+    def ndcg(scores):
+        return np.mean(
+            [ndcg_score([g[o]], [s[o]]) for g, s, o in zip(gains, scores, others, strict=True)]
+        )
+
+    rankings = {"x_to_y": X @ Y.T, "y_to_x": Y @ X.T}
+    rankings |= {f"chance {direction}": np.zeros((9, 9)) for direction in rankings}
+    rules |= {"relevance": "count"}
+    with pytest.warns(UserWarning, match="any ranking is perfect by map, recall@2: nan"):
+        report = retrieval_report(
+            X, Y, tags, metric="inner_product", measures=["map", "ndcg", "recall@2"], **rules
+        )
+    assert {name: row["ndcg"] for name, row in report.items()} == pytest.approx(
+        {name: ndcg(scores) for name, scores in rankings.items()}
+    )
+    assert all(np.isnan([row["map"], row["recall@2"]]).all() for row in report.values())
+    assert chance_score(tags, measure="ndcg", **rules) == pytest.approx(ndcg(np.zeros((9, 9))))
+    with pytest.warns(UserWarning, match="any ranking is perfect by map: nan"):
+        assert np.isnan(retrieval_score(X, Y, tags, **rules))
+    with pytest.warns(UserWarning, match="any ranking is perfect; there is nothing to measure"):
+        retrieval_score(X, Y, np.ones((9, 2), int), measure="ndcg", **rules)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ A, V = two_views(90, 6, 4, balanced=True)[:2]
 @pytest.mark.parametrize("align", [True, False])
 def test_rows_are_embedded_by_the_model_that_did_not_see_them(align):
     X, cv = Views(A, V), StratifiedKFold(3, shuffle=True, random_state=0)
-    Z = cross_val_embed(ClusterCCA(2), X, LABELS, cv, align=align)
+    Z = cross_val_embed(ClusterCCA(2), X, LABELS, cv=cv, align=align)
     maps = cross_val_score(ClusterCCA(2), X, LABELS, cv=cv, scoring=retrieval_map)
     for (train, test), expected in zip(cv.split(LABELS, LABELS), maps, strict=True):
         within = mean_average_precision_score(*Z[test], LABELS[test])
@@ -77,7 +77,7 @@ def test_pipelines_other_libraries_and_kernels_are_embedded():
 def test_components_that_a_fold_lacks_are_zero():
     rare = np.arange(90) % np.where(np.arange(90) < 45, 2, 3)  # the first half lacks a class
     with pytest.warns(UserWarning, match="1 to 2 components"):
-        Z = cross_val_embed(ClusterCCA(2), Views(A, V), rare, KFold(2), align=False)
+        Z = cross_val_embed(ClusterCCA(2), Views(A, V), rare, cv=KFold(2), align=False)
     for side in Z:
         assert (side[:45] != 0).all()
         assert (side[45:, 1] == 0).all()

@@ -43,10 +43,13 @@ def cell_texts(display):
     return lines
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_a_row_holds_the_most_similar_items_best_first(metric):
-    display = draw(U, V, LABELS, rows=[3, 0, 17], k=4, metric=metric)
-    order, similarities = by_hand(U, V, [3, 0, 17], 4, metric)
+@pytest.mark.parametrize(
+    ("metric", "offset"), [*((metric, 0.0) for metric in METRICS), ("euclidean", 1e9)]
+)
+def test_a_row_holds_the_most_similar_items_best_first(metric, offset):
+    queries, gallery = U + offset, V + offset
+    display = draw(queries, gallery, LABELS, rows=[3, 0, 17], k=4, metric=metric)
+    order, similarities = by_hand(queries, gallery, [3, 0, 17], 4, metric)
     np.testing.assert_array_equal(display.order, order)
     np.testing.assert_allclose(display.similarities, similarities, atol=1e-7)
     numbers = [[int(lines[0][1:]) for lines in row] for row in cell_texts(display)]
