@@ -23,8 +23,8 @@ from torch import nn
 from benchmarks._device import chosen_place
 from benchmarks._record import Record
 from benchmarks._timing import median, ratio, take_turns
-from skcca.nn.attention import AttentionBiLSTM
-from skcca.nn.songs import _inference_batches, infer, pad_batch
+from skcca.nn.attention import AttentionBiLSTM, similar_lengths
+from skcca.nn.songs import _STEPS_AT_ONCE, infer, pad_batch
 
 N_SONGS, N_STEPS, N_FEATURES, HIDDEN = 10_000, 72, 128, 128
 BATCH, ROUNDS = 64, 9
@@ -61,7 +61,7 @@ def inference(
 ) -> None:
     """Add the row of `infer` on all songs."""
     network, bare = network_of("lstm", device), lstm(device)
-    places = _inference_batches(np.array([len(song) for song in songs]))
+    places = similar_lengths(np.array([len(song) for song in songs]), _STEPS_AT_ONCE)
     batches = [pad_batch([songs[i] for i in batch], device)[0] for batch in places]
 
     @torch.inference_mode()

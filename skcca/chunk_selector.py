@@ -35,8 +35,8 @@ from skcca._core.compat import (
 )
 from skcca._core.files import check_writable
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike
-from skcca.views._container import Views, check_view_names
-from skcca.views._labels import encode_labels
+from skcca.views._container import Views, check_aligned, check_view_names
+from skcca.views._labels import encode_labels, is_missing, to_entries
 from skcca.views._sequences import (
     Selection,
     aggregate_chunks,
@@ -44,6 +44,7 @@ from skcca.views._sequences import (
     check_sequences,
     chunk_borders,
     chunk_scores,
+    column_names,
     frame_moments,
     n_chunks_of,
     sequence_blocks,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 
 # Songs that are held in memory with their steps, outside of training.
 _SONGS_PER_BLOCK = 2048
+# The largest number of float32.
+_MAX_WEIGHT = float(np.finfo(np.float32).max)
 
 
 class EmotionTargets(NamedTuple):
@@ -81,15 +84,16 @@ def emotion_targets(y: LabelsLike, labels: LabelsLike, n_songs: int, caller: str
             "which need none."
         )
     tag_names = getattr(emotions, "columns", None)
-    array = emotions.toarray() if hasattr(emotions, "toarray") else np.asarray(emotions)
-    if isinstance(emotions, list) and array.dtype.kind in "US" and array.ndim == 1:
-        # NumPy has made strings of missing labels, which must be refused as missing.
-        array = np.array(emotions, dtype=object)
-    finite = array.dtype.kind == "f" and bool(np.isfinite(array).all())
-    if finite and not np.array_equal(array, np.rint(array)):
+    array = to_entries(emotions)
+    complete = not is_missing(array).any()
+    if complete and array.dtype == object and array.ndim == 2:
+        array = np.array(array.tolist())
+    if complete and array.dtype.kind == "f" and not np.array_equal(array, np.rint(array)):
         targets = _distributions(array, n_songs, caller, by_name=labels is not None)
     else:
-        encoded = encode_labels(array, n_songs, n_songs, caller)
+        # A tuple of labels is a list of them here, not one for each of two views.
+        emotions = list(emotions) if isinstance(emotions, tuple) else emotions
+        encoded = encode_labels(emotions, n_songs, n_songs, caller)
         values = encoded.x.toarray().astype(np.float32)
         if not encoded.multilabel:
             values = values.argmax(axis=1)
@@ -129,7 +133,7 @@ def _distributions(rows: np.ndarray, n_songs: int, caller: str, *, by_name: bool
 
 
 def class_weights(
-    class_weight: dict[Any, float] | str | None, targets: EmotionTargets, caller: str
+    class_weight: dict[Any, Any] | str | None, targets: EmotionTargets, caller: str
 ) -> np.ndarray | None:
     """Return a weight for each class or tag, float32, or None for equal weights."""
     if class_weight is None:
@@ -148,12 +152,16 @@ def class_weights(
                 f"{caller}: `class_weight` names {name!r}, which is none of the classes "
                 f"{classes.tolist()}."
             )
-        if not (np.isfinite(weight) and weight >= 0):
+        if not (isinstance(weight, Real) and 0 <= float(weight) <= _MAX_WEIGHT):
             raise ValueError(
                 f"{caller}: `class_weight` of {name!r} is {weight!r}; weights are finite and not "
                 "negative."
             )
         weights[index[name]] = weight
+    if not weights.any():
+        raise ValueError(
+            f"{caller}: `class_weight` is 0 for every class, so that nothing would be learned."
+        )
     return weights
 
 
@@ -232,6 +240,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     ----------
     n_features_in_ : int
         Width of a frame.
+    feature_names_in_ : ndarray of str
+        Columns of the frames, if the songs are DataFrames whose column names are strings.
     view_names_in_ : tuple of str
         See `DCCA`.
     frame_mean_, frame_scale_ : ndarray of shape (n_features_in_,)
@@ -255,7 +265,10 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     `n_chunks`, `k`, `chunk_duration`, `chunk_score`, `aggregate` and `device` may be changed after
     `fit` by `set_params`, and a selector fitted with attention may be switched to another
     `strategy`. Songs are read in blocks, so that a memory map may be larger than the memory. With
-    ``k = n_chunks`` and ``aggregate="mean"`` a song becomes the mean of all its frames.
+    ``k = n_chunks`` and ``aggregate="mean"`` a song becomes the mean of all its frames. Where a
+    batch of training has songs of more than 1,024 steps (51 minutes), a few of similar length are
+    computed at a time, and once more for their gradient: with one song of ten hours among 63 short
+    ones `fit` takes 1 GB, not 10.
 
     Attention need not rest on the emotion once the network is certain of every label: a class can
     be recognised by the absence of the others, and a distant passage by the memory of the LSTM. To
@@ -292,7 +305,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         "k": [Interval(Integral, 1, None, closed="left")],
         "chunk_duration": [Interval(Real, 0, None, closed="neither"), None],
         "frame_duration": [Interval(Real, 0, None, closed="neither")],
-        "frames_per_step": [Interval(Integral, 1, None, closed="left")],
+        "frames_per_step": [Interval(Integral, 1, 2**31, closed="both")],
         "cell": [StrOptions({"lstm", "peephole"})],
         "peepholes": [StrOptions({"diagonal", "full"})],
         "head": [StrOptions({"pooled", "per_step"})],
@@ -390,9 +403,10 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         TypeError
             If `X` is no container of sequences.
         ValueError
-            If a song is empty, has another width or holds NaN or infinity; if labels are needed and
-            absent, given twice, missing, continuous or all equal; if parameters contradict each
-            other; if training diverges in its first epoch.
+            If a song is empty, has another width or other columns, or holds NaN or infinity; if
+            labels are needed and absent, given twice, missing, continuous, all equal or in another
+            order than the songs, by their pandas index; if parameters contradict each other; if
+            training diverges in its first epoch.
 
         Warns
         -----
@@ -409,21 +423,26 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
                 "holds the labels: fit(Views(X, Y), labels)."
             )
         device = self._resolve_device() if attention else None
+        check_aligned(name, X=X, y=y, labels=labels)
         songs = check_sequences(self._songs_of(X), caller=name)
         rng = rng_from(self.random_state)
         seed = int(rng.integers(2**32))
         # The fit is written on a copy, without the results of an earlier one, and bound at the end:
         # a refit that is refused or interrupted leaves the selector as it was.
         fitted = draft_of(self, learned=False)
-        fitted._fit_frames(songs, views, seed)
+        fitted._fit_frames(songs, column_names(self._songs_of(X)), views, seed)
         if device is not None:
             targets = emotion_targets(y, labels, len(songs), name)
             fitted._fit_emotions(songs, targets, rng, device)
         bind_draft(self, fitted)
         return self
 
-    def _fit_frames(self, songs: list[np.ndarray], views: Views | None, seed: int) -> None:
+    def _fit_frames(
+        self, songs: list[np.ndarray], columns: list[str] | None, views: Views | None, seed: int
+    ) -> None:
         """Set the attributes that every strategy needs."""
+        if columns is not None:
+            self.feature_names_in_ = np.array(columns, dtype=object)
         if views is not None and views.named:
             self.view_names_in_ = views.names
         self._n_views = None if views is None else len(views.names)
@@ -493,14 +512,14 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         ValueError
             If the songs do not match those of `fit`, or ``k > n_chunks``.
         """
-        check_is_fitted(self)
+        fitted = self._snapshot()
         if not isinstance(X, Views):
-            return self._aggregate(X, X)
+            return fitted._aggregate(X, X)
         first, *others = X
         if first is None:
-            self._check_fitted_views(X)
+            fitted._check_fitted_views(X)
         else:
-            first = self._aggregate(X, first)
+            first = fitted._aggregate(X, first)
         return X._replace([first, *others])
 
     def select(self, X: ViewLike) -> list[Selection]:
@@ -518,9 +537,9 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             number; `starts` and `stops`, its frames ``song[start:stop]``; `scores`, by which it was
             chosen, comparable within a song; `seconds` (n_chosen, 2), its start and end.
         """
-        check_is_fitted(self)
-        self._check_settings()
-        return [selection for songs in self._blocks(X) for selection in self._select(songs)]
+        fitted = self._snapshot()
+        fitted._check_settings()
+        return [selection for songs in fitted._blocks(X) for selection in fitted._select(songs)]
 
     @available_if(_uses_attention)
     def attention(self, X: ViewLike) -> list[np.ndarray]:
@@ -536,7 +555,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         theta : list of n ndarrays of shape (n_steps_i,)
             float32, non-negative, with sum 1; step t begins at frame ``t * frames_per_step``.
         """
-        return [theta for songs in self._blocks(X) for theta in self._infer(songs).attention]
+        fitted = self._snapshot()
+        return [theta for songs in fitted._blocks(X) for theta in fitted._infer(songs).attention]
 
     @available_if(_uses_attention)
     def emotion_features(self, X: ViewLike) -> np.ndarray:
@@ -552,7 +572,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         features : ndarray of shape (n, 2 * hidden_size), float32
             One row a song.
         """
-        return np.concatenate([self._infer(songs).pooled for songs in self._blocks(X)])
+        fitted = self._snapshot()
+        return np.concatenate([fitted._infer(songs).pooled for songs in fitted._blocks(X)])
 
     @available_if(_uses_attention)
     def predict_proba(self, X: ViewLike) -> np.ndarray:
@@ -569,9 +590,10 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             float64. Rows sum to 1, unless labels were an indicator matrix, whose tags are
             independent.
         """
-        parts = [self._infer(songs).logits for songs in self._blocks(X)]
+        fitted = self._snapshot()
+        parts = [fitted._infer(songs).logits for songs in fitted._blocks(X)]
         logits = np.concatenate(parts, dtype=np.float64)
-        if self._multilabel:
+        if fitted._multilabel:
             # The sigmoid in a form that does not overflow.
             return 0.5 * (1 + np.tanh(logits / 2))
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -593,9 +615,10 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         """
         from skcca.nn.attention import AttentionTower
 
-        check_is_fitted(self, "network_")
+        fitted = self._snapshot()
+        check_is_fitted(fitted, "network_")
         return AttentionTower.pretrained(
-            self.network_, frames_per_step=self._frames_per_step, frozen=frozen
+            fitted.network_, frames_per_step=fitted._frames_per_step, frozen=frozen
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -606,14 +629,14 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         path : str or path-like
             Name of the file, in the safetensors format. Its limits are those of `DCCA.save`.
         """
-        check_is_fitted(self)
+        fitted = self._snapshot()
         check_writable(path, f"{type(self).__name__}.save: `path`")
         from skcca.nn.files import attributes_of, write_estimator
 
-        attributes = attributes_of(self)
+        attributes = attributes_of(fitted)
         if "network_" in attributes:
             attributes["network_"] = attributes["network_"].state_dict()
-        write_estimator(self, path, attributes)
+        write_estimator(fitted, path, attributes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -658,6 +681,13 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def _snapshot(self) -> Self:
+        """Return this selector as it is now, which a fit in another thread may change meanwhile."""
+        check_is_fitted(self)
+        snapshot = draft_of(self)
+        del snapshot.__dict__["_before_fit"]
+        return snapshot
+
     def _check_settings(self) -> None:
         """Refuse invalid parameters, which `set_params` may have set after `fit`."""
         self._validate_params()
@@ -695,10 +725,14 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
 
     def _blocks(self, X: ViewLike) -> Iterator[list[np.ndarray]]:
         """Yield the songs of X, or of its first view, in blocks."""
-        check_is_fitted(self)
         self._check_fitted_views(X if isinstance(X, Views) else None)
-        songs, name = self._songs_of(X), type(self).__name__
-        return sequence_blocks(songs, _SONGS_PER_BLOCK, n_features=self.n_features_in_, caller=name)
+        return sequence_blocks(
+            self._songs_of(X),
+            _SONGS_PER_BLOCK,
+            n_features=self.n_features_in_,
+            columns=getattr(self, "feature_names_in_", None),
+            caller=type(self).__name__,
+        )
 
     def _resolve_device(self) -> torch.device:
         from skcca.nn.training import resolve_device

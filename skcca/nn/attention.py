@@ -24,23 +24,68 @@ it is::
     p = sum_t theta_t sigmoid(z_t),    logits = log p - log(1 - p)  (tags)
 
 Guarantees: a padded step never changes the score of a real one, and attention is zero on padding
-and sums to one over the real steps. References are those of `ChunkSelector`.
+and sums to one over the real steps. Of a batch with long songs, a few of similar length are in
+memory at a time, so that one song of ten hours does not fill all others up with padding. References
+are those of `ChunkSelector`.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from skcca.nn.networks import check_size
 
 __all__ = ["AttentionBiLSTM", "AttentionOutput", "AttentionTower"]
+
+# Songs of up to so many steps, 51 minutes by default, are computed together however many they are;
+# of longer ones so many padded steps, 0.5 GB with 128 features and 128 units, at a time.
+_ORDINARY_STEPS = 1_024
+_STEPS_AT_ONCE = 32_768
+
+
+def similar_lengths(lengths: np.ndarray, n_steps: int) -> Iterator[np.ndarray]:
+    """Yield the indices of songs that are padded together to ``n_steps``, the longest first."""
+    # In the order of their lengths songs of a group are about equally long.
+    order = np.argsort(-lengths, kind="stable")
+    while len(order):
+        n_songs = max(1, n_steps // lengths[order[0]])
+        yield order[:n_songs]
+        order = order[n_songs:]
+
+
+def by_groups(
+    forward: Callable[[Tensor, Tensor], Any],
+    songs: Tensor,
+    lengths: Tensor,
+    *,
+    frames_per_step: int = 1,
+) -> tuple[list[Any], Tensor]:
+    """Return the outputs of groups of padded songs (B, T, d), and the places of songs in them.
+
+    A group is computed anew when its gradient is taken, with the same random numbers.
+    """
+    groups = [torch.arange(len(songs))]
+    # Lengths are read on the host only if there can be a long song.
+    if songs.shape[1] > _ORDINARY_STEPS * frames_per_step:
+        n_steps = -(-lengths.cpu().numpy() // frames_per_step)
+        groups = list(map(torch.from_numpy, similar_lengths(n_steps, _STEPS_AT_ONCE)))
+    if len(groups) == 1:
+        return [forward(songs, lengths)], groups[0]
+    outputs = []
+    for group in (group.to(lengths.device) for group in groups):
+        longest = int(lengths[group].max())
+        part = songs[group, :longest], lengths[group]
+        outputs.append(checkpoint(forward, *part, use_reentrant=False))
+    return outputs, torch.argsort(torch.cat(groups)).to(lengths.device)
 
 
 def bi_recurrence(
@@ -146,6 +191,12 @@ class AttentionOutput(NamedTuple):
     pooled: Tensor  # (B, 2 * hidden_size): states averaged by attention
     logits: Tensor  # (B, n_outputs)
 
+    def padded(self, n_steps: int) -> AttentionOutput:
+        """Return the output of a batch that is padded to ``n_steps``."""
+        more = 0, n_steps - self.scores.shape[1]
+        scores = functional.pad(self.scores, more, value=-torch.inf)
+        return self._replace(scores=scores, attention=functional.pad(self.attention, more))
+
 
 class AttentionBiLSTM(nn.Module):
     """Classify sequences by attention over the states of a bidirectional LSTM (Eqs. 6 and 7).
@@ -226,6 +277,14 @@ class AttentionBiLSTM(nn.Module):
         output : AttentionOutput
             Scores and attention (B, S), pooled states (B, 2 hidden_size), logits (B, n_outputs).
         """
+        outputs, places = by_groups(self._forward, steps, lengths)
+        if len(outputs) == 1:
+            return outputs[0]
+        padded = [output.padded(steps.shape[1]) for output in outputs]
+        return AttentionOutput(*(torch.cat(part)[places] for part in zip(*padded, strict=True)))
+
+    def _forward(self, steps: Tensor, lengths: Tensor) -> AttentionOutput:
+        """Return the output for songs that are computed together."""
         if self.position:
             steps = steps + position_code(steps.shape[1], self.n_features).to(steps)
         piece_length = self._piece_length(steps.shape[1])
@@ -410,6 +469,13 @@ class AttentionTower(nn.Module):
         z : Tensor of shape (B, n_outputs)
             Features of each song.
         """
+        outputs, places = by_groups(
+            self._forward, frames, lengths, frames_per_step=self.frames_per_step
+        )
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)[places]
+
+    def _forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Return the features of songs that are computed together."""
         steps = max_pool_padded(frames, lengths, self.frames_per_step)
         output: AttentionOutput = self.attention(*steps)
         return output.logits
@@ -441,6 +507,8 @@ class _PretrainedFactory(Generic[Tower]):
 
 def max_pool_padded(frames: Tensor, lengths: Tensor, frames_per_step: int) -> tuple[Tensor, Tensor]:
     """Return the steps of padded songs (B, S, d), zero on padding, and their number per song."""
+    # A step that is longer than the songs would be filled up.
+    frames_per_step = min(frames_per_step, frames.shape[1])
     time = torch.arange(frames.shape[1], device=frames.device)
     padding = time >= lengths[:, None]
     # Minus infinity loses against every real frame of a step.

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from skcca.nn.attention import AttentionBiLSTM
+from skcca.nn.attention import AttentionBiLSTM, similar_lengths
 from skcca.nn.training import by_backward, seeded, train
 
 __all__ = ["EmotionSettings", "SongOutputs", "fit_emotion_network", "infer"]
@@ -156,20 +156,10 @@ def infer(
     scores, attention = [np.empty(0)] * len(songs), [np.empty(0)] * len(songs)
     pooled = np.empty((len(songs), network.head.in_features), dtype=np.float32)
     logits = np.empty((len(songs), network.head.out_features), dtype=np.float32)
-    for batch in _inference_batches(lengths):
+    for batch in similar_lengths(lengths, _STEPS_AT_ONCE):
         output = network(*pad_batch([songs[i] for i in batch], device))
         u, theta = output.scores.cpu().numpy(), output.attention.cpu().numpy()
         for i, u_song, theta_song in zip(batch, u, theta, strict=True):
             scores[i], attention[i] = u_song[: lengths[i]], theta_song[: lengths[i]]
         pooled[batch], logits[batch] = output.pooled.cpu().numpy(), output.logits.cpu().numpy()
     return SongOutputs(scores, attention, pooled, logits)
-
-
-def _inference_batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the indices of songs that are padded together, the longest first."""
-    # In the order of their lengths songs of a batch are about equally long.
-    order = np.argsort(-lengths, kind="stable")
-    while len(order):
-        n_songs = max(1, _STEPS_AT_ONCE // lengths[order[0]])
-        yield order[:n_songs]
-        order = order[n_songs:]

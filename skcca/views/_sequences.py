@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._core.types import ViewLike
+from skcca._core.compat import to_numpy
+from skcca._core.types import ArrayLike, ViewLike
 
 # A larger standard deviation has a square beyond the range of float64.
 _MAX_SCALE = 1e150
 # Steps are clipped to so many standard deviations. The network saturates long before, but sums in
 # float32 would overflow.
 _MAX_DEVIATION = 1e6
+_DATES = "; frames hold numbers: take differences of dates, in seconds"
 
 
 def check_sequences(
@@ -35,13 +37,44 @@ def check_sequences(
     return songs
 
 
+def column_names(X: ViewLike) -> list[str] | None:
+    """Return the column names of the first song that is a DataFrame with strings for names."""
+    songs = X if isinstance(X, (list, tuple)) or getattr(X, "ndim", 2) == 1 else []
+    return next((names for names in map(_columns_of, songs) if names is not None), None)
+
+
+def _columns_of(song: ArrayLike) -> list[str] | None:
+    names = getattr(song, "columns", None)
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names)
+
+
 def sequence_blocks(
-    X: ViewLike, size: int | None, *, n_features: int | None = None, caller: str, name: str = "X"
+    X: ViewLike,
+    size: int | None,
+    *,
+    n_features: int | None = None,
+    columns: Sequence[str] | np.ndarray | None = None,
+    caller: str,
+    name: str = "X",
 ) -> Iterator[list[np.ndarray]]:
-    """Yield the songs of `check_sequences` in blocks of ``size`` songs, or in one for None."""
+    """Yield the songs of `check_sequences` in blocks of ``size`` songs, or in one for None.
+
+    Songs whose features have names must have ``columns``, or those of the first, in their order.
+    """
     entries = _entries(X, caller, name)
     if len(entries) == 0:
         raise ValueError(f"{caller}: `{name}` has 0 sequence(s) while a minimum of 1 is required.")
+    expected = column_names(entries) if columns is None else list(columns)
+    for i, song in enumerate(entries):
+        found = _columns_of(song)
+        if found is not None and found != expected:
+            raise ValueError(
+                f"{caller}: sequence {i} of `{name}` has the columns {found[:9]}; expected "
+                f"{(expected or [])[:9]}, in this order, as in the other songs and in fit: "
+                "song[columns]."
+            )
     # The dtype of all songs is decided first, so that blocks agree in it.
     all_float32 = all(map(_is_float32, entries))
     width = None
@@ -65,12 +98,14 @@ def sequence_blocks(
 
 
 def _is_float32(song: Any) -> bool:
+    if isinstance(song, (list, tuple)) or hasattr(song, "tocsr"):
+        return False
     dtype = getattr(song, "dtype", None)
-    if not isinstance(dtype, np.dtype):
-        # The song is a list, or an array of another library.
-        song = song.detach() if hasattr(song, "detach") else song
-        dtype = None if isinstance(song, (list, tuple)) else np.asarray(song).dtype
-    return dtype is not None and dtype.newbyteorder("=") == np.float32
+    if hasattr(song, "detach"):
+        return str(dtype) == "torch.float32"
+    # A frame has a dtype for each of its columns.
+    dtype = dtype if isinstance(dtype, np.dtype) else np.asarray(song).dtype
+    return dtype.newbyteorder("=") == np.float32
 
 
 def _entries(X: ViewLike, caller: str, name: str) -> Sequence[Any] | np.ndarray:
@@ -84,9 +119,10 @@ def _entries(X: ViewLike, caller: str, name: str) -> Sequence[Any] | np.ndarray:
     if not hasattr(X, "__array__"):
         sparse = "sparse matrix, and frames must be dense" if hasattr(X, "tocsr") else ""
         raise TypeError(f"{caller}: `{name}` is a {sparse or type(X).__name__}; {expected}.")
-    X = X.detach() if hasattr(X, "detach") else X
+    if getattr(X, "is_nested", False):
+        return X.unbind()
     # A masked array must stay one, because its mask marks padding.
-    songs = np.asanyarray(X)
+    songs = _to_array(X, f"{caller}: `{name}`")
     if songs.ndim == 3 or (songs.ndim == 1 and songs.dtype == object):
         return songs
     example = {1: "frame is [[X]]", 2: "song is [X]"}.get(songs.ndim)
@@ -99,18 +135,23 @@ def _check_song(song: Any, position: int, caller: str, name: str) -> np.ndarray:
     where = f"{caller}: sequence {position} of `{name}`"
     if hasattr(song, "tocsr"):
         raise TypeError(f"{where} is a sparse matrix; frames must be dense: song.toarray().")
-    if isinstance(song, np.ma.MaskedArray):
-        song = np.ma.filled(song.astype(np.result_type(song, np.float32)), np.nan)
+    masked = np.ma.is_masked(song)
+    song = _to_array(song, where)
     try:
-        song = np.asarray(song.detach() if hasattr(song, "detach") else song)
+        if song.dtype == object and song.ndim == 1:
+            # Frames of lists, as tables of nested columns have them.
+            song = np.array([np.asarray(frame) for frame in song])
         if song.dtype.kind not in "biufO":
-            hint = " Complex data not supported" if song.dtype.kind == "c" else ""
-            raise ValueError(f"its dtype is {song.dtype}.{hint}")
+            hints = {"c": ". Complex data not supported", **dict.fromkeys("mM", _DATES)}
+            raise ValueError(f"its dtype is {song.dtype}{hints.get(song.dtype.kind, '')}.")
+        if masked:
+            song = np.ma.filled(song.astype(np.result_type(song, np.float32)), np.nan)
+        song = np.asarray(song)
         is_float32 = song.dtype.newbyteorder("=") == np.float32
         song = song.astype(np.float32 if is_float32 else np.float64, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{where} is no array of numbers (n_frames, n_features): {error}.") from error
+        raise kind(f"{where} is no array of numbers (n_frames, n_features): {error}") from error
     if song.ndim != 2:
         raise ValueError(f"{where} has shape {song.shape}; expected (n_frames, n_features).")
     if song.shape[1] == 0:
@@ -133,9 +174,19 @@ def _check_song(song: Any, position: int, caller: str, name: str) -> np.ndarray:
         raise ValueError(
             f"Input {name} contains {value}: {where}, frame {frame}, feature {feature}. Only "
             "trailing frames that are NaN throughout are padding; impute others, "
-            "np.nan_to_num(song)."
+            f"{'song.filled(value)' if masked else 'np.nan_to_num(song)'}."
         )
     return song
+
+
+def _to_array(V: ArrayLike, where: str) -> np.ndarray:
+    """Return an array or tensor as NumPy's, a masked one as it is."""
+    try:
+        return to_numpy(V) if hasattr(V, "detach") else np.asanyarray(V)
+    # torch and HDF5 raise a RuntimeError where there are no values to read.
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{where} is no array of numbers (n_frames, n_features): {error}") from error
 
 
 def frame_moments(songs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -186,7 +237,8 @@ def standardised_steps(
 
 def n_chunks_of(n_frames: int, frame_duration: float, chunk_duration: float) -> int:
     """Return the number of chunks of about ``chunk_duration`` seconds in a song, at least 1."""
-    return max(1, round(n_frames * frame_duration / chunk_duration))
+    # More chunks than frames are as many; the quotient may be infinite.
+    return max(1, round(min(n_frames, n_frames * frame_duration / chunk_duration)))
 
 
 def chunk_borders(n_steps: int, n_chunks: int) -> np.ndarray:

@@ -268,6 +268,21 @@ LOSSES |= dict.fromkeys([nn.cca_loss, nn.ey_loss, nn.singular_values], "reg")
 SIZES = [(sizes, "hold integers of 1 or more")
          for sizes in ((0,), (8, -3), (8.0,), (True,), ["8"], np.array(8), [[8]])]  # fmt: skip
 SIZES += [("8", "be an array-like")]
+NO_SONGS = [
+    *((SONGS[0].astype(dates), "take differences of dates") for dates in ("M8[s]", "m8[D]")),
+    (pd.DataFrame({"a": [0.5], "b": pd.Timestamp("2020-01-01")}), "Timestamp", TypeError),
+    (torch.zeros((9, 5), device="meta"), "meta"),
+    (torch.zeros((9, 5)).to_sparse(), "to_dense", TypeError),
+]
+NAMED_SONGS = pd.Series(SONGS, index=[f"song{i}" for i in range(60)])
+SHUFFLED = pd.Series(HEARD, index=NAMED_SONGS.index).sample(frac=1, random_state=0)
+MISSING_LABELS = [
+    *([*HEARD[:-1], missing] for missing in (None, np.nan, pd.NA)),
+    (np.nan, *HEARD[1:]),
+    [[None], *HEARD[1:, None].tolist()],
+    np.ma.masked_equal(np.arange(60) % 3, 1),
+    np.ma.masked_equal(np.eye(2)[np.arange(60) % 2], 1),
+]
 BAD_OF_SELECTOR = {
     "n_chunks": 0,
     "k": 0,
@@ -393,7 +408,17 @@ CALLS = {
         ({"class_weight": {"sad": 1.0}}, "names 'sad', which is none of the classes"),
         ({"class_weight": {"calm": -1.0}},
          "of 'calm' is -1.0; weights are finite and not negative"),
-        ({"class_weight": {"calm": np.nan}}, "of 'calm' is nan"),
+        *(({"class_weight": {"calm": weight}}, f"of 'calm' is {weight!r}".replace("+", r"\+"))
+          for weight in (np.nan, None, "2", 1e300)),
+        ({"class_weight": dict.fromkeys(["calm", "angry", "warm"], 0)}, "is 0 for every class"),
+        *(({"y": labels}, r"`labels` holds \d+ missing values")
+          for labels in MISSING_LABELS),
+        *(({"X": NAMED_SONGS, **labels}, rf"pandas indices of `X` and `{list(labels)[-1]}` differ")
+          for labels in ({"y": SHUFFLED}, {"y": None, "labels": SHUFFLED},
+                         {"y": pd.get_dummies(SHUFFLED).astype(int)})),
+        *(({"X": [song, *SONGS[1:]]}, f"sequence 0 of `X` is no array of numbers .*{words}", *error)
+          for song, words, *error in NO_SONGS),
+        ({"X": torch.zeros((60, 9, 5), device="meta")}, "`X` is no array of numbers"),
         *(({"n_chunks": n, "chunk_duration": duration}, "set one of them, and the other to None")
          for n, duration in ((3, 10.0), (None, None))),
         *(({name: value}, f"The '{name}' parameter of ChunkSelector")

@@ -262,6 +262,40 @@ def test_constant_features_and_extreme_frames_never_give_nan():
     assert np.isfinite(selector.transform(extreme)).all()
 
 
+def test_columns_of_frames_keep_their_order(selector):
+    frames = [pd.DataFrame(song, columns=list("abcde")) for song in SONGS]
+    turned = [frame[list("edcba")] for frame in frames]
+    selector.fit(frames, HEARD)
+    assert selector.feature_names_in_.tolist() == list("abcde")
+    for X in (frames, SONGS):
+        np.testing.assert_allclose(selector.transform(X), trained().transform(SONGS), atol=1e-12)
+    for call in (
+        lambda: selector.select(turned),
+        lambda: selector.fit([*frames[:-1], turned[-1]], HEARD),
+        lambda: DCCA(1, x_network=selector.tower()).fit([*frames[:-1], turned[-1]], VISUAL),
+    ):
+        with pytest.raises(ValueError, match=r"sequence \d+ of `X` has the columns \['e', 'd'"):
+            call()
+
+
+def test_songs_of_every_container_are_read_alike():
+    cut = [song[:9].astype(np.float32) for song in SONGS]
+    tensors = [torch.from_numpy(song) for song in cut]
+    kinds = [np.stack(cut), torch.stack(tensors), tensors, [song.tolist() for song in cut]]
+    kinds += [pd.Series(cut)]
+    kinds += [
+        [
+            np.ma.masked_array(np.vstack([song, song]), np.repeat([0, 1], 9)[:, None] > np.zeros(5))
+            for song in cut
+        ]
+    ]
+    nested = np.empty(len(cut), dtype=object)
+    nested[:] = [np.array([*map(list, song), None], dtype=object)[:-1] for song in cut]
+    expected = trained().predict_proba(cut)
+    for X in [*kinds, nested]:
+        np.testing.assert_allclose(trained().predict_proba(X), expected, rtol=1e-5)
+
+
 def test_one_song_can_be_transformed(selector):
     for i in (0, 7):
         np.testing.assert_allclose(selector.transform([SONGS[i]])[0], selector.transform(SONGS)[i])

@@ -14,6 +14,7 @@ from torch import nn
 
 from skcca import DCCA, SupervisedDCCA
 from skcca.nn import AttentionTower
+from skcca.nn import attention as attention_module
 from skcca.nn import songs as songs_module
 from skcca.nn.attention import (
     AttentionBiLSTM,
@@ -273,6 +274,41 @@ def test_inference_is_bounded_and_keeps_the_order(network, songs, monkeypatch):
         np.testing.assert_allclose(a, b, atol=1e-6)
     np.testing.assert_allclose(whole.pooled, parts.pooled, atol=1e-6)
     np.testing.assert_allclose(whole.logits, parts.logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_long_songs_are_computed_a_few_at_a_time(any_network, songs, monkeypatch, training):
+    """One long song would fill all others of its batch up with padding."""
+    batch, sizes = pad_batch(songs, CPU), []
+    tower = AttentionTower(4, 3, frames_per_step=2)
+    tower.attention = any_network.train(training)
+    any_network.register_forward_hook(
+        lambda module, args, output: sizes.append(args[0].shape[0] * args[0].shape[1])
+    )
+
+    def whole_and_gradient(call):
+        any_network.zero_grad()
+        with seeded(0, CPU):
+            found = call(*batch)
+            parts = list(found) if isinstance(found, tuple) else [found]
+            # Scores are minus infinity on padding.
+            sum(part[part.isfinite()].square().sum() for part in parts).backward()
+        return parts + [p.grad.clone() for p in any_network.parameters() if p.grad is not None]
+
+    for call in (any_network._forward, tower):
+        monkeypatch.undo()
+        together = whole_and_gradient(call)
+        monkeypatch.setattr(attention_module, "_ORDINARY_STEPS", 3)
+        monkeypatch.setattr(attention_module, "_STEPS_AT_ONCE", 14)
+        call, sizes[:] = (tower if call is tower else any_network), []
+        in_groups = whole_and_gradient(call)
+        assert call is any_network or 1 < max(sizes) <= 14
+        monkeypatch.setattr(attention_module, "checkpoint", lambda call, *args, **_: call(*args))
+        # Without new computation the same numbers are drawn. The cuts are drawn for each group.
+        same = [whole_and_gradient(call)] + ([] if training else [together])
+        for expected in same:
+            for found, value in zip(in_groups, expected, strict=True):
+                torch.testing.assert_close(found, value, atol=1e-5, rtol=1e-4)
 
 
 def test_a_song_longer_than_the_bound_is_a_batch_of_its_own(network, songs, monkeypatch):
