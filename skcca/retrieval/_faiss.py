@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skcca.metrics._similarity import gallery_vectors, unit_rows
-from skcca.retrieval._gallery import Snapshot
+from skcca.retrieval._gallery import LockOwner, Snapshot
 from skcca.retrieval._search import TopK, merge, pair_scores, search
 
 # Names of index_params by kind, with defaults; None depends on the number of rows.
@@ -92,12 +92,15 @@ class BuiltIndex(NamedTuple):
         return np.clip(points, -LARGEST_COORDINATE, LARGEST_COORDINATE).astype(np.float32)
 
 
-class FaissIndex:
+class FaissIndex(LockOwner):
     """The latest index of a gallery, built when it is first needed."""
 
+    # Unlike the other kind, it tells whether it is held.
+    make_lock = staticmethod(threading.Lock)
+
     def __init__(self) -> None:
+        super().__init__()
         self._built: BuiltIndex | None = None
-        self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
         # A copy builds its own when it needs one.
@@ -115,9 +118,9 @@ class FaissIndex:
         usable = last is not None and last.matches(gallery, settings)
         if last is not None and usable and last.is_fresh(gallery):
             return last
-        if last is not None and usable and self._lock.locked():
+        if last is not None and usable and self.lock.locked():
             return last
-        with self._lock:
+        with self.lock:
             # Another thread may have built it in the meantime.
             last = self._built
             if last is None or not (last.matches(gallery, settings) and last.is_fresh(gallery)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from skcca._core import files
 from skcca._core.files import GALLERY, Contents, PathLike, checksum
 from skcca._core.types import Estimator
-from skcca.retrieval._gallery import EMPTY, LARGEST_ID, Gallery, Snapshot
+from skcca.retrieval._gallery import EMPTY, LARGEST_ID, Gallery, LockOwner, Snapshot
 from skcca.retrieval._search import Block
 from skcca.retrieval._space import FittedSpace, fingerprint
 from skcca.views._projection import unwrap
@@ -138,16 +137,16 @@ def _snapshot(saved: SavedRows, ids: Array, next_id: Any) -> Snapshot:
     return Snapshot((Block(rows, np.inf),), ids, next_id, 0, verify=saved.max_norm)
 
 
-class SavedRows:
+class SavedRows(LockOwner):
     """Rows of a file, which stay on the disk where they are a memory map."""
 
     def __init__(self, path: PathLike, rows: Array, expected: int | None) -> None:
+        super().__init__()
         self.rows = rows
         self._path = path
         # The checksum of a memory map, which was not read yet.
         self._expected = expected
         self._max_norm: float | None = None
-        self._lock = threading.RLock()
 
     def max_norm(self) -> float:
         """Return the length of the longest row; refuse a file that is damaged, or was cut since."""
@@ -159,7 +158,7 @@ class SavedRows:
                 f"{files.damaged(self._path)}: it was cut off after it was opened."
             )
         # One thread reads the file, and the others wait for what it says.
-        with self._lock:
+        with self.lock:
             if self._max_norm is None:
                 self._max_norm = self._measure()
             return self._max_norm

@@ -7,7 +7,9 @@ copies no row that is there; removed rows are passed over until they are many.
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -156,14 +158,39 @@ class Snapshot:
 EMPTY = Snapshot((), np.empty(0, dtype=np.int64), 0, 0)
 
 
-class Gallery:
+class LockOwner:
+    """Owner of a lock that is free in a forked child, where a thread that held it is not.
+
+    What is changed under the lock is bound by one assignment, so that the child finds it whole.
+    """
+
+    make_lock: Callable[[], Any] = staticmethod(threading.RLock)
+
+    def __init__(self) -> None:
+        self.lock = self.make_lock()
+        _LOCK_OWNERS.add(self)
+
+
+_LOCK_OWNERS: weakref.WeakSet[LockOwner] = weakref.WeakSet()
+
+
+def _free_locks() -> None:
+    for owner in _LOCK_OWNERS:
+        owner.lock = owner.make_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_locks)
+
+
+class Gallery(LockOwner):
     """Snapshots that replace one another; any thread may read the latest, or change it."""
 
     def __init__(self, snapshot: Snapshot = EMPTY) -> None:
+        super().__init__()
         self.snapshot = snapshot
         # Positions by id, made when they are first needed; None while they are changed.
         self._positions: dict[Id, int] | None = None
-        self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
         snapshot = self.snapshot.verified().compact()
@@ -177,7 +204,7 @@ class Gallery:
         """Return the latest snapshot for use, after the removed rows were copied away."""
         if self.snapshot.is_compact:
             return self.snapshot.verified()
-        with self._lock:
+        with self.lock:
             compact = self.snapshot.verified().compact()
             self._positions = None
             self.snapshot = compact
@@ -185,7 +212,7 @@ class Gallery:
 
     def add(self, rows: Array, ids: Array | None, caller: str) -> None:
         """Append prepared rows under their ids, or under new integers."""
-        with self._lock:
+        with self.lock:
             old = self.snapshot
             ids = self._new_ids(len(rows), caller) if ids is None else ids
             self._check_new_ids(ids, caller)
@@ -205,7 +232,7 @@ class Gallery:
 
     def remove(self, ids: Array, caller: str) -> None:
         """Remove items; now and then the others are copied together."""
-        with self._lock:
+        with self.lock:
             old, positions = self.snapshot.verified(), self._position_of_ids()
             names = set(ids.tolist())
             unknown = [i for i in ids.tolist() if i not in positions]

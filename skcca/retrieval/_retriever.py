@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
 from skcca.retrieval._faiss import check_index
 from skcca.retrieval._file import RETRIEVER_PARAMS, read_gallery, write_gallery
-from skcca.retrieval._gallery import Gallery, check_ids
+from skcca.retrieval._gallery import Gallery, LockOwner, check_ids
 from skcca.retrieval._search import TopK
 from skcca.retrieval._space import FittedSpace, Query
 from skcca.views._container import Views, check_aligned
@@ -24,7 +23,7 @@ from skcca.views._container import Views, check_aligned
 __all__ = ["CrossModalRetriever", "QueryResult"]
 
 # Held while the gallery of a retriever that was never fitted is begun.
-_FIRST_USE = threading.RLock()
+_FIRST_USE = LockOwner()
 
 
 class QueryResult(NamedTuple):
@@ -431,7 +430,7 @@ default="cosine"
                 "with prefit=True."
             )
         # Two threads that come first must not begin two galleries.
-        with _FIRST_USE:
+        with _FIRST_USE.lock:
             if not hasattr(self, "_space"):
                 self._space = self._begin(self.estimator, in_views=False)
             return self._space

@@ -267,7 +267,7 @@ def _digest(node: Any, most: int | None, above: frozenset[int]) -> bytes:
     elif hasattr(node, "tocsr"):
         node = node.tocsr()
         parts = node.data, node.indices, node.indptr
-    elif hasattr(node, "transform") and not isinstance(node, type):
+    elif hasattr(node, "fit") and not isinstance(node, type):
         return _digest_estimator(node, most, above)
     elif isinstance(node, dict):
         some = islice(node, 0, None, _step(len(node), most))

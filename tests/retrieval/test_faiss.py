@@ -140,7 +140,7 @@ def test_an_index_that_is_being_built_holds_no_query_up():
     index, gallery = FaissIndex(), retriever(n=100)._space.gallery.snapshot
     params = {"kind": "flat"}
     first = index.get(gallery, params, "cosine", None)
-    with index._lock:  # as a thread that builds has it
+    with index.lock:  # as a thread that builds has it
         assert index.get(retriever(n=200)._space.gallery.snapshot, params, "cosine", None) is first
 
 

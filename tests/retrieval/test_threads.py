@@ -1,11 +1,15 @@
 """Readers and writers at once: every query sees the gallery as it was at one moment."""
 
+import contextlib
+import multiprocessing
+import os
 import threading
 
 import numpy as np
 import pytest
 
 from skcca.retrieval import CrossModalRetriever
+from skcca.retrieval._retriever import _FIRST_USE
 
 N_READERS, N_ADDED = 3, 150
 
@@ -106,6 +110,36 @@ def test_of_writers_of_one_id_one_wins():
     at_once(*[write] * 4)
     assert sorted(retriever.ids_) == list(range(50))
     assert len(refused) == 150
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads
+def test_a_forked_child_waits_for_no_thread_of_its_parent(tmp_path):
+    CrossModalRetriever().add(np.eye(3)).save(tmp_path / "gallery")
+    retriever = CrossModalRetriever.load(tmp_path / "gallery")
+    gallery = retriever._space.gallery
+    owners = [gallery, gallery.snapshot.verify.__self__, retriever._space.faiss, _FIRST_USE]
+    held, forked = threading.Event(), threading.Event()
+
+    def hold():
+        with contextlib.ExitStack() as stack:
+            for owner in owners:
+                stack.enter_context(owner.lock)
+            held.set()
+            forked.wait()
+
+    def use():
+        assert all(owner.lock.acquire(timeout=0) for owner in owners)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = multiprocessing.get_context("fork").Process(target=use)
+    child.start()
+    forked.set()
+    thread.join()
+    child.join(60)
+    assert child.exitcode == 0
 
 
 def test_a_file_holds_the_gallery_of_one_moment(tmp_path):
