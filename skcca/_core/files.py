@@ -48,6 +48,8 @@ DTYPES |= {"I8": "|i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 DTYPES |= {"U8": "|u1", "U16": "<u2", "U32": "<u4", "U64": "<u8"}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 BLOCK = 2**22  # bytes
+# Errors of the system that come from content, such as a place before the beginning of the file.
+_OF_CONTENT = (None, errno.EISDIR, errno.EINVAL)
 # Beginning of the names of files and folders that are being written.
 PARTIAL = ".skcca-"
 
@@ -68,21 +70,22 @@ class UnreadableFileError(ValueError):
 
 
 @contextmanager
-def parsing(refusal: str) -> Iterator[None]:
+def parsing(refusal: str, cure: str = "") -> Iterator[None]:
     """Raise `refusal` and the reason for whatever damaged or foreign content makes a parser raise.
 
-    What the system says, of a missing file or package or too little memory, stays what it is.
+    The text of `cure` comes last. What the system says, of a missing file or package or of too
+    little memory, stays what it is.
     """
     try:
         yield
     except (UnreadableFileError, MemoryError, ImportError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EISDIR):
+        if isinstance(error, OSError) and error.errno not in _OF_CONTENT:
             raise
         plain = isinstance(error, (ValueError, RuntimeError))
         reason = str(error) if plain else repr(error)
-        raise UnreadableFileError(f"{refusal}: {reason}.") from error
+        raise UnreadableFileError(f"{refusal}: {reason}.{cure}") from error
 
 
 def damaged(path: PathLike) -> str:

@@ -1,21 +1,25 @@
 """Folder of arrays that are too large for memory, written atomically and verified by checksums.
 
-Arrays are ``.npy`` files that are mapped into memory. A JSON file has their shapes, dtypes and
-checksums.
+Arrays are ``.npy`` files that are mapped into memory. A JSON file has their sizes and checksums. A
+new version is built in the folder itself, which may be a link or a mount, under names that are not
+in use; it takes the place of the old one in the moment in which its JSON file does.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skcca._core.files import PathLike
+from skcca._core.files import PARTIAL, PathLike, atomic_write, naming, parsing
 
 from ._tfrecord import import_optional
 
@@ -24,29 +28,32 @@ _BLOCK = 8 << 20
 
 
 class GrowingArray:
-    """Array in a new ``.npy`` file, to which rows (T, width) are appended."""
+    """Array in a new ``.npy`` file, to which rows of a shape are appended."""
 
-    def __init__(self, path: Path, width: int, dtype: str):
-        self._width, self._dtype = width, np.dtype(dtype)
+    def __init__(self, path: Path, dtype: str, row_shape: tuple[int, ...] = ()):
+        self._path, self._dtype, self._row_shape = path, np.dtype(dtype), row_shape
         self._n_rows = 0
         self._file = path.open("wb")
         self._start = self._write_header()
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows at the end."""
-        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
+        with naming(self._path):
+            self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
         self._n_rows += len(rows)
 
     def close(self) -> None:
         """Write the number of rows into the header, in which NumPy leaves room for it."""
-        self._file.seek(0)
-        end = self._write_header()
-        self._file.close()
+        with naming(self._path), self._file:
+            self._file.seek(0)
+            end = self._write_header()
+            self._file.flush()
+            os.fsync(self._file.fileno())
         if end != self._start:
             raise RuntimeError(f"the header has grown from {self._start} to {end} bytes")
 
     def _write_header(self) -> int:
-        shape = (self._n_rows, self._width)
+        shape = (self._n_rows, *self._row_shape)
         content = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, content)
         return self._file.tell()
@@ -61,15 +68,19 @@ class ArrayFolder:
     def __init__(self, path: PathLike, arrays: tuple[str, ...], caller: str):
         self.path, self.arrays, self.caller = Path(path).expanduser(), arrays, caller
         self.description = self.path / f"{caller}.json"
+        self._own_name = re.compile(rf"({'|'.join(arrays)})(-[0-9a-f]{{16}})?\.npy")
 
     def is_there(self) -> bool:
         """Whether the folder has content; raise if it is not that of an array folder."""
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return False
         if not self.path.is_dir():
             raise NotADirectoryError(f"{self.caller}: {self.path} is no folder.")
         names = {entry.name for entry in self.path.iterdir()}
-        foreign = sorted(names - {self.description.name} - {f"{name}.npy" for name in self.arrays})
+        # File systems keep files of their own where they are mounted, and builds that were killed.
+        names = {name for name in names if name[0] != "." and name != "lost+found"}
+        arrays = set(filter(self._own_name.fullmatch, names))
+        foreign = sorted(names - arrays - {self.description.name})
         if foreign or (names and self.description.name not in names):
             raise ValueError(
                 f"{self.caller}: {self.path} holds something else ({', '.join(foreign or names)}); "
@@ -81,34 +92,69 @@ class ArrayFolder:
     def written(self) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Yield a folder for the arrays and a dictionary for the description.
 
-        The new folder replaces an existing one at the end, and is removed after an error.
+        Their version replaces an existing one at the end, and is removed after an error.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {}
-        with tempfile.TemporaryDirectory(
-            dir=self.path.parent, prefix=f"{self.path.name}.", ignore_cleanup_errors=True
-        ) as partial:
-            new = Path(partial) / "new"
-            new.mkdir()
-            yield new, content
-            content["arrays"] = {name: _summary(new / f"{name}.npy") for name in self.arrays}
+        is_new = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            # Files can be moved within a mount alone.
+            with tempfile.TemporaryDirectory(
+                dir=self.path, prefix=PARTIAL, ignore_cleanup_errors=True
+            ) as partial:
+                new = Path(partial)
+                yield new, content
+                content["arrays"] = {name: _summary(new / f"{name}.npy") for name in self.arrays}
+                self._replace(new, content)
+        except BaseException:
+            if is_new:
+                with suppress(OSError):
+                    self.path.rmdir()
+            raise
+
+    def _replace(self, new: Path, content: dict[str, Any]) -> None:
+        """Move the arrays in under names that are not in use, describe them, remove the others."""
+        in_use = any((self.path / f"{name}.npy").exists() for name in self.arrays)
+        content["version"] = f"-{secrets.token_hex(8)}" if in_use else ""
+        paths = {name: self._array_path(name, content) for name in self.arrays}
+        try:
+            for name, path in paths.items():
+                (new / f"{name}.npy").rename(path)
             text = json.dumps({"crc32c": _json_checksum(content), "content": content}, indent=1)
-            (new / self.description.name).write_text(text + "\n", encoding="utf-8")
-            # A folder cannot be replaced by renaming, so the old one is moved away first. It is
-            # deleted with the temporary folder.
-            if self.path.exists():
-                self.path.rename(Path(partial) / "old")
-            new.rename(self.path)
+            with atomic_write(self.description) as file:
+                file.write(text.encode() + b"\n")
+        except BaseException:
+            for path in paths.values():
+                path.unlink(missing_ok=True)
+            raise
+        for path in self.path.iterdir():
+            if self._own_name.fullmatch(path.name) and path not in paths.values():
+                # Windows keeps files that are mapped.
+                with suppress(OSError):
+                    path.unlink()
+
+    def _array_path(self, name: str, content: dict[str, Any]) -> Path:
+        path = self.path / f"{name}{content.get('version', '')}.npy"
+        if not self._own_name.fullmatch(path.name):
+            raise ValueError(f"{path.name!r:.40} is no name of an array")
+        return path
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Say in errors which folder is damaged, and what helps."""
+        return parsing(
+            f"{self.caller}: {self.path} is damaged", " Build it anew with overwrite=True."
+        )
 
     def read_description(self) -> dict[str, Any]:
         """Return the description; raise if it is damaged."""
-        try:
-            stored = json.loads(self.description.read_text(encoding="utf-8"))
-            content = stored["content"]
-            if stored["crc32c"] != _json_checksum(content):
-                raise ValueError("its checksum is another")
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged(f"{self.description.name} cannot be used ({error})") from error
+        with self.reading():
+            try:
+                stored = json.loads(self.description.read_text(encoding="utf-8"))
+                content: dict[str, Any] = dict(stored["content"])
+                if stored["crc32c"] != _json_checksum(content):
+                    raise ValueError("its checksum is another")
+            except (LookupError, RecursionError, TypeError, ValueError) as error:
+                raise ValueError(f"{self.description.name} cannot be used ({error})") from error
         return content
 
     def read_arrays(self, content: dict[str, Any], *, verify: bool) -> dict[str, np.ndarray]:
@@ -117,34 +163,20 @@ class ArrayFolder:
         The checksums of large arrays, for which all of them is read, are compared on demand.
         """
         arrays: dict[str, np.ndarray] = {}
-        for name in self.arrays:
-            path, stated = self.path / f"{name}.npy", content["arrays"][name]
-            size = path.stat().st_size if path.is_file() else 0
-            if size != stated["size"]:
-                text = f"{path.name} has {size:,} bytes; expected {stated['size']:,}"
-                raise self._damaged(text)
-            if (verify or size <= _BLOCK) and _file_checksum(path) != stated["crc32c"]:
-                raise self._damaged(f"{path.name} does not match its checksum")
-            arrays[name] = np.memmap(
-                path, stated["dtype"], "r", stated["offset"], tuple(stated["shape"])
-            )
+        with self.reading():
+            for name in self.arrays:
+                path, stated = self._array_path(name, content), content["arrays"][name]
+                size = path.stat().st_size if path.is_file() else 0
+                if size != stated["size"]:
+                    raise ValueError(f"{path.name} has {size:,} bytes; expected {stated['size']:,}")
+                if (verify or size <= _BLOCK) and _file_checksum(path) != stated["crc32c"]:
+                    raise ValueError(f"{path.name} does not match its checksum")
+                arrays[name] = np.load(path, mmap_mode="r")
         return arrays
-
-    def _damaged(self, text: str) -> ValueError:
-        return ValueError(
-            f"{self.caller}: {self.path} is damaged: {text}. Build it anew with overwrite=True."
-        )
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    array = np.load(path, mmap_mode="r")
-    return {
-        "shape": list(array.shape),
-        "dtype": array.dtype.str,
-        "offset": array.offset,
-        "size": path.stat().st_size,
-        "crc32c": _file_checksum(path),
-    }
+    return {"size": path.stat().st_size, "crc32c": _file_checksum(path)}
 
 
 def _file_checksum(path: Path) -> int:

@@ -6,6 +6,7 @@ or damaged file list the expected content and a source of the data.
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -14,10 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skcca._core.files import PathLike
+from skcca._core.files import PathLike, UnreadableFileError, parsing
 
 VARIABLE = "SKCCA_DATA"
 DEFAULT_HOME = "~/skcca_data"
+# Bytes that one byte of a deflated archive can stand for, at most.
+_DEFLATED = 1032
 _KINDS = {"number": "uif", "integer": "ui", "text": "U", "flag": "b"}
 
 
@@ -57,44 +60,68 @@ class DataFile(NamedTuple):
             )
         if not zipfile.is_zipfile(path):
             raise ValueError(f"{path} is no .npz archive. It must hold:\n{self.contents()}")
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                names = stored.files
-                arrays = {name: stored[name] for name in self.arrays if name in names}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} cannot be read: {error}") from error
-        missing = [name for name in self.arrays if name not in names]
-        if missing:
-            raise ValueError(
-                f"{path} lacks {', '.join(missing)} (it has {', '.join(names) or 'nothing'}). "
-                f"It must hold:\n{self.contents()}"
-            )
+        arrays: dict[str, np.ndarray] = {}
         sizes: dict[str, int] = {}
-        for name, array in self.arrays.items():
-            self._check_array(path, name, arrays[name], array, sizes)
+        with parsing(f"{path} cannot be read"), np.load(path) as stored:
+            missing = [name for name in self.arrays if name not in stored.files]
+            if missing:
+                raise UnreadableFileError(
+                    f"{path} lacks {', '.join(missing)} (it has "
+                    f"{', '.join(stored.files) or 'nothing'}). It must hold:\n{self.contents()}"
+                )
+            for name, array in self.arrays.items():
+                shape, dtype = _read_header(stored.zip, f"{name}.npy", path.stat().st_size)
+                self._check_array(path, name, shape, dtype, array, sizes)
+                arrays[name] = stored[name]
         return arrays
 
     def _check_array(
-        self, path: Path, name: str, values: np.ndarray, array: Array, sizes: dict[str, int]
+        self,
+        path: Path,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        array: Array,
+        sizes: dict[str, int],
     ) -> None:
         """Compare an array with its declaration; ``sizes`` holds the size of each letter."""
         expected = [
             sizes.get(size, size) if isinstance(size, str) else size for size in array.shape
         ]
-        fits = len(values.shape) == len(expected) and all(
+        fits = len(shape) == len(expected) and all(
             isinstance(size, str) or size == actual
-            for size, actual in zip(expected, values.shape, strict=True)
+            for size, actual in zip(expected, shape, strict=True)
         )
-        if not fits or values.dtype.kind not in _KINDS[array.kind]:
-            raise ValueError(
-                f"{path}: `{name}` has shape {values.shape} and dtype {values.dtype}; "
+        if not fits or dtype.kind not in _KINDS[array.kind]:
+            raise UnreadableFileError(
+                f"{path}: `{name}` has shape {shape} and dtype {dtype}; "
                 f"expected {array._replace(shape=tuple(expected))}"
             )
         sizes.update(
             (size, actual)
-            for size, actual in zip(array.shape, values.shape, strict=True)
+            for size, actual in zip(array.shape, shape, strict=True)
             if isinstance(size, str)
         )
+
+
+def _read_header(
+    archive: zipfile.ZipFile, name: str, archive_size: int
+) -> tuple[tuple[int, ...], np.dtype]:
+    """Return the shape and dtype of an array; raise if there are not as many bytes of it."""
+    info = archive.getinfo(name)
+    with archive.open(info) as member:
+        readers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
+        size = member.tell() + dtype.itemsize * math.prod(shape)
+    if dtype.kind != "O" and size != info.file_size:
+        raise ValueError(f"{name} has {info.file_size} bytes in place of {size}")
+    # A size that is only claimed must not fill the memory.
+    if size > _DEFLATED * archive_size:
+        raise ValueError(f"{name} cannot have {size} bytes in a file of {archive_size}")
+    return shape, dtype
 
 
 def resolve_data_home(data_home: PathLike | None) -> tuple[Path, str]:

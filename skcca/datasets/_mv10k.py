@@ -15,6 +15,7 @@ from skcca._core.files import PathLike
 from skcca._core.warnings import warn
 
 from ._array_folder import ArrayFolder, GrowingArray
+from ._tfrecord import Source, name_of
 from ._youtube8m_reader import (
     Paths,
     VideoReader,
@@ -58,7 +59,8 @@ def build_mv10k(
         Frame-level files of YouTube-8M, or patterns such as ``"frame/*.tfrecord"``. Once the
         folder is written, the files may be absent; files of other names or sizes are refused.
     cache_dir : path
-        Folder for the result, created if needed; one with other content is refused.
+        Folder for the result, created if needed; one with other content is refused. It may be a
+        link or a mount.
     label : int or str, default="Music video"
         The one label: a name of `vocabulary`, or its number.
     vocabulary : path, default=None
@@ -167,6 +169,8 @@ def build_mv10k(
         )
         _build(folder, reader, settings)
     content = folder.read_description()
+    with folder.reading():
+        _check_content(content, settings)
     if not is_new:
         _compare(folder, content, settings, path, on_error)
         if content["n_skipped"]:
@@ -176,9 +180,10 @@ def build_mv10k(
 
 def _build(folder: ArrayFolder, reader: VideoReader, settings: dict[str, Any]) -> None:
     """Write the videos into the folder."""
+    sizes = _sizes(reader.files)
     with folder.written() as (place, content):
         arrays = {
-            name: GrowingArray(place / f"{name}.npy", width, settings["dtype"])
+            name: GrowingArray(place / f"{name}.npy", settings["dtype"], (width,))
             for name, width in WIDTHS.items()
         }
         lengths, ids = [0], []
@@ -192,11 +197,13 @@ def _build(folder: ArrayFolder, reader: VideoReader, settings: dict[str, Any]) -
             for array in arrays.values():
                 array.close()
         reader.raise_if_empty(len(ids))
-        np.save(place / "offsets.npy", np.cumsum(lengths))
-        np.save(place / "ids.npy", np.array(ids))
+        for name, values in (("offsets", np.cumsum(lengths)), ("ids", np.array(ids))):
+            array = GrowingArray(place / f"{name}.npy", values.dtype.str)
+            array.append(values)
+            array.close()
         content.update(
             asked=settings,
-            files=_sizes(reader.files),
+            files=sizes,
             n_read=reader.n_read,
             n_skipped=reader.n_skipped,
         )
@@ -205,16 +212,35 @@ def _build(folder: ArrayFolder, reader: VideoReader, settings: dict[str, Any]) -
 def _opened(folder: ArrayFolder, content: dict[str, Any], verify: bool) -> Bunch:
     """Return the videos of the folder."""
     arrays = folder.read_arrays(content, verify=verify)
-    offsets = arrays["offsets"].tolist()
-    rows = [slice(*ends) for ends in pairwise(offsets)]
+    offsets, ids, n_rows = arrays["offsets"], arrays["ids"], len(arrays["audio"])
+    with folder.reading():
+        fits = all(
+            arrays[name].shape == (n_rows, width)
+            and arrays[name].dtype == content["asked"]["dtype"]
+            for name, width in WIDTHS.items()
+        )
+        fits &= offsets.shape == (len(ids) + 1,) and offsets.dtype.kind == "i"
+        fits &= ids.ndim == 1 and ids.dtype.kind == "U"
+        if not fits or np.any(np.diff(offsets, prepend=0, append=n_rows) < 0) or offsets[0] != 0:
+            raise ValueError("its arrays do not fit one another")
+    rows = [slice(*ends) for ends in pairwise(offsets.tolist())]
     return Bunch(
         audio=[arrays["audio"][row] for row in rows],
         rgb=[arrays["rgb"][row] for row in rows],
-        ids=np.array(arrays["ids"]),
+        ids=np.array(ids),
         label=content["asked"]["label"],
         n_read=content["n_read"],
         n_skipped=content["n_skipped"],
     )
+
+
+def _check_content(content: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raise if the description of a folder is another's."""
+    numbers = content["n_read"], content["n_skipped"], content["asked"]["label"]
+    if not all(type(number) is int for number in numbers) or set(content["asked"]) != set(settings):
+        raise ValueError("it describes other settings")
+    if not isinstance(content["files"], list):
+        raise ValueError("it names no files")
 
 
 def _compare(
@@ -250,9 +276,13 @@ def _compare(
         )
 
 
-def _sizes(files: list[str]) -> list[list[Any]]:
+def _sizes(files: list[Source]) -> list[list[Any]]:
     """Return names and sizes, which do not change when files are moved."""
-    return [[Path(file).name, os.path.getsize(file)] for file in files]
+    if not all(isinstance(file, str) for file in files):
+        raise TypeError(
+            f"{_NAME}: `path` holds an open file, whose size is unknown; give its path."
+        )
+    return [[Path(file).name, os.path.getsize(file)] for file in map(name_of, files)]
 
 
 def _check_own_parameters(tolerance: object, overwrite: object, verify: object) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import index
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from skcca._core.files import PathLike
+from skcca._core.files import PathLike, check_writable
 from skcca._core.types import ArrayLike
 
 from ._tfrecord import write_records
 from ._youtube8m_reader import Labels, Paths, VideoReader
 from ._youtube8m_records import WIDTHS, encode
+
+_WRITER = "write_youtube8m"
 
 
 def load_youtube8m(
@@ -37,9 +41,10 @@ def load_youtube8m(
 
     Parameters
     ----------
-    path : path or list of paths
+    path : path, binary file or list of these
         Files, or patterns such as ``"frame/train*.tfrecord"``, whose files are read in the order
-        of their names. They may be compressed by gzip.
+        of their names. A file that several of them name is read once. Files may be compressed by
+        gzip or zlib.
     level : {"frame", "video"}, default="frame"
         Content of the records: frames or their means.
     labels : int, str or list of these, default=None
@@ -164,7 +169,7 @@ def iter_youtube8m(
 
     Parameters
     ----------
-    path : path or list of paths
+    path : path, binary file or list of these
     level : {"frame", "video"}, default="frame"
     labels : int, str or list of these, default=None
     only_labels : bool, default=False
@@ -226,20 +231,21 @@ def write_youtube8m(
     Parameters
     ----------
     path : path
-        The file; an existing one is replaced.
+        The file; an existing one is replaced when the new one is whole.
     audio : sequence of n arrays of shape (T_i, 128), uint8, or (128,), float
         Sound: the frames of each video, which make frame-level records, or their means.
     rgb : sequence of n arrays of shape (T_i, 1024), uint8, or (1024,), float
         Picture.
     labels : sequence of n sequences of int
-        Labels of each video.
+        Labels of each video, from 0 on.
     ids : sequence of n str, default=None
-        Identifiers; by default video0, video1, ...
+        Identifiers, each of one video; by default video0, video1, ...
 
     Raises
     ------
     ValueError
-        If numbers of videos, shapes or dtypes do not agree.
+        If numbers of videos, shapes or dtypes do not agree, or `load_youtube8m` would refuse the
+        file: for labels that are no integers, means that are not finite, frames beside means.
 
     See Also
     --------
@@ -259,32 +265,63 @@ def write_youtube8m(
     >>> data.ids.tolist(), data.labels[0].tolist(), data.audio.shape
     (['ABCD'], [3, 8], (1, 128))
     """
+    check_writable(path, f"{_WRITER}: `path`")
     ids = [f"video{i}" for i in range(len(audio))] if ids is None else ids
     sizes = {"audio": len(audio), "rgb": len(rgb), "labels": len(labels), "ids": len(ids)}
     if len(set(sizes.values())) > 1:
-        raise ValueError(f"write_youtube8m: as many entries are needed of each; got {sizes}.")
-    videos = zip(audio, rgb, labels, ids, strict=True)
-    write_records(path, (_record(i, *video) for i, video in enumerate(videos)))
-
-
-def _record(
-    i: int, audio: ArrayLike, rgb: ArrayLike, labels: Iterable[int], video_id: str
-) -> bytes:
-    """Check a video and return its record."""
-    views = {
-        name: np.asarray(view.detach() if hasattr(view, "detach") else view)
-        for name, view in (("audio", audio), ("rgb", rgb))
-    }
-    for name, view in views.items():
-        fits = view.dtype == np.uint8 if view.ndim == 2 else view.dtype.kind == "f"
-        if view.ndim not in (1, 2) or view.shape[-1] != WIDTHS[name] or not fits:
+        raise ValueError(f"{_WRITER}: as many entries are needed of each; got {sizes}.")
+    places: dict[str, int] = {}
+    video_id: Any
+    for i, video_id in enumerate(ids):
+        if not isinstance(video_id, str) or (video_id and places.setdefault(video_id, i) != i):
             raise ValueError(
-                f"write_youtube8m: `{name}[{i}]` has shape {view.shape} and dtype {view.dtype}; "
-                f"expected (T, {WIDTHS[name]}) of uint8 or ({WIDTHS[name]},) of float."
+                f"{_WRITER}: `ids[{i}]`={video_id!r:.80} must be a text that no other video has."
             )
-    if views["audio"].shape[:-1] != views["rgb"].shape[:-1]:
+    videos = zip(audio, rgb, labels, ids, strict=True)
+    write_records(path, _records(videos))
+
+
+def _records(videos: Iterable[tuple[Any, Any, Any, str]]) -> Iterator[bytes]:
+    """Yield the records of videos, which must be of one level."""
+    n_dims = None
+    for i, (audio, rgb, labels, video_id) in enumerate(videos):
+        views = {"audio": _check_view(i, "audio", audio), "rgb": _check_view(i, "rgb", rgb)}
+        if views["audio"].shape[:-1] != views["rgb"].shape[:-1]:
+            raise ValueError(
+                f"{_WRITER}: video {i} has shape {views['audio'].shape} in `audio` and "
+                f"{views['rgb'].shape} in `rgb`; as many frames are needed in both."
+            )
+        n_dims = n_dims or views["audio"].ndim
+        if views["audio"].ndim != n_dims:
+            raise ValueError(f"{_WRITER}: a file holds frames or means; video {i} has the other.")
+        yield encode(video_id, _check_labels(i, labels), views)
+
+
+def _check_view(i: int, name: str, view: Any) -> np.ndarray:
+    """Return the frames or the means of a video, of numbers that `load_youtube8m` takes."""
+    array = np.asarray(view.detach() if hasattr(view, "detach") else view)
+    fits = array.dtype == np.uint8 if array.ndim == 2 else array.dtype.kind == "f"
+    if array.ndim not in (1, 2) or array.shape[-1] != WIDTHS[name] or not fits or not array.size:
         raise ValueError(
-            f"write_youtube8m: video {i} has shape {views['audio'].shape} in `audio` and "
-            f"{views['rgb'].shape} in `rgb`; as many frames are needed in both."
+            f"{_WRITER}: `{name}[{i}]` has shape {array.shape} and dtype {array.dtype}; expected "
+            f"(T, {WIDTHS[name]}) of uint8 or ({WIDTHS[name]},) of float, not empty."
         )
-    return encode(video_id, labels, views)
+    # The file holds means in float32, where large numbers would be infinite.
+    with np.errstate(over="ignore"):
+        if array.ndim == 1 and not np.isfinite(array.astype(np.float32)).all():
+            raise ValueError(f"{_WRITER}: `{name}[{i}]` holds NaN, infinity, or more than 3e38.")
+    return array
+
+
+def _check_labels(i: int, labels: Any) -> list[int]:
+    """Return the labels of a video as numbers of Python."""
+    try:
+        values = list(labels)
+        numbers = [index(label) for label in values if not isinstance(label, bool)]
+        if len(numbers) == len(values) and all(0 <= number < 2**63 for number in numbers):
+            return numbers
+    except TypeError:
+        pass
+    raise ValueError(
+        f"{_WRITER}: `labels[{i}]`={labels!r:.80} must be a sequence of integers from 0 on."
+    )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import csv
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from numbers import Integral
-from typing import Any, NamedTuple, TypeAlias
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from skcca._core.compat import Interval, StrOptions, validate_parameter_constraints
-from skcca._core.files import PathLike
+from skcca._core.files import PathLike, UnreadableFileError, parsing
 from skcca._core.progress import ProgressBar, bounded_map
 from skcca._core.warnings import warn
 
-from ._tfrecord import Batch, Fault, batches
+from ._tfrecord import Batch, Fault, Source, batches
 from ._youtube8m_records import Features, WrongLevelError, dequantize_features
 
-Paths: TypeAlias = PathLike | Iterable[PathLike]
+Paths: TypeAlias = PathLike | IO[bytes] | Iterable[PathLike | IO[bytes]]
 Labels: TypeAlias = int | str | Iterable[int | str] | None
 # Names of the columns in vocabulary.csv and in label_names.csv.
 _COLUMNS = (("index", "label_id"), ("name", "label_name"))
@@ -257,22 +257,28 @@ def _repetition(
     return Fault(*place, f"video {video.id!r} came before, in {first[0]} at byte {first[1]}")
 
 
-def find_files(path: Paths, caller: str) -> list[str]:
-    """Return the files of paths and patterns, those of a pattern by name."""
-    if isinstance(path, (str, os.PathLike)):
-        return _matching_files(path, caller)
-    if isinstance(path, (bytes, dict)) or not isinstance(path, Iterable):
-        raise TypeError(
-            f"{caller}: `path` is a {type(path).__name__}; expected a path, a pattern such as "
-            "'train*.tfrecord', or a list of these."
-        )
-    files = [file for pattern in path for file in _matching_files(pattern, caller)]
+def find_files(path: Paths, caller: str) -> list[Source]:
+    """Return the files of paths and patterns, each once, those of a pattern by name."""
+    single = isinstance(path, (str, bytes, dict, os.PathLike)) or hasattr(path, "read")
+    sources = list(path) if isinstance(path, Iterable) and not single else [path]
+    files = {
+        os.path.realpath(file) if isinstance(file, str) else id(file): file
+        for source in sources
+        for file in _matching_files(source, caller)
+    }
     if not files:
         raise ValueError(f"{caller}: `path` is an empty list.")
-    return files
+    return list(files.values())
 
 
-def _matching_files(path: PathLike, caller: str) -> list[str]:
+def _matching_files(path: Any, caller: str) -> Sequence[Source]:
+    if hasattr(path, "read") and isinstance(path.read(0), bytes):
+        return [path]
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"{caller}: `path` is a {type(path).__name__}; expected a path, a pattern such as "
+            "'train*.tfrecord', a file opened in binary mode, or a list of these."
+        )
     pattern = os.path.expanduser(os.fspath(path))
     if os.path.isdir(pattern):
         raise IsADirectoryError(
@@ -298,14 +304,15 @@ def read_vocabulary(path: PathLike | None, caller: str) -> dict[int, str]:
             f"{caller}: `vocabulary`={os.fspath(path)!r} is no file; it is the vocabulary.csv of "
             "YouTube-8M, or any CSV file with the columns Index and Name."
         )
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    refusal = f"{caller}: {os.fspath(path)} is no table of labels"
+    with parsing(refusal), open(path, encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
         header = [column.strip().lower() for column in next(rows, [])]
         places = [
             next((header.index(name) for name in names if name in header), -1) for names in _COLUMNS
         ]
         if -1 in places:
-            raise ValueError(
+            raise UnreadableFileError(
                 f"{caller}: {os.fspath(path)} has the columns {', '.join(header) or 'none'}; "
                 "expected Index and Name (or label_id and label_name)."
             )
@@ -315,7 +322,7 @@ def read_vocabulary(path: PathLike | None, caller: str) -> dict[int, str]:
                 label, name = (row[place].strip() for place in places)
                 names[int(label)] = name
             except (IndexError, ValueError) as error:
-                raise ValueError(
+                raise UnreadableFileError(
                     f"{caller}: {os.fspath(path)}, line {rows.line_num}: {row} has no label and "
                     "name."
                 ) from error

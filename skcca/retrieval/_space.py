@@ -55,18 +55,31 @@ class FittedSpace(NamedTuple):
     in_views: bool
     gallery: Gallery
     faiss: FaissIndex
-    # Of the estimator, when the gallery was begun.
-    signature: dict[str, Any]
+    # Of the estimator when the gallery was begun.
+    signature: dict[str, Any] | None
 
-    def check(self) -> None:
+    @classmethod
+    def begin(
+        cls,
+        estimator: Estimator | None,
+        direction: str,
+        metric: str,
+        in_views: bool,
+        gallery: Gallery | None = None,
+    ) -> FittedSpace:
         """Refuse an estimator that is not fitted, or that lacks what the metric needs."""
-        if self.estimator is not None:
-            check_is_fitted(self._model)
-        self.correlations()
+        signature = None
+        if estimator is not None:
+            check_is_fitted(final_model(estimator))
+            signature = fingerprint(estimator, SAMPLE)
+        gallery = gallery or Gallery()
+        space = cls(estimator, direction, metric, in_views, gallery, FaissIndex(), signature)
+        space.correlations()
+        return space
 
     def check_same_fit(self, caller: str) -> None:
         """Refuse an estimator that was fitted again, and so embeds into another space."""
-        if fingerprint(self.estimator, SAMPLE) != self.signature:
+        if self.estimator is not None and fingerprint(self.estimator, SAMPLE) != self.signature:
             raise ValueError(
                 f"{caller}: the estimator was fitted again after the gallery was begun, so that "
                 "the items are not where it puts queries; begin a new gallery, by `fit` or in "
@@ -285,4 +298,7 @@ def _step(n: int, most: int | None) -> int:
 
 
 def _sha256(*parts: bytes) -> bytes:
-    return hashlib.sha256(b"".join(parts)).digest()
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()

@@ -1,20 +1,35 @@
 """Trees of tensors and plain values in a file, and files that are none of those."""
 
+import functools
+import io
 import json
 import math
 import os
 import pickle
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from _data import as_objects, read_only
+from _data import HEARD, SONGS, as_objects, read_only, two_views
 from safetensors.torch import load_file, save_file
+from sklearn.base import clone
 from torch import nn
 
-from skcca import DCCA
+from skcca import DCCA, ChunkSelector, CrossModalRetriever
 from skcca._core import files
 from skcca._core.files import load_tree, save_tree
+from skcca.datasets import load_youtube8m, write_youtube8m
+from skcca.datasets._files import Array, DataFile
+
+X, Y, _ = two_views(40)
 
 
 def assert_same(found, expected):
@@ -248,18 +263,6 @@ def test_names_that_no_file_can_have_are_refused(tmp_path, name, message):
         files.check_writable(f"{tmp_path}/{name}", "save: `path`")
 
 
-def test_a_file_has_the_permissions_of_the_umask(tmp_path):
-    before = os.umask(0o027)
-    try:
-        with files.atomic_write(tmp_path / "file") as file:
-            file.write(b"content")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "file").read_bytes() == b"content"
-    if os.name == "posix":
-        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
-
-
 def test_two_writers_of_one_name_do_not_meet(tmp_path):
     with files.atomic_write(tmp_path / "file") as one:
         one.write(b"one")
@@ -270,17 +273,6 @@ def test_two_writers_of_one_name_do_not_meet(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("place", [-1, -30, 70])
-def test_another_byte_is_noticed(tmp_path, place):
-    path = tmp_path / "tree"
-    save_tree(path, {"a": torch.ones(100), "b": np.arange(3)})
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"tree' is not a whole file that skcca wrote"):
-        load_tree(path, torch)
-
-
 def test_values_beyond_the_header_are_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_HEADER", 1000)
     with pytest.raises(ValueError, match=r"take \d+ bytes; a file holds 1000"):
@@ -288,10 +280,18 @@ def test_values_beyond_the_header_are_refused_before_anything_is_written(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_a_claimed_width_of_strings_fills_no_memory(tmp_path):
-    text = '{"strings": ["a", "bc"], "kind": "<U500000000", "shape": [2]}'
-    save_file({"0": torch.ones(1)}, tmp_path / "tree", metadata={"skcca": text})
-    assert_same(load_tree(tmp_path / "tree", torch), np.array(["a", "bc"]))
+@pytest.mark.parametrize(
+    ("texts", "width", "expected"),
+    [
+        (["a", "bc"], 500_000_000, np.array(["a", "bc"])),
+        # One long text among short ones, which numpy would all make as long.
+        (["a"] * 5000 + ["b" * 5000], 5000, as_objects(["a"] * 5000 + ["b" * 5000])),
+    ],
+)
+def test_a_width_of_strings_fills_no_memory(tmp_path, texts, width, expected):
+    values = {"strings": texts, "kind": f"<U{width}", "shape": [len(texts)]}
+    write_version_1(tmp_path / "tree", values, **{"0": torch.ones(1)})
+    assert_same(load_tree(tmp_path / "tree", torch), expected)
 
 
 def test_other_readers_of_the_format_read_the_file(tmp_path):
@@ -309,6 +309,199 @@ def test_a_later_version_is_refused_by_both_numbers(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"version 3 of the format .* reads versions 1 to 2"):
         load_tree(tmp_path / "tree", torch)
+
+
+# Every writer and every reader
+
+
+class Kind(NamedTuple):
+    """Kind of file: writes one, and returns what one gives."""
+
+    write: Callable[[Path], Any]
+    read: Callable[[Path], Any]
+
+
+DEEP = DCCA(2, x_hidden_layer_sizes=(3,), y_hidden_layer_sizes=(3,), max_epochs=1, random_state=0)
+SONG_MODEL = ChunkSelector(2, hidden_size=2, max_epochs=1, random_state=0)
+MEANS = [np.ones((4, width)) for width in (128, 1024)]
+TABLE = DataFile("table", {"x": Array(("n", 3)), "names": Array((2,), "text")}, "")
+
+
+def train(path):
+    return clone(DEEP).set_params(checkpoint=path).fit(X, Y).transform(X)
+
+
+def query(path, **options):
+    return CrossModalRetriever.load(path, **options).query(X[:3], 2)
+
+
+def add_items(path):
+    CrossModalRetriever().add(X, ids=map(str, range(len(X)))).save(path)
+
+
+SAVED = {
+    "estimator": Kind(
+        lambda path: clone(DEEP).fit(X, Y).save(path), lambda path: DCCA.load(path).transform(X)
+    ),
+    "selector": Kind(
+        lambda path: clone(SONG_MODEL).fit(SONGS, HEARD).save(path),
+        lambda path: np.concatenate(ChunkSelector.load(path).attention(SONGS)),
+    ),
+    "checkpoint": Kind(train, train),
+    "gallery": Kind(add_items, partial(query, mmap=False)),
+    "mapped gallery": Kind(add_items, query),
+}
+WRITTEN = SAVED | {
+    "records": Kind(
+        lambda path: write_youtube8m(path, *MEANS, labels=[[1]] * 4),
+        lambda path: load_youtube8m(path, level="video").rgb,
+    )
+}
+READ = WRITTEN | {
+    "archive": Kind(
+        lambda path: path.write_bytes(archive(x=np.ones((9, 3)), names=np.array(["a", "b"]))),
+        lambda path: TABLE._replace(path=path.name).read(path.parent)["x"],
+    ),
+    "vocabulary": Kind(
+        lambda path: path.write_text("Index,Name\n1,Game\n"),
+        lambda path: load_youtube8m(__file__, labels="Game", vocabulary=path),
+    ),
+}
+
+
+def archive(**arrays):
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+@functools.cache
+def whole(name):
+    """Return the content of a file of a kind, and what it gives."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        READ[name].write(path)
+        content = path.read_bytes()
+        return content, None if name == "vocabulary" else READ[name].read(path)
+
+
+@pytest.mark.parametrize("n", [30, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", SAVED)
+def test_a_file_with_another_bit_is_refused_or_gives_the_same(name, n, tmp_path):
+    content, expected = whole(name)
+    for bit in np.random.default_rng(n).choice(8 * len(content), n, replace=False):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "file").write_bytes(changed)
+        try:
+            found = SAVED[name].read(tmp_path / "file")
+        except ValueError as error:
+            found = str(error)
+        if isinstance(found, str):
+            assert str(tmp_path / "file") in found
+        else:
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_cut_and_foreign_files_are_refused_by_name(name, tmp_path):
+    content, _ = whole(name)
+    rng = np.random.default_rng(0)
+    cut = [content[:end] for end in np.linspace(0, len(content) - 1, 12).astype(int)]
+    heads = [rng.bytes(size) + content[size:] for size in (1, 8, 9, 40)]
+    lengths = [size.to_bytes(8, "little") + content[8:] for size in (0, 1, 2**20, 2**63)]
+    foreign = [rng.bytes(500), bytes(500), pickle.dumps(Trap()), archive(x=np.eye(3)), b"\xff" * 9]
+    for bad in [*(cut if name != "vocabulary" else cut[:1]), *heads, *lengths, *foreign]:
+        (tmp_path / "file").write_bytes(bad)
+        with pytest.raises(ValueError, match=re.escape(str(tmp_path / "file"))):
+            READ[name].read(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions and links of POSIX")
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_file_is_replaced_as_if_it_were_overwritten(name, tmp_path):
+    before = os.umask(0o027)
+    try:
+        first, old, link = (tmp_path / name for name in ("first", "old", "link"))
+        WRITTEN[name].write(first)
+        old.write_bytes(whole(name)[0])
+        old.chmod(0o604)
+        link.symlink_to(old)
+        for neighbour in ("link.part", ".link.part", "old.part", "old.tmp"):
+            (tmp_path / neighbour).write_text("mine")
+        WRITTEN[name].write(link)
+    finally:
+        os.umask(before)
+    assert first.stat().st_mode & 0o777 == 0o640
+    assert old.stat().st_mode & 0o777 == 0o604
+    assert link.is_symlink()
+    np.testing.assert_array_equal(WRITTEN[name].read(old), whole(name)[1])
+    assert [
+        path.read_text() for path in tmp_path.iterdir() if path.suffix in (".part", ".tmp")
+    ] == (["mine"] * 4)
+    assert len(list(tmp_path.iterdir())) == 7
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes")
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_file_takes_the_place_of_something_else(name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for other in ("pipe", "folder", "loop", "none/file", "a" * 300):
+        with pytest.raises(ValueError, match=re.escape(str(tmp_path / other))):
+            WRITTEN[name].write(tmp_path / other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "loop", "pipe"]
+
+
+@pytest.mark.parametrize("name", sorted(WRITTEN.keys() - {"checkpoint"}))
+def test_a_full_disk_is_told_with_the_name_and_leaves_the_old_file(name, tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "file"
+    WRITTEN[name].write(path)
+    content, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            WRITTEN[name].write(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_and_two_readers_of_one_path_meet_no_half_file(tmp_path):
+    path = tmp_path / "tree"
+    trees = [{"writer": i, "values": np.full(20_000, i)} for i in range(2)]
+    save_tree(path, trees[0])
+    with ThreadPoolExecutor(4) as pool:
+        writing = [
+            pool.submit(lambda tree: [save_tree(path, tree) for _ in range(60)], tree)
+            for tree in trees
+        ]
+
+        def read():
+            while not all(writer.done() for writer in writing):
+                found = load_tree(path, torch)
+                assert (found["values"] == found["writer"]).all()
+
+        for task in [*writing, *(pool.submit(read) for _ in trees)]:
+            task.result()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("claimed", [0, 24 * 10**12], ids=["array", "array and member"])
+def test_an_archive_that_claims_terabytes_takes_no_memory(claimed, tmp_path):
+    header = io.BytesIO()
+    shape = {"descr": "<f8", "fortran_order": False, "shape": (10**12, 3)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(tmp_path / "table", "w") as file:
+        file.writestr("x.npy", header.getvalue())
+        file.writestr("names.npy", b"")
+        file.getinfo("x.npy").file_size += claimed
+    with pytest.raises(ValueError, match=r"table cannot be read: x\.npy .* bytes"):
+        TABLE.read(tmp_path)
 
 
 # Version 1: the JSON of the tree under one key, tensors as the safetensors library wrote them
@@ -342,8 +535,6 @@ def test_trees_of_version_1_are_read(tmp_path):
 
 
 def test_models_of_version_1_are_read(tmp_path):
-    rng = np.random.default_rng(0)
-    X, Y = rng.normal(size=(40, 4)), rng.normal(size=(40, 3))
     model = DCCA(2, x_hidden_layer_sizes=(5,), max_epochs=1, random_state=0).fit(X, Y)
     model.save(tmp_path / "new")
     contents = files.read(tmp_path / "new", files.MODEL)

@@ -1,10 +1,16 @@
 """MV-10K: the rule of the paper's Table I, and a folder that is right, or refused."""
 
+import copy
+import functools
+import json
+import operator
+
 import numpy as np
 import pytest
 from _data import flip, frame_record, frames, write
 
 from skcca.datasets import _mv10k, build_mv10k, load_youtube8m
+from skcca.datasets._array_folder import _json_checksum
 
 MUSIC = 14
 
@@ -145,6 +151,43 @@ def test_something_else_is_left_alone(small, tmp_path, overwrite):
         build(small, tmp_path / "file", overwrite=overwrite)
 
 
+def test_a_link_or_a_mount_is_built_in_place(small, tmp_path):
+    """A mount cannot be renamed and holds files of its system; nothing leaves or enters it."""
+    place, link = tmp_path / "mount", tmp_path / "link"
+    (place / "lost+found").mkdir(parents=True)
+    link.symlink_to(place)
+    number = place.stat().st_ino
+    for max_videos in (3, 2, 1):
+        data = build(small, link, overwrite=True, max_videos=max_videos)
+        assert_same(build(small, place, max_videos=max_videos), data)
+        assert len(data.ids) == max_videos
+        assert len(list(place.iterdir())) == 6
+    assert (link.is_symlink(), place.stat().st_ino) == (True, number)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["link", "mount", "records"]
+
+
+def test_a_full_disk_is_told_with_the_folder_and_leaves_the_old_one(small, tmp_path):
+    resource = pytest.importorskip("resource")
+    before = build(small, tmp_path / "mv")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        for folder in (tmp_path / "mv", tmp_path / "new"):
+            with pytest.raises(OSError, match="too large") as caught:
+                build(small, folder, overwrite=True)
+            assert caught.value.filename.startswith(str(folder))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert_same(build(small, tmp_path / "mv"), before)
+    assert len(list((tmp_path / "mv").iterdir())) == 5
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_open_file_has_no_size_to_remember(small, tmp_path):
+    with small.open("rb") as file, pytest.raises(TypeError, match="give its path"):
+        build(file, tmp_path / "mv")
+
+
 def test_an_empty_folder_is_used(small, tmp_path):
     (tmp_path / "new" / "mv").mkdir(parents=True)
     assert len(build(small, tmp_path / "new" / "mv").ids) == 3
@@ -211,6 +254,34 @@ def test_a_file_of_the_folder_that_ends_early_or_is_gone_is_found(small, tmp_pat
         build(small, folder)
     if name != "build_mv10k.json":  # by which a folder is known
         assert len(build(small, folder, overwrite=True).ids) == 3
+
+
+def nodes(tree, path=()):
+    """Yield the places of all values in a tree of JSON."""
+    for key in tree if isinstance(tree, dict) else range(len(tree)) if type(tree) is list else ():
+        yield (*path, key)
+        yield from nodes(tree[key], (*path, key))
+
+
+def test_a_forged_description_is_refused_or_gives_the_same(small, tmp_path):
+    expected = build(small, tmp_path / "mv")
+    file = tmp_path / "mv" / "build_mv10k.json"
+    content = json.loads(file.read_text())["content"]
+    for place in nodes(content):
+        for value in (None, -1, 2**70, "../audio", [], {}, [[1, 2]]):
+            forged = copy.deepcopy(content)
+            parent = functools.reduce(operator.getitem, place[:-1], forged)
+            parent[place[-1]] = value
+            text = json.dumps({"content": forged, "crc32c": _json_checksum(forged)})
+            file.write_text(text)
+            try:
+                found = build(small, tmp_path / "mv")
+            except ValueError as error:
+                found = str(error)
+            if isinstance(found, str):
+                assert f"{tmp_path / 'mv'} " in found
+            else:
+                assert_same(found, expected)
 
 
 def test_frames_are_verified_on_demand_and_places_always(source, tmp_path):

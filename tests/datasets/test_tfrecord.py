@@ -1,8 +1,11 @@
 """The framing of TFRecord files: every byte is checked, and every fault has a place."""
 
 import gzip
+import io
 import struct
 import sys
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -12,6 +15,10 @@ from tfrecord.writer import TFRecordWriter
 from skcca.datasets import _tfrecord
 from skcca.datasets._tfrecord import Fault, Record, batches, checksum, write_records
 
+as_stored = pytest.mark.parametrize(
+    "stored", [bytes, gzip.compress, zlib.compress], ids=["plain", "gzip", "zlib"]
+)
+as_compressed = pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
 PAYLOADS = [b"first", b"", b"the third record is the longest one", b"last"]
 
 
@@ -52,11 +59,10 @@ def test_records_come_back_in_order_with_their_places(path):
     assert read(path) == [Record(*pair) for pair in zip(places()[:-1], PAYLOADS, strict=True)]
 
 
-@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@as_stored
 @pytest.mark.parametrize("size", [1, 30, 60, 10_000])
-def test_batches_hold_every_record_once(path, size, compressed, monkeypatch):
-    if compressed:
-        path.write_bytes(gzip.compress(path.read_bytes()))
+def test_batches_hold_every_record_once(path, size, stored, monkeypatch):
+    path.write_bytes(stored(path.read_bytes()))
     monkeypatch.setattr(_tfrecord, "BATCH", size)
     assert payloads(path) == PAYLOADS
     assert [batch.last for batch in batches(str(path))][-1]
@@ -70,8 +76,8 @@ def test_a_file_that_begins_as_gzip_does_may_be_plain(tmp_path):
     assert read(tmp_path / "a") == [Record(0, bytes(length))]
 
 
-@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-def test_every_flipped_bit_is_a_fault_of_its_record_alone(path, compressed):
+@as_stored
+def test_every_flipped_bit_is_a_fault_of_its_record_alone(path, stored):
     """After a wrong length nobody knows where the next record begins."""
     whole = path.read_bytes()
     starts = places()
@@ -80,7 +86,7 @@ def test_every_flipped_bit_is_a_fault_of_its_record_alone(path, compressed):
         for bit in range(8):
             content = bytearray(whole)
             content[position] ^= 1 << bit
-            path.write_bytes(gzip.compress(content, 1) if compressed else content)
+            path.write_bytes(stored(content))
             found = read(path)
             fault = found.pop(record)
             assert isinstance(fault, Fault)
@@ -90,11 +96,11 @@ def test_every_flipped_bit_is_a_fault_of_its_record_alone(path, compressed):
             assert [record.data for record in found] == PAYLOADS[:record] + after
 
 
-@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-def test_every_end_within_a_record_is_a_fault(path, compressed):
+@as_stored
+def test_every_end_within_a_record_is_a_fault(path, stored):
     whole = path.read_bytes()
     for size in set(range(len(whole))) - set(places()[1:]):
-        path.write_bytes(gzip.compress(whole[:size], 1) if compressed else whole[:size])
+        path.write_bytes(stored(whole[:size]))
         *before, fault = read(path)
         record = np.searchsorted(places(), size, side="right") - 1
         assert isinstance(fault, Fault)
@@ -102,8 +108,9 @@ def test_every_end_within_a_record_is_a_fault(path, compressed):
         assert [record.data for record in before] == PAYLOADS[:record]
 
 
-def test_no_flipped_bit_of_a_compressed_file_changes_a_record(path):
-    whole = gzip.compress(path.read_bytes())
+@as_compressed
+def test_no_flipped_bit_of_a_compressed_file_changes_a_record(path, compress):
+    whole = compress(path.read_bytes())
     for position in range(len(whole)):
         content = bytearray(whole)
         content[position] ^= 1
@@ -115,8 +122,9 @@ def test_no_flipped_bit_of_a_compressed_file_changes_a_record(path):
         assert len(kept) == len(PAYLOADS) or any(isinstance(each, Fault) for each in found)
 
 
-def test_every_end_of_a_compressed_file_is_a_fault(path):
-    whole = gzip.compress(path.read_bytes())
+@as_compressed
+def test_every_end_of_a_compressed_file_is_a_fault(path, compress):
+    whole = compress(path.read_bytes())
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
         assert isinstance(read(path)[-1], Fault)
@@ -128,6 +136,33 @@ def test_a_length_beyond_the_file_takes_no_memory(path, monkeypatch):
     path.write_bytes(length + checksum(length) + b"data")
     (fault,) = read(path)
     assert "ends after 4 of its" in fault.text
+
+
+@as_stored
+def test_a_record_of_gigabytes_is_passed_over_in_little_memory(path, stored, monkeypatch):
+    monkeypatch.setattr(_tfrecord, "LARGEST_RECORD", 1000)
+    write_records(path, [b"first", bytes(10**7), b"last"])
+    content = stored(path.read_bytes())
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        first, fault, last = read(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (first.data, last.data) == (b"first", b"last")
+    assert "its 10000000 bytes are more than 1000" in fault.text
+    assert peak < 10**6
+
+
+@as_stored
+def test_open_files_and_parts_in_a_row_are_read_from_where_they_stand(path, stored):
+    content = b"title" + stored(path.read_bytes())
+    file = io.BytesIO(content if stored is bytes else content + stored(path.read_bytes()))
+    file.seek(5)
+    found = [record.data for batch in batches(file) for record in batch.records]
+    assert found == PAYLOADS * (1 if stored is bytes else 2)
+    assert not file.closed
 
 
 def test_missing_library_names_the_cure(path, monkeypatch):

@@ -1,6 +1,7 @@
 """YouTube-8M: records that another library wrote, the choice of videos, and what cannot be used."""
 
 import gzip
+import os
 import re
 import tracemalloc
 
@@ -96,12 +97,28 @@ def test_another_library_reads_the_means_that_are_written(tmp_path):
         ({"audio": [np.zeros((3, 128))]}, r"`audio\[0\]` has shape \(3, 128\) and dtype float64"),
         ({"rgb": [np.zeros((3, 128), np.uint8)]}, r"expected \(T, 1024\) of uint8 or \(1024,\)"),
         ({"rgb": [np.zeros((2, 1024), np.uint8)]}, r"video 0 has shape \(3, 128\) in `audio` and"),
+        ({"rgb": [np.zeros((0, 1024), np.uint8)]}, r"`rgb\[0\]` has .* not empty"),
+        ({"audio": [np.full(128, np.nan)]}, r"`audio\[0\]` holds NaN, infinity, or more than"),
+        ({"rgb": [np.full(1024, 1e300)], "audio": [np.ones(128)]}, r"`rgb\[0\]` holds NaN"),
+        ({"labels": [[1.7]]}, r"`labels\[0\]`=\[1.7\] must be a sequence of integers from 0 on"),
+        ({"labels": [[-1]]}, r"`labels\[0\]`=\[-1\]"),
+        ({"labels": [[2**63]]}, r"`labels\[0\]`=\[9223372036854775808\]"),
+        ({"labels": [[True]]}, r"`labels\[0\]`=\[True\]"),
+        ({"labels": ["14"]}, r"`labels\[0\]`='14'"),
+        ({"labels": [14]}, r"`labels\[0\]`=14"),
+        ({"ids": [3]}, r"`ids\[0\]`=3 must be a text"),
+        ({name: [view] * 2 for name, view in VIDEOS[0].items()}
+         | {"labels": [[1]] * 2, "ids": ["a", "a"]}, r"`ids\[1\]`='a' .* no other video has"),
+        ({name: [view, view.mean(axis=0)] for name, view in VIDEOS[0].items()}
+         | {"labels": [[1]] * 2}, "frames or means; video 1 has the other"),
     ],
-)
-def test_views_that_do_not_agree_are_not_written(changes, message, tmp_path):
+)  # fmt: skip
+def test_what_would_not_be_read_is_not_written(changes, message, tmp_path):
+    (tmp_path / "b").write_text("old")
     videos = {name: [view] for name, view in VIDEOS[0].items()} | {"labels": [[1]]} | changes
     with pytest.raises(ValueError, match=message):
         write_youtube8m(tmp_path / "b", **videos)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 def varint(number, padded=False):
@@ -299,6 +316,21 @@ def test_parameters_are_checked_before_the_first_video_is_asked_for(path):
 def test_a_path_with_brackets_is_no_pattern(path, tmp_path):
     path.rename(tmp_path / "a[1].tfrecord")
     assert len(load_youtube8m(tmp_path / "a[1].tfrecord").ids) == 4
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Videos without an id cannot be told apart.
+    write("a.tfrecord", *(frame_record("", [1], frames(2)) for _ in range(3)))
+    os.symlink("a.tfrecord", "b.tfrecord")
+    names = ["*.tfrecord", "a.tfrecord", tmp_path / "a.tfrecord", "./?.tfrecord", "b.tfrecord"]
+    assert len(load_youtube8m(names).ids) == 3
+    with open("a.tfrecord", "rb") as file:
+        assert len(load_youtube8m([file, file]).ids) == 3
+        with pytest.raises(ValueError, match=r"a\.tfrecord, record at byte 0: the file is empty"):
+            load_youtube8m(file)
+    with open("a.tfrecord") as file, pytest.raises(TypeError, match="opened in binary mode"):
+        load_youtube8m(file)
 
 
 def test_paths_that_lead_nowhere_raise(path, tmp_path, monkeypatch):
