@@ -329,8 +329,8 @@ def check_ids(ids: ArrayLike, n: int | None, caller: str) -> Array:
     beyond = [value for value in values if not SMALLEST_ID <= value <= LARGEST_ID]
     if beyond:
         raise ValueError(
-            f"{caller}: the id {beyond[0]} is no integer of 64 bits, from -2**63 to 2**63 - 1; "
-            "give such ids as strings."
+            f"{caller}: the id {beyond[0]} lies beyond the signed integers of 64 bits, -2**63 to "
+            "2**63 - 1; give such ids as strings."
         )
     return np.array(values, dtype=np.int64)
 
