@@ -173,7 +173,7 @@ def bootstrap_loadings(
     n_rows = [len(Z) for Z in variates] if isinstance(labels, tuple) else [len(variates[0])]
     codes = [np.arange(n) for n in n_rows]
     if groups is not None:
-        check_aligned(_NAME, X=X, y=y, groups=groups)
+        check_aligned(_NAME, X=X, y=y, labels=labels, groups=groups)
         codes = [_check_groups(groups, n_rows)]
     seeds = rng_from(random_state).integers(2**63, size=n_bootstraps)
     tasks = [(estimator, X, y, labels, codes, variates, seed) for seed in seeds]

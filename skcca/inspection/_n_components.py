@@ -10,12 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 
+from skcca._base import TwoViewTransformer
 from skcca._core.compat import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
+from skcca._core.warnings import warn
 from skcca.cca import CCA
 from skcca.kcca import KCCA
 from skcca.model_selection._folds import PairedRows, Splitter
+from skcca.views._projection import final_model
 
 __all__ = ["NComponentsResult", "select_n_components"]
 Array = np.ndarray
@@ -103,6 +106,11 @@ def select_n_components(
         If a candidate is no positive integer, if there is one fold only, or if the data do not fit
         `fit`.
 
+    Warns
+    -----
+    UserWarning
+        If the largest candidate is chosen, although there may be more components.
+
     See Also
     --------
     permutation_test_correlations : Test of which components exceed chance.
@@ -142,8 +150,8 @@ def select_n_components(
     """
     validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name=_NAME)
     candidates = _candidates(n_components)
-    rows = PairedRows.of(estimator, X, y, labels, _NAME)
-    folds = rows.scored_folds(cv, _NAME, groups)
+    rows = PairedRows.of(estimator, X, y, labels, _NAME, groups)
+    folds = rows.scored_folds(cv, _NAME)
     if len(folds) < 2:
         raise ValueError(f"{_NAME}: `cv` makes {len(folds)} fold; a standard error needs 2.")
     nested = param_name == "n_components" and isinstance(estimator, (CCA, KCCA))
@@ -165,6 +173,11 @@ def select_n_components(
     chosen = best
     if rule == "one_standard_error":
         chosen = int(np.argmax(mean >= mean[best] - standard_error[best]))
+    if chosen == len(candidates) - 1 > 0 and candidates[chosen] < _most_components(estimator, rows):
+        warn(
+            f"{_NAME}: the largest candidate was chosen, {candidates[chosen]}, so that more "
+            "components may be better still; give larger ones by `n_components`."
+        )
     return NComponentsResult(int(candidates[chosen]), candidates, mean, standard_error, totals)
 
 
@@ -181,9 +194,22 @@ def _candidates(n_components: int | Sequence[int]) -> Array:
     return candidates
 
 
+def _most_components(estimator: Estimator, rows: PairedRows) -> float:
+    """Return a bound of the components that the views and classes support, infinite by default."""
+    model, labels, limits = final_model(estimator, fitted=False), rows.labels, [np.inf]
+    if isinstance(estimator, CCA):
+        limits += [np.shape(V)[1] for V in rows.views]
+    if labels is not None and labels.ndim == 1 and getattr(model, "instance_weight", 1) == 0:
+        limits.append(len(np.unique(labels)) - 1)
+    return min(limits)
+
+
 def _total(estimator: Estimator, rows: PairedRows, train: Array, test: Array) -> float:
     """Return the score of the held-out rows."""
     model = rows.fit(estimator, train)
+    if isinstance(last := final_model(model), TwoViewTransformer) and last is not model:
+        # A search, also at the end of a pipeline, has the score of its own `scoring`.
+        return float(rows.correlations(model, test, train, _NAME).sum())
     args, kwargs = rows.take(test, train)
     return float(model.score(*args, **kwargs))
 

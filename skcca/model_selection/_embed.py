@@ -89,10 +89,10 @@ def cross_val_embed(
     >>> round(mean_average_precision_score(Zx, Zy, data.labels), 2)
     0.52
     """
-    rows = PairedRows.of(estimator, X, y, labels, _NAME)
+    rows = PairedRows.of(estimator, X, y, labels, _NAME, groups)
     if not isinstance(align, (bool, np.bool_)):
         raise TypeError(f"{_NAME}: `align` is {align!r}; expected a bool.")
-    folds = rows.folds(cv, _NAME, groups)
+    folds = rows.folds(cv)
     if not folds:
         raise ValueError(f"{_NAME}: `cv` makes no fold; expected 2 at least.")
     held_out = np.concatenate([test for _, test in folds])

@@ -8,10 +8,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from skcca._base import TwoViewTransformer
-from skcca._core.compat import rng_from, to_numpy
+from skcca._core.compat import _routing_enabled, rng_from, to_numpy
 from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
@@ -19,7 +20,7 @@ from skcca._core.warnings import quiet_fit
 from skcca.views._arguments import separate_views
 from skcca.views._container import Views, check_aligned
 from skcca.views._labels import check_entries, encode_labels, to_entries
-from skcca.views._projection import final_model, project
+from skcca.views._projection import final_model, project, unwrap
 
 Array = np.ndarray
 
@@ -32,18 +33,26 @@ class PairedRows(NamedTuple):
 
     views: Views
     labels: Array | None
+    groups: Array | None  # for the splitter
     in_views: bool  # as one `Views`, rather than as two arrays
     pairwise: bool  # square kernels
     class_paired: bool
 
     @classmethod
     def of(
-        cls, estimator: Estimator, X: ViewLike, y: ViewLike, labels: LabelsLike, caller: str
+        cls,
+        estimator: Estimator,
+        X: ViewLike,
+        y: ViewLike,
+        labels: LabelsLike,
+        caller: str,
+        groups: ArrayLike = None,
     ) -> PairedRows:
         """Return the rows after checking them as `fit` of the estimator does."""
-        model, in_views = final_model(estimator), isinstance(X, Views)
+        model, in_views = final_model(estimator, fitted=False), isinstance(X, Views)
         class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
         given = separate_views(caller, X, y, labels, f"{caller}(model, ", class_paired=class_paired)
+        check_aligned(caller, X=X, y=y, labels=given.labels, groups=groups)
         # Beside a Views `y` is passed on to whatever the estimator makes of it.
         classes = y if in_views and labels is None else given.labels
         if isinstance(classes, tuple):
@@ -60,14 +69,23 @@ class PairedRows(NamedTuple):
         if not in_views and np.ndim(y) == 1:
             y = y.to_frame() if hasattr(y, "to_frame") else np.asarray(y)[:, None]
         views = X if in_views else Views(X, y)
+        if groups is not None:
+            groups = check_entries(groups, len(views), "groups", "X", caller)
         if classes is not None:
             classes = to_entries(classes)
             if len(classes) != len(views):
                 raise ValueError(
                     f"{caller}: `labels` has {len(classes)} entries but `X` has {len(views)} rows."
                 )
+        if labels is not None and isinstance(unwrap(estimator, fitted=False), Pipeline):
+            # With routing, steps that ask for labels get them.
+            if not (in_views or _routing_enabled()):
+                raise ValueError(
+                    f"{caller}: a Pipeline passes labels beside arrays on only where metadata "
+                    f"routing is enabled; give {caller}(model, Views(X, Y), labels)."
+                )
         pairwise = len(views.shape) == 2 and get_tags(estimator).input_tags.pairwise
-        return cls(views, classes, in_views, pairwise, class_paired)
+        return cls(views, classes, groups, in_views, pairwise, class_paired)
 
     @property
     def n(self) -> int:
@@ -108,17 +126,16 @@ class PairedRows(NamedTuple):
     def _pairs(self, model: Estimator, rows: Array) -> Pairs:
         """Return the pairs of some rows, within classes as the model pairs them if it does."""
         weights = np.ones(len(rows))
-        if self.labels is None or not self.class_paired:
+        # A search may have chosen a model of the other kind than the one that it was given.
+        if self.labels is None or not getattr(model, "_class_paired", False):
             return instance_pairs(weights)
         labels = encode_labels(self.labels[rows], len(rows), len(rows), type(model).__name__)
         rng = rng_from(getattr(model, "random_state", None))
         return model._make_pairs(labels, Weights(weights, weights), rng)
 
-    def scored_folds(
-        self, cv: Splitter, caller: str, groups: ArrayLike = None
-    ) -> list[tuple[Array, Array]]:
+    def scored_folds(self, cv: Splitter, caller: str) -> list[tuple[Array, Array]]:
         """Return folds whose held-out rows are enough for a correlation."""
-        folds = self.folds(cv, caller, groups)
+        folds = self.folds(cv)
         smallest = min((len(test) for _, test in folds), default=3)
         if smallest < 3:
             raise ValueError(
@@ -127,13 +144,8 @@ class PairedRows(NamedTuple):
             )
         return folds
 
-    def folds(
-        self, cv: Splitter, caller: str, groups: ArrayLike = None
-    ) -> list[tuple[Array, Array]]:
+    def folds(self, cv: Splitter) -> list[tuple[Array, Array]]:
         """Return the rows to fit on and those held out, stratified for class-paired estimators."""
-        if groups is not None:
-            check_aligned(caller, X=self.views, groups=groups)
-            groups = check_entries(groups, self.n, "groups", "X", caller)
         stratified = self.class_paired and self.labels is not None and self.labels.ndim == 1
         splitter = check_cv(5 if cv is None else cv, self.labels, classifier=stratified)
-        return list(splitter.split(np.empty((self.n, 0)), self.labels, groups))
+        return list(splitter.split(np.empty((self.n, 0)), self.labels, self.groups))

@@ -166,13 +166,13 @@ class CorrelationDisplay:
         check_canvas(ax, _NAME)
         meaning = "a number of random orders of the rows"
         check_count(n_permutations, "n_permutations", meaning, _NAME, 0)
-        model = final_model(estimator)
         rows = PairedRows.of(estimator, X, y, labels, _NAME)
         folds = rows.scored_folds(cv, _NAME)
         args, kw = rows.take(np.arange(rows.n), np.arange(rows.n))
-        correlations = _correlations_of(clone(estimator).fit(*args, **kw))
+        fitted = clone(estimator).fit(*args, **kw)
+        correlations = _correlations_of(fitted)
         K = len(correlations)
-        by_test = type(model) is CCA and model is estimator and set(per_view(model.reg)) == {0}
+        by_test = type(estimator) is CCA and set(per_view(estimator.reg)) == {0}
         in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
         of_folds = [(estimator, rows, *fold, K) for fold in folds]
         held_out = np.array(list(in_parallel(_held_out, of_folds)))
@@ -188,7 +188,7 @@ class CorrelationDisplay:
             shuffles = [(estimator, rows, rng.permutation(rows.n)) for _ in range(n_permutations)]
             largest = list(in_parallel(_largest_of_shuffled, shuffles))
             null = np.repeat(np.array(largest)[:, None], K, axis=1)
-        name = model_name(estimator) if name is None else name
+        name = model_name(fitted) if name is None else name
         display = cls(correlations, held_out=held_out, null=null, name=name)
         return display.plot(ax=ax, **kwargs)
 

@@ -31,30 +31,34 @@ class LabelledView(NamedTuple):
     labels_name: str
 
 
-def unwrap(estimator: Estimator) -> Estimator:
-    """Return the estimator inside a frozen estimator or a search."""
-    if isinstance(estimator, FrozenEstimator):
-        return unwrap(estimator.estimator)
-    if hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit"):
+def unwrap(estimator: Estimator, *, fitted: bool = True) -> Estimator:
+    """Return the estimator inside a frozen estimator or a search.
+
+    Of a search it is the best one; the one that it searches over where it need not be fitted.
+    """
+    is_search = hasattr(estimator, "best_estimator_") or hasattr(estimator, "refit")
+    if isinstance(estimator, FrozenEstimator) or (is_search and not fitted):
+        return unwrap(estimator.estimator, fitted=fitted)
+    if is_search:
         message = "This %(name)s has no best_estimator_; fit it first, with refit=True."
         check_is_fitted(estimator, "best_estimator_", msg=message)
         return unwrap(estimator.best_estimator_)
     return estimator
 
 
-def final_model(estimator: Estimator) -> Estimator:
+def final_model(estimator: Estimator, *, fitted: bool = True) -> Estimator:
     """Return the model inside frozen estimators, searches and pipelines."""
-    return _steps(estimator)[-1]
+    return _steps(estimator, fitted=fitted)[-1]
 
 
-def _steps(estimator: Estimator) -> list[Estimator]:
+def _steps(estimator: Estimator, *, fitted: bool = True) -> list[Estimator]:
     """Return the steps of a pipeline without pass-throughs; the last is the model."""
-    estimator = unwrap(estimator)
+    estimator = unwrap(estimator, fitted=fitted)
     if isinstance(estimator, Pipeline):
         # A step that passes its input through is None or "passthrough".
         steps = [step for _, step in estimator.steps if not isinstance(step, str | None)]
         if steps:
-            return steps[:-1] + _steps(steps[-1])
+            return steps[:-1] + _steps(steps[-1], fitted=fitted)
     return [estimator]
 
 
@@ -163,8 +167,8 @@ def check_embedding(
         )
     if Z.ndim != 2 or len(Z) < min_rows or not Z.shape[1]:
         raise ValueError(
-            f"{what} must be of shape (n_rows, n_components), with at least {min_rows} rows and "
-            f"one component; got shape {Z.shape}. One row is row.reshape(1, -1)."
+            f"{what} must be of shape (n_rows, n_components), with at least {min_rows} "
+            f"row{'s' * (min_rows > 1)} and one component; got shape {Z.shape}. One row is row.reshape(1, -1)."
         )
     bad = ~np.isfinite(Z).all(axis=1)
     if bad.any():

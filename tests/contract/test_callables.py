@@ -18,6 +18,8 @@ from _models import MODELS, audio_and_visual, of, selector
 from _oracles import assert_same_bits
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from skcca import (
     CCA,
@@ -162,7 +164,7 @@ INSPECTIONS = {
         ).null_distribution
     ),
     "select_n_components": lambda model, *views, **more: (
-        select_n_components(model, *views, n_components=[1, 2], **more).totals
+        select_n_components(model, *views, n_components=[1, 2, 4], **more).totals
     ),
     "CorrelationDisplay": lambda model, *views, **more: (
         CorrelationDisplay.from_estimator(
@@ -181,6 +183,19 @@ def test_estimators_that_are_inspected_stay_unfitted(inspect):
     before = dict(vars(model))
     inspect(model, X, Y)
     assert vars(model) == before
+
+
+@pytest.mark.parametrize("name", ["cross_val_embed", "select_n_components", "CorrelationDisplay"])
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: make_pipeline("passthrough", m)])
+@pytest.mark.parametrize("fit", [False, True])
+def test_searches_are_inspected_as_their_model_whether_fitted_or_not(name, wrap, fit):
+    search = wrap(GridSearchCV(CCA(2), {"reg": [0.1]}, cv=3, scoring=retrieval_map))
+    search = search.fit(VIEWS, y) if fit else search
+    prefix = "gridsearchcv__" * hasattr(search, "steps")
+    select = name == "select_n_components"
+    options = {"param_name": f"{prefix}estimator__n_components"} if select else {}
+    expected = INSPECTIONS[name](CCA(2, reg=0.1), VIEWS, y)
+    np.testing.assert_allclose(INSPECTIONS[name](search, VIEWS, y, **options), expected)
 
 
 @of(INSPECTIONS, "inspect")

@@ -1,5 +1,7 @@
 """The number of components: against a search that fits every candidate, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA, Views, make_view_transformer
 from skcca.inspection import select_n_components
+
+pytestmark = pytest.mark.filterwarnings("ignore:select_n_components. the largest candidate")
 
 
 def related(n=120, n_shared=2, seed=0):
@@ -101,6 +105,25 @@ def test_candidates_may_be_listed():
     some = select_n_components(CCA(), X, Y, n_components=[4, 1])
     np.testing.assert_array_equal(some.candidates, [1, 4])
     np.testing.assert_allclose(some.totals, all_.totals[:, [0, 3]], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "n_shared", "candidates", "warns"),
+    [
+        (CCA(), 3, 2, True),
+        (CCA(), 3, 4, False),
+        (CCA(), 3, [2], False),
+        (CCA(), 5, 5, False),  # as many as the second view has features
+        (KCCA(kernel="linear", reg=0.01), 3, 2, True),
+    ],
+)
+def test_a_choice_of_the_largest_candidate_is_told(model, n_shared, candidates, warns):
+    X, Y = related(300, n_shared)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = select_n_components(model, X, Y, n_components=candidates, cv=3)
+    assert found.n_components == min(n_shared, np.max(candidates))
+    assert ["give larger ones" in str(warning.message) for warning in told] == [True] * warns
 
 
 def test_deep_networks_are_trained_for_each_number():

@@ -1,0 +1,167 @@
+"""Arguments with one entry a row, found by the signatures of public functions and displays.
+
+Pandas objects in another order of rows are refused by name, as are missing names of rows and names
+of two kinds.
+"""
+
+import inspect
+from importlib import import_module
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from _data import two_views
+from sklearn.model_selection import GroupKFold
+
+from skcca import CCA, ClusterCCA, Views
+from skcca.metrics import retrieval_report, retrieval_score
+from skcca.plotting import RankingDisplay
+
+N = 24
+X, Y, y = two_views(N, 4, 4, balanced=True)
+INDEX = pd.Index([f"song{i}" for i in range(N)])
+ORDER = np.random.default_rng(0).permutation(N)
+CLASSES = pd.Series(np.array(["calm", "fun", "warm"])[y], INDEX)
+PICTURES = pd.Series(list(np.eye(N)[:, :, None]), INDEX)
+ENTRIES = {
+    **dict.fromkeys(("X", "queries", "Zx"), pd.DataFrame(X, INDEX)),
+    **dict.fromkeys(("y", "Y", "gallery", "Zy"), pd.DataFrame(Y, INDEX)),
+    **dict.fromkeys(("labels", "y_labels", "query_labels", "gallery_labels"), CLASSES),
+    **dict.fromkeys(("query_names", "gallery_names"), pd.Series(INDEX, INDEX)),
+    **dict.fromkeys(("query_images", "gallery_images"), PICTURES),
+    "groups": pd.Series([f"site{i // 2}" for i in range(N)], INDEX),
+    "confounds": pd.Series(X[:, 0] ** 2, INDEX),
+    "relevance": pd.DataFrame(np.equal.outer(y, y) * 1.0, INDEX, INDEX),
+}
+OPTIONS = {"n_bootstraps": 3, "n_permutations": 3, "n_components": 2}
+OF_ITEMS = ("gallery", "Y", "y_labels")
+
+
+def public_doors():
+    """Yield the name, the callable and the row-wise arguments of public functions and displays."""
+    for module in ("", ".inspection", ".metrics", ".model_selection", ".plotting"):
+        public = import_module(f"skcca{module}")
+        for name in public.__all__:
+            door = getattr(public, name)
+            doors = {name: door}
+            if inspect.isclass(door):
+                methods = "from_estimator", "from_predictions"
+                doors = {f"{name}.{m}": getattr(door, m) for m in methods if hasattr(door, m)}
+            for door_name, call in doors.items():
+                if callable(call) and (
+                    names := ENTRIES.keys() & inspect.signature(call).parameters
+                ):
+                    yield door_name, call, names
+
+
+def sides(names):
+    """Yield sets of row-wise arguments that go together, each as the sets of one order of rows."""
+    if "relevance" in names and names & {"queries", "X"}:
+        graded = {name for name in names if "labels" not in name}
+        yield [{name for name in graded if not name.startswith(OF_ITEMS)}, graded & {*OF_ITEMS}]
+    names = names - {"relevance"}
+    own_labels = names & {"gallery_labels", "y_labels"}
+    if own_labels:
+        of_items = {name for name in names if name.startswith(OF_ITEMS)}
+        yield [names - of_items, of_items]
+    yield [names - own_labels]
+
+
+DOORS = {name: (call, names) for name, call, names in public_doors() if names != {"relevance"}}
+doors = pytest.mark.parametrize("name", DOORS)
+
+
+def enter(name, entries):
+    """Call a public function with these arguments beside those that it needs."""
+    call = DOORS[name][0]
+    needed = inspect.signature(call).parameters
+    options = {key: value for key, value in OPTIONS.items() if key in needed}
+    if "cv" in needed:
+        options["cv"] = GroupKFold(3) if "groups" in entries else 3
+    if "estimator" in needed:
+        model = CCA(2) if "confounds" in needed else ClusterCCA(2)
+        options["estimator"] = model.fit(X, Y, y)
+    return call(**options | entries)
+
+
+def plain(names):
+    return {name: list(ENTRIES[name]) if "images" in name else ENTRIES[name].to_numpy()
+            for name in names}  # fmt: skip
+
+
+@doors
+def test_pandas_objects_in_another_order_of_rows_are_refused_by_name(name):
+    for groups in sides(DOORS[name][1]):
+        names = set().union(*groups)
+        enter(name, {n: ENTRIES[n] for n in names})
+        for first, second in (pair for group in groups for pair in combinations(sorted(group), 2)):
+            pandas = {first: ENTRIES[first], second: ENTRIES[second].iloc[ORDER]}
+            # Displays of searches pass labels on to those of predictions, under the names there.
+            both = "".join(rf"(?=.*`\w*{n}`)" for n in (first, second))
+            with pytest.raises(ValueError, match=f"{both}.*indices"):
+                enter(name, plain(names) | pandas)
+
+
+def test_columns_of_gains_are_in_the_order_of_the_gallery():
+    gains, frames = ENTRIES["relevance"], (ENTRIES["queries"], ENTRIES["gallery"])
+    for call in (retrieval_score, retrieval_report):
+        with pytest.raises(ValueError, match=r"`relevance\.T` differ"):
+            call(*frames, relevance=gains.iloc[:, ORDER])
+
+
+@doors
+@pytest.mark.parametrize("where", ["y", "labels"])
+def test_labels_beside_views_are_in_their_order(name, where):
+    if not {"X", "y", "labels"} <= DOORS[name][1]:
+        pytest.skip("takes no labels beside Views")
+    both = Views(X, ENTRIES["y"])
+    enter(name, {"X": both, where: CLASSES})
+    with pytest.raises(ValueError, match=f"`{where}`.*indices|indices.*`(labels|y)`"):
+        enter(name, {"X": both, where: CLASSES.iloc[ORDER]})
+
+
+@doors
+def test_labels_of_unpaired_rows_are_in_the_order_of_their_view(name):
+    call, names = DOORS[name]
+    if "labels" not in names or "tuple of two array-likes" not in inspect.getdoc(call):
+        pytest.skip("takes paired rows alone")
+    frames = {n: ENTRIES[n] for n in names & {"X", "y", "Zx", "Zy"}}
+    for labels in ((CLASSES.iloc[ORDER], CLASSES), (CLASSES, CLASSES.iloc[ORDER])):
+        enter(name, plain(frames) | {"labels": labels})
+        with pytest.raises(ValueError, match=r"`(X|y|Zx|Zy)` and `labels\[[01]\]` differ"):
+            enter(name, frames | {"labels": labels})
+
+
+def with_entry(entries, value):
+    entries = entries.astype(object)
+    entries.iloc[3] = value
+    return entries
+
+
+FAULTS = {
+    "None": (None, "missing"),
+    "NaN": (np.nan, "missing"),
+    "NA": (pd.NA, "missing"),
+    "NaT": (pd.NaT, "missing"),
+    "a number among names": (1, "mixes strings"),
+}
+
+
+@doors
+@pytest.mark.parametrize("fault", FAULTS)
+def test_missing_names_of_rows_and_names_of_two_kinds_are_refused(name, fault):
+    value, words = FAULTS[fault]
+    *_, ([*names],) = sides(DOORS[name][1])
+    names = [*names, *DOORS[name][1] & {"gallery_labels", "y_labels"}]
+    for argument in (n for n in names if "labels" in n or n == "groups"):
+        entries = with_entry(ENTRIES[argument], value)
+        for holder in (list, tuple, pd.Series, np.asarray):
+            with pytest.raises(ValueError, match=f"(labels|groups)`.*{words}|unpaired"):
+                enter(name, plain(names) | {argument: holder(entries)})
+
+
+def test_pictures_and_names_are_taken_by_position():
+    entries = {n: ENTRIES[n] for n in ("queries", "gallery", "query_labels", "query_names")}
+    texts = [text.get_text() for text in RankingDisplay.from_predictions(**entries, k=1).texts_]
+    assert texts[0].split("\n") == ["song0", CLASSES.iloc[0]]
