@@ -168,7 +168,8 @@ def check_embedding(
     if Z.ndim != 2 or len(Z) < min_rows or not Z.shape[1]:
         raise ValueError(
             f"{what} must be of shape (n_rows, n_components), with at least {min_rows} "
-            f"row{'s' * (min_rows > 1)} and one component; got shape {Z.shape}. One row is row.reshape(1, -1)."
+            f"row{'s' * (min_rows > 1)} and one component; got shape {Z.shape}. One row is "
+            "row.reshape(1, -1)."
         )
     bad = ~np.isfinite(Z).all(axis=1)
     if bad.any():
