@@ -321,7 +321,8 @@ def load_tree(path: PathLike, torch: ModuleType) -> Any:
     """Return what `save_tree` wrote; `torch` is passed because this layer does not import it."""
     contents = read(path, MODEL)
     arrays = {name: array for name, (array,) in contents.arrays.items()}
-    with parsing(damaged(path)):
+    # Tensors of inference mode could not be trained, or loaded by a network.
+    with parsing(damaged(path)), torch.inference_mode(False):
         return _decode(contents.values, arrays, torch)
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from skcca.nn.attention import AttentionBiLSTM, similar_lengths
+from skcca.nn.networks import torch_defaults
 from skcca.nn.training import by_backward, seeded, train
 
 __all__ = ["EmotionSettings", "SongOutputs", "fit_emotion_network", "infer"]
@@ -146,20 +147,20 @@ class SongOutputs(NamedTuple):
     logits: np.ndarray  # (n, n_outputs)
 
 
-@torch.inference_mode()
 def infer(
     network: AttentionBiLSTM, songs: Sequence[np.ndarray], device: torch.device
 ) -> SongOutputs:
     """Apply the network to songs of any length; it stays on its own device."""
-    network = copy.deepcopy(network).to(device).eval()
     lengths = np.array([len(song) for song in songs])
     scores, attention = [np.empty(0)] * len(songs), [np.empty(0)] * len(songs)
     pooled = np.empty((len(songs), network.head.in_features), dtype=np.float32)
     logits = np.empty((len(songs), network.head.out_features), dtype=np.float32)
-    for batch in similar_lengths(lengths, _STEPS_AT_ONCE):
-        output = network(*pad_batch([songs[i] for i in batch], device))
-        u, theta = output.scores.cpu().numpy(), output.attention.cpu().numpy()
-        for i, u_song, theta_song in zip(batch, u, theta, strict=True):
-            scores[i], attention[i] = u_song[: lengths[i]], theta_song[: lengths[i]]
-        pooled[batch], logits[batch] = output.pooled.cpu().numpy(), output.logits.cpu().numpy()
+    with torch_defaults(device), torch.inference_mode():
+        network = copy.deepcopy(network).to(device).eval()
+        for batch in similar_lengths(lengths, _STEPS_AT_ONCE):
+            output = network(*pad_batch([songs[i] for i in batch], device))
+            u, theta = output.scores.cpu().numpy(), output.attention.cpu().numpy()
+            for i, u_song, theta_song in zip(batch, u, theta, strict=True):
+                scores[i], attention[i] = u_song[: lengths[i]], theta_song[: lengths[i]]
+            pooled[batch], logits[batch] = output.pooled.cpu().numpy(), output.logits.cpu().numpy()
     return SongOutputs(scores, attention, pooled, logits)

@@ -1,7 +1,11 @@
 """ChunkSelector: which chunks it selects, its labels and input, its files, and scikit-learn."""
 
+import contextlib
+import copy
 import subprocess
 import sys
+import warnings
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +17,8 @@ from _data import HEARD, MOODS, N_FEATURES, SONG_MEANS, SONGS, VISUAL, make_song
 from _models import selector as small
 from _models import trained_selector as trained
 from scipy import sparse
-from sklearn.exceptions import NotFittedError
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -24,6 +29,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from skcca import DCCA, ChunkSelector, ClusterCCA, Views, make_view_transformer, retrieval_map
 from skcca._core.files import save_tree
 from skcca.chunk_selector import class_weights, emotion_targets
+from skcca.nn import songs as songs_module
 from skcca.nn.training import OPTIMIZERS
 
 
@@ -158,22 +164,30 @@ def test_a_refit_leaves_nothing_behind(selector):
     assert not [name for name in left if hasattr(selector, name)]
 
 
-def interrupt(*args, **kwargs):
-    raise KeyboardInterrupt
+NARROW = [song[:, :3] for song in SONGS]
+BROKEN_REFITS = {
+    "too few labels": (Views(a=SONGS), HEARD[:-1], ValueError),
+    "missing labels": (NARROW, [None, *HEARD[1:]], ValueError),
+    "one class": (Views(a=NARROW), np.zeros(len(SONGS)), ValueError),
+    "NaN": ([song * np.nan for song in NARROW], HEARD, ValueError),
+    "Ctrl-C": (Views(a=NARROW), HEARD[::-1], KeyboardInterrupt),
+    "no memory": (NARROW, HEARD, MemoryError),
+}
 
 
-@pytest.mark.parametrize(
-    ("X", "y", "error"),
-    [
-        (Views(a=SONGS), HEARD[:-1], ValueError),
-        (Views(a=[song[:, :3] for song in SONGS]), np.zeros(len(SONGS)), ValueError),
-        (Views(a=[song[:, :3] for song in SONGS]), HEARD[::-1], KeyboardInterrupt),
-    ],
-)
-def test_a_refit_that_fails_leaves_the_selector_as_it_was(selector, monkeypatch, X, y, error):
+FILES_OF_FIT = ("chunk_selector.py", "compat.py", "_sequences.py", "songs.py", "attention.py")
+
+
+@pytest.mark.parametrize("why", BROKEN_REFITS)
+def test_a_refit_that_fails_leaves_the_selector_as_it_was(selector, monkeypatch, why):
+    def stop(*args, **kwargs):
+        raise error
+
+    X, y, error = BROKEN_REFITS[why]
     before = dict(vars(selector))
     expected = selector.transform(SONGS), selector.predict_proba(SONGS)
-    monkeypatch.setattr("skcca.nn.training._epoch", interrupt)
+    # In the second epoch Ctrl-C would keep the weights of the first.
+    monkeypatch.setattr("skcca.nn.training._epoch", stop)
     with pytest.raises(error):
         selector.fit(X, y)
     assert {name: id(value) for name, value in vars(selector).items()} == {
@@ -181,6 +195,97 @@ def test_a_refit_that_fails_leaves_the_selector_as_it_was(selector, monkeypatch,
     }
     np.testing.assert_array_equal(selector.transform(SONGS), expected[0])
     np.testing.assert_array_equal(selector.predict_proba(SONGS), expected[1])
+
+
+def test_a_refit_that_is_interrupted_anywhere_leaves_the_old_or_the_new():
+    old, X, y = small(hidden_size=2).fit(SONGS[:9], HEARD[:9]), NARROW[:9], HEARD[:9][::-1]
+    expected = {5: old.predict_proba(SONGS[:9]), 3: clone(old).fit(X, y).predict_proba(X)}
+
+    def refit(stop):
+        """Return a refitted copy and the lines that ran; the line of number `stop` raises."""
+        selector, n_lines, before = copy.copy(old), 0, sys.gettrace()
+
+        def trace(frame, event, arg):
+            nonlocal n_lines
+            if not frame.f_code.co_filename.endswith(FILES_OF_FIT):
+                return None
+            n_lines += event == "line"
+            if n_lines == stop:
+                raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            selector.fit(X, y)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        return selector, n_lines
+
+    _, n_lines = refit(-1)
+    ends = []
+    for stop in [*np.random.default_rng(0).integers(1, n_lines, size=30), n_lines - 1, n_lines]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            selector, _ = refit(stop)
+        ends.append(selector.n_features_in_)
+        p = selector.predict_proba({5: SONGS[:9], 3: X}[ends[-1]])
+        # After the first epoch its weights are kept, and a warning says so.
+        if selector.n_epochs_ == 2:
+            np.testing.assert_array_equal(p, expected[ends[-1]])
+    assert set(ends) == {3, 5}
+
+
+@pytest.mark.parametrize(
+    "method", ["transform", "attention", "predict_proba", "emotion_features", "select"]
+)
+def test_a_use_is_that_of_one_fit_though_another_ends_meanwhile(selector, monkeypatch, method):
+    def refit(*args):
+        monkeypatch.undo()
+        tags = np.column_stack([HEARD == "calm", HEARD != "warm"]).astype(int)
+        selector.set_params(k=2, frames_per_step=2).fit(Views(NARROW), tags)
+        return infer(*args)
+
+    infer, expected = songs_module.infer, getattr(selector, method)(SONGS)
+    monkeypatch.setattr("skcca.chunk_selector._SONGS_PER_BLOCK", 7)
+    monkeypatch.setattr("skcca.nn.songs.infer", refit)
+    found = getattr(selector, method)(SONGS)
+    assert selector.n_features_in_ == 3
+    for one, other in zip(found, expected, strict=True):
+        a, b = (np.concatenate([np.ravel(part) for part in parts]) for parts in (one, other))
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@contextlib.contextmanager
+def float64_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *(float64_default, partial(torch.device, "meta"), partial(torch.autocast, "cpu")),
+        *(torch.inference_mode, torch.no_grad),
+    ],
+)
+def test_what_the_caller_sets_in_torch_changes_nothing(selector, tmp_path, setting):
+    def found():
+        model = small(position=True, dropout=0.2, max_epochs=1).fit(SONGS, HEARD)
+        deep = DCCA(1, x_network=model.tower(), max_epochs=1, random_state=0).fit(SONGS, VISUAL)
+        loaded = ChunkSelector.load(tmp_path / "selector")
+        return model.predict_proba(SONGS), deep.transform(SONGS), loaded.predict_proba(SONGS)
+
+    selector.save(tmp_path / "selector")
+    expected = found()
+    with setting():
+        here = found()
+    for one, other in zip(here, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_settings_are_refused_before_songs_are_read():
