@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -328,7 +329,9 @@ TABLE = DataFile("table", {"x": Array(("n", 3)), "names": Array((2,), "text")}, 
 
 
 def train(path):
-    return clone(DEEP).set_params(checkpoint=path).fit(X, Y).transform(X)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "DCCA: .* is continued after epoch 1 of 1")
+        return clone(DEEP).set_params(checkpoint=path).fit(X, Y).transform(X)
 
 
 def query(path, **options):
