@@ -11,7 +11,7 @@ from skcca._core.compat import rng_from
 from skcca._core.files import PathLike
 from skcca._core.types import RandomStateLike
 
-from ._files import Array, DataFile
+from ._files import Array, DataFile, as_frames
 
 _MNIST = DataFile(
     path="mnist/mnist.npz",
@@ -53,20 +53,25 @@ _LARGEST_ANGLE = np.pi / 4
 _N_TRAIN_HALVES, _N_TRAIN_NOISY = 54_000, 50_000
 
 
-def load_digit_halves() -> Bunch:
+def load_digit_halves(*, as_frame: bool = False) -> Bunch:
     """Load the left and right halves of scikit-learn's handwritten digits.
 
     1,797 images of 8 x 8 pixels, each cut into two views of 8 x 4. They come with scikit-learn: no
     file is needed.
+
+    Parameters
+    ----------
+    as_frame : bool, default=False
+        Whether halves are pandas DataFrames, with columns x0 and so on, and digits a Series.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
         With the fields
 
-        x, y : ndarray of shape (1797, 32), float32
+        x, y : ndarray or DataFrame of shape (1797, 32), float32
             Left and right halves, grey values from 0 to 1.
-        labels : ndarray of shape (1797,), int64
+        labels : ndarray or Series of shape (1797,), int64
             Digits 0 to 9.
 
     Examples
@@ -78,7 +83,8 @@ def load_digit_halves() -> Bunch:
     """
     digits = load_digits()
     x, y = _halves((digits.images / 16).astype(np.float32))
-    return Bunch(x=x, y=y, labels=digits.target.astype(np.int64))
+    data = Bunch(x=x, y=y, labels=digits.target.astype(np.int64))
+    return as_frames(data, dict.fromkeys(data)) if as_frame else data
 
 
 def load_mnist(*, data_home: PathLike | None = None) -> Bunch:
@@ -213,7 +219,7 @@ def load_noisy_mnist(
     return data
 
 
-def load_multiple_features(*, data_home: PathLike | None = None) -> Bunch:
+def load_multiple_features(*, data_home: PathLike | None = None, as_frame: bool = False) -> Bunch:
     """Load Multiple Features (mfeat), 2,000 handwritten digits in six views.
 
     Two hundred images of each digit from Dutch utility maps. `fourier`, which hardly tells a 6 from
@@ -223,25 +229,27 @@ def load_multiple_features(*, data_home: PathLike | None = None) -> Bunch:
     ----------
     data_home : str or path-like, default=None
         Folder that holds ``mfeat/mfeat.npz``; see `load_mnist` for its default and errors.
+    as_frame : bool, default=False
+        Whether views are pandas DataFrames, with columns fourier0 and so on, and digits a Series.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
         With the fields, float64 but for the last,
 
-        fourier : ndarray of shape (2000, 76)
+        fourier : ndarray or DataFrame of shape (2000, 76)
             Fourier coefficients of the shapes.
-        profiles : ndarray of shape (2000, 216)
+        profiles : ndarray or DataFrame of shape (2000, 216)
             Profile correlations.
-        karhunen : ndarray of shape (2000, 64)
+        karhunen : ndarray or DataFrame of shape (2000, 64)
             Karhunen-Loève coefficients.
-        pixels : ndarray of shape (2000, 240)
+        pixels : ndarray or DataFrame of shape (2000, 240)
             Averages of 2 x 3 pixels, 0 to 6.
-        zernike : ndarray of shape (2000, 47)
+        zernike : ndarray or DataFrame of shape (2000, 47)
             Zernike moments.
-        morphological : ndarray of shape (2000, 6)
+        morphological : ndarray or DataFrame of shape (2000, 6)
             Morphological features.
-        labels : ndarray of shape (2000,), int
+        labels : ndarray or Series of shape (2000,), int
             The digit.
 
     References
@@ -258,7 +266,8 @@ def load_multiple_features(*, data_home: PathLike | None = None) -> Bunch:
     """
     stored = _MFEAT.read(data_home)
     views = {name: stored[key].astype(np.float64) for key, (name, _) in _MFEAT_VIEWS.items()}
-    return Bunch(**views, labels=stored["y"].astype(int))
+    data = Bunch(**views, labels=stored["y"].astype(int))
+    return as_frames(data, dict.fromkeys(data)) if as_frame else data
 
 
 def _grey(images: np.ndarray) -> np.ndarray:

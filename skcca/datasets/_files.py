@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from skcca._core.files import PathLike, UnreadableFileError, parsing
 
@@ -122,6 +123,23 @@ def _read_header(
     if size > _DEFLATED * archive_size:
         raise ValueError(f"{name} cannot have {size} bytes in a file of {archive_size}")
     return shape, dtype
+
+
+def as_frames(data: Bunch, columns: Mapping[str, Sequence[str] | None]) -> Bunch:
+    """Return the named arrays of rows as pandas frames, and those of entries as series.
+
+    Columns are called as is told, or by the name of the view and their number.
+    """
+    import pandas as pd
+
+    for name, names in columns.items():
+        array = data[name]
+        if array.ndim == 1:
+            data[name] = pd.Series(array, name=name)
+        else:
+            names = [f"{name}{i}" for i in range(array.shape[1])] if names is None else names
+            data[name] = pd.DataFrame(array, columns=list(names))
+    return data
 
 
 def resolve_data_home(data_home: PathLike | None) -> tuple[Path, str]:

@@ -7,7 +7,7 @@ from sklearn.utils import Bunch
 
 from skcca._core.files import PathLike
 
-from ._files import Array, DataFile
+from ._files import Array, DataFile, as_frames
 
 _FILE = DataFile(
     path="nutrimouse/nutrimouse.npz",
@@ -26,7 +26,7 @@ _FILE = DataFile(
 )
 
 
-def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
+def load_nutrimouse(*, data_home: PathLike | None = None, as_frame: bool = False) -> Bunch:
     """Load nutrimouse, genes and lipids of forty mice.
 
     Forty mice of two genotypes on five diets: expression of 120 genes, and percentages of 21 fatty
@@ -37,19 +37,22 @@ def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
     ----------
     data_home : str or path-like, default=None
         Folder of ``nutrimouse/nutrimouse.npz``; see `load_mnist` for its default and errors.
+    as_frame : bool, default=False
+        Whether views are pandas DataFrames with the names of genes and of fatty acids, and diet and
+        genotype Series.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
         With the fields
 
-        x : ndarray of shape (40, 120), float64
+        x : ndarray or DataFrame of shape (40, 120), float64
             Log expression of genes.
-        y : ndarray of shape (40, 21), float64
+        y : ndarray or DataFrame of shape (40, 21), float64
             Percentages of fatty acids.
-        labels : ndarray of shape (40,), str
+        labels : ndarray or Series of shape (40,), str
             Diet: "coc", "fish", "lin", "ref" or "sun".
-        genotype : ndarray of shape (40,), str
+        genotype : ndarray or Series of shape (40,), str
             "wt" or "ppar".
         x_names, y_names : ndarray of shape (120,) or (21,), str
             Names of the genes and of the fatty acids.
@@ -67,7 +70,7 @@ def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
     ((40, 120), (40, 21))
     """
     stored = _FILE.read(data_home)
-    return Bunch(
+    data = Bunch(
         x=stored["gene"].astype(np.float64),
         y=stored["lipid"].astype(np.float64),
         labels=stored["diet"],
@@ -75,3 +78,7 @@ def load_nutrimouse(*, data_home: PathLike | None = None) -> Bunch:
         x_names=stored["gene_names"],
         y_names=stored["lipid_names"],
     )
+    if not as_frame:
+        return data
+    columns = {"x": data.x_names, "y": data.y_names, "labels": None, "genotype": None}
+    return as_frames(data, columns)

@@ -7,7 +7,7 @@ from sklearn.utils import Bunch
 
 from skcca._core.files import PathLike
 
-from ._files import Array, DataFile
+from ._files import Array, DataFile, as_frames
 
 _SOURCE = (
     "Wikipedia cross-modal retrieval set of Rasiwasia et al. 2010; the feature files are in "
@@ -38,7 +38,9 @@ _TFIDF = DataFile(
 )
 
 
-def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> Bunch:
+def load_wikipedia(
+    text: str = "lda", *, data_home: PathLike | None = None, as_frame: bool = False
+) -> Bunch:
     """Load the Wikipedia image-text retrieval set in its official split.
 
     2,173 articles to fit on and 693 to test on, in ten unbalanced classes.
@@ -50,17 +52,19 @@ def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> B
     data_home : str or path-like, default=None
         Folder that holds ``wikipedia/wikipedia.npz`` (and ``wikipedia/wikipedia_tfidf.npz`` for
         TF-IDF); see `load_mnist` for its default and errors.
+    as_frame : bool, default=False
+        Whether images and texts are pandas DataFrames, and classes Series.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
         With the fields (n is 2,173 in ``_train`` and 693 in ``_test``)
 
-        x_train, x_test : ndarray of shape (n, 128), float32
+        x_train, x_test : ndarray or DataFrame of shape (n, 128), float32
             Images: histograms of SIFT words, each summing to 1.
-        y_train, y_test : ndarray of shape (n, 10) or (n, 1000), float32
+        y_train, y_test : ndarray or DataFrame of shape (n, 10) or (n, 1000), float32
             Texts.
-        labels_train, labels_test : ndarray of shape (n,), int64
+        labels_train, labels_test : ndarray or Series of shape (n,), int64
             Classes 0 to 9.
         class_names : ndarray of shape (10,), str
             Name of each class.
@@ -88,7 +92,7 @@ def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> B
     if text == "tfidf":
         texts = _TFIDF.read(data_home)
         stored["txt_train"], stored["txt_test"] = texts["tfidf_train"], texts["tfidf_test"]
-    return Bunch(
+    data = Bunch(
         x_train=stored["img_train"].astype(np.float32),
         y_train=stored["txt_train"].astype(np.float32),
         labels_train=stored["y_train"].astype(np.int64),
@@ -97,3 +101,6 @@ def load_wikipedia(text: str = "lda", *, data_home: PathLike | None = None) -> B
         labels_test=stored["y_test"].astype(np.int64),
         class_names=stored["class_names"],
     )
+    if not as_frame:
+        return data
+    return as_frames(data, {name: None for name in data if name != "class_names"})

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -268,6 +269,26 @@ def test_digit_halves_are_the_two_sides_of_each_digit():
     whole = np.concatenate([halves.x.reshape(-1, 8, 4), halves.y.reshape(-1, 8, 4)], axis=2)
     np.testing.assert_array_equal(whole * 16, digits.images)
     np.testing.assert_array_equal(halves.labels, digits.target)
+
+
+@pytest.mark.parametrize(
+    "load", [load_digit_halves, load_multiple_features, load_nutrimouse, load_wikipedia]
+)
+def test_frames_hold_what_the_arrays_do(load, request):
+    options = {}
+    if load is not load_digit_halves:
+        options["data_home"] = request.getfixturevalue("data_home")
+    arrays, frames = load(**options), load(as_frame=True, **options)
+    assert list(frames) == list(arrays)
+    changed = [name for name in frames if type(frames[name]) is not type(arrays[name])]
+    assert {name for name in frames if not name.endswith("_names")} == set(changed)
+    for name in changed:
+        V = frames[name]
+        assert isinstance(V, pd.DataFrame if arrays[name].ndim == 2 else pd.Series)
+        assert not hasattr(V, "columns") or V.columns.is_unique
+        np.testing.assert_array_equal(V.to_numpy(), arrays[name])
+    if load is load_nutrimouse:
+        assert list(frames.y.columns) == arrays.y_names.tolist()
 
 
 def test_mnist_halves_are_the_two_sides_of_each_digit(data_home):
