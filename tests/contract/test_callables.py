@@ -1,19 +1,22 @@
 """Laws of whatever is fitted: copies, seeds, other processes, jobs, containers, progress."""
 
+import contextlib
 import copy
 import functools
 import pickle
 import subprocess
 import sys
+import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from _data import HEARD, SONGS, two_views
+from _data import HEARD, SONGS, VISUAL, two_views
 from _models import MODELS, audio_and_visual, of, selector
 from _oracles import assert_same_bits
 from scipy import sparse
@@ -33,6 +36,7 @@ from skcca import (
 from skcca.cluster import SeededKMeans
 from skcca.datasets import make_music_videos
 from skcca.inspection import bootstrap_loadings, permutation_test_correlations, select_n_components
+from skcca.nn import AttentionTower
 from skcca.plotting import CorrelationDisplay
 
 X, Y, y = two_views()
@@ -71,6 +75,20 @@ SUBJECTS = {name: of_two_views(model) for name, model in MODELS.items()} | {
     ),
 }  # fmt: skip
 subjects = of(SUBJECTS, "subject")
+# Models with networks, on rows of float32, which autocast would compute in half precision.
+X32, Y32, VISUAL32 = (V.astype(np.float32) for V in (X, Y, VISUAL))
+SONGS32 = [song.astype(np.float32) for song in SONGS]
+TOWER = functools.partial(AttentionTower, hidden_size=4, dropout=0.2, position=True)
+TORCH = {
+    name: Subject(MODELS[name], (X32, Y32, y), (), lambda m: m.transform(X32, Y32))
+    for name in ("DCCA", "SupervisedDCCA")
+} | {
+    "ChunkSelector": SUBJECTS["ChunkSelector"],
+    "AttentionTower": Subject(
+        clone(MODELS["DCCA"]).set_params(x_network=TOWER), (SONGS32, VISUAL32), (),
+        lambda m: m.transform(SONGS32, VISUAL32),
+    ),
+}  # fmt: skip
 
 
 @functools.cache
@@ -121,6 +139,7 @@ def random_states():
 
 
 DRAWS = {name: lambda name=name: fit_without_seed(name) for name in SUBJECTS} | {
+    "files of networks": lambda: [save_and_load(name) for name in ("DCCA", "ChunkSelector")],
     "make_music_videos": lambda: make_music_videos(12, n_emotions=3, lengths=(9, 12)),
     "bootstrap_loadings": lambda: bootstrap_loadings(CCA(1), X, Y, n_bootstraps=3),
     "permutations": lambda: permutation_test_correlations(CCA(1), X, Y, n_permutations=3),
@@ -132,6 +151,12 @@ def fit_without_seed(name):
     if "random_state" in model.get_params():
         model.set_params(random_state=None)
     model.fit(*SUBJECTS[name].data)
+
+
+def save_and_load(name):
+    with tempfile.TemporaryDirectory() as folder:
+        fitted(name).save(Path(folder) / "model")
+        type(fitted(name)).load(Path(folder) / "model")
 
 
 @of(DRAWS, "draw")
@@ -148,6 +173,43 @@ def test_a_seed_decides_whatever_the_global_state(subject):
         torch.manual_seed(99)
         again = subject.answer(clone(subject.model).fit(*subject.data))
     assert_same_bits(again, first)
+
+
+@contextlib.contextmanager
+def default_dtype():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+TORCH_SETTINGS = {
+    "default dtype": default_dtype,
+    "default device": functools.partial(torch.device, "meta"),
+    "autocast": functools.partial(torch.autocast, "cpu", torch.bfloat16),
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+@pytest.mark.parametrize("setting", TORCH_SETTINGS)
+def test_what_the_caller_sets_in_torch_changes_no_model(name, setting, tmp_path):
+    model, data, _, answer = TORCH[name]
+    expected = list(answer(clone(model).fit(*data)))
+    own = {"x_network": TOWER} if name == "AttentionTower" else {}
+    with TORCH_SETTINGS[setting]():
+        found = clone(model).fit(*data)
+        assert_same_bits(answer(found), expected)
+        found.save(tmp_path / "model")
+        loaded = type(model).load(tmp_path / "model", **own)
+        assert_same_bits(answer(loaded), expected)
+        assert torch.is_grad_enabled() == (setting not in ("no_grad", "inference_mode"))
+    for trained in (found, loaded):
+        if hasattr(trained, "partial_fit"):
+            # Its weights still take gradients.
+            assert trained.partial_fit(*data).n_epochs_ == trained.max_epochs + 1
 
 
 # Functions that fit clones of an estimator

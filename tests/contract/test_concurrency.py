@@ -7,18 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
 import pytest
+import torch
 from _data import two_views
 from _models import MODELS, QUICK, SMALL
 from _oracles import assert_same_bits
 from sklearn.base import clone
 
 from skcca import DCCA
+from skcca.nn import seeded
 
 X, Y, y = two_views()
 
@@ -56,16 +60,56 @@ def test_eight_threads_may_read_one_model():
 
 @pytest.mark.slow
 def test_loky_workers_fit_what_the_caller_fits(alone):
-    jobs = [joblib.delayed(scores)(model) for model in MODELS.values()]
+    """Rows reach them as memory maps, as all would that are larger than a byte."""
+    jobs = [joblib.delayed(scores)(model, X, Y) for model in MODELS.values()]
     with joblib.parallel_config("loky", inner_max_num_threads=1):
-        found = joblib.Parallel(n_jobs=2)(jobs)
+        found = joblib.Parallel(n_jobs=2, max_nbytes=1)(jobs)
     for name, elsewhere in zip(MODELS, found, strict=True):
         for a, b in zip(elsewhere, alone[name], strict=True):
             np.testing.assert_allclose(a, b, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_uses_during_a_fit_are_those_of_the_old_or_of_the_new_model(name):
+    model, both = clone(QUICK[name]), [(X, Y), (X[::-1], Y)]
+    outcomes = [model.fit(*views, y).transform(X, Y) for views in both]
+    used = threading.Event()
+
+    def use():
+        while not used.is_set():
+            yield model.transform(X, Y)
+
+    with ThreadPoolExecutor(1) as pool:
+        uses = pool.submit(list, use())
+        for views in both * 10:
+            model.fit(*views, y)
+        used.set()
+    assert uses.result()
+    for found in uses.result():
+        assert any(all(map(np.array_equal, found, whole)) for whole in outcomes)
+
+
 def fit_and_send(name, fitted, pipe):
     pipe.send((scores(MODELS[name]), fitted.transform(X, Y)))
+
+
+@contextmanager
+def a_fit_in_another_thread():
+    begun, ended = threading.Event(), threading.Event()
+
+    def fit():
+        with seeded(0, torch.device("cpu")):
+            begun.set()
+            ended.wait(60)
+
+    thread = threading.Thread(target=fit)
+    thread.start()
+    begun.wait(60)
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
@@ -76,7 +120,8 @@ def test_after_a_fork_the_child_fits_and_transforms_as_its_parent(name):
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
     child = context.Process(target=fit_and_send, args=(name, fitted, there))
-    child.start()
+    with a_fit_in_another_thread():
+        child.start()
     try:
         assert here.poll(60), "the child hangs"
         anew, moved = here.recv()
@@ -98,6 +143,7 @@ sys.path.insert(0, {folder!r})
 from _data import two_views
 from _models import SMALL
 from skcca import DCCA
+from skcca.nn import seeded
 
 def tell(epoch):
     if epoch.number == 3:
@@ -118,7 +164,8 @@ def test_a_killed_fit_resumes_from_its_last_checkpoint(tmp_path):
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     told, options = [], SMALL | {"max_epochs": 6, "batch_size": 32}
     options["callback"] = lambda epoch: told.append(epoch.number)
-    resumed = DCCA(2, checkpoint=path, **options).fit(X, Y)
+    with pytest.warns(UserWarning, match=r"is continued after epoch \d of 6"):
+        resumed = DCCA(2, checkpoint=path, **options).fit(X, Y)
     assert 0 < len(told) < 6, "epochs before the last checkpoint ran again, or all of them"
     whole = DCCA(2, **options | {"callback": None}).fit(X, Y)
     assert resumed.loss_curve_ == whole.loss_curve_

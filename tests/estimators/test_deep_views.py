@@ -9,6 +9,7 @@ import torch
 import zarr
 from _data import two_views
 from _models import SMALL
+from _oracles import assert_same_bits
 from torch import nn
 
 from skcca import DCCA, SupervisedDCCA, Views
@@ -131,6 +132,22 @@ def test_rows_on_a_disk_give_the_same_model(kind, early_stopping, tmp_path, monk
     assert streamed.loss_curve_ == resident.loss_curve_
     np.testing.assert_array_equal(streamed.transform(A), resident.transform(X32))
     assert streamed.transform(A).dtype == np.float32
+
+
+@pytest.mark.parametrize("mapped", ["x", "y", "xy"])
+def test_maps_of_joblib_hold_rows_in_memory(mapped, tmp_path, monkeypatch):
+    """Workers form the batches that the caller forms, however many rows there are."""
+    monkeypatch.setattr(networks, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(networks, "POOL_BLOCKS", 2)
+    folder = tmp_path / "joblib_memmapping_folder_1"
+    folder.mkdir()
+    views = [
+        on_disk("memmap", V, folder, side) if side in mapped else V
+        for side, V in (("x", X32), ("y", Y32))
+    ]
+    options = SMALL | {"batch_size": 32}
+    found = SupervisedDCCA(2, **options).fit(*views, y).transform(*views)
+    assert_same_bits(found, SupervisedDCCA(2, **options).fit(X32, Y32, y).transform(X32, Y32))
 
 
 def test_shaped_rows_are_streamed_too(tmp_path):
