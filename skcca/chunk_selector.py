@@ -34,7 +34,7 @@ from skcca._core.compat import (
     rng_from,
 )
 from skcca._core.files import check_writable
-from skcca._core.types import LabelsLike, RandomStateLike, ViewLike
+from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca.views._container import Views, check_aligned, check_view_names
 from skcca.views._labels import encode_labels, is_missing, to_entries
 from skcca.views._sequences import (
@@ -163,6 +163,29 @@ def class_weights(
             f"{caller}: `class_weight` is 0 for every class, so that nothing would be learned."
         )
     return weights
+
+
+class SongChunks(NamedTuple):
+    """Steps and chunks of one song; borders are numbers of frames."""
+
+    step_borders: np.ndarray  # (n_steps + 1,)
+    attention: np.ndarray | None  # (n_steps,)
+    borders: np.ndarray  # (n_chunks + 1,)
+    chosen: np.ndarray  # (n_chosen,) numbers of chunks
+
+
+def chunks_of_song(selector: ChunkSelector, song: ArrayLike, caller: str) -> SongChunks:
+    """Return what a fitted selector sees in the frames (T, d) of a song, whatever views it had."""
+    fitted = selector._snapshot()
+    fitted._check_settings()
+    ((frames,),) = fitted._check_songs([song], None, caller=caller, name="song")
+    numbers = np.arange(-(-len(frames) // fitted.frames_per_step) + 1), fitted._borders(frames)
+    steps, borders = (np.minimum(n * fitted.frames_per_step, len(frames)) for n in numbers)
+    attention = None
+    if fitted.strategy == "attention":
+        (attention,) = fitted._infer([frames]).attention
+    (selection,) = fitted._select([frames])
+    return SongChunks(steps, attention, borders, selection.chunks)
 
 
 def _uses_attention(estimator: ChunkSelector) -> bool:
@@ -726,13 +749,16 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     def _blocks(self, X: ViewLike) -> Iterator[list[np.ndarray]]:
         """Yield the songs of X, or of its first view, in blocks."""
         self._check_fitted_views(X if isinstance(X, Views) else None)
-        return sequence_blocks(
-            self._songs_of(X),
-            _SONGS_PER_BLOCK,
-            n_features=self.n_features_in_,
-            columns=getattr(self, "feature_names_in_", None),
-            caller=type(self).__name__,
-        )
+        songs = self._songs_of(X)
+        return self._check_songs(songs, _SONGS_PER_BLOCK, caller=type(self).__name__)
+
+    def _check_songs(
+        self, songs: ArrayLike, size: int | None, **words: str
+    ) -> Iterator[list[np.ndarray]]:
+        """Yield songs that are like those of `fit`, in blocks; ``words`` are those of errors."""
+        columns = getattr(self, "feature_names_in_", None)
+        width = self.n_features_in_
+        return sequence_blocks(songs, size, n_features=width, columns=columns, **words)
 
     def _resolve_device(self) -> torch.device:
         from skcca.nn.training import resolve_device

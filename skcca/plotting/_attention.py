@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._core.types import ArrayLike, ViewLike
-from skcca.chunk_selector import ChunkSelector
+from skcca._core.types import ArrayLike
+from skcca.chunk_selector import ChunkSelector, chunks_of_song
 from skcca.plotting._canvas import (
     LINE,
     ORANGE,
@@ -19,7 +19,6 @@ from skcca.plotting._canvas import (
     contrast_colour,
     legend_above,
 )
-from skcca.views._container import Views
 from skcca.views._sequences import check_sequences
 
 if TYPE_CHECKING:
@@ -156,20 +155,9 @@ class AttentionDisplay:
         selector = _check_selector(selector)
         seconds = selector.frame_duration if seconds_per_frame is None else seconds_per_frame
         _check_positive("seconds_per_frame", seconds)
-        frames = _check_song(song, selector)
-        X: ViewLike = [frames]
-        # A selector that was fitted on a Views expects one.
-        if selector._n_views is not None:
-            X = Views(X, *[None] * (selector._n_views - 1))
-        (chosen,) = selector.select(X)
-        attention = selector.attention(X)[0] if selector.strategy == "attention" else None
-        n_steps = -(-len(frames) // selector.frames_per_step)
-        steps, borders = (
-            np.minimum(numbers * selector.frames_per_step, len(frames))
-            for numbers in (np.arange(n_steps + 1), selector._borders(frames))
-        )
+        found = chunks_of_song(selector, _one_song(song), _NAME)
         display = cls(
-            seconds * steps, attention, seconds * borders, chosen.chunks,
+            seconds * found.step_borders, found.attention, seconds * found.borders, found.chosen,
             waveform=waveform, sample_rate=sample_rate, title=title,
         )  # fmt: skip
         return display.plot(ax=ax)
@@ -254,24 +242,27 @@ def _check_selector(selector: object) -> ChunkSelector:
     return selector
 
 
-def _check_song(song: ArrayLike, selector: ChunkSelector) -> np.ndarray:
-    """Return the frames (T, n_features) of one song, given bare or as the one song of a list."""
+def _one_song(song: ArrayLike) -> ArrayLike:
+    """Return one song, given bare or as the one song of a list."""
     if isinstance(song, (list, tuple)):
         single = len(song) > 0 and np.ndim(song[0]) == 1
     else:
         single = getattr(song, "ndim", 2) == 2
-    songs = [song] if single else song
-    checked = check_sequences(songs, n_features=selector.n_features_in_, caller=_NAME)
-    if len(checked) > 1:
-        raise ValueError(
-            f"{_NAME}: a picture shows one song; got {len(checked)}. Draw one at a time: songs[0]."
-        )
-    return checked[0]
+    if not single:
+        n_songs = len(check_sequences(song, caller=_NAME, name="song"))
+        if n_songs > 1:
+            raise ValueError(
+                f"{_NAME}: a picture shows one song; got {n_songs}. Draw one at a time: songs[0]."
+            )
+        song = next(iter(song))
+    return song
 
 
-def _check_positive(name: str, value: object) -> None:
-    if not (isinstance(value, Real) and 0 < float(value) < np.inf):
-        raise ValueError(f"{_NAME}: `{name}` is {value!r}; expected a positive number.")
+def _check_positive(name: str, value: Any) -> None:
+    # Beyond these limits times could leave the range of float64.
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 1e-100 < value < 1e100:
+        raise ValueError(f"{_NAME}: `{name}` is {value!r:.60}; expected a positive number.")
 
 
 def _envelope(waveform: ArrayLike, rate: float | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

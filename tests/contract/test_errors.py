@@ -708,14 +708,15 @@ CALLS = {
         ({"song": 3}, "shape"),
         ({"song": None}, "AttentionDisplay", (TypeError, ValueError)),
         ({"waveform": NOISE}, "needs its `sample_rate`"),
-        ({"waveform": NOISE, "sample_rate": 0}, "`sample_rate` is 0"),
+        *(({"waveform": NOISE, "sample_rate": rate}, f"`sample_rate` is {rate!r}")
+         for rate in (0, True, 1e-300)),
         ({"waveform": [], "sample_rate": 500}, r"shape \(0,\)"),
         ({"waveform": 1.0, "sample_rate": 500}, r"shape \(\)"),
         ({"waveform": "song.wav", "sample_rate": 500}, "real numbers", TypeError),
         ({"waveform": [0.0, np.nan], "sample_rate": 500}, "NaN or infinity"),
         ({"waveform": [0.0, np.inf], "sample_rate": 500}, "NaN or infinity"),
-        *(({"seconds_per_frame": seconds}, f"`seconds_per_frame` is {seconds!r}")
-         for seconds in (0, np.nan, "1")),
+        *(({"seconds_per_frame": seconds}, f"`seconds_per_frame` is {seconds!r:.50}")
+         for seconds in (0, np.nan, "1", 10**400)),
     ]),
     "EmbeddingDisplay": (
         lambda x=X, y=X, labels=None, **s: EmbeddingDisplay.from_predictions(x, y, labels, **s), [

@@ -31,6 +31,7 @@ from skcca._core.files import save_tree
 from skcca.chunk_selector import class_weights, emotion_targets
 from skcca.nn import songs as songs_module
 from skcca.nn.training import OPTIMIZERS
+from skcca.plotting import AttentionDisplay
 
 
 @pytest.fixture
@@ -376,10 +377,11 @@ def test_columns_of_frames_keep_their_order(selector):
         np.testing.assert_allclose(selector.transform(X), trained().transform(SONGS), atol=1e-12)
     for call in (
         lambda: selector.select(turned),
+        lambda: AttentionDisplay.from_estimator(selector, turned[0]),
         lambda: selector.fit([*frames[:-1], turned[-1]], HEARD),
         lambda: DCCA(1, x_network=selector.tower()).fit([*frames[:-1], turned[-1]], VISUAL),
     ):
-        with pytest.raises(ValueError, match=r"sequence \d+ of `X` has the columns \['e', 'd'"):
+        with pytest.raises(ValueError, match=r"sequence \d+ of `\w+` has the columns \['e', 'd'"):
             call()
 
 
