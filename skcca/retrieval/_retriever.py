@@ -13,11 +13,11 @@ from skcca._core.compat import StrOptions, _fit_context
 from skcca._core.files import PathLike, parsing
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
-from skcca.retrieval._faiss import check_index
+from skcca.retrieval._faiss import FaissIndex, check_index
 from skcca.retrieval._file import RETRIEVER_PARAMS, read_gallery, write_gallery
 from skcca.retrieval._gallery import Gallery, LockOwner, check_ids
 from skcca.retrieval._search import TopK
-from skcca.retrieval._space import FittedSpace, Query
+from skcca.retrieval._space import SAMPLE, FittedSpace, Query, fingerprint
 from skcca.views._container import Views, check_aligned
 
 __all__ = ["CrossModalRetriever", "QueryResult"]
@@ -417,7 +417,12 @@ default="cosine"
         self, estimator: Estimator | None, in_views: bool, gallery: Gallery | None = None
     ) -> FittedSpace:
         self._validate_params()
-        return FittedSpace.begin(estimator, self.direction, self.metric, in_views, gallery)
+        space = FittedSpace(
+            estimator, self.direction, self.metric, in_views, gallery or Gallery(), FaissIndex(),
+            fingerprint(estimator, SAMPLE),
+        )  # fmt: skip
+        space.check()
+        return space
 
     def _current(self) -> FittedSpace:
         """Return the space of the last `fit`, or of the first use of a fitted estimator."""

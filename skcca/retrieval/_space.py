@@ -55,31 +55,18 @@ class FittedSpace(NamedTuple):
     in_views: bool
     gallery: Gallery
     faiss: FaissIndex
-    # Of the estimator when the gallery was begun.
-    signature: dict[str, Any] | None
+    # Of the estimator, when the gallery was begun.
+    signature: dict[str, Any]
 
-    @classmethod
-    def begin(
-        cls,
-        estimator: Estimator | None,
-        direction: str,
-        metric: str,
-        in_views: bool,
-        gallery: Gallery | None = None,
-    ) -> FittedSpace:
+    def check(self) -> None:
         """Refuse an estimator that is not fitted, or that lacks what the metric needs."""
-        signature = None
-        if estimator is not None:
-            check_is_fitted(final_model(estimator))
-            signature = fingerprint(estimator, SAMPLE)
-        gallery = gallery or Gallery()
-        space = cls(estimator, direction, metric, in_views, gallery, FaissIndex(), signature)
-        space.correlations()
-        return space
+        if self.estimator is not None:
+            check_is_fitted(self._model)
+        self.correlations()
 
     def check_same_fit(self, caller: str) -> None:
         """Refuse an estimator that was fitted again, and so embeds into another space."""
-        if self.estimator is not None and fingerprint(self.estimator, SAMPLE) != self.signature:
+        if fingerprint(self.estimator, SAMPLE) != self.signature:
             raise ValueError(
                 f"{caller}: the estimator was fitted again after the gallery was begun, so that "
                 "the items are not where it puts queries; begin a new gallery, by `fit` or in "
@@ -301,7 +288,4 @@ def _step(n: int, most: int | None) -> int:
 
 
 def _sha256(*parts: bytes) -> bytes:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
+    return hashlib.sha256(b"".join(parts)).digest()
