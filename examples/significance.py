@@ -2,9 +2,9 @@
 
     python examples/significance.py [picture.png]
 
-Two of five components are real. Each panel shows the distribution of the statistic of one component
-over shuffles of the rows of one view, after the components before it were removed, and its value
-for the data as a line.
+Two of five components are real. A table shows the tests. Each panel of the picture shows the
+distribution of the statistic of one component over shuffles of the rows of one view, after the
+components before it were removed, and its value for the data as a line.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ def main() -> None:
     Y = np.hstack([shared + 1.5 * rng.normal(size=(120, 2)), rng.normal(size=(120, 4))])
     result = permutation_test_correlations(CCA(), X, Y, n_permutations=2000, random_state=0)
 
+    print("component  correlation  p-value")
+    for k, (correlation, pvalue) in enumerate(
+        zip(result.correlations, result.pvalues, strict=True), 1
+    ):
+        print(f"{k:9}  {correlation:11.2f}  {pvalue:7.4f}")
     figure, axes = plt.subplots(1, 5, figsize=(12, 2.6), sharey=True, layout="constrained")
     for k, axis in enumerate(axes):
         null, observed = result.null_distribution[:, k], result.statistic[k]
@@ -38,10 +43,9 @@ def main() -> None:
     axes[0].set_ylabel("permutations")
     axes[0].legend(frameon=False, fontsize="small")
     figure.supxlabel("-ln of Wilks' lambda of this component and those after it", fontsize="medium")
-    if len(sys.argv) > 1:
-        figure.savefig(sys.argv[1], dpi=120)
-    else:
-        plt.show()
+    path = sys.argv[1] if len(sys.argv) > 1 else "significance.png"
+    figure.savefig(path, dpi=120)
+    print(f"picture: {path}")
 
 
 if __name__ == "__main__":

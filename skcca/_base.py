@@ -23,6 +23,7 @@ from skcca._core.compat import (
     StrOptions,
     _fit_context,
     bind_draft,
+    documented,
     draft_of,
     in_container,
     rng_from,
@@ -46,6 +47,7 @@ from skcca.views._container import Views, check_aligned, check_view_names, share
 from skcca.views._labels import encode_labels
 
 
+@documented
 class TwoViewTransformer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,

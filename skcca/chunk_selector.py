@@ -28,6 +28,7 @@ from skcca._core.compat import (
     StrOptions,
     _fit_context,
     bind_draft,
+    documented,
     draft_of,
     in_container,
     require_torch,
@@ -196,6 +197,7 @@ def _uses_attention(estimator: ChunkSelector) -> bool:
     )
 
 
+@documented
 class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseEstimator):
     """Represent each song by the chunks that carry its emotion.
 

@@ -23,6 +23,7 @@ from skcca._core.compat import (
     _check_sample_weight,
     _fit_context,
     bind_draft,
+    documented,
     draft_of,
     rng_from,
     validate_data,
@@ -38,6 +39,7 @@ __all__ = ["SeededKMeans"]
 Rows: TypeAlias = np.ndarray | sparse.csr_matrix
 
 
+@documented
 class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
     """K-means that starts from the means of annotated rows, with one cluster for each class.
 

@@ -52,6 +52,7 @@ __all__ = [
     "array_namespace",
     "bind_draft",
     "check_array",
+    "documented",
     "draft_of",
     "get_chunk_n_rows",
     "require_torch",
@@ -78,6 +79,8 @@ if hasattr(os, "register_at_fork"):
 
 _Fitted = TypeVar("_Fitted")
 
+_DOC_LINK_TEMPLATE = "https://skcca.readthedocs.io/en/stable/generated/{page}.html"
+
 if TYPE_CHECKING:
     _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -99,6 +102,20 @@ except ModuleNotFoundError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand in for the class of later versions."""
+
+
+def documented(estimator: type[_Fitted]) -> type[_Fitted]:
+    """Link the HTML picture of an estimator, though not of subclasses of users, to its page."""
+
+    def page(self: Any) -> dict[str, str]:
+        kind = type(self)
+        exported = kind.__name__ in import_module("skcca").__all__
+        return {"page": f"{'skcca' if exported else kind.__module__}.{kind.__name__}"}
+
+    estimator._doc_link_module = "skcca"  # type: ignore[attr-defined]
+    estimator._doc_link_template = _DOC_LINK_TEMPLATE  # type: ignore[attr-defined]
+    estimator._doc_link_url_param_generator = page  # type: ignore[attr-defined]
+    return estimator
 
 
 def require_torch(name: str) -> None:

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from skcca._core.compat import StrOptions, _fit_context
+from skcca._core.compat import StrOptions, _fit_context, documented
 from skcca._core.files import PathLike, parsing
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
@@ -33,6 +33,7 @@ class QueryResult(NamedTuple):
     scores: np.ndarray
 
 
+@documented
 class CrossModalRetriever(BaseEstimator):
     """Searchable gallery of embedded items of one view, for queries of the other.
 

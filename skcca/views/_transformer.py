@@ -25,6 +25,7 @@ from skcca._core.compat import (
     _raise_for_params,
     _safe_set_output,
     _VisualBlock,
+    documented,
 )
 from skcca._core.types import ArrayLike, LabelsLike, ViewLike
 from skcca.views._container import Views, check_view_names
@@ -41,6 +42,7 @@ def _every_view_inverts(self: ViewTransformer) -> bool:
     return all(step == PASSTHROUGH or hasattr(step, "inverse_transform") for _, step in steps)
 
 
+@documented
 class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
     TransformerMixin, _BaseComposition, auto_wrap_output_keys=None
 ):

@@ -46,6 +46,15 @@ def test_the_reference_lists_what_is_public_and_nothing_else():
     assert {name for key, name in documented.items() if key not in public} == set()
 
 
+def test_pictures_of_estimators_link_to_the_reference():
+    names = {name for name in reference() if hasattr(resolved(name), "_get_doc_link")}
+    assert len(names) >= 10
+    for name in names:
+        link = object.__new__(resolved(name))._get_doc_link()
+        assert link.endswith(f"/generated/{name}.html")
+    assert type("Own", (resolved("skcca.CCA"),), {"__module__": "own"})()._get_doc_link() == ""
+
+
 def described_elsewhere(name):
     """Tell whether a name is a version, a module, or the type of what a function returns."""
     found = resolved(name)
