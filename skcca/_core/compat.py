@@ -8,6 +8,7 @@ one to mend.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -29,6 +30,7 @@ from sklearn.utils._set_output import _get_container_adapter, _safe_set_output
 from sklearn.utils.metadata_routing import _MetadataRequester, _raise_for_params, _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight as _sklearn_check_sample_weight
+from sklearn.utils.validation import _get_feature_names
 from sklearn.utils.validation import check_array as _check_array
 from sklearn.utils.validation import validate_data as _validate_data
 
@@ -45,6 +47,7 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_get_container_adapter",
+    "_get_feature_names",
     "_name_estimators",
     "_raise_for_params",
     "_routing_enabled",
@@ -52,6 +55,7 @@ __all__ = [
     "array_namespace",
     "bind_draft",
     "check_array",
+    "check_kind",
     "documented",
     "draft_of",
     "get_chunk_n_rows",
@@ -210,9 +214,63 @@ def rng_from(random_state: RandomStateLike) -> np.random.Generator:
     return np.random.default_rng(random_state)
 
 
+# What has none of these gives its rows one after another.
+_HOLDS_ROWS = ("__getitem__", "__array__", "shape")
+# Kinds of dates, times and spans in the names of the dtypes of NumPy, pandas, polars and Arrow.
+_DATES = re.compile(r"date|time|duration|period", re.IGNORECASE)
+
+
+def check_kind(V: ViewLike, name: str) -> ViewLike:
+    """Return what is to be read as numbers, a tensor without its graph of gradients.
+
+    What has no rows yet is refused, and masked entries and dates, which scikit-learn would read as
+    numbers.
+    """
+    kind = type(V).__name__
+    if hasattr(V, "collect") and not hasattr(V, "shape"):
+        raise TypeError(f"`{name}` is a {kind}, which is not computed yet; give {name}.collect().")
+    if hasattr(V, "dask") and hasattr(V, "columns"):
+        raise TypeError(
+            f"`{name}` is a Dask {kind}, whose number of rows is not known; give "
+            f"{name}.to_dask_array(lengths=True), or {name}.compute()."
+        )
+    if hasattr(V, "__iter__") and not any(hasattr(V, name) for name in _HOLDS_ROWS):
+        raise TypeError(
+            f"`{name}` is a {kind}, which gives its rows one after another; give an array of all, "
+            "np.vstack(list(rows)), or each batch to partial_fit, where an estimator has it."
+        )
+    if getattr(getattr(V, "device", None), "type", None) == "meta":
+        raise ValueError(f"`{name}` is a tensor on the device 'meta', which has no values.")
+    if np.ma.is_masked(V):
+        raise ValueError(
+            f"`{name}` has masked entries; drop those rows from both views or fill them in: "
+            f"{name}.filled(value)."
+        )
+    for dtype in _dtypes_of(V):
+        if _DATES.search(str(dtype)):
+            raise ValueError(
+                f"`{name}` has dtype {dtype}; a view holds numbers: take differences of dates."
+            )
+    if hasattr(V, "detach"):
+        V = V.detach()
+        # NumPy has no floats as short as these.
+        V = V.float() if re.search("bfloat16|float8", str(V.dtype)) else V
+    return V
+
+
+def _dtypes_of(V: ViewLike) -> set:
+    """Return the dtypes of a frame's columns, that of an array, or of the first of a list."""
+    if hasattr(V, "columns"):
+        # Tables of Arrow have a schema of types.
+        return set(getattr(getattr(V, "schema", None), "types", getattr(V, "dtypes", ())))
+    while isinstance(V, (list, tuple)) and V:
+        V = V[0]
+    return {getattr(V, "dtype", None)}
+
+
 @contextmanager
-def _checked_in_turn(array: ArrayLike) -> Iterator[None]:
-    """Check one array at a time; values beyond float64 are a ValueError, no OverflowError."""
+def _checked_in_turn(array: ArrayLike, name: str = "X") -> Iterator[None]:
+    """Check one array at a time; name what is no number, or beyond float64."""
     # Rows that others compute, as Dask does, may wait for threads that check arrays themselves.
     plain = isinstance(array, np.ndarray) or type(array).__module__.startswith("pandas.")
     try:
@@ -220,24 +278,33 @@ def _checked_in_turn(array: ArrayLike) -> Iterator[None]:
         with _TURNS if plain else nullcontext(), np.errstate(invalid="ignore"):
             yield
     except OverflowError as error:
-        raise ValueError(f"Values must lie within the range of float64: {error}.") from error
+        raise ValueError(
+            f"Values of `{name}` must lie within the range of float64: {error}."
+        ) from error
+    except (TypeError, ValueError) as error:
+        if not str(error).startswith(("float() argument", "could not convert string")):
+            raise
+        raise type(error)(f"`{name}` must hold numbers: {error}") from error
 
 
-def check_array(array: ArrayLike, **kwargs: Any) -> ArrayLike:
-    """Validate an array as scikit-learn does; a tensor leaves its graph of gradients behind."""
-    with _checked_in_turn(array):
-        return _check_array(array.detach() if hasattr(array, "detach") else array, **kwargs)
+def check_array(array: ArrayLike, *, input_name: str = "X", **kwargs: Any) -> ArrayLike:
+    """Validate an array as scikit-learn does, after `check_kind`."""
+    array = check_kind(array, input_name)
+    with _checked_in_turn(array, input_name):
+        return _check_array(array, input_name=input_name, **kwargs)
 
 
 def validate_data(estimator: Estimator, X: ViewLike, **kwargs: Any) -> ViewLike:
     """Validate an array and its names as scikit-learn does, in the way of `check_array`."""
+    X = check_kind(X, "X")
     with _checked_in_turn(X):
-        return _validate_data(estimator, X.detach() if hasattr(X, "detach") else X, **kwargs)
+        return _validate_data(estimator, X, **kwargs)
 
 
 def _check_sample_weight(sample_weight: ArrayLike, X: ArrayLike, **kwargs: Any) -> np.ndarray:
     """Validate weights of rows as scikit-learn does, in the way of `check_array`."""
-    with _checked_in_turn(sample_weight):
+    sample_weight = check_kind(sample_weight, "sample_weight")
+    with _checked_in_turn(sample_weight, "sample_weight"):
         return _sklearn_check_sample_weight(sample_weight, X, **kwargs)
 
 
@@ -252,7 +319,7 @@ def to_numpy(array: ArrayLike) -> np.ndarray:
         return array
     # A tensor may outlive the array API dispatch under which it was fitted.
     if hasattr(array, "detach"):
-        return array.detach().cpu().numpy()
+        return check_kind(array, "tensor").cpu().numpy()
     return _convert_to_numpy(array, array_namespace(array))
 
 

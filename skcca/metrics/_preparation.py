@@ -18,7 +18,6 @@ from skcca._core.compat import check_array
 from skcca._core.types import ArrayLike, LabelsLike
 from skcca._core.warnings import warn
 from skcca.metrics._similarity import bounded_vectors, check_metric
-from skcca.views._checks import check_no_mask_or_dates
 from skcca.views._container import check_aligned
 from skcca.views._labels import check_comparable_labels, check_labels
 from skcca.views._projection import check_embedding
@@ -312,7 +311,6 @@ def find_relevance(
 
 def check_gains(gains: ArrayLike, shape: tuple[int, int], caller: str) -> Gains:
     """Return the gains of all items for all queries, checked and scaled."""
-    check_no_mask_or_dates(gains, "relevance")
     checked = check_array(gains, dtype=np.float64, ensure_2d=False, input_name="relevance")
     if checked.shape != shape:
         raise ValueError(

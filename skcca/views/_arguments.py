@@ -14,12 +14,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skcca._core.compat import _check_sample_weight, to_numpy, validate_parameter_constraints
-from skcca._core.lazy import LazyRows, RaggedRows, is_ragged, shape_of, stays_on_disk
+from skcca._core.compat import (
+    _check_sample_weight,
+    check_kind,
+    to_numpy,
+    validate_parameter_constraints,
+)
+from skcca._core.lazy import (
+    LazyRows,
+    RaggedRows,
+    is_ragged,
+    refuse_list_of_views,
+    shape_of,
+    stays_on_disk,
+)
 from skcca._core.pairs import TrainingData, Weights
 from skcca._core.types import LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
-from skcca.views._checks import check_no_mask_or_dates
 from skcca.views._container import Views, check_aligned
 from skcca.views._labels import check_labels, is_label_pair
 from skcca.views._sequences import check_sequences
@@ -72,6 +83,9 @@ def separate_views(
             f"{caller}: `y` is a Views, which comes alone and holds both views: {call}Views(X, y), "
             "labels)."
         )
+    else:
+        # Before a second view is missed, since a generator may give both.
+        X, y = check_kind(X, "X"), check_kind(y, "y")
     if not isinstance(labels, tuple) or not is_label_pair(labels):
         labels = list(labels) if isinstance(labels, tuple) else labels
         check_aligned(caller, X=X, y=y, labels=labels, sample_weight=sample_weight)
@@ -112,7 +126,7 @@ def check_second_view_is_no_labels(caller: str, y: ViewLike) -> None:
     array = to_numpy(y) if hasattr(y, "__dlpack__") else np.asarray(y)
     if array.ndim != 1:
         return
-    if array.dtype.kind in "USO" and any(isinstance(value, str) for value in array):
+    if array.dtype.kind in "USOT" and any(isinstance(value, str) for value in array):
         raise ValueError(
             f"{caller}: `y` is the second view and holds text here; did you mean "
             "fit(X, Y, labels), or fit(Views(X, Y), labels)?"
@@ -135,6 +149,7 @@ def to_rows(
     shape, ragged = shape_of(V, name, caller)[1:], is_ragged(V)
     if fitted is not None:
         if ragged != fitted[0]:
+            refuse_list_of_views(V, name)
             wanted = "rows" if ragged else "a list of sequences (T_i, n_features)"
             raise ValueError(
                 f"{caller}: `{name}` holds {'sequences' if ragged else 'rows'}, but the network "
@@ -239,7 +254,6 @@ def check_weights(
 
 
 def _row_weights(weights: WeightsLike, n_rows: int, relative: bool) -> np.ndarray:
-    check_no_mask_or_dates(weights, "sample_weight")
     if weights is None:
         # A broadcast number takes no memory.
         return np.broadcast_to(1.0, n_rows)

@@ -5,10 +5,19 @@ The second view is validated exactly as scikit-learn validates the first.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from skcca._core.compat import array_namespace, check_array, to_numpy, validate_data
-from skcca._core.lazy import LazyRows, RaggedRows
+from skcca._core.compat import (
+    _get_feature_names,
+    array_namespace,
+    check_array,
+    check_kind,
+    to_numpy,
+    validate_data,
+)
+from skcca._core.lazy import LazyRows, RaggedRows, refuse_list_of_views
 from skcca._core.types import Estimator, ViewLike
 from skcca._core.warnings import warn
 
@@ -20,20 +29,28 @@ def check_first_view(
 
     A native view may be sparse, a Dask array or an array of another namespace.
     """
-    check_no_mask_or_dates(X, "X")
-    X = _to_supported_namespace(X, native)
+    X = _to_supported_namespace(X, "X", native)
     is_dask = hasattr(X, "dask") and native
     if is_dask or isinstance(X, (LazyRows, RaggedRows)):
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        checks: dict = {"skip_check_array": True}
+    else:
+        checks = {
+            "accept_sparse": "csr" if native else False,
+            "dtype": _float_dtypes(X),
+            "ensure_min_samples": min_samples,
+        }
+    try:
+        checked = validate_data(estimator, X, reset=reset, **checks)
+    except ValueError as error:
+        # What scikit-learn says of features that differ from those of the fit.
+        if reset or not re.search("is expecting|feature names", str(error)):
+            raise
+        fitted = estimator.n_features_y_in_, getattr(estimator, "feature_names_y_in_", None)
+        swapped = _if_swapped(X.shape[1], _get_feature_names(X), *fitted)
+        raise ValueError(f"{error} This is `X`, the first view.{swapped}") from error
+    if "skip_check_array" in checks:
         return _check_dask(X, "X") if is_dask else _check_lazy(X, min_samples)
-    return validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr" if native else False,
-        dtype=_float_dtypes(X),
-        ensure_min_samples=min_samples,
-    )
+    return checked
 
 
 def check_second_view(
@@ -41,9 +58,8 @@ def check_second_view(
 ) -> ViewLike:
     """Validate a 2-D second view as `validate_data` does the first."""
     name = type(estimator).__name__
-    check_no_mask_or_dates(y, "y")
-    columns = _column_names(y)
-    y = _to_supported_namespace(y, native)
+    columns = _column_names(y, "y")
+    y = _to_supported_namespace(y, "y", native)
     if hasattr(y, "dask") and native:
         Y = _check_dask(y, "y")
     elif isinstance(y, (LazyRows, RaggedRows)):
@@ -67,17 +83,18 @@ def check_second_view(
         if columns is not None:
             estimator.feature_names_y_in_ = columns
         return Y
+    of_x = estimator.n_features_in_, getattr(estimator, "feature_names_in_", None)
     if Y.shape[1] != estimator.n_features_y_in_:
         raise ValueError(
             f"y has {Y.shape[1]} features, but {name} is expecting {estimator.n_features_y_in_} "
-            "features in its second view, as at fit."
+            f"features in its second view, as at fit.{_if_swapped(Y.shape[1], columns, *of_x)}"
         )
     fitted = getattr(estimator, "feature_names_y_in_", None)
     if columns is not None and fitted is not None and not np.array_equal(columns, fitted):
         raise ValueError(
             f"The columns of `y` must be those {name} was fitted on, in the same order: got "
             f"{_abbreviate(columns)}, expected {_abbreviate(fitted)}. Select them: "
-            "y[model.feature_names_y_in_]."
+            f"y[model.feature_names_y_in_].{_if_swapped(Y.shape[1], columns, *of_x)}"
         )
     if (columns is None) != (fitted is None):
         here, there = ("has", "without") if fitted is None else ("does not have", "with")
@@ -85,24 +102,10 @@ def check_second_view(
     return Y
 
 
-def check_no_mask_or_dates(V: ViewLike, name: str) -> None:
-    """Refuse masked entries and dates, which scikit-learn would read as numbers."""
-    if np.ma.is_masked(V):
-        raise ValueError(
-            f"`{name}` has masked entries; drop those rows from both views or fill them in: "
-            f"{name}.filled(value)."
-        )
-    if getattr(getattr(V, "dtype", None), "kind", None) in ("m", "M"):
-        raise ValueError(
-            f"`{name}` has dtype {V.dtype}; a view holds numbers: take differences of dates."
-        )
-
-
-def _to_supported_namespace(V: ViewLike, native: bool) -> ViewLike:
+def _to_supported_namespace(V: ViewLike, name: str, native: bool) -> ViewLike:
     """Convert an array of another namespace to NumPy's, unless the estimator computes in it."""
-    if hasattr(V, "detach"):
-        # A fit keeps no graph of gradients.
-        V = V.detach()
+    refuse_list_of_views(V, name)
+    V = check_kind(V, name)
     if "complex" in str(getattr(V, "dtype", "")):
         raise ValueError(f"Complex data not supported; got dtype {V.dtype}.")
     foreign = hasattr(V, "__dlpack__") and not isinstance(V, np.ndarray)
@@ -152,13 +155,25 @@ def check_scores(estimator: Estimator, Z: ViewLike) -> ViewLike:
     return Z
 
 
-def _column_names(frame: ViewLike) -> np.ndarray | None:
-    """Return the column names of a DataFrame if all are strings, as scikit-learn does."""
-    columns = getattr(frame, "columns", None)
-    if columns is None:
-        return None
-    names = np.asarray(list(columns), dtype=object)
-    return names if all(isinstance(c, str) for c in names) else None
+def _column_names(frame: ViewLike, name: str) -> np.ndarray | None:
+    """Return the column names of a frame of any library if all are strings."""
+    try:
+        return _get_feature_names(frame)
+    except TypeError as error:
+        # scikit-learn calls every argument X.
+        message = str(error).replace("X.columns", f"{name}.columns")
+        raise TypeError(f"`{name}`: {message}") from error
+
+
+def _if_swapped(
+    width: int, names: np.ndarray | None, other_width: int, other_names: np.ndarray | None
+) -> str:
+    """Return a question for the message where a view is like the other one of the fit."""
+    if names is None or other_names is None:
+        alike = width == other_width
+    else:
+        alike = np.array_equal(names, other_names)
+    return " It is like the other view of the fit: are the two swapped?" if alike else ""
 
 
 def _abbreviate(names: np.ndarray) -> str:

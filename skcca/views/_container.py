@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from skcca._core.lazy import shape_of
+from skcca._core.lazy import shape_of, stays_on_disk, two_views_in_one
 from skcca._core.types import ArrayLike, ViewLike
 
 __all__ = ["Views"]
@@ -75,6 +75,11 @@ class Views:
         if not members and not named_members:
             raise TypeError(
                 "Views needs at least one member: Views(A, V) or Views(audio=A, visual=V)."
+            )
+        if len(members) == 1 and two_views_in_one(members[0]):
+            raise TypeError(
+                "Views takes the views one after another, not in one list: Views(X, Y), "
+                "Views(*views)."
             )
         given = named_members or {f"view{i}": member for i, member in enumerate(members)}
         if any(isinstance(member, Views) for member in given.values()):
@@ -329,9 +334,14 @@ def check_member(member: ViewLike, name: str) -> ViewLike:
     if not hasattr(member, "shape") and hasattr(member, "__array__"):
         member = np.asarray(member)
     shape = getattr(member, "shape", ())
-    if len(shape) >= 2:
+    is_dask_frame = hasattr(member, "dask") and hasattr(member, "columns")
+    if len(shape) >= 2 and not is_dask_frame:
         return member
-    if not shape:
+    if not shape or is_dask_frame:
+        # The container does without scikit-learn, which this loads.
+        from skcca._core.compat import check_kind
+
+        check_kind(member, name)
         raise TypeError(
             f"view {name!r} is a {kind}; expected an array of shape (n_samples, "
             "n_features), a list of sequences, a DataFrame, a sparse matrix, a tensor or None."
@@ -386,10 +396,6 @@ def is_pandas(member: ViewLike) -> bool:
     return hasattr(member, "iloc") and hasattr(member, "columns")
 
 
-def _is_frame(member: ViewLike) -> bool:
-    return hasattr(member, "columns") and hasattr(member, "dtypes")
-
-
 def take_rows(member: ViewLike, rows: slice | np.ndarray) -> ViewLike:
     """Return the rows of one member, in its own type."""
     if member is None:
@@ -402,6 +408,13 @@ def take_rows(member: ViewLike, rows: slice | np.ndarray) -> ViewLike:
         # Torch has no negative steps; polars and sparse matrices each have rules of their own.
         start, stop, step = rows.indices(member.shape[0])
         rows = slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
+    if hasattr(member, "column_names"):
+        # What a table of Arrow takes in brackets are columns.
+        return member.take(np.arange(len(member))[rows])
+    if stays_on_disk(member) and not isinstance(rows, slice):
+        # Files are read at rising places, each once.
+        rows, places = np.unique(rows, return_inverse=True)
+        return np.asarray(member[rows] if len(rows) else member[:0])[places]
     return member[rows]
 
 
@@ -410,8 +423,12 @@ def _take_block(member: ViewLike, rows: np.ndarray, columns: np.ndarray) -> View
         return None
     if is_pandas(member):
         return member.iloc[rows, columns]
-    if _is_frame(member):
+    if hasattr(member, "column_names"):
+        return take_rows(member, rows).select(columns.tolist())
+    if hasattr(member, "columns"):
         return member[rows.tolist(), columns.tolist()]
+    if stays_on_disk(member):
+        return take_rows(member, rows)[:, columns]
     return member[np.ix_(rows, columns)]
 
 
@@ -426,6 +443,6 @@ def _describe(member: ViewLike) -> str:
         spread = " to ".join(str(length) for length in sorted({min(lengths), max(lengths)}))
         kind = getattr(member[0], "dtype", type(member[0]).__name__)
         return f"{len(member)} sequences of {spread} x {member[0].shape[1]} {kind}"
-    kind = type(member).__name__ if _is_frame(member) else member.dtype
+    kind = type(member).__name__ if hasattr(member, "columns") else member.dtype
     sparse = "sparse " if hasattr(member, "tocsr") else ""
     return f"{tuple(member.shape)} {sparse}{kind}"

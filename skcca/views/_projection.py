@@ -14,10 +14,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._core.compat import check_array, to_numpy
+from skcca._core.compat import check_array, check_kind, to_numpy
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.views._arguments import check_same_rows, separate_views
-from skcca.views._checks import check_no_mask_or_dates
 from skcca.views._container import Views
 from skcca.views._transformer import ViewTransformer
 
@@ -151,7 +150,7 @@ def check_embedding(
     what = f"{caller}: the embedding of `{name}`"
     if Z is None:
         raise ValueError(f"{what} is None; expected numbers (n_rows, n_components).")
-    check_no_mask_or_dates(Z, name)
+    Z = check_kind(Z, name)
     Z = to_numpy(Z) if hasattr(Z, "detach") else Z
     # Numbers that leave float64 become infinite, and are refused as such.
     with np.errstate(over="ignore"):

@@ -87,7 +87,7 @@ def sequence_blocks(
             if song.shape[1] != width:
                 raise ValueError(
                     f"{caller}: sequence {i} of `{name}` has {song.shape[1]} features but sequence "
-                    f"0 has {width}; all must have the same."
+                    f"0 has {width}; all must have the same. Two views are Views(X, Y)."
                 )
         if n_features is not None and width != n_features:
             raise ValueError(

@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 from _data import known_views
 from _models import SMALL
@@ -169,20 +168,3 @@ def test_folds_of_few_rows_do_not_repeat_what_is_known():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(2, 20, 12))  # fewer rows than features: held-out totals tell
     assert abs(select_n_components(CCA(), X, Y, n_components=2).mean[0]) < 1
-
-
-@pytest.mark.parametrize("argument", ["labels", "groups"])
-def test_labels_and_groups_of_rows_in_another_order_are_refused(argument):
-    X, Y, label = labelled()
-    pipeline = make_pipeline(
-        make_view_transformer(StandardScaler(), StandardScaler()), ClusterCCA()
-    )
-    options = {"labels": label, "param_name": "clustercca__n_components", "n_components": 1}
-    options["cv"] = (
-        KFold(3, shuffle=True, random_state=0) if argument == "labels" else GroupKFold(3)
-    )
-    views = Views(pd.DataFrame(X), pd.DataFrame(Y))
-    aligned = options | {argument: pd.Series(label)}
-    assert select_n_components(pipeline, views, **aligned).n_components == 1
-    with pytest.raises(ValueError, match=f"indices of `X` and `{argument}` differ"):
-        select_n_components(pipeline, views, **options | {argument: pd.Series(label)[::-1]})

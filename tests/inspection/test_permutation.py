@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from _data import known_views
 from scipy import stats
@@ -329,12 +328,3 @@ def test_groups_protect_from_what_groups_share():
     low, high = binomial_limits(0.05, 150)
     assert low <= np.mean(within) <= high
     assert np.mean(free) > 0.5
-
-
-@pytest.mark.parametrize("argument", ["groups", "confounds"])
-def test_groups_and_confounds_of_rows_in_another_order_are_refused(argument):
-    X, Y = (pd.DataFrame(V) for V in two_views())
-    entries = pd.Series(np.arange(60) % 5)
-    assert permutation_test_correlations(CCA(), X, Y, n_permutations=1, **{argument: entries})
-    with pytest.raises(ValueError, match=f"the pandas indices of `X` and `{argument}` differ"):
-        permutation_test_correlations(CCA(), X, Y, **{argument: entries[::-1]})
