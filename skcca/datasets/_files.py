@@ -71,58 +71,47 @@ class DataFile(NamedTuple):
                     f"{', '.join(stored.files) or 'nothing'}). It must hold:\n{self.contents()}"
                 )
             for name, array in self.arrays.items():
-                shape, dtype = _read_header(stored.zip, f"{name}.npy", path.stat().st_size)
-                self._check_array(path, name, shape, dtype, array, sizes)
+                header = _read_header(stored.zip, f"{name}.npy", path.stat().st_size)
+                self._check_array(path, name, header, array, sizes)
                 arrays[name] = stored[name]
         return arrays
 
     def _check_array(
-        self,
-        path: Path,
-        name: str,
-        shape: tuple[int, ...],
-        dtype: np.dtype,
-        array: Array,
-        sizes: dict[str, int],
+        self, path: Path, name: str, values: np.ndarray, array: Array, sizes: dict[str, int]
     ) -> None:
         """Compare an array with its declaration; ``sizes`` holds the size of each letter."""
         expected = [
             sizes.get(size, size) if isinstance(size, str) else size for size in array.shape
         ]
-        fits = len(shape) == len(expected) and all(
+        fits = len(values.shape) == len(expected) and all(
             isinstance(size, str) or size == actual
-            for size, actual in zip(expected, shape, strict=True)
+            for size, actual in zip(expected, values.shape, strict=True)
         )
-        if not fits or dtype.kind not in _KINDS[array.kind]:
+        if not fits or values.dtype.kind not in _KINDS[array.kind]:
             raise UnreadableFileError(
-                f"{path}: `{name}` has shape {shape} and dtype {dtype}; "
+                f"{path}: `{name}` has shape {values.shape} and dtype {values.dtype}; "
                 f"expected {array._replace(shape=tuple(expected))}"
             )
         sizes.update(
             (size, actual)
-            for size, actual in zip(array.shape, shape, strict=True)
+            for size, actual in zip(array.shape, values.shape, strict=True)
             if isinstance(size, str)
         )
 
 
-def _read_header(
-    archive: zipfile.ZipFile, name: str, archive_size: int
-) -> tuple[tuple[int, ...], np.dtype]:
-    """Return the shape and dtype of an array; raise if there are not as many bytes of it."""
-    info = archive.getinfo(name)
+def _read_header(archive: zipfile.ZipFile, name: str, archive_size: int) -> np.ndarray:
+    """Return an array of the same shape and dtype without memory; raise if bytes of it lack."""
+    info, format_ = archive.getinfo(name), np.lib.format
     with archive.open(info) as member:
-        readers = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
+        versions = {
+            (1, 0): format_.read_array_header_1_0,
+            (2, 0): format_.read_array_header_2_0,
         }
-        shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
+        shape, _, dtype = versions[format_.read_magic(member)](member)
         size = member.tell() + dtype.itemsize * math.prod(shape)
-    if dtype.kind != "O" and size != info.file_size:
-        raise ValueError(f"{name} has {info.file_size} bytes in place of {size}")
-    # A size that is only claimed must not fill the memory.
-    if size > _DEFLATED * archive_size:
-        raise ValueError(f"{name} cannot have {size} bytes in a file of {archive_size}")
-    return shape, dtype
+    if dtype.kind != "O" and not size == info.file_size <= _DEFLATED * archive_size:
+        raise ValueError(f"{name} claims {size} bytes, and {info.file_size} of {archive_size}")
+    return np.broadcast_to(np.empty((), dtype), shape)
 
 
 def as_frames(data: Bunch, columns: Mapping[str, Sequence[str] | None]) -> Bunch:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skcca._core.files import PathLike
+from skcca._core.files import PathLike, UnreadableFileError
 from skcca._core.warnings import warn
 
 from ._array_folder import ArrayFolder, GrowingArray
@@ -169,13 +169,14 @@ def build_mv10k(
         )
         _build(folder, reader, settings)
     content = folder.read_description()
-    with folder.reading():
-        _check_content(content, settings)
     if not is_new:
-        _compare(folder, content, settings, path, on_error)
+        sizes = _sizes_if_there(path)
+        with folder.reading():
+            _compare(folder, content, settings, sizes, on_error)
         if content["n_skipped"]:
             warn(f"{_NAME}: {folder.path} lacks {content['n_skipped']:,} record(s) of its files.")
-    return _opened(folder, content, verify and not is_new)
+    with folder.reading():
+        return _opened(folder, content, verify and not is_new)
 
 
 def _build(folder: ArrayFolder, reader: VideoReader, settings: dict[str, Any]) -> None:
@@ -213,16 +214,14 @@ def _opened(folder: ArrayFolder, content: dict[str, Any], verify: bool) -> Bunch
     """Return the videos of the folder."""
     arrays = folder.read_arrays(content, verify=verify)
     offsets, ids, n_rows = arrays["offsets"], arrays["ids"], len(arrays["audio"])
-    with folder.reading():
-        fits = all(
-            arrays[name].shape == (n_rows, width)
-            and arrays[name].dtype == content["asked"]["dtype"]
-            for name, width in WIDTHS.items()
-        )
-        fits &= offsets.shape == (len(ids) + 1,) and offsets.dtype.kind == "i"
-        fits &= ids.ndim == 1 and ids.dtype.kind == "U"
-        if not fits or np.any(np.diff(offsets, prepend=0, append=n_rows) < 0) or offsets[0] != 0:
-            raise ValueError("its arrays do not fit one another")
+    fits = all(
+        (arrays[name].shape, arrays[name].dtype) == ((n_rows, width), content["asked"]["dtype"])
+        for name, width in WIDTHS.items()
+    )
+    fits &= offsets.shape == (len(ids) + 1,) and offsets.dtype.kind == "i"
+    fits &= ids.ndim == 1 and ids.dtype.kind == "U"
+    if not fits or np.any(np.diff(offsets, prepend=0, append=n_rows) < 0) or offsets[0] != 0:
+        raise ValueError("its arrays do not fit one another")
     rows = [slice(*ends) for ends in pairwise(offsets.tolist())]
     return Bunch(
         audio=[arrays["audio"][row] for row in rows],
@@ -234,20 +233,11 @@ def _opened(folder: ArrayFolder, content: dict[str, Any], verify: bool) -> Bunch
     )
 
 
-def _check_content(content: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raise if the description of a folder is another's."""
-    numbers = content["n_read"], content["n_skipped"], content["asked"]["label"]
-    if not all(type(number) is int for number in numbers) or set(content["asked"]) != set(settings):
-        raise ValueError("it describes other settings")
-    if not isinstance(content["files"], list):
-        raise ValueError("it names no files")
-
-
 def _compare(
     folder: ArrayFolder,
     content: dict[str, Any],
     settings: dict[str, Any],
-    path: Paths,
+    sizes: list[list[Any]] | None,
     on_error: str,
 ) -> None:
     """Raise if the folder was built with other parameters or from other files."""
@@ -258,22 +248,29 @@ def _compare(
         if content["asked"][name] != value
     ]
     if other:
-        raise ValueError(f"{_NAME}: {folder.path} was built with {', '.join(other)}. {cure}")
+        raise UnreadableFileError(
+            f"{_NAME}: {folder.path} was built with {', '.join(other)}. {cure}"
+        )
     if content["n_skipped"] and on_error == "raise":
-        raise ValueError(
+        raise UnreadableFileError(
             f"{_NAME}: {folder.path} was built without {content['n_skipped']:,} record(s) that "
             f'could not be used; on_error="skip" accepts that. {cure}'
         )
-    try:
-        files = find_files(path, _NAME)
-    except FileNotFoundError:
-        # They were read when the folder was built, and may be absent now.
-        return
-    if _sizes(files) != content["files"]:
-        raise ValueError(
+    if sizes not in (None, content["files"]):
+        raise UnreadableFileError(
             f"{_NAME}: {folder.path} was built from {len(content['files'])} file(s) of other names "
-            f"or sizes than the {len(files)} of `path`. {cure}"
+            f"or sizes than the {len(sizes or ())} of `path`. {cure}"
         )
+    if type(content["n_skipped"]) is not int:
+        raise ValueError("it counts no records")
+
+
+def _sizes_if_there(path: Paths) -> list[list[Any]] | None:
+    """Return names and sizes, None where files are absent that were read for the folder."""
+    try:
+        return _sizes(find_files(path, _NAME))
+    except FileNotFoundError:
+        return None
 
 
 def _sizes(files: list[Source]) -> list[list[Any]]:

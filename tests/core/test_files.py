@@ -185,21 +185,7 @@ def header(text):
     return lambda path: save_file({"0": torch.ones(1)}, path, metadata={"skcca": text})
 
 
-def cut(length):
-    def write(path):
-        save_tree(path, {"a": torch.ones(100), "b": "text"})
-        path.write_bytes(path.read_bytes()[:length])
-
-    return write
-
-
 FOREIGN = {
-    "pickle": lambda path: path.write_bytes(pickle.dumps(Trap())),
-    "pickle of torch": lambda path: torch.save({"a": Trap()}, path),
-    "text": lambda path: path.write_text("model"),
-    "empty": lambda path: path.write_bytes(b""),
-    "cut in the header": cut(40),
-    "cut in the tensors": cut(-50),
     "safetensors of others": lambda path: save_file({"a": torch.ones(1)}, path),
     "header that is no JSON": header("{"),
     "header of another tree": header('{"set": [1]}'),
@@ -250,28 +236,6 @@ def test_interrupted_write_leaves_the_last_file(tmp_path, monkeypatch):
     save_tree(tmp_path / "tree", {"epoch": 3})
     assert load_tree(tmp_path / "tree", torch) == {"epoch": 3}
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
-
-
-# One way of writing
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("\0", "is no name of a file"), ("a" * 300, "cannot be written"), ("none/a", "not there")],
-)
-def test_names_that_no_file_can_have_are_refused(tmp_path, name, message):
-    with pytest.raises(ValueError, match=f"(?s)save: `path`=.*{message}"):
-        files.check_writable(f"{tmp_path}/{name}", "save: `path`")
-
-
-def test_two_writers_of_one_name_do_not_meet(tmp_path):
-    with files.atomic_write(tmp_path / "file") as one:
-        one.write(b"one")
-        with files.atomic_write(tmp_path / "file") as other:
-            other.write(b"other")
-        assert (tmp_path / "file").read_bytes() == b"other"
-    assert (tmp_path / "file").read_bytes() == b"one"
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_values_beyond_the_header_are_refused_before_anything_is_written(tmp_path, monkeypatch):
@@ -451,8 +415,8 @@ def test_no_file_takes_the_place_of_something_else(name, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    for other in ("pipe", "folder", "loop", "none/file", "a" * 300):
-        with pytest.raises(ValueError, match=re.escape(str(tmp_path / other))):
+    for other in ("pipe", "folder", "loop", "none/file", "a" * 300, "\0"):
+        with pytest.raises(ValueError, match=re.escape(repr(str(tmp_path / other)))):
             WRITTEN[name].write(tmp_path / other)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "loop", "pipe"]
 
