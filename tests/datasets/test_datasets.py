@@ -1,6 +1,5 @@
 """Data sets: the simulation's promises, the loaders' splits, the messages about files."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
