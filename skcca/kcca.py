@@ -18,11 +18,17 @@ from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
 from skcca._base import ClassPairedMixin, TwoViewTransformer
 from skcca._core.arrays import input_eps
 from skcca._core.compat import Interval, StrOptions
-from skcca._core.directions import Directions, canonical_fit, with_input_loadings
+from skcca._core.directions import (
+    Directions,
+    canonical_fit,
+    uncorrelated_fit,
+    with_input_loadings,
+    with_unit_variates,
+)
 from skcca._core.kernel_solver import dual_fit, dual_solver_applies
 from skcca._core.kernels import ExactMap, FeatureMap, Kernel, SampledMap
 from skcca._core.pairs import Pairs, TrainingData
-from skcca._core.standardize import Standardisation
+from skcca._core.standardize import Standardisation, mean_and_variance
 from skcca._core.types import RandomStateLike, ViewLike
 from skcca._core.whitening import SolverOptions
 from skcca.views._arguments import per_view
@@ -31,6 +37,8 @@ __all__ = ["KCCA", "ClusterKCCA"]
 
 # Beyond so many rows the median distance of an approximated kernel comes from a sample of them.
 _MEDIAN_ROWS = 4000
+# The share of the variance of a variate that may be rounding.
+_LOST = 1e-3
 
 
 class KCCA(TwoViewTransformer):
@@ -63,7 +71,9 @@ class KCCA(TwoViewTransformer):
         Keyword arguments of a callable kernel.
     scale : bool, default=True
         Whether to standardize each feature before the kernel. Kernels for histograms ("chi2",
-        "additive_chi2") need False. Precomputed kernels are left as they are.
+        "additive_chi2") need False. Precomputed kernels are left as they are. A shift of all rows
+        changes nothing for "linear", "rbf" and "laplacian"; others, "poly", "cosine" and "sigmoid"
+        among them, depend on the origin, and beside one far away most of their digits are lost.
     reg : float or pair of float, default=1e-4
         Ridge, as a fraction of the total variance in feature space. Choose among 1e-6 to 1e-1 by
         cross-validation, in steps of 10: too small a ridge finds correlations in any rows.
@@ -86,22 +96,24 @@ class KCCA(TwoViewTransformer):
     x_loadings_, y_loadings_ : ndarray of shape (n_features, n_components_)
         Correlation of each input feature (column of a precomputed kernel) with the variates.
     correlations_ : ndarray of shape (n_components_,)
-        Correlations of the training variates, descending. With another number of components the
-        same ones are found, but another may stand between them, because the ridge, which decides
-        what is found, changes their order.
+        Correlations of the training variates as `transform` gives them, descending. With another
+        number of components the same ones are found, but another may stand between them, because
+        the ridge, which decides what is found, changes their order.
     singular_values_ : ndarray of shape (n_components_,)
         The same with the ridge in the denominator.
     x_gamma_, y_gamma_ : float or None
         The `gamma` of each view that was used; None where the kernel has none.
     x_mean_, y_mean_, x_scale_, y_scale_ : ndarray of shape (n_features,)
-        Standardisation of the views; a constant feature has scale infinity.
+        Standardisation of the views; a constant feature has scale infinity. With ``scale=False``
+        only the rows of a kernel that depends on no origin are centred.
     n_components_ : int
         Number of components found.
     x_rank_, y_rank_ : int or None
         Numerical rank of each view in feature space; None from solver "cholesky".
-    solver_ : {"cholesky", "covariance", "svd"}
-        The solver that was used: factors of the kernels alone where few components are wanted, else
-        their eigenvectors, or the sampled features, as features of `CCA`.
+    solver_ : {"cholesky", "eigen", "covariance", "svd"}
+        The solver that was used: factors of the kernels alone where few components are wanted and
+        their digits suffice, else the eigenvectors of the kernels; with sampled features, that of
+        `CCA`.
     n_features_in_, n_features_y_in_ : int
         Widths of the two views.
     feature_names_in_, feature_names_y_in_ : ndarray of str
@@ -200,9 +212,9 @@ class KCCA(TwoViewTransformer):
             solution = _all_directions(x_map, y_map, pairs, self.n_components, self.reg)
         x_map.release()
         y_map.release()
-        directions = with_input_loadings(
-            solution.directions, data.X, data.Y, solution.x_scores, solution.y_scores, pairs
-        )
+        scores = solution.x_scores, solution.y_scores
+        directions = with_input_loadings(solution.directions, data.X, data.Y, *scores, pairs)
+        directions = with_unit_variates(directions, *scores, pairs)
         self.x_mean_, self.x_scale_ = x_scaling
         self.y_mean_, self.y_scale_ = y_scaling
         self.x_gamma_, self.y_gamma_ = x_map.kernel.gamma, y_map.kernel.gamma
@@ -230,18 +242,19 @@ class KCCA(TwoViewTransformer):
     def _standardise(
         self, kernel: Kernel, V: np.ndarray, weights: np.ndarray, name: str
     ) -> Standardisation:
-        if not self.scale or kernel.name == "precomputed":
-            return Standardisation.identity(V.shape[1])
-        return Standardisation.of(V, weights, name=name)
+        if self.scale and kernel.name != "precomputed":
+            return Standardisation.of(V, weights, name=name)
+        unscaled = Standardisation.identity(V.shape[1])
+        if not kernel.shift_invariant:
+            return unscaled
+        return unscaled._replace(mean=mean_and_variance(V, weights)[0])
 
     def _project(self, V: ViewLike, side: str) -> ViewLike:
         if side == "x":
-            scaling = Standardisation(self.x_mean_, self.x_scale_)
-            feature_map, weights = self._x_map, self.x_weights_
+            scores = self._x_map.scores(V, self.x_weights_)
         else:
-            scaling = Standardisation(self.y_mean_, self.y_scale_)
-            feature_map, weights = self._y_map, self.y_weights_
-        return feature_map.scores(scaling.apply(V), weights).astype(V.dtype, copy=False)
+            scores = self._y_map.scores(V, self.y_weights_)
+        return scores.astype(V.dtype, copy=False)
 
     def _check_view(self, V: ViewLike, side: str, *, reset: bool, min_samples: int = 1) -> ViewLike:
         V = super()._check_view(V, side, reset=reset, min_samples=min_samples)
@@ -376,7 +389,7 @@ class _Sampling(NamedTuple):
 
 
 class _KernelSolution(NamedTuple):
-    """Directions in feature space, and the variates of the training rows."""
+    """Directions in feature space, and the scores of the training rows, of any scale."""
 
     directions: Directions
     x_scores: np.ndarray  # (n_x, k)
@@ -409,12 +422,15 @@ def _feature_map(
     sampling: _Sampling,
 ) -> FeatureMap:
     """Return the feature map of one view's training rows."""
+    # The mean may lie far from most of the rows, whose distances would then lose digits.
+    if kernel.shift_invariant and sampling.approximation != "random_features":
+        scaling = scaling._replace(mean=np.median(V[:: 1 + len(V) // 200], axis=0))
     rows = scaling.apply(V)
     if sampling.approximation is None:
         # Only a precomputed kernel has the precision of the input; others are made in float64.
         eps = input_eps(V.dtype if kernel.name == "precomputed" else np.dtype(float))
         kernel, K = kernel.fit_matrix(rows, weights)
-        return ExactMap(kernel, K, rows, weights, eps)
+        return ExactMap(kernel, K, rows, scaling, weights, eps)
     n_landmarks = 1000 if sampling.n_landmarks is None else sampling.n_landmarks
     chosen = np.arange(len(rows))
     if len(rows) > _MEDIAN_ROWS:
@@ -426,12 +442,12 @@ def _feature_map(
         sampler = RBFSampler(
             gamma=kernel.gamma, n_components=n_landmarks, random_state=sampling.seed
         )
-        return SampledMap(kernel, sampler, rows, weights)
+        return SampledMap(kernel, sampler, rows, scaling, weights)
     params = {"kernel_params": kernel.params} if callable(kernel.name) else kernel.params
     sampler = Nystroem(
         kernel.name, n_components=min(n_landmarks, len(rows)), random_state=sampling.seed, **params
     )
-    return SampledMap(kernel, sampler, rows, weights)
+    return SampledMap(kernel, sampler, rows, scaling, weights)
 
 
 def _leading_directions(
@@ -452,17 +468,17 @@ def _leading_directions(
     y_factor = None if x_factor is None else y.factor(reg_y)
     if x_factor is None or y_factor is None:
         return None
-    solution = dual_fit(x_factor, y_factor, pairs, n_components)
-    if solution is None:
+    fit = dual_fit(x_factor, y_factor, pairs, n_components)
+    if fit is None:
         return None
     directions = Directions(
-        x_weights=x.centred_coefficients(solution.x_coefficients),
-        y_weights=y.centred_coefficients(solution.y_coefficients),
-        correlations=solution.correlations,
-        singular_values=solution.singular_values,
+        x_weights=x.centred_coefficients(fit.x_coefficients),
+        y_weights=y.centred_coefficients(fit.y_coefficients),
+        correlations=fit.singular_values,
+        singular_values=fit.singular_values,
         solver="cholesky",
     )
-    return _KernelSolution(directions, solution.x_scores, solution.y_scores)
+    return _KernelSolution(directions, fit.x_scores, fit.y_scores)
 
 
 def _all_directions(
@@ -473,20 +489,34 @@ def _all_directions(
     reg: float | tuple[float, float],
 ) -> _KernelSolution:
     """Return directions from the features, as those of any two views."""
-    options = SolverOptions(n_components, per_view(reg), ridge_of="total", scale=False)
     G, F = x.features(), y.features()
-    fit = canonical_fit(G, F, pairs, options)
+    x_reg, y_reg = per_view(reg)
+    if not isinstance(x, ExactMap) or not isinstance(y, ExactMap):
+        options = SolverOptions(n_components, (x_reg, y_reg), ridge_of="total", scale=False)
+        fit = canonical_fit(G, F, pairs, options)
+        A, B, s, ranks = fit.x_weights, fit.y_weights, fit.singular_values, (fit.x_rank, fit.y_rank)
+        directions = Directions(A, B, s, s, fit.solver, *ranks)
+        return _KernelSolution(directions, x.training_scores(A), y.training_scores(B))
+    variances = x.variances, y.variances
+    ridges = x_reg * x.variances.sum(), y_reg * y.variances.sum()
+    A, B, s = uncorrelated_fit(G, F, variances, ridges, pairs, n_components)
+    x_weights, y_weights = x.dual(A), y.dual(B)
+    x_scores, y_scores = x.training_scores(x_weights), y.training_scores(y_weights)
+    # Rounding makes the variance of scores another one than that of the features' combinations.
+    excess = [
+        (sums / pairs.total) @ Z**2 / (variance @ W**2) - 1
+        for sums, Z, variance, W in zip(
+            (pairs.row_sums, pairs.column_sums),
+            (x_scores, y_scores),
+            variances,
+            (A, B),
+            strict=True,
+        )
+    ]
+    resolved = np.abs(excess).max(axis=0) < _LOST
+    resolved[0] = True
+    s = s[resolved]
     directions = Directions(
-        x_weights=x.dual(fit.x_weights),
-        y_weights=y.dual(fit.y_weights),
-        correlations=fit.correlations,
-        singular_values=fit.singular_values,
-        solver=fit.solver,
-        x_rank=fit.x_rank,
-        y_rank=fit.y_rank,
+        x_weights[:, resolved], y_weights[:, resolved], s, s, "eigen", G.shape[1], F.shape[1]
     )
-    return _KernelSolution(
-        directions,
-        G @ fit.x_weights - fit.x_mean @ fit.x_weights,
-        F @ fit.y_weights - fit.y_mean @ fit.y_weights,
-    )
+    return _KernelSolution(directions, x_scores[:, resolved], y_scores[:, resolved])

@@ -233,23 +233,10 @@ def _directions(
     strict: bool = False,
 ) -> CanonicalFit:
     """Decompose T, and return variates of unit variance in the order of their correlations."""
-    U, singular_values, Vt = linalg.svd(
-        T, full_matrices=False, check_finite=False, overwrite_a=True
-    )
-    # Correlations below this are rounding, and their directions arbitrary.
-    noise = 10 * np.finfo(float).eps * np.sqrt(max(T.shape))
-    support = int(np.count_nonzero(singular_values > noise))
-    if max_rank is not None:
-        support = min(support, max_rank)
-    if support == 0:
-        raise NoDirectionError(
-            "The two views have no correlated direction over the paired rows; "
-            "check that the rows (or the classes) of `X` and `y` belong together."
-        )
-    k = support if n_components is None else min(n_components, support)
-    bases = [whiteners[0].lift(U[:, :k]), whiteners[1].lift(Vt[:k].T)]
+    U, singular_values, V = _leading_singular_vectors(T, max_rank, n_components)
+    bases = [whiteners[0].lift(U), whiteners[1].lift(V)]
     # These matrices are as large as the moments, and are released before the next ones are made.
-    del U, Vt
+    del U, V
     products = [w.covariance(A) for w, A in zip(whiteners, bases, strict=True)]
     if strict:
         for whitener, A, SA in zip(whiteners, bases, products, strict=True):
@@ -257,7 +244,7 @@ def _directions(
                 raise IllConditionedError
     resolved = whiteners[0].resolved(bases[0], products[0])
     resolved &= whiteners[1].resolved(bases[1], products[1])
-    singular_values = singular_values[:k][resolved]
+    singular_values = singular_values[resolved]
     if not resolved.all():
         bases, products = [A[:, resolved] for A in bases], [SA[:, resolved] for SA in products]
     # Under a ridge these are below one.
@@ -297,6 +284,44 @@ def _directions(
     )
 
 
+def _leading_singular_vectors(
+    T: Array, max_rank: int | None, n_components: int | None
+) -> tuple[Array, Array, Array]:
+    """Return the singular vectors (d_x, k) and (d_y, k) of T above rounding, and their values."""
+    U, singular_values, Vt = linalg.svd(
+        T, full_matrices=False, check_finite=False, overwrite_a=True
+    )
+    # Correlations below this are rounding, and their directions arbitrary.
+    noise = 10 * np.finfo(float).eps * np.sqrt(max(T.shape))
+    support = int(np.count_nonzero(singular_values > noise))
+    if max_rank is not None:
+        support = min(support, max_rank)
+    if support == 0:
+        raise NoDirectionError(
+            "The two views have no correlated direction over the paired rows; "
+            "check that the rows (or the classes) of `X` and `y` belong together."
+        )
+    k = support if n_components is None else min(n_components, support)
+    return U[:, :k], singular_values[:k], Vt[:k].T
+
+
+def uncorrelated_fit(
+    G: Array,
+    F: Array,
+    variances: tuple[Array, Array],
+    ridges: tuple[float, float],
+    pairs: Pairs,
+    n_components: int | None,
+) -> tuple[Array, Array, Array]:
+    """Return weights of centred features of diagonal covariance, and the singular values of T."""
+    x_scale, y_scale = (1 / np.sqrt(v + r) for v, r in zip(variances, ridges, strict=True))
+    T = pairs.cross(G, F) / pairs.total
+    T *= x_scale[:, None]
+    T *= y_scale
+    U, singular_values, V = _leading_singular_vectors(T, pairs.max_rank, n_components)
+    return x_scale[:, None] * U, y_scale[:, None] * V, singular_values
+
+
 def with_input_loadings(
     solution: Solution, X: ViewLike, Y: ViewLike, x_scores: Array, y_scores: Array, pairs: Pairs
 ) -> Solution:
@@ -312,6 +337,35 @@ def with_input_loadings(
         y_weights=solution.y_weights * signs,
         x_loadings=x_loadings * signs,
         y_loadings=y_loadings * signs,
+    )
+
+
+def with_unit_variates(
+    directions: Directions, x_scores: Array, y_scores: Array, pairs: Pairs
+) -> Directions:
+    """Return directions whose variates have variance one, in the order of their correlations.
+
+    The scores (n, k) are what the weights give for the training rows: whatever rounding has done to
+    the weights, the correlations are those of the variates.
+    """
+    correlations = pair_correlations(x_scores, y_scores, pairs)
+    x_variance = mean_and_variance(x_scores, pairs.row_sums / pairs.total)[1]
+    y_variance = mean_and_variance(y_scores, pairs.column_sums / pairs.total)[1]
+    least = np.finfo(float).tiny
+    x_unit, y_unit = np.sqrt(np.maximum(x_variance, least)), np.sqrt(np.maximum(y_variance, least))
+    # Where nothing but rounding is left, it may turn the sign.
+    signs = np.where(correlations < 0, -1.0, 1.0)
+    # With a ridge, correlations need not have the order of the singular values.
+    order = np.argsort(-np.abs(correlations), kind="stable")
+    assert directions.x_loadings is not None
+    assert directions.y_loadings is not None
+    return directions._replace(
+        x_weights=(directions.x_weights / x_unit)[:, order],
+        y_weights=(directions.y_weights / (signs * y_unit))[:, order],
+        x_loadings=directions.x_loadings[:, order],
+        y_loadings=(directions.y_loadings * signs)[:, order],
+        correlations=np.minimum(np.abs(correlations[order]), 1.0),
+        singular_values=directions.singular_values[order],
     )
 
 

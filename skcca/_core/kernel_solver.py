@@ -25,8 +25,11 @@ from skcca._core.pairs import FactoredPairs, Pairs, inverse
 from skcca._core.rows import product
 
 Array = np.ndarray
-# Residual beside which the error of a singular value, its square over a gap, is below 1e-6.
-_TOLERANCE = 1e-6
+# Residual beside which the error of a singular value, its square over a gap, is below 1e-6: a share
+# of the largest square, and of each square itself.
+_TOLERANCE, _OWN_TOLERANCE = 1e-6, 1e-4
+# The share of H h that may be rounding.
+_LOST = 1e-6
 # Squared singular values, relative to the largest, below which nothing but rounding is left.
 _NEGLIGIBLE = 1e-10
 # Columns of a Krylov block: a solve with so many takes no longer than with one, and the more
@@ -43,13 +46,12 @@ _FEW = 0.1
 
 
 class DualFit(NamedTuple):
-    """Directions as coefficients of the training rows."""
+    """Directions as coefficients of the training rows, of any length."""
 
     x_coefficients: Array  # (n_x, k) of the rows of the centred kernel
     y_coefficients: Array
-    x_scores: Array  # (n_x, k) of the training rows, variance one; 0 where a row has no weight
+    x_scores: Array  # (n_x, k) of the training rows; 0 where a row has no weight
     y_scores: Array
-    correlations: Array  # (k,) of the variates, descending
     singular_values: Array  # (k,), ridge included
 
 
@@ -76,7 +78,7 @@ def dual_fit(
 
     The kernels are positive semi-definite. The fit has at most `n_components` directions (for None,
     with class pairs alone, all of them), each above rounding. It is None if the iteration does not
-    converge in a space small enough to pay.
+    converge in a space small enough to pay, or the factors have lost the digits of a direction.
     """
     if _few_classes(pairs):
         assert isinstance(pairs, FactoredPairs)
@@ -86,31 +88,32 @@ def dual_fit(
         found = _krylov_directions(x, y, pairs, n_components)
     if found is None:
         return None
+    wanted = min(v for v in (n_components, pairs.max_rank, len(x.root)) if v is not None)
     squares = found.singular_values**2
-    there = squares > _NEGLIGIBLE * found.singular_values.max(initial=0.0) ** 2
-    # With h' H h = 1, this is the share that H leaves of h; below its rounding h is noise.
-    shares = [1 / np.maximum(np.sum(h**2, axis=0), 1.0) for h in (found.x, found.y)]
-    known = np.minimum(squares, np.minimum(*shares)) > max(x.noise, y.noise)
-    # Noise would pass for a correlation of one.
-    if (there & ~known).any():
-        return None
-    support = int(np.count_nonzero(there))
-    k = min(v for v in (support, n_components, pairs.max_rank) if v is not None)
+    k = int(np.count_nonzero(squares > _NEGLIGIBLE * squares.max(initial=0.0)))
+    k = min(k, wanted)
     if k == 0:
         return None
-    singular_values = found.singular_values[:k]
-    x_smooth, y_smooth = found.x_smooth[:, :k], found.y_smooth[:, :k]
-    x_std, y_std = (np.sqrt(np.sum(Z**2, axis=0)) for Z in (x_smooth, y_smooth))
-    correlations = np.minimum(singular_values / (x_std * y_std), 1.0)
-    # With a ridge, correlations need not have the order of the singular values.
-    order = np.argsort(-correlations, kind="stable")
+    duals, scores = [], []
+    for view, h, smooth in ((x, found.x, found.x_smooth), (y, found.y, found.y_smooth)):
+        dual = view.solve(h[:, :k])
+        variates = view.dot(dual)
+        # Both are H h. Beside one large eigenvalue of M the difference I - r (M + r I)^-1 is all
+        # rounding, which would pass for a correlation of one.
+        error = np.linalg.norm(variates - smooth[:, :k], axis=0)
+        if not (error < _LOST * np.linalg.norm(variates, axis=0)).all():
+            return None
+        duals.append(view.root[:, None] * dual)
+        scores.append(variates)
+    # Fewer than there may be are believed where a view has no further direction.
+    if k < wanted and not (x.is_spanned_by(scores[0]) or y.is_spanned_by(scores[1])):
+        return None
     return DualFit(
-        (x.root[:, None] * x.solve(found.x[:, :k]) / x_std)[:, order],
-        (y.root[:, None] * y.solve(found.y[:, :k]) / y_std)[:, order],
-        (inverse(x.root)[:, None] * x_smooth / x_std)[:, order],
-        (inverse(y.root)[:, None] * y_smooth / y_std)[:, order],
-        correlations[order],
-        singular_values[order],
+        duals[0],
+        duals[1],
+        inverse(x.root)[:, None] * scores[0],
+        inverse(y.root)[:, None] * scores[1],
+        found.singular_values[:k],
     )
 
 
@@ -176,8 +179,10 @@ def _krylov_directions(
                 return space.directions(values[known], ritz[:, known])
             n_known = int(np.count_nonzero(known))
             block = space.complement(rng.normal(size=(len(x.root), _WIDTH)))
-        elif len(values) == n_components and errors.max() < _TOLERANCE * values[0]:
-            return space.directions(values, ritz) if known.all() else None
+        elif len(values) == n_components and known.all():
+            tolerances = np.minimum(_TOLERANCE * values[0], _OWN_TOLERANCE * values)
+            if (errors < tolerances).all():
+                return space.directions(values, ritz)
     return None
 
 

@@ -12,22 +12,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import linalg
+from scipy.spatial.distance import cdist
 from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.metrics.pairwise import euclidean_distances, pairwise_kernels
 from sklearn.utils import gen_batches
+from sklearn.utils.extmath import row_norms
 
 from skcca._core.compat import get_chunk_n_rows
+from skcca._core.standardize import Standardisation
+from skcca._core.types import ViewLike
 from skcca._core.warnings import warn
 
 Array = np.ndarray
 WITH_GAMMA = ("rbf", "laplacian", "poly", "polynomial", "sigmoid", "chi2")
 _DEFINITE = ("linear", "rbf", "laplacian", "cosine", "chi2", "additive_chi2")
+# Kernels that a shift of all rows leaves as they are, once centred.
+_SHIFT_INVARIANT = ("linear", "rbf", "laplacian")
 # Numbers of a stripe of a kernel matrix, 1 MiB: it stays in the cache.
 _STRIPE = 2**17
 _BLOCK_ROWS = 4096
 # Ridges, as multiples of the rounding and of the total variance, beside which directions of
 # rounding have no weight, and H = I - r (M + r I)^-1 keeps its digits.
 _RIDGES = (1e4, 10.0)
+# Squared norm of the largest row in feature space, over the median, whose rounding hides others.
+_GRADED = 1e5
+# Squared norm of a row, over the median, beside which squared distances lose most of their digits.
+_FAR = 1e8
 
 
 class Kernel(NamedTuple):
@@ -40,6 +50,8 @@ class Kernel(NamedTuple):
         """Return the kernel matrix (n_a, n_b) in float64; a precomputed one needs no `B`."""
         if self.name == "precomputed":
             return np.asarray(A, dtype=float)
+        if self.name == "rbf":
+            return _gaussian(_squared_distances(A, B), self.params["gamma"])
         # `require_finite` reports what overflows.
         with np.errstate(over="ignore", invalid="ignore"):
             K = pairwise_kernels(A, B, metric=self.name, filter_params=True, **self.params)
@@ -49,6 +61,11 @@ class Kernel(NamedTuple):
     def gamma(self) -> float | None:
         """The parameter `gamma`, or None for a kernel without it."""
         return self.params["gamma"] if self.name in WITH_GAMMA else None
+
+    @property
+    def shift_invariant(self) -> bool:
+        """Whether a shift of all rows changes nothing, so that rows may be centred first."""
+        return self.name in _SHIFT_INVARIANT
 
     @property
     def definite(self) -> bool:
@@ -66,10 +83,7 @@ class Kernel(NamedTuple):
         kernel = self._replace(params={**self.params, "gamma": gamma})
         if self.name != "rbf":
             return kernel, kernel(rows, rows)
-        # The kernel is made of the distances in their own memory, stripe by stripe.
-        for stripe in _stripes(K):
-            np.exp(np.multiply(K[stripe], -gamma, out=K[stripe]), out=K[stripe])
-        return kernel, K
+        return kernel, _gaussian(K, gamma)
 
     def with_gamma(self, rows: Array, weights: Array) -> Kernel:
         """Return the kernel with its default `gamma`."""
@@ -79,9 +93,23 @@ class Kernel(NamedTuple):
         return self._replace(params={**self.params, "gamma": gamma})
 
 
-def _squared_distances(rows: Array) -> Array:
+def _squared_distances(A: Array, B: Array | None = None) -> Array:
+    B = A if B is None else B
     with np.errstate(over="ignore", invalid="ignore"):
-        return require_finite(euclidean_distances(rows, squared=True), "distance")
+        D = require_finite(euclidean_distances(A, B, squared=True), "distance")
+        sizes = row_norms(B, squared=True)
+        far = row_norms(A, squared=True) > _FAR * np.median(sizes)
+    # The distances of a far row are differences of large numbers, not 0 to itself for one.
+    if far.any():
+        D[far] = cdist(A[far], B, "sqeuclidean")
+    return D
+
+
+def _gaussian(D: Array, gamma: float) -> Array:
+    """Return exp(-gamma D) in the memory of D, stripe by stripe."""
+    for stripe in _stripes(D):
+        np.exp(np.multiply(D[stripe], -gamma, out=D[stripe]), out=D[stripe])
+    return D
 
 
 def require_finite(values: Array, source: str) -> Array:
@@ -151,22 +179,25 @@ def _blocks(n_rows: int, width: int) -> Iterator[slice]:
 
 
 class KernelFactor(NamedTuple):
-    """One view: the Cholesky factor of M + r I."""
+    """One view: the Cholesky factor of M + r I in the lower triangle, M itself in the upper one."""
 
-    factor: Array  # (n, n), lower triangle
+    factor: Array  # (n, n)
+    diagonal: Array  # (n,) of M
     ridge: float
     root: Array  # (n,) sqrt(p)
-    # The rounding of H, which is that of M over the ridge.
-    noise: float
+    # The rounding of M.
+    rounding: float
 
     @classmethod
-    def of(cls, moment: Array, ridge: float, root: Array) -> KernelFactor | None:
+    def of(
+        cls, moment: Array, ridge: float, root: Array, rounding: float = 0.0
+    ) -> KernelFactor | None:
         """Factor M + r I in the memory of M; return None if it is not positive definite."""
-        noise = len(moment) * float(np.finfo(float).eps * np.trace(moment)) / ridge
+        diagonal = moment.diagonal().copy()
         moment[np.diag_indices_from(moment)] += ridge
         # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
         factor, info = linalg.lapack.dpotrf(moment.T, lower=True, clean=False, overwrite_a=True)
-        return None if info else cls(factor, ridge, root, noise)
+        return None if info else cls(factor, diagonal, ridge, root, rounding)
 
     def solve(self, B: Array) -> Array:
         """Return (M + r I)^-1 B."""
@@ -176,6 +207,34 @@ class KernelFactor(NamedTuple):
         """Return H B."""
         return B - self.ridge * self.solve(B)
 
+    def dot(self, B: Array) -> Array:
+        """Return M B."""
+        own = np.einsum("ii->i", self.factor)
+        of_factor = own.copy()
+        own[:] = self.diagonal
+        MB = linalg.blas.dsymm(1.0, self.factor, B, lower=False)
+        own[:] = of_factor
+        return MB
+
+    def is_spanned_by(self, Z: Array) -> bool:
+        """Whether M leaves nothing but rounding outside the span of the columns."""
+        Q = linalg.qr(Z, mode="economic")[0]
+        return self.diagonal.sum() - np.vdot(Q, self.dot(Q)) <= self.rounding
+
+
+def _digits_lost(size: float, variation: float, eps: float) -> bool:
+    """Whether a kernel of that size has lost half of the digits of its variation over the rows."""
+    return not variation > np.sqrt(eps) * size
+
+
+def _warn_of_lost_digits(kernel: Kernel, size: float, variation: float) -> None:
+    warn(
+        f"The values of the kernel {kernel.name!r} are {size / variation:.0e} times as large as "
+        "their variation over the training rows, so that most of their digits are lost. A kernel "
+        "that depends on the origin needs rows that are centred (scale=True does it), any other a "
+        "larger `gamma`."
+    )
+
 
 class ExactMap:
     """The kernel K (n, n) over the training rows, centred in feature space by their weights.
@@ -183,8 +242,16 @@ class ExactMap:
     The weights (n,) sum to one; `eps` is the relative precision of the values of the kernel.
     """
 
-    def __init__(self, kernel: Kernel, K: Array, rows: Array, weights: Array, eps: float):
-        self.kernel = kernel
+    def __init__(
+        self,
+        kernel: Kernel,
+        K: Array,
+        rows: Array,
+        scaling: Standardisation,
+        weights: Array,
+        eps: float,
+    ):
+        self.kernel, self._scaling = kernel, scaling
         self._K: Array | None = K
         self._kept = callable(kernel.name) or kernel.name == "precomputed"
         self._rows: Any = None if kernel.name == "precomputed" else rows
@@ -194,7 +261,12 @@ class ExactMap:
             self._require_symmetry(K)
         self._row_means = K @ weights
         self._mean = float(weights @ self._row_means)
-        self._total = float(weights @ np.diag(K)) - self._mean
+        sizes = np.diag(K)
+        self._total = float(weights @ sizes) - self._mean
+        self._graded = (
+            kernel.definite and sizes.max() > _GRADED * np.median(sizes) > 0 < sizes.min()
+        )
+        self._rounding = len(K) * eps * max(self._total, self._size * float(weights.max()))
 
     def factor(self, reg: float) -> KernelFactor | None:
         """Return the kernel with a ridge of this share of the total variance, factored.
@@ -203,8 +275,9 @@ class ExactMap:
         negative directions.
         """
         ridge = reg * self._total
-        rounding = self._n_rows * self._eps * max(self._total, self._size * self._weights.max())
-        if not _RIDGES[0] * rounding < ridge <= _RIDGES[1] * self._total:
+        if not _RIDGES[0] * self._rounding < ridge <= _RIDGES[1] * self._total:
+            return None
+        if self._graded or _digits_lost(self._size, self._total, self._eps):
             return None
         root = np.sqrt(self._weights)
         if not self.kernel.definite:
@@ -212,52 +285,101 @@ class ExactMap:
             # must have a factor beside a shift too small to hide what `features` would report:
             # sum(l^2) / sum(l) is no more than the largest eigenvalue.
             M = self._centred(root)
-            shift = max(1e-8 * float(np.vdot(M, M)) / self._total, rounding)
+            shift = max(1e-8 * float(np.vdot(M, M)) / self._total, self._rounding)
             if KernelFactor.of(M, shift, root) is None:
                 return None
-        return KernelFactor.of(self._centred(root), ridge, root)
+        return KernelFactor.of(self._centred(root), ridge, root, self._rounding)
 
     def features(self) -> Array:
-        """Return coordinates G of the rows: K_c = U diag(l) U', G = U sqrt(l)."""
-        K = self._centred(np.ones(self._n_rows))
-        values, vectors = linalg.eigh(K, overwrite_a=True, check_finite=False)
-        rounding = self._n_rows * self._eps * max(values[-1], self._size)
+        """Return uncorrelated features G of the rows: M = U diag(l) U', G = P^-1/2 U sqrt(l)."""
+        root = np.sqrt(self._weights)
+        if self._graded:
+            values, vectors, rounding = self._graded_eigenvectors(root)
+        else:
+            M = self._centred(root)
+            values, vectors = linalg.eigh(M, overwrite_a=True, check_finite=False)
+            rounding = self._n_rows * self._eps * max(values[-1], self._size * root.max() ** 2)
         kept = values > rounding
         if not kept.any():
             raise ValueError(
                 "The kernel is constant over the training rows, so it has no direction; check "
-                f"`gamma` and the other parameters of kernel {self.kernel.name!r}."
+                f"`gamma` and the other parameters of kernel {self.kernel.name!r}, and whether the "
+                "rows are far from the origin."
             )
-        if values[0] < -max(1e-8 * values[-1], rounding):
+        if _digits_lost(self._size, self._total, self._eps):
+            _warn_of_lost_digits(self.kernel, self._size, self._total)
+        elif values[0] < -max(1e-8 * values[-1], np.max(rounding)):
             warn(
-                f"The kernel {self.kernel.name!r} is not positive semi-definite (least eigenvalue "
-                f"{values[0]:.3g}, largest {values[-1]:.3g}); its negative directions are left "
-                "out."
+                f"The kernel {self.kernel.name!r} is not positive semi-definite (the least "
+                f"eigenvalue is {values[0] / values[-1]:.3g} of the largest); its negative "
+                "directions are left out."
             )
-        self._eigen = vectors[:, kept], np.sqrt(values[kept])
-        return self._eigen[0] * self._eigen[1]
+        self.variances = values[kept]
+        # Where a row has no weight, its features are 0.
+        root[root == 0.0] = np.inf
+        self._features = vectors[:, kept] * np.sqrt(self.variances) / root[:, None]
+        return self._features
+
+    def _graded_eigenvectors(self, root: Array) -> tuple[Array, Array, Array]:
+        """Return the eigenvalues and vectors of M, and the rounding of each, of its square root.
+
+        Where some rows dwarf the others, the eigenvectors of M know these to the rounding of the
+        former alone. A Cholesky factor has the rounding of each row's own size, and half as many
+        digits between the largest and the least.
+        """
+        K = self.kernel(self._rows, self._rows) if self._K is None else self._K.copy()
+        norms = np.sqrt(np.diag(K))
+        K /= norms[:, None]
+        K /= norms
+        tolerance = self._n_rows * self._eps
+        factor, order, rank, _ = linalg.lapack.dpstrf(
+            K, tol=tolerance, lower=True, overwrite_a=True
+        )
+        G = np.empty((self._n_rows, rank))
+        G[order - 1] = np.tril(factor)[:, :rank]
+        G *= norms[:, None]
+        G -= self._weights @ G
+        vectors, values, _ = linalg.svd(root[:, None] * G, full_matrices=False, overwrite_a=True)
+        rounding = tolerance * (root * norms) ** 2 @ vectors**2 + (tolerance * values[0]) ** 2
+        return values**2, vectors, rounding
 
     def dual(self, weights: Array) -> Array:
         """Return the coefficients of the training rows for weights of the features."""
-        vectors, root = self._eigen
-        return self.centred_coefficients(vectors @ (weights / root[:, None]))
+        scores = self._features @ (weights / self.variances[:, None])
+        return self.centred_coefficients(self._weights[:, None] * scores)
 
     def centred_coefficients(self, coefficients: Array) -> Array:
         """Return the coefficients of the kernel for those of the centred kernel."""
         return coefficients - self._weights[:, None] * coefficients.sum(axis=0)
 
-    def scores(self, rows: Array, coefficients: Array) -> Array:
+    def scores(self, V: ViewLike, coefficients: Array) -> Array:
         """Return the scores of rows, holding one block of their kernel at a time."""
-        out = np.empty((len(rows), coefficients.shape[1]))
-        for block in _blocks(len(rows), self._n_rows):
-            out[block] = self.kernel(rows[block], self._rows) @ coefficients
-        # Coefficients sum to zero, and so the mean of a row drops out.
-        return out - self._row_means @ coefficients
+        out = np.empty((len(V), coefficients.shape[1]))
+        for block in _blocks(len(V), self._n_rows):
+            K = self.kernel(self._scaling.apply(V[block]), self._rows)
+            out[block] = self._centred_scores(K, coefficients)
+        return out
+
+    def training_scores(self, coefficients: Array) -> Array:
+        """Return the scores of the training rows, as `scores` gives them."""
+        if self._K is not None:
+            return self._centred_scores(self._K, coefficients)
+        out = np.empty((self._n_rows, coefficients.shape[1]))
+        for block in _blocks(*out.shape):
+            K = self.kernel(self._rows[block], self._rows)
+            out[block] = self._centred_scores(K, coefficients)
+        return out
+
+    def _centred_scores(self, K: Array, coefficients: Array) -> Array:
+        # The coefficients sum to zero, but a large mean of the kernel would cost their digits.
+        K = np.subtract(K, self._row_means, out=None if self._kept else K)
+        K -= (K @ self._weights)[:, None]
+        return K @ coefficients
 
     def release(self) -> None:
         """Release the matrices needed in training alone."""
-        vars(self).pop("_K", None)
-        vars(self).pop("_eigen", None)
+        for name in ("_K", "_features", "variances"):
+            vars(self).pop(name, None)
 
     def _centred(self, root: Array) -> Array:
         """Return diag(root) K_c diag(root).
@@ -288,14 +410,26 @@ class ExactMap:
 class SampledMap:
     """Features sampled by scikit-learn: Nystroem landmarks or random Fourier features."""
 
-    def __init__(self, kernel: Kernel, sampler: Nystroem | RBFSampler, rows: Array, weights: Array):
+    def __init__(
+        self,
+        kernel: Kernel,
+        sampler: Nystroem | RBFSampler,
+        rows: Array,
+        scaling: Standardisation,
+        weights: Array,
+    ):
         # The output that scikit-learn is set to is meant for the user's transformers.
         self.kernel, self._sampler = kernel, sampler.set_output(transform="default").fit(rows)
+        self._scaling = scaling
         self._features = np.empty((len(rows), sampler.n_components))
         for block in _blocks(*self._features.shape):
             self._features[block] = sampler.transform(rows[block])
         require_finite(self._features, "approximated kernel")
         self._mean = weights @ self._features
+        sizes = np.einsum("ij,ij->i", self._features, self._features)
+        variation = float(weights @ sizes - self._mean @ self._mean)
+        if _digits_lost(sizes.max(), variation, np.finfo(float).eps):
+            _warn_of_lost_digits(kernel, sizes.max(), variation)
 
     def features(self) -> Array:
         """Return G of the training rows."""
@@ -305,11 +439,16 @@ class SampledMap:
         """Return the coefficients of the features themselves."""
         return weights
 
-    def scores(self, rows: Array, coefficients: Array) -> Array:
+    def training_scores(self, coefficients: Array) -> Array:
+        """Return the scores of the training rows, as `scores` gives them."""
+        return (self._features - self._mean) @ coefficients
+
+    def scores(self, V: ViewLike, coefficients: Array) -> Array:
         """Return the scores of rows, holding one block of their features at a time."""
-        out = np.empty((len(rows), coefficients.shape[1]))
-        for block in _blocks(len(rows), len(coefficients)):
-            out[block] = (self._sampler.transform(rows[block]) - self._mean) @ coefficients
+        out = np.empty((len(V), coefficients.shape[1]))
+        for block in _blocks(len(V), len(coefficients)):
+            G = self._sampler.transform(self._scaling.apply(V[block]))
+            out[block] = (G - self._mean) @ coefficients
         return out
 
     def release(self) -> None:

@@ -7,14 +7,24 @@ import numpy as np
 import pytest
 import torch
 from _data import known_views, two_views
-from _models import SMALL, class_paired, every
+from _models import LINEAR, MODELS, SMALL, class_paired, every, of
+from _oracles import pair_weights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skcca import CCA, DCCA, KCCA, ChunkSelector, ClusterCCA, CrossModalRetriever, SupervisedDCCA
+from skcca import (
+    CCA,
+    DCCA,
+    KCCA,
+    ChunkSelector,
+    ClusterCCA,
+    ClusterKCCA,
+    CrossModalRetriever,
+    SupervisedDCCA,
+)
 from skcca.cluster import SeededKMeans
 from skcca.inspection import bootstrap_loadings
 from skcca.nn import contrastive_loss, ranking_loss
@@ -47,6 +57,76 @@ def test_scale_of_weights_does_not_matter(model, scale):
     b = clone(model).fit(X, Y, y, sample_weight=w * scale)
     np.testing.assert_allclose(a.correlations_, b.correlations_)
     assert a.score(X, Y, sample_weight=w * scale) == pytest.approx(a.score(X, Y, sample_weight=w))
+
+
+def times(V, factors):
+    """Return rows of which some are larger: factors by row."""
+    V = V.copy()
+    for row, factor in factors.items():
+        V[row] *= factor
+    return V
+
+
+HOSTILE = {
+    "outlier": lambda V: times(V, {7: 30}),
+    "far outlier": lambda V: times(V, {7: 1e5}),
+    "outliers": lambda V: times(V, {7: 1e3, 9: 1e2}),
+    "heavy tails": lambda V: V * np.random.default_rng(5).standard_cauchy((len(V), 1)),
+    "heavy features": lambda V: np.sign(V) * np.abs(V) ** 5,
+    "offset": lambda V: V + 1e6,
+    "small": lambda V: 1e-8 * V,
+    "large": lambda V: 1e8 * V,
+    "units": lambda V: V * np.logspace(-8, 8, V.shape[1]),
+}
+_OPTIONS = {"n_landmarks": 30, "random_state": 0}
+KERNELS = {
+    **{f"{name} kernel": KCCA(3, kernel=name, reg=0.1) for name in ("linear", "poly", "cosine")},
+    **{f"{name} unscaled": KCCA(3, kernel=name, reg=0.1, scale=False) for name in ("poly", "rbf")},
+    "all": KCCA(kernel="poly", degree=2),
+    "classes": ClusterKCCA(kernel="poly", degree=5, reg=0.1),
+    "blended": ClusterKCCA(3, kernel="linear", instance_weight=0.3, scale=False),
+    "nystroem": KCCA(3, kernel="poly", approximation="nystroem", **_OPTIONS),
+    "random features": KCCA(3, approximation="random_features", **_OPTIONS),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+@of(MODELS | LINEAR | KERNELS)
+def test_correlations_are_those_of_the_variates(model, case):
+    """Whatever rounding has done to a fit, what it reports is what `transform` gives."""
+    A, B = HOSTILE[case](X), HOSTILE[case](Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = clone(model).fit(A, B, y)
+    W = np.eye(len(X))
+    if "Cluster" in type(model).__name__ or isinstance(model, SupervisedDCCA):
+        tags = np.eye(3)[y]
+        settings = model.get_params()
+        rule = {name: settings[name] for name in ("pair_weight", "instance_weight")}
+        W = pair_weights(tags, tags, np.ones(len(X)), np.ones(len(X)), **rule)
+    W = W / W.sum()
+    U, V = (Z - w @ Z for Z, w in zip(fitted.transform(A, B), (W.sum(1), W.sum(0)), strict=True))
+    found = np.diag(U.T @ W @ V) / np.sqrt((W.sum(1) @ U**2) * (W.sum(0) @ V**2))
+    np.testing.assert_allclose(fitted.correlations_, found, atol=1e-4)
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e8])
+@pytest.mark.parametrize("kernel", ["linear", "rbf", "laplacian"])
+def test_kernels_that_have_no_origin_give_the_same_anywhere(kernel, offset):
+    A, B = (np.round(64 * V) / 64 for V in (X, Y))  # no digit is lost in the sum
+    for options in ({}, {"n_components": None}, {"approximation": "nystroem", **_OPTIONS}):
+        model = KCCA(**{"n_components": 3, "kernel": kernel, "scale": False, "reg": 0.1} | options)
+        a, b = clone(model).fit(A, B), clone(model).fit(A + offset, B - offset)
+        np.testing.assert_allclose(b.singular_values_, a.singular_values_, atol=1e-9)
+        np.testing.assert_allclose(b.transform(A + offset)[:, :3], a.transform(A)[:, :3], atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"approximation": "nystroem", **_OPTIONS}])
+@pytest.mark.parametrize("kernel", ["poly", "cosine"])
+def test_kernels_that_have_an_origin_say_that_it_is_far_away(kernel, options):
+    model = KCCA(1, kernel=kernel, scale=False, **options)
+    with pytest.warns(UserWarning, match="digits are lost.*scale=True"):
+        model.fit(X + 1e6, Y + 1e6)
 
 
 def test_score_does_not_depend_on_the_scale_of_the_variates():

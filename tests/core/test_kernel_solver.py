@@ -125,23 +125,67 @@ def test_singular_values_solve_the_weighted_dual_problem(pairing, weighted):
         labels = Labels(np.arange(5), one_hot, one_hot)
         pairs = cyclic_pairs(labels, Weights(w, w), rng, pair_fraction=0.5)
     W = pairs.dot(np.eye(n)) / pairs.total
-    factors, smooth = [], []
+    factors, smooth, kernels = [], [], []
     for V, p in ((X[:n], W.sum(axis=1)), (Y[:n], W.sum(axis=0))):
         centre = np.eye(n) - np.outer(np.ones(n), p)
-        M = np.sqrt(p)[:, None] * (centre @ rbf_kernel(V, gamma=0.1) @ centre.T) * np.sqrt(p)
+        kernels.append(centre @ rbf_kernel(V, gamma=0.1) @ centre.T)
+        M = np.sqrt(p)[:, None] * kernels[-1] * np.sqrt(p)
         r = 1e-2 * np.trace(M)
         smooth.append(M @ linalg.inv(M + r * np.eye(n)))
         factors.append(KernelFactor.of(M.copy(), r, np.sqrt(p)))
     V = W / np.sqrt(np.outer(W.sum(axis=1), W.sum(axis=0)))
     expected = np.sqrt(np.sort(linalg.eigvals(smooth[0] @ V @ smooth[1] @ V.T).real)[::-1][:4])
     found = dual_fit(*factors, pairs, 4)
-    np.testing.assert_allclose(np.sort(found.singular_values)[::-1], expected, atol=1e-10)
-    # Scores are what their definition says, and their correlation what it is called.
-    for p, scores in ((W.sum(axis=1), found.x_scores), (W.sum(axis=0), found.y_scores)):
-        np.testing.assert_allclose(p @ scores, 0, atol=1e-10)
-        np.testing.assert_allclose(p @ scores**2, 1, atol=1e-10)
-    correlations = np.diag(found.x_scores.T @ W @ found.y_scores)
-    np.testing.assert_allclose(correlations, found.correlations, atol=1e-10)
+    np.testing.assert_allclose(found.singular_values, expected, atol=1e-10)
+    # The scores are those of the coefficients.
+    np.testing.assert_allclose(kernels[0] @ found.x_coefficients, found.x_scores, atol=1e-9)
+    np.testing.assert_allclose(kernels[1] @ found.y_coefficients, found.y_scores, atol=1e-9)
+
+
+def polynomial_features(V, gamma, degree):
+    """Return G with G G' = (gamma V V' + 1)^degree."""
+    first = np.column_stack([np.sqrt(gamma) * V, np.ones(len(V))])
+    G = first
+    for _ in range(degree - 1):
+        G = np.einsum("ij,ik->ijk", G, first).reshape(len(V), -1)
+    return G
+
+
+def canonical_correlations(G, F, reg, k):
+    """Return correlations and ridge singular values from the SVD of both, without a kernel."""
+    bases = []
+    for V in (G, F):
+        U, s, _ = linalg.svd((V - V.mean(axis=0)), full_matrices=False)
+        bases.append(
+            U[:, s > 1e-13 * s[0]] * (s / np.sqrt(s**2 + reg * np.sum(s**2)))[s > 1e-13 * s[0]]
+        )
+    A, s, Bt = linalg.svd(bases[0].T @ bases[1])
+    U, V = bases[0] @ A[:, :k], bases[1] @ Bt[:k].T
+    return np.sum(U * V, axis=0) / linalg.norm(U, axis=0) / linalg.norm(V, axis=0), s[:k]
+
+
+@pytest.mark.parametrize("reg", [0.1, 1e-4])
+@pytest.mark.parametrize("factor", [1, 30, 1e3, 1e5])
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_a_row_that_dwarfs_the_others_takes_no_digits(degree, factor, reg):
+    """The square of its size is beyond float64 in the kernel, not its size in the features."""
+    rows = X[:60, :6].copy(), Y[:60, :6].copy()
+    for V in rows:
+        V[7] *= factor
+    kernel = {"kernel": "poly", "degree": degree} if degree > 1 else {"kernel": "linear"}
+    with warnings.catch_warnings():
+        # Beyond the digits of the kernel itself, fewer are found, and it is said.
+        warnings.filterwarnings("ignore", "KCCA: `n_components`=4, but the data support [23]")
+        model = KCCA(4, reg=reg, **kernel).fit(*rows)
+    assert model.n_components_ == 4 or factor**degree > 1e10
+    scaled = [StandardScaler().fit_transform(V) for V in rows]
+    if degree > 1:
+        gammas = model.x_gamma_, model.y_gamma_
+        scaled = [polynomial_features(V, g, degree) for V, g in zip(scaled, gammas, strict=True)]
+    correlations, singular_values = canonical_correlations(*scaled, reg, model.n_components_)
+    order = np.argsort(-model.singular_values_)
+    np.testing.assert_allclose(model.singular_values_[order], singular_values, rtol=1e-4)
+    np.testing.assert_allclose(model.correlations_[order], correlations, atol=1e-4)
 
 
 def test_only_the_directions_that_exist_are_found():
