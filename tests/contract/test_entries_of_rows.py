@@ -94,7 +94,10 @@ def plain(names):
 def test_pandas_objects_in_another_order_of_rows_are_refused_by_name(name):
     for groups in sides(DOORS[name][1]):
         names = set().union(*groups)
-        enter(name, {n: ENTRIES[n] for n in names})
+        # Sides may differ in order, but for gains, whose columns are in that of the gallery.
+        orders = slice(None), slice(None) if "relevance" in names else ORDER
+        in_order = zip(groups, orders, strict=False)
+        enter(name, {n: ENTRIES[n].iloc[order] for group, order in in_order for n in group})
         for first, second in (pair for group in groups for pair in combinations(sorted(group), 2)):
             pandas = {first: ENTRIES[first], second: ENTRIES[second].iloc[ORDER]}
             # Displays of searches pass labels on to those of predictions, under the names there.
@@ -110,23 +113,33 @@ def test_columns_of_gains_are_in_the_order_of_the_gallery():
             call(*frames, relevance=gains.iloc[:, ORDER])
 
 
-@doors
-@pytest.mark.parametrize("where", ["y", "labels"])
-def test_labels_beside_views_are_in_their_order(name, where):
-    if not {"X", "y", "labels"} <= DOORS[name][1]:
-        pytest.skip("takes no labels beside Views")
-    both = Views(X, ENTRIES["y"])
-    enter(name, {"X": both, where: CLASSES})
-    with pytest.raises(ValueError, match=f"`{where}`.*indices|indices.*`(labels|y)`"):
-        enter(name, {"X": both, where: CLASSES.iloc[ORDER]})
+BESIDE_VIEWS = [
+    (name, where)
+    for name, (_, names) in DOORS.items()
+    for where in ("labels", "y", "groups", "confounds")
+    # Beside a Views `y` holds the labels, where there are any.
+    if "X" in names and (where if where != "y" else "labels") in names and "y" in names
+]
 
 
-@doors
+@pytest.mark.parametrize(("name", "where"), BESIDE_VIEWS)
+def test_entries_beside_views_are_in_their_order(name, where):
+    both, entries = Views(X, ENTRIES["y"]), ENTRIES["labels" if where == "y" else where]
+    given = {
+        "X": both,
+        **({"labels": y} if where == "groups" and "labels" in DOORS[name][1] else {}),
+    }
+    enter(name, given | {where: entries})
+    with pytest.raises(ValueError, match=f"indices.*`({where}|labels|y)` differ"):
+        enter(name, given | {where: entries.iloc[ORDER]})
+
+
+@pytest.mark.parametrize("name", [
+    name for name, (call, names) in DOORS.items()
+    if "labels" in names and "tuple of two array-likes" in inspect.getdoc(call)
+])  # fmt: skip
 def test_labels_of_unpaired_rows_are_in_the_order_of_their_view(name):
-    call, names = DOORS[name]
-    if "labels" not in names or "tuple of two array-likes" not in inspect.getdoc(call):
-        pytest.skip("takes paired rows alone")
-    frames = {n: ENTRIES[n] for n in names & {"X", "y", "Zx", "Zy"}}
+    frames = {n: ENTRIES[n] for n in DOORS[name][1] & {"X", "y", "Zx", "Zy"}}
     for labels in ((CLASSES.iloc[ORDER], CLASSES), (CLASSES, CLASSES.iloc[ORDER])):
         enter(name, plain(frames) | {"labels": labels})
         with pytest.raises(ValueError, match=r"`(X|y|Zx|Zy)` and `labels\[[01]\]` differ"):

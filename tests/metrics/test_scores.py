@@ -439,20 +439,6 @@ def test_one_distant_item_changes_no_rank_of_the_others(metric, size):
     np.testing.assert_allclose(found, expected + before, atol=0.5 if size > 1e8 else 1e-9)
 
 
-def test_rows_of_frames_in_another_order_are_refused():
-    rng = np.random.default_rng(0)
-    X = pd.DataFrame(rng.normal(size=(20, 3)))
-    shuffled = X.sample(frac=1, random_state=0)
-    with pytest.raises(ValueError, match="indices of `queries` and `gallery` differ"):
-        retrieval_score(X, shuffled, measure="recall@1")
-    labels = pd.Series(np.arange(20) % 3)
-    with pytest.raises(ValueError, match="indices of `queries` and `query_labels` differ"):
-        retrieval_score(shuffled, X, labels, labels)
-    with pytest.raises(ValueError, match="indices of `gallery` and `gallery_labels` differ"):
-        retrieval_score(X, shuffled, labels, labels)
-    assert 0 < retrieval_score(X, shuffled, labels, labels.loc[shuffled.index]) < 1
-
-
 @pytest.mark.parametrize("factor", [1.7e308, 1e-300, 5e-324])
 def test_only_proportions_of_gains_matter(factor):
     rng = np.random.default_rng(0)
