@@ -20,17 +20,20 @@ import numpy as np
 import pytest
 import torch
 from _data import HEARD, SONGS, as_objects, read_only, two_views
+from _models import MODELS
 from safetensors.torch import load_file, save_file
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skcca import DCCA, ChunkSelector, CrossModalRetriever
+from skcca import CCA, DCCA, ChunkSelector, CrossModalRetriever
 from skcca._core import files
 from skcca._core.files import load_tree, save_tree
 from skcca.datasets import load_youtube8m, write_youtube8m
 from skcca.datasets._files import Array, DataFile
 
-X, Y, _ = two_views(40)
+X, Y, y = two_views(40)
 
 
 def assert_same(found, expected):
@@ -456,6 +459,19 @@ def test_two_writers_and_two_readers_of_one_path_meet_no_half_file(tmp_path):
         for task in [*writing, *(pool.submit(read) for _ in trees)]:
             task.result()
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["CCA", "KCCA", "ClusterCCA", "ClusterKCCA", "Pipeline"])
+def test_models_without_networks_pass_through_skops(name):
+    """As the guide says; skops is no requirement of the tests, which do without it."""
+    skops = pytest.importorskip("skops.io", reason="skops is not installed")
+    model = (MODELS | {"Pipeline": make_pipeline(StandardScaler(), CCA(2))})[name]
+    model = clone(model).fit(X, Y, **({} if name == "Pipeline" else {"labels": y}))
+    content = skops.dumps(model)
+    types = skops.get_untrusted_types(data=content)
+    assert {each.split(".")[0] for each in types} == {"skcca"}
+    loaded = skops.loads(content, trusted=types)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
 
 
 @pytest.mark.parametrize("claimed", [0, 24 * 10**12], ids=["array", "array and member"])
