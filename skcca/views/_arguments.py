@@ -76,6 +76,8 @@ def separate_views(
                     f"labels: {call}Views(X, Y), labels), or {call}X, Y, labels)."
                 )
             labels = y
+        else:
+            check_aligned(caller, X=X, y=y)
         names = X.names if X.named else None
         X, y = X
     elif isinstance(y, Views):
@@ -187,6 +189,7 @@ def check_validation_arguments(
         raise ValueError(f"{caller}: `X_val` has {len(X_val)} rows; a correlation needs 3 or more.")
     if y_val is None:
         return
+    check_aligned(caller, X_val=X_val, y_val=y_val)
     if class_paired:
         labels = check_labels(y_val, len(X_val), "y_val", "X_val", caller)
         n_classes = len(np.unique(labels)) if labels.ndim == 1 else labels.shape[1]

@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import (
+    HasMethods,
     _BaseComposition,
     _fit_context,
     _name_estimators,
@@ -28,7 +29,7 @@ from skcca._core.compat import (
     documented,
 )
 from skcca._core.types import ArrayLike, LabelsLike, ViewLike
-from skcca.views._container import Views, check_view_names
+from skcca.views._container import Views, check_aligned, check_view_names
 
 __all__ = ["ViewTransformer", "make_view_transformer"]
 
@@ -38,7 +39,7 @@ Steps = list[tuple[str, Any]]
 
 
 def _every_view_inverts(self: ViewTransformer) -> bool:
-    steps = getattr(self, "transformers_", self.transformers)
+    steps = getattr(self, "transformers_", self._steps)
     return all(step == PASSTHROUGH or hasattr(step, "inverse_transform") for _, step in steps)
 
 
@@ -53,10 +54,11 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
 
     Parameters
     ----------
-    transformers : list of (str, transformer) tuples
+    transformers : list of (str, transformer) tuples, or transformer
         One name and one transformer, or ``"passthrough"``, for each view. Where the names are those
         of the `Views` they are matched by name, else by position. As parameters, ``<name>`` is a
-        transformer to replace, and ``<name>__<parameter>`` a parameter of its own.
+        transformer to replace, and ``<name>__<parameter>`` a parameter of its own. A transformer
+        alone is cloned for every view; its parameters are ``transformers__<parameter>``.
 
     Attributes
     ----------
@@ -91,16 +93,27 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
     >>> each.get_feature_names_out().tolist()
     ['audio__pca0', 'audio__pca1', 'visual__x0', 'visual__x1', 'visual__x2']
 
+    One transformer serves every view, each with a clone of it:
+
+    >>> ViewTransformer(StandardScaler()).fit_transform(X)
+    <Views of 8 rows; audio: (8, 5) float64; visual: (8, 3) float64>
+
     A view that is not at hand is None:
 
     >>> each.transform(Views(audio=X["audio"], visual=None))
     <Views of 8 rows; audio: (8, 2) float64; visual: None>
     """
 
-    _parameter_constraints: dict = {"transformers": [list]}
+    _parameter_constraints: dict = {"transformers": [list, HasMethods(["fit", "transform"])]}
 
-    def __init__(self, transformers: list[tuple[str, Any]]):
+    def __init__(self, transformers: list[tuple[str, Any]] | Any):
         self.transformers = transformers
+
+    @property
+    def _steps(self) -> Steps:
+        """The transformers with their names; one for every view has that of the parameter."""
+        given = self.transformers
+        return given if isinstance(given, list) else [("transformers", given)]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Keep scikit-learn's output wrapper off subclasses, since it cannot wrap `Views`."""
@@ -126,7 +139,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         self : ViewTransformer
             This instance.
         """
-        for _, transformer in [*self.transformers, *getattr(self, "transformers_", [])]:
+        for _, transformer in [*self._steps, *getattr(self, "transformers_", [])]:
             if transformer != PASSTHROUGH:
                 _safe_set_output(transformer, transform=transform)
         if transform is not None:
@@ -259,7 +272,7 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
             One entry per transformer.
         """
         router = MetadataRouter(owner=self)
-        for name, transformer in self.transformers:
+        for name, transformer in self._steps:
             mapping = MethodMapping()
             for method in ("fit", "transform", "inverse_transform"):
                 mapping.add(caller=method, callee=method)
@@ -274,15 +287,20 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         return tags
 
     def _sk_visual_block_(self) -> Any:
-        names, transformers = zip(*self.transformers, strict=True)
+        names, transformers = zip(*self._steps, strict=True)
         return _VisualBlock("parallel", transformers, names=names)
 
     def _fit_each(self, X: Views, y: LabelsLike, method: str, params: dict[str, Any]) -> list:
         """Fit a clone of each transformer; return the transformed members, if `method` does so."""
         _raise_for_params(params, self, method)
-        _check_transformers(self.transformers)
-        self._validate_names([name for name, _ in self.transformers])
-        steps = _match(self.transformers, X)
+        _check_transformers(self._steps)
+        if isinstance(self.transformers, list):
+            self._validate_names([name for name, _ in self.transformers])
+            steps = _match(self.transformers, X)
+        else:
+            _check_views(X)
+            steps = [(view, self.transformers) for view in X.names]
+        check_aligned("ViewTransformer", X=X, y=y, **params)
         fitted, members = [], []
         routed = process_routing(self, method, **params)
         for (name, unfitted), view, member in zip(steps, X.names, X, strict=True):
@@ -300,7 +318,8 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
             with _errors_name_view(name, view):
                 for call in calls:
                     target = () if call == "transform" else (y,)
-                    out = getattr(transformer, call)(member, *target, **routed[name][call])
+                    metadata = self._routed_to(name, routed)[call]
+                    out = getattr(transformer, call)(member, *target, **metadata)
             members.append(out)
         self.transformers_ = fitted
         self.__dict__.pop("view_names_in_", None)
@@ -326,9 +345,13 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
         for (name, transformer), view, member in zip(steps, X.names, X, strict=True):
             if member is not None and transformer != PASSTHROUGH:
                 with _errors_name_view(name, view):
-                    member = getattr(transformer, method)(member, **routed[name][method])
+                    metadata = self._routed_to(name, routed)[method]
+                    member = getattr(transformer, method)(member, **metadata)
             members.append(member)
         return X._replace(members)
+
+    def _routed_to(self, name: str, routed: Any) -> Any:
+        return routed[name if isinstance(self.transformers, list) else self._steps[0][0]]
 
     def _clone(self, transformer: Any, member: ViewLike) -> Any:
         """Return a transformer to fit in place of the parameter."""

@@ -10,19 +10,21 @@ from _models import CLASS, MODELS
 from _oracles import assert_same_bits
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skcca import CCA, KCCA, ClusterCCA, CrossModalRetriever, Views, cross_val_embed, retrieval_map
-from skcca import make_view_transformer as side_by_side
-from skcca.cluster import SeededKMeans
-from skcca.inspection import bootstrap_loadings, permutation_test_correlations, select_n_components
-from skcca.metrics import retrieval_report, retrieval_score
-from skcca.plotting import (
-    CorrelationDisplay,
-    EmbeddingDisplay,
-    PrecisionRecallDisplay,
-    RankingDisplay,
+from skcca import (
+    CCA,
+    KCCA,
+    ClusterCCA,
+    CrossModalRetriever,
+    Views,
+    ViewTransformer,
+    cross_val_embed,
+    retrieval_map,
 )
+from skcca.cluster import SeededKMeans
+from skcca.inspection import permutation_test_correlations, select_n_components
+from skcca.metrics import retrieval_score
 
 A, B, y = two_views()
 NAMES = [f"song{i}" for i in range(90)]
@@ -32,45 +34,23 @@ WEIGHTS = pd.Series(np.arange(90) % 5 + 1.0, index=NAMES)
 ORDER = np.random.default_rng(0).permutation(90)
 model = ClusterCCA(2).fit(A, B, y)
 deep = clone(MODELS["DCCA"]).fit(A, B)
-pipeline = make_pipeline(side_by_side("passthrough", "passthrough"), ClusterCCA(2))
-FEW = {"n_permutations": 2, "random_state": 0}
+one_scaler = ViewTransformer(StandardScaler())
 
-# The argument, what it holds in the order of X, and the call.
+# The argument, what it holds in the order of X, and the call; public functions are elsewhere.
 DOORS = {
     "Views": ("view1", Y, lambda v: Views(X, v)),
     "Views of sequences": ("view1", pd.Series([*A[:, None]], NAMES), lambda v: Views(X, v)),
-    "retrieval_map": ("labels", LABELS, lambda v: retrieval_map(model, X, Y, v)),
-    "retrieval_map of y": ("y", Y, lambda v: retrieval_map(model, X, v, y)),
-    "retrieval_map of y alone": ("labels", LABELS, lambda v: retrieval_map(model, A, Y, v)),
-    "retrieval_map of Views": ("labels", LABELS, lambda v: retrieval_map(model, Views(A, Y), v)),
-    "retrieval_map of both": (r"labels\[1\]", LABELS,
-        lambda v: retrieval_map(model, X, Y, labels=(LABELS, v))),
-    "permutation, groups": ("groups", LABELS,
-        lambda v: permutation_test_correlations(CCA(), X, Y, groups=v, **FEW)),
-    "permutation, confounds": ("confounds", WEIGHTS,
-        lambda v: permutation_test_correlations(CCA(), Views(A, Y), confounds=v, **FEW)),
-    "bootstrap, groups": ("groups", LABELS,
-        lambda v: bootstrap_loadings(CCA(2), A, Y, groups=v, n_bootstraps=2)),
-    "bootstrap, labels": ("labels", LABELS,
-        lambda v: bootstrap_loadings(ClusterCCA(1), X, Y, v, n_bootstraps=2)),
-    "select_n_components": ("labels", LABELS,
-        lambda v: select_n_components(ClusterCCA(), X, Y, n_components=1, labels=v)),
-    "cross_val_embed": ("labels", LABELS, lambda v: cross_val_embed(pipeline, Views(X, Y), v)),
-    "cross_val_embed, groups": ("groups", LABELS,
-        lambda v: cross_val_embed(ClusterCCA(1), X, Y, labels=y, groups=v)),
+    "ViewTransformer": ("y", LABELS, lambda v: one_scaler.fit(Views(X, Y), v)),
+    "ViewTransformer.fit_transform": ("y", LABELS,
+        lambda v: one_scaler.fit_transform(Views(A, Y), v)),
     "SeededKMeans": ("y", LABELS, lambda v: SeededKMeans().fit(X, v)),
     "SeededKMeans, weights": ("sample_weight", WEIGHTS,
         lambda v: SeededKMeans().fit(X, y, sample_weight=v)),
     "SeededKMeans.score": ("sample_weight", WEIGHTS,
         lambda v: SeededKMeans().fit(A, y).score(X, sample_weight=v)),
-    "EmbeddingDisplay": ("labels", LABELS,
-        lambda v: EmbeddingDisplay.from_estimator(model, X, Y, labels=v)),
-    "RankingDisplay": ("labels", LABELS,
-        lambda v: RankingDisplay.from_estimator(model, X, Y, labels=v, k=2)),
-    "PrecisionRecallDisplay": ("labels", LABELS,
-        lambda v: PrecisionRecallDisplay.from_estimator(model, X, Y, labels=v)),
-    "CorrelationDisplay": ("labels", LABELS,
-        lambda v: CorrelationDisplay.from_estimator(pipeline, Views(X, Y), v, n_permutations=0)),
+    "CCA.fit, target": ("y", LABELS, lambda v: CCA().fit(Views(X, Y), v)),
+    "validation data": ("y_val", LABELS,
+        lambda v: clone(MODELS["DCCA"]).fit(A, B, X_val=Views(X, Y), y_val=v)),
 }  # fmt: skip
 for name, estimator in MODELS.items():
     fit, fitted = clone(estimator).fit, clone(estimator).fit(A, B, y)
@@ -119,11 +99,6 @@ LISTS = {
 NAMED = {
     "fit": lambda v: ClusterCCA().fit(A, B, list(v) if isinstance(v, tuple) else v),
     "score": lambda v: model.score(Views(A, B), v),
-    "retrieval_map": lambda v: retrieval_map(model, Views(A, B), v),
-    "retrieval_score": lambda v: retrieval_score(A, A, y, v),
-    "retrieval_report": lambda v: retrieval_report(A, A, v),
-    "permutation": lambda v: permutation_test_correlations(CCA(), A, B, groups=v, **FEW),
-    "bootstrap": lambda v: bootstrap_loadings(CCA(2), A, B, groups=v, n_bootstraps=2),
     "folds": lambda v: select_n_components(CCA(), A, B, n_components=1, groups=v),
     "query": lambda v: CrossModalRetriever().add(A).query(A, 2, groups=v),
 }

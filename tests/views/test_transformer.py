@@ -25,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, Normalizer,
 from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import check_estimator
 
-from skcca import Views, ViewTransformer, make_view_transformer
+from skcca import CCA, Views, ViewTransformer, make_view_transformer
 
 N = 30
 A, V, _ = two_views(N)
@@ -521,3 +521,18 @@ def test_frames_made_of_arrays_share_the_index_of_the_frame_beside_them():
 def test_set_output_needs_transformers_that_have_it():
     with pytest.raises(ValueError, match="`set_output` is not available"):
         make_view_transformer(Recorder(), PCA()).set_output(transform="pandas")
+
+
+@pytest.mark.parametrize("step", [PCA(2), make_pipeline(StandardScaler(), PCA(2))])
+def test_one_transformer_for_every_view_equals_its_clones(step):
+    views = Views(audio=A, visual=V)
+    one, two = ViewTransformer(step), ViewTransformer([("audio", step), ("visual", step)])
+    scores, expected = one.fit_transform(views), two.fit_transform(views)
+    for name in views.names:
+        np.testing.assert_array_equal(scores[name], expected[name])
+    assert one.get_feature_names_out().tolist() == two.get_feature_names_out().tolist()
+    back, original = (each.inverse_transform(scores) for each in (one, two))
+    np.testing.assert_array_equal(back["visual"], original["visual"])
+    pipeline = make_pipeline(clone(one), CCA(1))
+    search = GridSearchCV(pipeline, {"viewtransformer__transformers": [PCA(1), step]})
+    assert search.fit(views).best_score_ > 0
