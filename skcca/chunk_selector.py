@@ -329,7 +329,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         "n_chunks": [Interval(Integral, 1, None, closed="left"), None],
         "k": [Interval(Integral, 1, None, closed="left")],
         "chunk_duration": [Interval(Real, 0, None, closed="neither"), None],
-        "frame_duration": [Interval(Real, 0, None, closed="neither")],
+        "frame_duration": [Interval(Real, 0, 1e100, closed="neither")],
         "frames_per_step": [Interval(Integral, 1, 2**31, closed="both")],
         "cell": [StrOptions({"lstm", "peephole"})],
         "peepholes": [StrOptions({"diagonal", "full"})],
@@ -785,7 +785,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
     def _select(self, songs: list[np.ndarray]) -> list[Selection]:
         """Return the chosen chunks of each song of a block."""
         step_scores = self._infer(songs).scores if self.strategy == "attention" else None
-        mean_square = self.frame_mean_**2 + self.frame_scale_**2
+        root_mean_square = np.hypot(self.frame_mean_, self.frame_scale_)
         selections = []
         for i, song in enumerate(songs):
             borders = self._borders(song)
@@ -793,7 +793,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             if step_scores is not None:
                 scores = chunk_scores(step_scores[i], borders, self.chunk_score)
             else:
-                args = song, frame_borders, self._seed, mean_square
+                args = song, frame_borders, self._seed, root_mean_square
                 scores = untrained_scores(self.strategy, *args)
             selections.append(best_chunks(scores, frame_borders, self.k, self.frame_duration))
         return selections
@@ -811,11 +811,17 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         self._check_settings()
         rows = []
         for songs in self._blocks(X):
-            rows += [
-                aggregate_chunks(song, selection, self.aggregate, self.k)
-                for song, selection in zip(songs, self._select(songs), strict=True)
-            ]
+            pairs = zip(songs, self._select(songs), strict=True)
+            # A mean that overflows is refused below.
+            with np.errstate(over="ignore", invalid="ignore"):
+                rows += [aggregate_chunks(*pair, self.aggregate, self.k) for pair in pairs]
         if self.aggregate in ("frames", "mask"):
             return rows
         Z = np.array(rows, dtype=songs[0].dtype)
+        if not np.isfinite(Z).all():
+            raise ValueError(
+                f"{type(self).__name__}: the mean of the chosen frames of song "
+                f"{int(np.argmin(np.isfinite(Z).all(axis=1)))} leaves the range of {Z.dtype}; "
+                "measure its features in another unit."
+            )
         return in_container(self, Z, original, self.get_feature_names_out())

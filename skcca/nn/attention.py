@@ -62,6 +62,24 @@ def similar_lengths(lengths: np.ndarray, n_steps: int) -> Iterator[np.ndarray]:
         order = order[n_songs:]
 
 
+def check_lengths(songs: Any, lengths: Any) -> None:
+    """Refuse lengths that are not those of padded songs (B, T, d)."""
+    if not isinstance(songs, Tensor) or not isinstance(lengths, Tensor):
+        kinds = f"{type(songs).__name__} and {type(lengths).__name__}"
+        raise TypeError(f"padded songs and their lengths are tensors; got {kinds}.")
+    if songs.ndim != 3 or lengths.shape != songs.shape[:1]:
+        raise ValueError(
+            f"padded songs have shape {tuple(songs.shape)} and lengths {tuple(lengths.shape)}; "
+            "expected (n_songs, n_frames, n_features) and (n_songs,)."
+        )
+    # A GPU would wait for the comparison, and padding comes from the library there.
+    if lengths.device.type == "cpu" and not ((lengths >= 1) & (lengths <= songs.shape[1])).all():
+        raise ValueError(
+            f"`lengths` range from {int(lengths.min())} to {int(lengths.max())}; songs of "
+            f"{songs.shape[1]} padded frames have 1 to {songs.shape[1]}."
+        )
+
+
 def by_groups(
     forward: Callable[[Tensor, Tensor], Any],
     songs: Tensor,
@@ -73,6 +91,7 @@ def by_groups(
 
     A group is computed anew when its gradient is taken, with the same random numbers.
     """
+    check_lengths(songs, lengths)
     groups = [torch.arange(len(songs))]
     # Lengths are read on the host only if there can be a long song.
     if songs.shape[1] > _ORDINARY_STEPS * frames_per_step:
@@ -92,6 +111,8 @@ def bi_recurrence(
     cell: str, n_features: int, hidden_size: int, *, peepholes: str = "diagonal"
 ) -> BiLSTM | BiPeepholeLSTM:
     """Return a bidirectional recurrence by the name of its cell."""
+    # torch takes no integers of NumPy, which grids of a search hold.
+    n_features, hidden_size = int(n_features), int(hidden_size)
     if cell == "lstm":
         return BiLSTM(n_features, hidden_size)
     if cell == "peephole":
@@ -255,6 +276,9 @@ class AttentionBiLSTM(nn.Module):
         # softmax of Eq. 7 would cancel.
         self.mix = nn.Linear(2 * hidden_size, hidden_size)
         self.weight = nn.Linear(hidden_size, 1, bias=False)
+        # The comparison is False for NaN.
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"`dropout`={dropout!r} must be a share from 0 to 1.")
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * hidden_size, n_outputs)
         # Training starts with a short memory, so that a state tells of the steps around it, and

@@ -136,8 +136,12 @@ def _check_song(song: Any, position: int, caller: str, name: str) -> np.ndarray:
     if hasattr(song, "tocsr"):
         raise TypeError(f"{where} is a sparse matrix; frames must be dense: song.toarray().")
     masked = np.ma.is_masked(song)
+    frame = song if hasattr(song, "iloc") else None
     song = _to_array(song, where)
     try:
+        if song.dtype == object and frame is not None:
+            # Missing entries of pandas become NaN.
+            song = frame.astype(np.float64).to_numpy()
         if song.dtype == object and song.ndim == 1:
             # Frames of lists, as tables of nested columns have them.
             song = np.array([np.asarray(frame) for frame in song])
@@ -204,9 +208,18 @@ def frame_moments(songs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             f"{_MAX_SCALE:.0e}, and its square leaves the range of float64; measure it in another "
             "unit."
         )
-    # A constant feature may get a deviation above 0 from the rounding of its mean.
+    # A constant feature may get a deviation above 0 from the rounding of its mean, and a small
+    # deviation of a large mean is lost in it, as are squares of very small numbers.
     rounding = 10 * np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(scale <= rounding, 1.0, scale)
+    for i in np.flatnonzero(scale <= rounding):
+        first = float(songs[0][0, i])
+        rest = np.concatenate([song[:, i].astype(np.float64) - first for song in songs])
+        unit = np.abs(rest).max()
+        if unit > 0:
+            mean[i], scale[i] = first + rest.mean(), unit * np.std(rest / unit)
+        else:
+            mean[i], scale[i] = first, 1.0
+    return mean, scale
 
 
 class Selection(NamedTuple):
@@ -253,22 +266,26 @@ def chunk_borders(n_steps: int, n_chunks: int) -> np.ndarray:
 
 
 def untrained_scores(
-    strategy: str, song: np.ndarray, borders: np.ndarray, seed: int, mean_square: np.ndarray
+    strategy: str, song: np.ndarray, borders: np.ndarray, seed: int, root_mean_square: np.ndarray
 ) -> np.ndarray:
     """Return the scores of chunks by a strategy without training; ``borders`` are in frames.
 
     ``"middle"``: minus the distance from the middle of the song, in chunks. ``"random"``: random
     numbers that depend on the seed and the content of the song alone. ``"energy"``: the mean square
-    of the frames, features relative to their ``mean_square``.
+    of the frames, features in units of their ``root_mean_square``.
     """
     n_chunks = len(borders) - 1
     if strategy == "middle":
         return -np.abs(np.arange(n_chunks) - (n_chunks - 1) / 2)
     if strategy == "random":
         # Each song has its own generator, because the other songs of a call must not matter.
-        content = zlib.crc32(song.astype(np.float32).tobytes())
+        with np.errstate(over="ignore"):
+            content = zlib.crc32(song.astype(np.float32).tobytes())
         return np.random.default_rng([seed, content]).random(n_chunks)
-    energy = (np.square(song, dtype=np.float64) / mean_square).mean(axis=1)
+    relative = song / root_mean_square
+    # Squares of what is far beyond the songs of fit would be infinite, and no chunk the best.
+    relative /= max(1.0, np.abs(relative).max() / _MAX_SCALE)
+    energy = np.square(relative).mean(axis=1)
     return np.add.reduceat(energy, borders[:-1]) / np.diff(borders)
 
 

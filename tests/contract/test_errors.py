@@ -270,7 +270,7 @@ SIZES = [(sizes, "hold integers of 1 or more")
 SIZES += [("8", "be an array-like")]
 NO_SONGS = [
     *((SONGS[0].astype(dates), "take differences of dates") for dates in ("M8[s]", "m8[D]")),
-    (pd.DataFrame({"a": [0.5], "b": pd.Timestamp("2020-01-01")}), "Timestamp", TypeError),
+    (pd.DataFrame({"a": [0.5], "b": pd.Timestamp("2020-01-01")}), "Datetime", TypeError),
     (torch.zeros((9, 5), device="meta"), "meta"),
     (torch.zeros((9, 5)).to_sparse(), "to_dense", TypeError),
 ]

@@ -112,13 +112,23 @@ def test_a_song_with_fewer_steps_than_chunks_keeps_what_it_has(selector):
     np.testing.assert_allclose(wide, [np.r_[a, b, b], np.tile(short[1][0], 3)])
 
 
-def test_the_unit_of_a_feature_does_not_matter():
-    unit, shift = np.array([1e6, 1e-6, 1.0, 3.0, 1e3]), np.array([0, 5, -7, 0, 1e6])
-    units = [song * unit + shift for song in SONGS]
-    for strategy, X in (("attention", units), ("energy", [song * unit for song in SONGS])):
+@pytest.mark.parametrize(
+    ("unit", "shift"),
+    [([1e6, 1e-6, 1.0, 3.0, 1e3], [0, 5, -7, 0, 1e6]), ([1e-200, 1e-300, 1e140, 1e-30, 1e30], 0)],
+)
+def test_the_unit_of_a_feature_does_not_matter(unit, shift):
+    units = [song * unit for song in SONGS]
+    for strategy, X in (("attention", [song + shift for song in units]), ("energy", units)):
         plain = small(strategy=strategy).fit(SONGS, HEARD).select(SONGS)
         scaled = small(strategy=strategy).fit(X, HEARD).select(X)
         assert [s.chunks[0] for s in plain] == [s.chunks[0] for s in scaled]
+
+
+def test_features_that_vary_in_their_last_places_alone_are_not_constant():
+    songs = [np.rint(8 * song) for song in SONGS]
+    far = [2.0**40 + 2.0**-12 * song for song in songs]
+    plain, shifted = (small(max_epochs=9).fit(X, HEARD).predict_proba(X) for X in (songs, far))
+    np.testing.assert_allclose(shifted, plain, atol=0.02)
 
 
 # Baselines
@@ -363,9 +373,16 @@ def test_constant_features_and_extreme_frames_never_give_nan():
     extreme = [song.copy() for song in songs]
     extreme[0][:] = 1e300
     extreme[1][5] = -1e300
+    extreme[3] = np.sign(extreme[3]) * 1e200
     extreme[2][0, -1] = 1e30  # of the constant feature
     assert np.isfinite(np.concatenate(selector.attention(extreme))).all()
     assert np.isfinite(selector.transform(extreme)).all()
+    with pytest.raises(ValueError, match="chosen frames of song 0 leaves the range of float64"):
+        selector.transform([np.full((9, N_FEATURES + 1), 1.7e308)])
+    energy = small(strategy="energy", n_chunks=3).fit(SONGS)
+    for far in (1.0, 1e200):
+        song = far * np.repeat([[1.0], [3.0], [2.0]], 3, axis=0) * np.ones(N_FEATURES)
+        assert energy.select([song])[0].chunks[0] == 1
 
 
 def test_columns_of_frames_keep_their_order(selector):

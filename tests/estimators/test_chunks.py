@@ -53,11 +53,11 @@ def test_middle_scores_fall_towards_both_ends():
 
 
 def test_energy_is_the_mean_square_of_a_chunk_and_has_no_unit(songs):
-    borders, mean_square = np.array([0, 2, 5]), np.array([1.0, 2.0, 4.0])
-    scores = untrained_scores("energy", songs[0], borders, 0, mean_square)
-    relative = songs[0] ** 2 / mean_square
+    borders, rms = np.array([0, 2, 5]), np.array([1.0, 2.0, 4.0])
+    scores = untrained_scores("energy", songs[0], borders, 0, rms)
+    relative = (songs[0] / rms) ** 2
     np.testing.assert_allclose(scores, [relative[:2].mean(), relative[2:].mean()])
     unit = np.array([1e3, 1.0, 1e-3])
     np.testing.assert_allclose(
-        untrained_scores("energy", songs[0] * unit, borders, 0, mean_square * unit**2), scores
+        untrained_scores("energy", songs[0] * unit, borders, 0, rms * unit), scores
     )

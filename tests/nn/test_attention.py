@@ -311,6 +311,34 @@ def test_long_songs_are_computed_a_few_at_a_time(any_network, songs, monkeypatch
                 torch.testing.assert_close(found, value, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("shape", "lengths", "words"),
+    [
+        ((2, 5, 4), [0, 3], "range from 0 to 3; songs of 5 padded frames have 1 to 5"),
+        ((2, 5, 4), [6, 3], "range from 3 to 6"),
+        ((2, 5, 4), [5], r"lengths \(1,\)"),
+        ((5, 4), [5], r"padded songs have shape \(5, 4\)"),
+    ],
+)
+def test_lengths_that_no_song_has_are_refused(network, shape, lengths, words):
+    for module in (network, AttentionTower(4, 2, hidden_size=np.int64(2))):
+        with pytest.raises(ValueError, match=words):
+            module(torch.zeros(shape), torch.tensor(lengths))
+        with pytest.raises(TypeError, match="tensors; got Tensor and list"):
+            module(torch.zeros(shape), lengths)
+
+
+def test_a_step_longer_than_the_songs_is_one_step(songs):
+    batch = pad_batch(songs, CPU)
+    towers = [build_tower(frames_per_step=n) for n in (12, 10**15)]
+    torch.testing.assert_close(*(tower(*batch) for tower in towers))
+
+
+def build_tower(**settings):
+    with seeded(0, CPU):
+        return AttentionTower(4, 2, hidden_size=2, **settings).eval()
+
+
 def test_a_song_longer_than_the_bound_is_a_batch_of_its_own(network, songs, monkeypatch):
     monkeypatch.setattr(songs_module, "_STEPS_AT_ONCE", 2)
     assert [len(u) for u in infer(network, songs, CPU).scores] == [len(song) for song in songs]
