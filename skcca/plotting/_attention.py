@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._core.compat import check_kind
 from skcca._core.types import ArrayLike
 from skcca.chunk_selector import ChunkSelector, chunks_of_song
 from skcca.plotting._canvas import (
@@ -272,7 +273,7 @@ def _envelope(waveform: ArrayLike, rate: float | None) -> tuple[np.ndarray, np.n
             f"{_NAME}: `waveform` needs its `sample_rate`, in Hz, to lie under the song."
         )
     _check_positive("sample_rate", rate)
-    samples = np.asarray(waveform)
+    samples = np.asarray(check_kind(waveform, "waveform"))
     if samples.dtype.kind not in "iuf":
         raise TypeError(
             f"{_NAME}: `waveform` has the dtype {samples.dtype}; expected real numbers."

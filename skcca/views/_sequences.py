@@ -44,7 +44,8 @@ def column_names(X: ViewLike) -> list[str] | None:
 
 
 def _columns_of(song: ArrayLike) -> list[str] | None:
-    names = getattr(song, "columns", None)
+    # Tables of Arrow have the columns themselves where frames have their names.
+    names = getattr(song, "column_names", getattr(song, "columns", None))
     if names is None or not all(isinstance(name, str) for name in names):
         return None
     return list(names)

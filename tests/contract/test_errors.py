@@ -715,6 +715,7 @@ CALLS = {
         ({"waveform": "song.wav", "sample_rate": 500}, "real numbers", TypeError),
         ({"waveform": [0.0, np.nan], "sample_rate": 500}, "NaN or infinity"),
         ({"waveform": [0.0, np.inf], "sample_rate": 500}, "NaN or infinity"),
+        ({"waveform": np.ma.masked_less(NOISE, 0), "sample_rate": 500}, "`waveform` has masked"),
         *(({"seconds_per_frame": seconds}, f"`seconds_per_frame` is {seconds!r:.50}")
          for seconds in (0, np.nan, "1", 10**400)),
     ]),

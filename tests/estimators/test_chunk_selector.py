@@ -402,22 +402,20 @@ def test_columns_of_frames_keep_their_order(selector):
             call()
 
 
-def test_songs_of_every_container_are_read_alike():
-    cut = [song[:9].astype(np.float32) for song in SONGS]
-    tensors = [torch.from_numpy(song) for song in cut]
-    kinds = [np.stack(cut), torch.stack(tensors), tensors, [song.tolist() for song in cut]]
-    kinds += [pd.Series(cut)]
-    kinds += [
-        [
-            np.ma.masked_array(np.vstack([song, song]), np.repeat([0, 1], 9)[:, None] > np.zeros(5))
-            for song in cut
-        ]
-    ]
-    nested = np.empty(len(cut), dtype=object)
-    nested[:] = [np.array([*map(list, song), None], dtype=object)[:-1] for song in cut]
-    expected = trained().predict_proba(cut)
-    for X in [*kinds, nested]:
-        np.testing.assert_allclose(trained().predict_proba(X), expected, rtol=1e-5)
+def test_songs_of_every_container_are_read_alike(selector):
+    tensors = [torch.from_numpy(song[:9]).bfloat16() for song in SONGS]
+    cut = [song.float().numpy() for song in tensors]
+    padding = np.repeat([False, True], 9)[:, None].repeat(N_FEATURES, axis=1)
+    frames = [pd.DataFrame(song, dtype="Float64") for song in cut]
+    nested = [np.array([*map(list, song), None], dtype=object)[:-1] for song in cut]
+    expected = selector.predict_proba(cut)
+    for X in (
+        *(np.stack(cut), pd.Series(cut), [song.tolist() for song in cut], nested, frames),
+        *(tensors, torch.stack(tensors), [song.requires_grad_() for song in tensors]),
+        [np.ma.masked_array(np.vstack([song, song]), padding) for song in cut],
+        [frame.reindex(range(20)) for frame in frames],
+    ):
+        np.testing.assert_allclose(selector.predict_proba(X), expected, rtol=1e-5)
 
 
 def test_one_song_can_be_transformed(selector):
