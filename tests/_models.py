@@ -438,7 +438,7 @@ def resampled(p, **options):
 
 
 def chosen(p, **options):
-    settings = {"n_components": [1, 2], "cv": 3} | options
+    settings = {"n_components": [1, 2, 3], "cv": 3} | options
     return inspection.select_n_components(CCA(), p.X, p.Y, p.labels, **settings)
 
 
