@@ -133,13 +133,15 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         Whether a second `fit` continues from the networks of the first.
     checkpoint : str or path-like, default=None
         File that is rewritten after every `checkpoint_every` epochs. A `fit` that finds it
-        continues there, to the bit on a CPU; the same data and parameters are asked for.
+        continues there, to the bit on a CPU, and warns so; the same data and parameters are asked
+        for, but `max_epochs` may be larger where the learning rate is constant.
     checkpoint_every : int, default=1
         Epochs from one checkpoint to the next.
     callback : callable, default=None
         ``callback(epoch)`` is called after every epoch with a named tuple ``(number, n_epochs,
-        loss, score)`` and may return True to stop. scikit-learn's callbacks are set by
-        `set_callbacks`, from its version 1.9 on.
+        loss, score)`` and may return True to stop. It has the caller's settings and random state
+        of torch; until the fit ends, the estimator is as it was before. scikit-learn's callbacks
+        are set by `set_callbacks`, from its version 1.9 on.
     scale : bool, default=True
         Whether to standardize each feature inside the estimator.
     component_scaling : {"unit", "correlation"}, default="unit"
@@ -395,7 +397,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         Warns
         -----
         UserWarning
-            As `CCA.fit`.
+            As `CCA.fit`, and if a checkpoint is continued or cannot be written.
         ConvergenceWarning
             If training diverges later, or Ctrl-C ends it: the best weights so far are kept.
         """
@@ -637,6 +639,8 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file, which executes nothing when it is read.
+
+        Of a `Pipeline` that ends in it, ``pipe[-1].save(path)`` keeps the last step.
 
         Parameters
         ----------

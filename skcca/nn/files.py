@@ -54,7 +54,10 @@ def read_estimator(kind: type, path: PathLike) -> dict[str, Any]:
     kinds = {"estimator": str, "params": dict, "attributes": dict, "own": list}
     tree = {"own": []} | tree if isinstance(tree, dict) else {}
     if not all(isinstance(tree.get(key), expected) for key, expected in kinds.items()):
-        raise ValueError(f"{str(path)!r} holds no estimator; {kind.__name__}.save writes one.")
+        raise ValueError(
+            f"{str(path)!r} holds no estimator; {kind.__name__}.save writes one, which may be the "
+            "last step of a Pipeline: pipe[-1].save(path)."
+        )
     if tree["estimator"] != kind.__name__:
         raise ValueError(
             f"{str(path)!r} holds a {tree['estimator']}: {tree['estimator']}.load(path)."

@@ -54,31 +54,30 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class _Float32Default:
-    """Hold torch's default dtype, one of the whole process, at float32 while any thread asks."""
+    """Hold torch's default dtype, one of the whole process, at float32 while any block asks."""
 
     def __init__(self) -> None:
-        self._lock, self._n_blocks = threading.Lock(), 0
-        self._before = torch.float32
+        self._lock, self._before = threading.Lock(), torch.float32
+        self._blocks: set[object] = set()
 
-    def __enter__(self) -> None:
+    def begin(self, block: object) -> None:
         with self._lock:
-            if self._n_blocks == 0:
+            if not self._blocks:
                 self._before = torch.get_default_dtype()
-                torch.set_default_dtype(torch.float32)
-            self._n_blocks += 1
+            self._blocks.add(block)
+            torch.set_default_dtype(torch.float32)
 
-    def __exit__(self, *exception: object) -> None:
+    def end(self, block: object) -> None:
         with self._lock:
-            # A child that is forked within a block begins with none, and leaves this one.
-            self._n_blocks = max(self._n_blocks - 1, 0)
-            if self._n_blocks == 0:
+            if self._blocks == {block}:
                 torch.set_default_dtype(self._before)
+            self._blocks.discard(block)
 
     def begin_anew(self) -> None:
-        """Forget the other threads, none of which is alive in a forked child."""
-        if self._n_blocks > 0:
+        """Forget the blocks of other threads, none of which is alive in a forked child."""
+        if self._blocks:
             torch.set_default_dtype(self._before)
-        self._lock, self._n_blocks = threading.Lock(), 0
+        self._lock, self._blocks = threading.Lock(), set()
 
 
 _FLOAT32_DEFAULT = _Float32Default()
@@ -93,18 +92,40 @@ def torch_defaults(device: torch.device) -> Iterator[None]:
     The default dtype is float32, the default device the CPU; autocast and inference mode are off,
     and gradients are recorded.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_FLOAT32_DEFAULT)
-        # Each operation under a default device or autocast takes longer, whatever these are set to.
-        if torch.empty(0).device.type != "cpu":
-            stack.enter_context(torch.device("cpu"))
-        for kind in {"cpu", device.type}:
-            if torch.is_autocast_enabled(kind):
-                # A cache would outlive the steps of training, within the block of the caller.
-                stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        yield
+    block = object()
+    try:
+        _FLOAT32_DEFAULT.begin(block)
+        with (
+            _default_device_off(),
+            _autocast_off("cpu"),
+            _autocast_off(device.type),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
+            yield
+    finally:
+        twice(lambda: _FLOAT32_DEFAULT.end(block))
+
+
+def _default_device_off() -> contextlib.AbstractContextManager[Any]:
+    # Under a default device each operation takes longer, whichever it is.
+    on_cpu = torch.empty(0).device.type == "cpu"
+    return contextlib.nullcontext() if on_cpu else torch.device("cpu")
+
+
+def _autocast_off(kind: str) -> contextlib.AbstractContextManager[Any]:
+    if not torch.is_autocast_enabled(kind):
+        return contextlib.nullcontext()
+    # Its cache would outlive the steps of training, within the block of the caller.
+    return torch.autocast(kind, enabled=False, cache_enabled=False)
+
+
+def twice(restore: Callable[[], None]) -> None:
+    """Restore a state, again if Ctrl-C interrupts the first time."""
+    try:
+        restore()
+    finally:
+        restore()
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:

@@ -30,7 +30,13 @@ from skcca._core.lazy import RaggedRows
 from skcca._core.pairs import TrainingData
 from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
-from skcca.nn.networks import random_states, seed_generators, set_random_states, torch_defaults
+from skcca.nn.networks import (
+    random_states,
+    seed_generators,
+    set_random_states,
+    torch_defaults,
+    twice,
+)
 
 Step = Callable[[Any], torch.Tensor]
 Weights = dict[str, torch.Tensor]
@@ -129,9 +135,14 @@ class Turn:
     @contextlib.contextmanager
     def _take(self) -> Iterator[None]:
         with self.turns, torch_defaults(self.device):
-            outer, self._callers = Turn.taken, random_states(self.device)
-            Turn.taken = outer or (self, threading.get_ident())
+            outer, callers = Turn.taken, random_states(self.device)
+
+            def give_back() -> None:
+                set_random_states(self.device, callers)
+                Turn.taken = outer
+
             try:
+                self._callers, Turn.taken = callers, outer or (self, threading.get_ident())
                 if self._own is None:
                     seed_generators(self.seed, self.device)
                 else:
@@ -139,17 +150,11 @@ class Turn:
                 yield
                 self._own = random_states(self.device)
             finally:
-                set_random_states(self.device, self._callers)
-                Turn.taken = outer
+                twice(give_back)
 
-    @contextlib.contextmanager
-    def suspended(self) -> Iterator[None]:
+    def suspended(self) -> _Suspension:
         """Give torch back while code of the user runs: it may draw numbers, and wait for fits."""
-        self.__exit__(None, None, None)
-        try:
-            yield
-        finally:
-            self.__enter__()
+        return _Suspension(self)
 
     @classmethod
     def after_fork(cls) -> None:
@@ -160,6 +165,18 @@ class Turn:
         taken, cls.taken, cls.turns = cls.taken, None, threading.RLock()
         if taken is not None and taken[0]._callers is not None:
             set_random_states(taken[0].device, taken[0]._callers)
+
+
+class _Suspension:
+    # A generator that Ctrl-C ends would take the turn again when it is collected.
+    def __init__(self, turn: Turn):
+        self._turn = turn
+
+    def __enter__(self) -> None:
+        self._turn.__exit__(None, None, None)
+
+    def __exit__(self, *exception: object) -> None:
+        self._turn.__enter__()
 
 
 if hasattr(os, "register_at_fork"):
