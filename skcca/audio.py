@@ -202,7 +202,7 @@ def _check_parameters(**parameters: Any) -> None:
         "features": [StrOptions({"logmel", "vggish"})],
         "n_bands": [Interval(Integral, 1, 1024, closed="both")],
         "sample_rate": [Interval(Integral, _MIN_RATE, 384_000, closed="both")],
-        "frame_duration": [Interval(Real, _WINDOW, None, closed="left")],
+        "frame_duration": [Interval(Real, _WINDOW, 1e300, closed="both")],
         "n_jobs": [Integral, None],
         "on_error": [StrOptions({"raise", "warn"})],
         "verbose": ["verbose"],
@@ -249,6 +249,10 @@ def _check_source(source: Any, name: str) -> tuple[str, Any]:
         )
     if _is_number(source[0]):
         raise TypeError(f"{_CALLER}: {name} is (rate, samples); expected (samples, rate).")
+    if _is_path(source[0]) or hasattr(source[0], "read"):
+        raise TypeError(
+            f"{_CALLER}: {name} is a file and a rate; give the file, which has its own."
+        )
     return name, source
 
 
@@ -266,16 +270,19 @@ def _is_pair(source: object) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) or getattr(value, "ndim", None) == 0
+    return isinstance(value.item() if getattr(value, "ndim", None) == 0 else value, Real)
 
 
 def _read_object(name: str, file: Any) -> bytes | Exception:
     """Return what a file object holds from its position on, or the error of reading it."""
     try:
         content = file.read()
-    # ValueError is raised for a file that is closed.
-    except (OSError, ValueError) as error:
-        return type(error)(f"{_CALLER}: {name} cannot be read: {error}")
+    except MemoryError:
+        raise
+    # Archives and streams of the network have errors of their own, a closed file a ValueError.
+    except Exception as error:
+        kind = OSError if isinstance(error, OSError) else ValueError
+        return kind(f"{_CALLER}: {name} cannot be read: {error or type(error).__name__}.")
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise TypeError(
             f"{_CALLER}: {name} reads a {type(content).__name__}, not bytes; give its path, or "

@@ -254,13 +254,16 @@ NO_SOUND = [
     (np.zeros(9), r"samples need their rate in Hz: `source`=\(samples, rate\)"),
     ([np.zeros(9)], r"`source\[0\]` is a ndarray"),
     ((22_050, np.zeros(9)), r"`source` is \(rate, samples\); expected \(samples, rate\)"),
+    (("a.wav", 22_050), "a file and a rate; give the file"),
+    ((np.zeros(9), np.array("a")), r"`source\[0\]` is a ndarray"),
     ((np.zeros(9, complex), 22_050), "dtype complex128; expected floats"),
     ((np.zeros(9, int), 22_050), "dtype int64; expected floats"),
     ((["a", "b"], 22_050), "dtype <U1; expected floats"),
 ]
 BAD_OF_SOUND = [
     *(("features", "mfcc"), ("n_bands", 0), ("n_bands", 1_025), ("sample_rate", 0)),
-    *(("frame_duration", 0.05), ("frame_duration", np.inf), ("n_jobs", 1.5)),
+    *(("frame_duration", 0.05), ("frame_duration", np.inf), ("frame_duration", 10**400)),
+    ("n_jobs", 1.5),
     *(("on_error", "ignore"), ("verbose", -1)),
 ]
 LOSSES = {nn.contrastive_loss: "temperature", nn.ranking_loss: "margin"}

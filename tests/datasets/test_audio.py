@@ -1,6 +1,8 @@
 """Frames of audio files: against their definition, and what files do to one who reads them."""
 
 import contextlib
+import gzip
+import io
 import math
 import os
 import re
@@ -379,6 +381,12 @@ def test_file_objects_are_read_as_their_paths(save, tmp_path, extension):
             audio_frames(file)
     with pytest.warns(UserWarning, match=rf"a\.{extension} cannot be read: .*closed"):
         assert audio_frames([file], on_error="warn") == [None]
+
+
+def test_what_a_file_object_raises_is_told(save):
+    cut = io.BytesIO(gzip.compress(save("a.wav", noise(1)).read_bytes())[:5_000])
+    with pytest.warns(UserWarning, match="`source` cannot be read: Compressed file ended"):
+        assert audio_frames(gzip.open(cut), on_error="warn") is None
 
 
 @pytest.mark.parametrize("mode", ["r", "w+"])
