@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._core.arrays import to_namespace_of
+from skcca._core.arrays import check_aligned, to_namespace_of
 from skcca._core.compat import (
     Interval,
     StrOptions,
@@ -40,10 +40,9 @@ from skcca.views._arguments import (
     check_second_view_is_no_labels,
     check_weights,
     drop_zero_weight_rows,
-    separate_views,
 )
-from skcca.views._checks import check_first_view, check_second_view
-from skcca.views._container import Views, check_aligned, check_view_names, share_index
+from skcca.views._checks import check_first_view, check_second_view, separate_views
+from skcca.views._container import Views, check_view_names, share_index
 from skcca.views._labels import encode_labels
 
 

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import (
     ContainerOutputMixin,
     Interval,
@@ -36,7 +37,7 @@ from skcca._core.compat import (
 )
 from skcca._core.files import check_writable
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
-from skcca.views._container import Views, check_aligned, check_view_names
+from skcca.views._container import Views, check_view_names
 from skcca.views._labels import encode_labels, is_missing, to_entries
 from skcca.views._sequences import (
     Selection,

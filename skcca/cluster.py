@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import (
     Interval,
     StrOptions,
@@ -30,7 +31,6 @@ from skcca._core.compat import (
 )
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
-from skcca.views._container import check_aligned
 from skcca.views._labels import check_labels, is_missing, to_entries
 
 __all__ = ["SeededKMeans"]

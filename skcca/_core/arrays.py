@@ -7,6 +7,7 @@ nor the rounding of a large mean is ever paid for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -115,3 +116,51 @@ def project(V: ViewLike, mean: ArrayLike, weights: ArrayLike, offset: ArrayLike 
     for rows, block in row_blocks(V, mean):
         Z[rows] = block @ weights + offset
     return Z
+
+
+def check_aligned(caller: str, /, **entries: ArrayLike) -> None:
+    """Refuse pandas objects whose rows belong together and whose indices differ.
+
+    Rows are paired by position, so that rows in another order would be paired in silence. Whatever
+    has one entry a row (views, labels, weights, groups, ids, confounds) therefore comes here under
+    its name and as the caller gave it, a `Views` too, before anything is converted. The first index
+    is the measure of the others; what has none passes, and so do other lengths, which callers
+    refuse by their counts.
+    """
+    reference: str | None = None
+    for name, values in entries.items():
+        index = _index_of(values)
+        if index is None:
+            continue
+        if reference is None:
+            reference, expected = name, index
+        elif len(index) == len(expected) and not expected.equals(index):
+            raise ValueError(
+                f"{caller}: the pandas indices of `{reference}` and `{name}` differ, so their "
+                f"rows may not belong together. Align them, {name} = "
+                f"{name}.loc[{reference}.index]; or drop both with reset_index(drop=True)."
+            )
+
+
+def _index_of(values: ArrayLike) -> Any:
+    """Return the index of a pandas object, or that of the members of a `Views`, else None."""
+    # Frames of Dask know neither their length nor the order of their rows.
+    if hasattr(values, "iloc") and not hasattr(values, "dask"):
+        return values.index
+    return getattr(values, "_row_index", None)
+
+
+def refuse_list_of_views(V: ViewLike, name: str) -> None:
+    """Refuse a list of views of the same rows, as other libraries take them.
+
+    Sequences of one view have equally many features, and seldom equally many frames.
+    """
+    listed = isinstance(V, (list, tuple)) and len(V) > 1
+    shapes: list[tuple] = [getattr(part, "shape", ()) for part in V] if listed else []
+    if not shapes or not all(len(shape) == 2 for shape in shapes):
+        return
+    if len({n for n, _ in shapes}) == 1 or len({d for _, d in shapes}) > 1:
+        raise ValueError(
+            f"`{name}` is a list of {len(V)} arrays of two dimensions; give views one after "
+            "another, X and y, or together as Views(X, Y)."
+        )

@@ -79,28 +79,6 @@ def is_ragged(V: ViewLike) -> bool:
     return listed and len(V) > 0 and np.ndim(V[0]) == 2
 
 
-def two_views_in_one(V: ViewLike) -> bool:
-    """Whether V is a list of views of the same rows, as other libraries take them.
-
-    Sequences of one view have equally many features, and seldom equally many frames.
-    """
-    if not isinstance(V, (list, tuple)) or len(V) < 2:
-        return False
-    shapes: list[tuple] = [getattr(part, "shape", ()) for part in V]
-    if not all(len(shape) == 2 for shape in shapes):
-        return False
-    return len({n for n, _ in shapes}) == 1 or len({d for _, d in shapes}) > 1
-
-
-def refuse_list_of_views(V: ViewLike, name: str) -> None:
-    """Refuse a list of views where one view of rows is expected."""
-    if two_views_in_one(V):
-        raise ValueError(
-            f"`{name}` is a list of {len(V)} arrays of two dimensions; give views one after "
-            "another, X and y, or together as Views(X, Y)."
-        )
-
-
 def stays_on_disk(V: ViewLike) -> bool:
     """Whether V is a memory map of the user, or is read in chunks as HDF5 and Zarr arrays are."""
     if isinstance(V, np.memmap):

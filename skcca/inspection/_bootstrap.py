@@ -12,12 +12,13 @@ from sklearn.base import clone
 
 from skcca._base import TwoViewTransformer
 from skcca._core import compat as _compat
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import StrOptions, rng_from, validate_parameter_constraints
 from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import quiet_fit, warn
 from skcca.inspection._exchange import group_codes
-from skcca.views._container import Views, check_aligned
+from skcca.views._container import Views
 from skcca.views._projection import project
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from skcca._core.arrays import dense_rows, input_eps
+from skcca._core.arrays import check_aligned, dense_rows, input_eps
 from skcca._core.compat import Interval, StrOptions, rng_from, validate_parameter_constraints
 from skcca._core.progress import parallel_map
 from skcca._core.standardize import check_variance_is_finite, mean_and_variance
@@ -29,7 +29,6 @@ from skcca.inspection._exchange import (
     permutation_within,
 )
 from skcca.views._arguments import per_view
-from skcca.views._container import check_aligned
 
 __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 Array = np.ndarray

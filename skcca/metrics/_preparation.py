@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import check_array
 from skcca._core.types import ArrayLike, LabelsLike
 from skcca._core.warnings import warn
 from skcca.metrics._similarity import bounded_vectors, check_metric
-from skcca.views._container import check_aligned
 from skcca.views._labels import check_comparable_labels, check_labels
 from skcca.views._projection import check_embedding
 

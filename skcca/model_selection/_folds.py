@@ -12,13 +12,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from skcca._base import TwoViewTransformer
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import _routing_enabled, rng_from, to_numpy
 from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
-from skcca.views._arguments import separate_views
-from skcca.views._container import Views, check_aligned
+from skcca.views._checks import separate_views
+from skcca.views._container import Views
 from skcca.views._labels import check_entries, encode_labels, to_entries
 from skcca.views._projection import final_model, project, unwrap
 

@@ -21,7 +21,7 @@ from skcca.plotting._canvas import (
 )
 from skcca.plotting._checks import check_two_components, model_name, view_names
 from skcca.plotting._texts import place_texts, shorten
-from skcca.views._arguments import separate_views
+from skcca.views._checks import separate_views
 from skcca.views._container import Views
 from skcca.views._labels import check_labels
 from skcca.views._projection import project

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import StrOptions, _fit_context, documented
 from skcca._core.files import PathLike, parsing
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
@@ -18,7 +19,7 @@ from skcca.retrieval._file import RETRIEVER_PARAMS, read_gallery, write_gallery
 from skcca.retrieval._gallery import Gallery, LockOwner, check_ids
 from skcca.retrieval._search import TopK
 from skcca.retrieval._space import SAMPLE, FittedSpace, Query, fingerprint
-from skcca.views._container import Views, check_aligned
+from skcca.views._container import Views
 
 __all__ = ["CrossModalRetriever", "QueryResult"]
 

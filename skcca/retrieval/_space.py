@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import to_numpy
 from skcca._core.types import Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import warn
@@ -20,7 +21,7 @@ from skcca.metrics._similarity import gallery_vectors, query_vectors
 from skcca.retrieval._faiss import BuiltIndex, FaissIndex
 from skcca.retrieval._gallery import Gallery, Snapshot
 from skcca.retrieval._search import Groups, TopK, search
-from skcca.views._container import Views, check_aligned
+from skcca.views._container import Views
 from skcca.views._projection import (
     canonical_correlations,
     check_embedding,

@@ -1,7 +1,4 @@
-"""The grammar of arguments: two views, labels and weights, however the caller gives them.
-
-    fit(X, y, labels)          `y` is the second view
-    fit(Views(X, y), labels)   the argument after a `Views` holds the labels
+"""Arguments beside the views: weights, parameters of each view, validation data; rows of any shape.
 
 Everything here takes the caller's name, for the messages, and plain values; no function knows an
 estimator.
@@ -10,13 +7,13 @@ estimator.
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from skcca._core.arrays import check_aligned, refuse_list_of_views
 from skcca._core.compat import (
     _check_sample_weight,
-    check_kind,
     to_numpy,
     validate_parameter_constraints,
 )
@@ -24,101 +21,15 @@ from skcca._core.lazy import (
     LazyRows,
     RaggedRows,
     is_ragged,
-    refuse_list_of_views,
     shape_of,
     stays_on_disk,
 )
 from skcca._core.pairs import TrainingData, Weights
 from skcca._core.types import LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
-from skcca.views._container import Views, check_aligned
-from skcca.views._labels import check_labels, is_label_pair
+from skcca.views._container import Views
+from skcca.views._labels import check_labels
 from skcca.views._sequences import check_sequences
-
-
-class GivenViews(NamedTuple):
-    """Both views and the labels of a call."""
-
-    X: ViewLike
-    y: ViewLike
-    labels: LabelsLike
-    names: tuple[str, ...] | None  # of a named `Views`
-
-
-def separate_views(
-    caller: str,
-    X: ViewLike,
-    y: ViewLike,
-    labels: LabelsLike,
-    call: str,
-    *,
-    class_paired: bool = True,
-    sample_weight: WeightsLike = None,
-) -> GivenViews:
-    """Return both views and the labels, out of a `Views` or of separate arguments.
-
-    A tuple of labels stays one where it holds those of each view. Instance pairs need no labels:
-    beside a `Views` their `y` may be the target of a later step of a pipeline, so it is not looked
-    at. `call` is how the call begins, for the messages.
-    """
-    names = None
-    if isinstance(X, Views):
-        if labels is not None and y is not None:
-            raise ValueError(
-                f"{caller}: labels were given twice, as `y` and as `labels`. Beside a Views `y` "
-                f"holds the labels: {call}Views(X, Y), labels)."
-            )
-        _check_both_views(caller, X, call)
-        if class_paired and y is not None:
-            if isinstance(y, Views) or not _could_be_labels(y):
-                raise ValueError(
-                    f"{caller}: a second view was given beside a Views, where `y` holds the "
-                    f"labels: {call}Views(X, Y), labels), or {call}X, Y, labels)."
-                )
-            labels = y
-        else:
-            check_aligned(caller, X=X, y=y)
-        names = X.names if X.named else None
-        X, y = X
-    elif isinstance(y, Views):
-        raise ValueError(
-            f"{caller}: `y` is a Views, which comes alone and holds both views: {call}Views(X, y), "
-            "labels)."
-        )
-    else:
-        # Before a second view is missed, since a generator may give both.
-        X, y = check_kind(X, "X"), check_kind(y, "y")
-    if not isinstance(labels, tuple) or not is_label_pair(labels):
-        labels = list(labels) if isinstance(labels, tuple) else labels
-        check_aligned(caller, X=X, y=y, labels=labels, sample_weight=sample_weight)
-        return GivenViews(X, y, labels, names)
-    weights = sample_weight if isinstance(sample_weight, tuple) else (None, None)
-    # Tuples of another length are refused where labels and weights are read.
-    sides = zip(("X", "y"), (X, y), labels, weights, strict=False)
-    for i, (name, V, of_rows, w) in enumerate(sides):
-        check_aligned(caller, **{name: V, f"labels[{i}]": of_rows, f"sample_weight[{i}]": w})
-    return GivenViews(X, y, labels, names)
-
-
-def _check_both_views(caller: str, X: Views, call: str) -> None:
-    if len(X.names) != 2:
-        raise ValueError(
-            f"{caller} needs two views; got {len(X.names)}: {X!r}. Choose two: {call}Views(X['a'], "
-            "X['b']), labels)."
-        )
-    missing = next((name for name in X.names if X[name] is None), None)
-    if missing is not None:
-        raise ValueError(
-            f"{caller} needs both views, but view {missing!r} of X is None: {call}Views(X, y), "
-            "labels)."
-        )
-
-
-def _could_be_labels(y: LabelsLike) -> bool:
-    if isinstance(y, tuple) or np.ndim(y) != 2:
-        return True
-    values = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-    return values.shape[1] == 1 or bool(np.isin(values, (0, 1)).all())
 
 
 def check_second_view_is_no_labels(caller: str, y: ViewLike) -> None:

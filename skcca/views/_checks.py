@@ -1,14 +1,20 @@
-"""One view of any kind, checked: dtype, finiteness, width, column names.
+"""The grammar of arguments, and one view of any kind, checked.
 
-The second view is validated exactly as scikit-learn validates the first.
+    fit(X, y, labels)          `y` is the second view
+    fit(Views(X, y), labels)   the argument after a `Views` holds the labels
+
+The second view is validated exactly as scikit-learn validates the first: dtype, finiteness, width,
+column names.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 
+from skcca._core.arrays import check_aligned, refuse_list_of_views
 from skcca._core.compat import (
     _get_feature_names,
     array_namespace,
@@ -17,9 +23,100 @@ from skcca._core.compat import (
     to_numpy,
     validate_data,
 )
-from skcca._core.lazy import LazyRows, RaggedRows, refuse_list_of_views
-from skcca._core.types import Estimator, ViewLike
+from skcca._core.lazy import LazyRows, RaggedRows
+from skcca._core.types import Estimator, LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
+from skcca.views._container import Views
+
+
+class GivenViews(NamedTuple):
+    """Both views and the labels of a call."""
+
+    X: ViewLike
+    y: ViewLike
+    labels: LabelsLike
+    names: tuple[str, ...] | None  # of a named `Views`
+
+
+def separate_views(
+    caller: str,
+    X: ViewLike,
+    y: ViewLike,
+    labels: LabelsLike,
+    call: str,
+    *,
+    class_paired: bool = True,
+    sample_weight: WeightsLike = None,
+) -> GivenViews:
+    """Return both views and the labels, out of a `Views` or of separate arguments.
+
+    A tuple of labels stays one where it holds those of each view. Instance pairs need no labels:
+    beside a `Views` their `y` may be the target of a later step of a pipeline, so it is not looked
+    at. `call` is how the call begins, for the messages.
+    """
+    names = None
+    if isinstance(X, Views):
+        if labels is not None and y is not None:
+            raise ValueError(
+                f"{caller}: labels were given twice, as `y` and as `labels`. Beside a Views `y` "
+                f"holds the labels: {call}Views(X, Y), labels)."
+            )
+        _check_both_views(caller, X, call)
+        if class_paired and y is not None:
+            if isinstance(y, Views) or not _could_be_labels(y):
+                raise ValueError(
+                    f"{caller}: a second view was given beside a Views, where `y` holds the "
+                    f"labels: {call}Views(X, Y), labels), or {call}X, Y, labels)."
+                )
+            labels = y
+        else:
+            check_aligned(caller, X=X, y=y)
+        names = X.names if X.named else None
+        X, y = X
+    elif isinstance(y, Views):
+        raise ValueError(
+            f"{caller}: `y` is a Views, which comes alone and holds both views: {call}Views(X, y), "
+            "labels)."
+        )
+    else:
+        # Before a second view is missed, since a generator may give both.
+        X, y = check_kind(X, "X"), check_kind(y, "y")
+    if not isinstance(labels, tuple) or not _is_label_pair(labels):
+        labels = list(labels) if isinstance(labels, tuple) else labels
+        check_aligned(caller, X=X, y=y, labels=labels, sample_weight=sample_weight)
+        return GivenViews(X, y, labels, names)
+    weights = sample_weight if isinstance(sample_weight, tuple) else (None, None)
+    # Tuples of another length are refused where labels and weights are read.
+    sides = zip(("X", "y"), (X, y), labels, weights, strict=False)
+    for i, (name, V, of_rows, w) in enumerate(sides):
+        check_aligned(caller, **{name: V, f"labels[{i}]": of_rows, f"sample_weight[{i}]": w})
+    return GivenViews(X, y, labels, names)
+
+
+def _check_both_views(caller: str, X: Views, call: str) -> None:
+    if len(X.names) != 2:
+        raise ValueError(
+            f"{caller} needs two views; got {len(X.names)}: {X!r}. Choose two: {call}Views(X['a'], "
+            "X['b']), labels)."
+        )
+    missing = next((name for name in X.names if X[name] is None), None)
+    if missing is not None:
+        raise ValueError(
+            f"{caller} needs both views, but view {missing!r} of X is None: {call}Views(X, y), "
+            "labels)."
+        )
+
+
+def _could_be_labels(y: LabelsLike) -> bool:
+    if isinstance(y, tuple) or np.ndim(y) != 2:
+        return True
+    values = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    return values.shape[1] == 1 or bool(np.isin(values, (0, 1)).all())
+
+
+def _is_label_pair(labels: tuple) -> bool:
+    """Whether a tuple holds the labels of each view, rather than one label a row."""
+    return any(np.ndim(part) > 0 for part in labels)
 
 
 def check_first_view(

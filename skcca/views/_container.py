@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from skcca._core.lazy import shape_of, stays_on_disk, two_views_in_one
-from skcca._core.types import ArrayLike, ViewLike
+from skcca._core.lazy import shape_of, stays_on_disk
+from skcca._core.types import ViewLike
 
 __all__ = ["Views"]
 
@@ -76,11 +76,11 @@ class Views:
             raise TypeError(
                 "Views needs at least one member: Views(A, V) or Views(audio=A, visual=V)."
             )
-        if len(members) == 1 and two_views_in_one(members[0]):
-            raise TypeError(
-                "Views takes the views one after another, not in one list: Views(X, Y), "
-                "Views(*views)."
-            )
+        if len(members) == 1 and isinstance(members[0], (list, tuple)):
+            # These checks load scikit-learn, which the container does without.
+            from skcca._core.arrays import refuse_list_of_views
+
+            refuse_list_of_views(members[0], "Views")
         given = named_members or {f"view{i}": member for i, member in enumerate(members)}
         if any(isinstance(member, Views) for member in given.values()):
             raise TypeError("a member of a Views is itself a Views; give its members: Views(*X).")
@@ -99,8 +99,11 @@ class Views:
         if len(set(counts.values())) > 1:
             found = " and ".join(f"{name!r} has {count}" for name, count in counts.items())
             raise ValueError(f"the views must have equally many rows, but {found}.")
-        # A Series of sequences has an index too, and becomes a list.
-        check_aligned("Views", **given)
+        if any(hasattr(member, "iloc") for member in given.values()):
+            # A Series of sequences has an index too, and becomes a list.
+            from skcca._core.arrays import check_aligned
+
+            check_aligned("Views", **given)
 
     @classmethod
     def from_frame(cls, frame: Any) -> Views:
@@ -207,6 +210,11 @@ class Views:
         members = "; ".join(f"{name}: {_describe(m)}" for name, m in self._members.items())
         return f"<Views of {len(self)} rows; {members}>"
 
+    @property
+    def _row_index(self) -> Any:
+        """The index of the frames among the members, None without one."""
+        return next((member.index for member in self if is_pandas(member)), None)
+
     def _replace(self, members: Iterable[ViewLike]) -> Views:
         """Return other members of the same rows under the same names."""
         replaced = dict(zip(self.names, share_index(members, self), strict=True))
@@ -261,37 +269,13 @@ class Views:
         return np.where(rows < 0, rows + len(self), rows).astype(np.intp)
 
 
-def check_aligned(caller: str, /, **entries: ArrayLike) -> None:
-    """Refuse pandas objects whose rows belong together and whose indices differ.
-
-    Rows are paired by position, so that rows in another order would be paired in silence. Whatever
-    has one entry a row (views, labels, weights, groups, ids, confounds) therefore comes here under
-    its name and as the caller gave it, a `Views` too, before anything is converted. The first index
-    is the measure of the others; what has none passes, and so do other lengths, which callers
-    refuse by their counts.
-    """
-    reference: str | None = None
-    for name, values in entries.items():
-        index = _index_of(values)
-        if index is None:
-            continue
-        if reference is None:
-            reference, expected = name, index
-        elif len(index) == len(expected) and not expected.equals(index):
-            raise ValueError(
-                f"{caller}: the pandas indices of `{reference}` and `{name}` differ, so their "
-                f"rows may not belong together. Align them, {name} = "
-                f"{name}.loc[{reference}.index]; or drop both with reset_index(drop=True)."
-            )
-
-
 def share_index(made: Iterable[ViewLike], views: Iterable[ViewLike]) -> list[ViewLike]:
     """Return what was made of views of the same rows, frames under the one index of the views.
 
     A transformer that makes a frame of an array numbers its rows anew. Beside a frame that kept its
     index they would be refused as other rows.
     """
-    indices = [_index_of(view) for view in views]
+    indices = [view.index if hasattr(view, "iloc") else None for view in views]
     shared = next((index for index in indices if index is not None), None)
     return [
         Z.set_axis(shared, axis=0)
@@ -299,15 +283,6 @@ def share_index(made: Iterable[ViewLike], views: Iterable[ViewLike]) -> list[Vie
         else Z
         for Z, index in zip(made, indices, strict=True)
     ]
-
-
-def _index_of(values: ArrayLike) -> Any:
-    """Return the index of a pandas object, or that of the members of a `Views`, else None."""
-    if isinstance(values, Views):
-        return next((index for index in map(_index_of, values) if index is not None), None)
-    # Frames of Dask know neither their length nor the order of their rows.
-    known = hasattr(values, "iloc") and not hasattr(values, "dask")
-    return values.index if known else None
 
 
 def check_view_names(caller: str, views: Views, fitted: tuple[str, ...] | None) -> None:

@@ -37,11 +37,6 @@ def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels
     return Labels(classes, member[:n_x], member[n_x:], x.ndim == 2, unpaired=True)
 
 
-def is_label_pair(labels: tuple) -> bool:
-    """Whether a tuple holds the labels of each view, rather than one label a row."""
-    return any(np.ndim(part) > 0 for part in labels)
-
-
 def check_comparable_labels(
     x: np.ndarray, y: np.ndarray, caller: str, of_x: str, of_y: str
 ) -> None:

@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcca._core.compat import check_array, check_kind, to_numpy
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
-from skcca.views._arguments import check_same_rows, separate_views
+from skcca.views._arguments import check_same_rows
+from skcca.views._checks import separate_views
 from skcca.views._container import Views
 from skcca.views._transformer import ViewTransformer
 

@@ -18,6 +18,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skcca._core.arrays import check_aligned
 from skcca._core.compat import (
     HasMethods,
     _BaseComposition,
@@ -29,7 +30,7 @@ from skcca._core.compat import (
     documented,
 )
 from skcca._core.types import ArrayLike, LabelsLike, ViewLike
-from skcca.views._container import Views, check_aligned, check_view_names
+from skcca.views._container import Views, check_view_names
 
 __all__ = ["ViewTransformer", "make_view_transformer"]
 
