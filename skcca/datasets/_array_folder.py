@@ -116,19 +116,23 @@ class ArrayFolder:
         """Move the arrays in under names that are not in use, describe them, remove the others."""
         in_use = any((self.path / f"{name}.npy").exists() for name in self.arrays)
         content["version"] = f"-{secrets.token_hex(8)}" if in_use else ""
-        paths = {name: self._array_path(name, content) for name in self.arrays}
         try:
-            for name, path in paths.items():
-                (new / f"{name}.npy").rename(path)
+            for name in self.arrays:
+                (new / f"{name}.npy").rename(self._array_path(name, content))
             text = json.dumps({"crc32c": _json_checksum(content), "content": content}, indent=1)
             with atomic_write(self.description) as file:
                 file.write(text.encode() + b"\n")
-        except BaseException:
-            for path in paths.values():
-                path.unlink(missing_ok=True)
-            raise
+        finally:
+            self._remove_others()
+
+    def _remove_others(self) -> None:
+        """Remove the arrays of other versions than that which is described, if there is one."""
+        kept: set[Path] = set()
+        if self.description.exists():
+            content = self.read_description()
+            kept = {self._array_path(name, content) for name in self.arrays}
         for path in self.path.iterdir():
-            if self._own_name.fullmatch(path.name) and path not in paths.values():
+            if self._own_name.fullmatch(path.name) and path not in kept:
                 # Windows keeps files that are mapped.
                 with suppress(OSError):
                     path.unlink()

@@ -4,10 +4,12 @@ import copy
 import functools
 import json
 import operator
+from functools import partial
 
 import numpy as np
 import pytest
 from _data import flip, frame_record, frames, write
+from _interrupt import interrupt
 
 from skcca.datasets import _mv10k, build_mv10k, load_youtube8m
 from skcca.datasets._array_folder import _json_checksum
@@ -181,6 +183,25 @@ def test_a_full_disk_is_told_with_the_folder_and_leaves_the_old_one(small, tmp_p
     assert_same(build(small, tmp_path / "mv"), before)
     assert len(list((tmp_path / "mv").iterdir())) == 5
     assert not (tmp_path / "new").exists()
+
+
+# A file that was opened and not yet bound is closed by the interpreter, which says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupted_build_leaves_the_old_folder_or_the_new_one(small, tmp_path):
+    folder, n_videos, n_changes = tmp_path / "mv", 1, 0
+    build(small, folder, max_videos=n_videos)
+    n_steps = interrupt(lambda: build(small, folder, max_videos=1, overwrite=True), None)
+    for at in np.linspace(0.7 * n_steps, n_steps, 80).astype(int):  # where files are moved
+        other = 3 - n_videos
+        interrupt(partial(build, small, folder, max_videos=other, overwrite=True), at)
+        content = json.loads((folder / "build_mv10k.json").read_text())["content"]
+        found = content["asked"]["max_videos"]
+        assert len(build(small, folder, max_videos=found).ids) == found
+        n_changes += found == other
+        n_videos = found
+    assert 10 < n_changes < 70
+    build(small, folder, max_videos=2, overwrite=True)
+    assert len([path for path in folder.iterdir() if path.suffix == ".npy"]) == 4
 
 
 def test_an_open_file_has_no_size_to_remember(small, tmp_path):
