@@ -282,7 +282,7 @@ def _read_object(name: str, file: Any) -> bytes | Exception:
     # Archives and streams of the network have errors of their own, a closed file a ValueError.
     except Exception as error:
         kind = OSError if isinstance(error, OSError) else ValueError
-        return kind(f"{_CALLER}: {name} cannot be read: {error or type(error).__name__}.")
+        return kind(f"{_CALLER}: {name} cannot be read: {str(error) or type(error).__name__}.")
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise TypeError(
             f"{_CALLER}: {name} reads a {type(content).__name__}, not bytes; give its path, or "
