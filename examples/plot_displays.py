@@ -6,6 +6,8 @@ This example shows each display of :mod:`skcca.plotting` once, on the left and r
 handwritten digits.
 """
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -20,6 +22,8 @@ from skcca.plotting import (
     RankingDisplay,
 )
 
+# Some pixels are empty in every image, and are left out.
+warnings.filterwarnings("ignore", message=".*features that are constant")
 digits = load_digit_halves()
 train, test = slice(0, 1000), slice(1000, None)
 left, right, labels = digits.x[test], digits.y[test], digits.labels[test]

@@ -7,6 +7,8 @@ training loss is therefore a poor guide, and held-out rows are needed. Early sto
 rows and restores the best weights.
 """
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
@@ -14,6 +16,8 @@ from sklearn.base import clone
 from skcca import CCA, DCCA, Views
 from skcca.datasets import load_digit_halves
 
+# Some pixels are empty in every image, and are left out.
+warnings.filterwarnings("ignore", message=".*features that are constant")
 plt.style.use("tableau-colorblind10")
 
 # %%

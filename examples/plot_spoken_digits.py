@@ -11,6 +11,8 @@ this example uses them (see :func:`skcca.datasets.load_spoken_digits` for the fi
 it makes ten "words" of moving bands of noise, and takes the small digits of scikit-learn.
 """
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -20,6 +22,8 @@ from skcca.datasets import load_mnist, load_spoken_digits
 from skcca.metrics import chance_map, mean_average_precision_score
 from skcca.plotting import PrecisionRecallDisplay, RankingDisplay
 
+# Some pixels are empty in every image, and are left out.
+warnings.filterwarnings("ignore", message=".*features that are constant")
 rng = np.random.default_rng(0)
 # The colours can be told apart by colour-blind readers, the dashes in print.
 STYLES = [

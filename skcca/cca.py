@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from scipy.linalg import LinAlgWarning
 from sklearn import get_config
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import ClassPairedMixin, TwoViewTransformer
@@ -29,6 +30,7 @@ from skcca._core.compat import (
 )
 from skcca._core.directions import CanonicalFit, canonical_fit, moment_fit
 from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.standardize import warn_of_constant_features
 from skcca._core.streaming import add_batch, check_same_classes, start_sums
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
@@ -38,6 +40,13 @@ from skcca.views._checks import check_scores
 from skcca.views._container import Views
 
 __all__ = ["CCA", "ClusterCCA"]
+
+
+# What is known of the input before there is a direction.
+_INPUT_ATTRIBUTES = (
+    *("n_features_in_", "n_features_y_in_", "feature_names_in_", "feature_names_y_in_"),
+    "view_names_in_",
+)
 
 
 class _FittedView(NamedTuple):
@@ -66,7 +75,8 @@ class CCA(TwoViewTransformer):
         the same either way; with one, units of the columns then do not matter.
     reg : float, "auto" or pair of these, default=0.0
         Ridge, relative to each view's mean feature variance (1 after scaling); a pair sets it for
-        each view. "auto" shrinks as Ledoit and Wolf [2]_.
+        each view. "auto" shrinks the covariance to (1 - s) S + s m I as Ledoit and Wolf [2]_, which
+        needs dense rows, all at once.
     solver : {"auto", "covariance", "svd"}, default="auto"
         "covariance" factors the moments: one pass and three matrix products, but it squares the
         condition number. "svd" decomposes the data. "auto" takes the first where its condition
@@ -85,7 +95,8 @@ class CCA(TwoViewTransformer):
     correlations_ : ndarray of shape (n_components_,)
         Correlations of the training variates, descending.
     singular_values_ : ndarray of shape (n_components_,)
-        The same with the ridge in the denominator; equal to `correlations_` without a ridge.
+        The same with the ridge in the denominator; equal to `correlations_` without a ridge, and
+        vanishing with a large one, s / (1 - s) under "auto".
     x_cross_loadings_, y_cross_loadings_ : ndarray of shape (n_features, n_components_)
         Correlation of each feature with the other view's variates.
     x_explained_variance_ratio_, y_explained_variance_ratio_ : ndarray of shape (n_components_,)
@@ -134,7 +145,8 @@ class CCA(TwoViewTransformer):
     rows and the conditioning allows it (an error of 1e-7 in the moments), else in float64.
 
     `fit` warns (`scipy.linalg.LinAlgWarning`) where a view has directions without variance, and
-    (`UserWarning`) where there are so few rows that, without a ridge, some directions fit any data.
+    (`UserWarning`) of constant features, and where there are so few rows that some directions fit
+    any data, or that under the ridge unrelated views would correlate as highly.
 
     References
     ----------
@@ -207,14 +219,45 @@ class CCA(TwoViewTransformer):
                 "arrays the moments alone travel: set solver='auto'."
             )
         reg_x, reg_y = per_view(self.reg)
-        ridges = ridge_of(reg_x, X), ridge_of(reg_y, Y)
-        options = self._options(ridges, (input_eps(X.dtype), input_eps(Y.dtype)))
+        x_weights, y_weights = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
+        ridges = (
+            ridge_of(reg_x, X, x_weights, 0, scale=self.scale),
+            ridge_of(reg_y, Y, y_weights, 1, scale=self.scale),
+        )
+        n_rows = min(X.shape[0], Y.shape[0])
+        options = self._options(ridges, (input_eps(X.dtype), input_eps(Y.dtype)), n_rows)
         solution = canonical_fit(X, Y, pairs, options)
         for name in ("_sums", "n_samples_seen_"):
             self.__dict__.pop(name, None)
         self._assign(solution, (X.shape[0], Y.shape[0]), ridges)
         self._move_attributes_to(X)
 
+    @property
+    def _shrinks(self) -> bool:
+        return "auto" in (self.reg if isinstance(self.reg, tuple) else (self.reg,))
+
+    def _check_batch_settings(self) -> bool:
+        """Refuse parameters that need all rows at once."""
+        name, pairing = type(self).__name__, self._pairing()
+        if self._shrinks:
+            raise ValueError(
+                f"{name}: `reg`='auto' measures its shrinkage on all rows at once; set a number "
+                "for partial_fit."
+            )
+        if self.solver == "svd":
+            raise ValueError(
+                f"{name}: `solver`='svd' decomposes the data, of which partial_fit keeps moments "
+                "alone; set solver='auto'."
+            )
+        if pairing.pair_fraction < 1 or pairing.pairs_per_sample is not None:
+            raise ValueError(
+                f"{name}: sampled pairs (`pair_fraction`={pairing.pair_fraction}, "
+                f"`pairs_per_sample`={pairing.pairs_per_sample}) need all rows at once; for "
+                "partial_fit use all pairs, pair_fraction=1.0 and pairs_per_sample=None."
+            )
+        return True
+
+    @available_if(_check_batch_settings)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -230,6 +273,11 @@ class CCA(TwoViewTransformer):
         Only sums are kept, so that any split into batches in any order gives the same answer. Every
         call ends with a new solution, whose cost grows with the features alone: batches of at least
         as many rows as features keep it a small part.
+
+        A call that fails or is interrupted leaves the estimator as it was, without the batch, which
+        may then be given again; `n_samples_seen_` says how many rows are in the sums. Parameters
+        that need all rows at once (``reg="auto"``, ``solver="svd"``, sampled pairs) leave the
+        estimator without this method.
 
         Parameters
         ----------
@@ -260,8 +308,10 @@ class CCA(TwoViewTransformer):
         Raises
         ------
         ValueError
-            If the batch does not fit the ones before, pairs are to be sampled, which needs all rows
-            at once, ``reg="auto"``, or a class has more rows than `class_counts` says.
+            If the batch does not fit the ones before, or a class has more rows than `class_counts`
+            says.
+        AttributeError
+            If a parameter needs all rows at once.
 
         Warns
         -----
@@ -273,7 +323,6 @@ class CCA(TwoViewTransformer):
             which could, are gone.
         """
         self._check_settings()
-        self._check_batch_settings()
         name = type(self).__name__
         first = "_sums" not in vars(self)
         if first and hasattr(self, "n_components_"):
@@ -293,35 +342,23 @@ class CCA(TwoViewTransformer):
                 classes = class_counts = None
             elif batch.labels is None:
                 self._warn_of_no_labels()
-            fitted._sums = start_sums(name, pairing, batch, classes, class_counts)
-        elif self._class_paired:
-            check_same_classes(name, fitted._sums, batch, classes, class_counts)
-        add_batch(name, fitted._sums, pairing, batch)
-        # The batch has been added whole, and stays in the sums whatever the solver says of them.
+            sums = start_sums(name, pairing, batch, classes, class_counts)
+        else:
+            sums = self._sums
+            if self._class_paired:
+                check_same_classes(name, sums, batch, classes, class_counts)
+        fitted._sums = add_batch(name, sums, pairing, batch)
+        fitted._solve_sums()
+        fitted._move_attributes_to(batch.X)
+        # Until here the estimator and its sums are those without the batch.
         bind_draft(self, fitted)
-        self._solve_sums()
-        self._move_attributes_to(batch.X)
         return self
 
-    def _check_batch_settings(self) -> None:
-        """Refuse parameters that need all rows at once."""
-        name = type(self).__name__
-        if "auto" in per_view(self.reg):
-            raise ValueError(
-                f"{name}: `reg`='auto' measures its shrinkage on all rows at once; set a number "
-                "for partial_fit."
-            )
-        if self.solver == "svd":
-            raise ValueError(
-                f"{name}: `solver`='svd' decomposes the data, of which partial_fit keeps moments "
-                "alone; set solver='auto'."
-            )
-
-    def _forget(self) -> None:
-        """Remove the attributes of an earlier fit."""
+    def _forget(self, *kept: str) -> None:
+        """Remove the attributes of an earlier fit but those that are kept."""
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
-            delattr(self, name)
-        self.__dict__.pop("_sums", None)
+            if name not in kept:
+                delattr(self, name)
 
     def __sklearn_is_fitted__(self) -> bool:
         # Batches may have given no direction yet.
@@ -335,23 +372,25 @@ class CCA(TwoViewTransformer):
             self.classes_ = sums.classes
         reg_x, reg_y = per_view(self.reg)
         ridges = float(reg_x), float(reg_y)
-        options = self._options(ridges, sums.eps)
+        options = self._options(ridges, sums.eps, sums.n_rows)
+        moments, shift_lost_precision = sums.moments()
         try:
-            solution = moment_fit(
-                sums.moments(), sums.max_rank, options, allow_ill_conditioned=True
-            )
+            solution = moment_fit(moments, sums.max_rank, options, allow_ill_conditioned=True)
         except NoDirectionError as error:
             seen = "" if sums.classes is None else f" of {len(sums.classes)} known classes"
             warn(
                 f"{type(self).__name__}: the {sums.n_rows} rows so far{seen} have no direction "
                 f"yet; they are kept, and the model waits for more. ({error})"
             )
+            self._forget(*_INPUT_ATTRIBUTES, "classes_", "n_samples_seen_")
             return
-        ill_conditioned = solution.ill_conditioned or sums.shift_lost_precision
+        ill_conditioned = solution.ill_conditioned or shift_lost_precision
         solution = solution._replace(ill_conditioned=ill_conditioned)
         self._assign(solution, (sums.n_rows, sums.n_rows), ridges)
 
-    def _options(self, ridges: tuple[float, float], eps: tuple[float, float]) -> SolverOptions:
+    def _options(
+        self, ridges: tuple[float, float], eps: tuple[float, float], n_rows: int
+    ) -> SolverOptions:
         return SolverOptions(
             self.n_components,
             reg=ridges,
@@ -359,6 +398,7 @@ class CCA(TwoViewTransformer):
             solver=self.solver,
             eps=eps,
             full_precision=True,
+            n_rows=n_rows,
         )
 
     def _assign(
@@ -530,7 +570,8 @@ class CCA(TwoViewTransformer):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        # The shrinkage is measured on dense rows.
+        tags.input_tags.sparse = not self._shrinks
         tags.array_api_support = True
         return tags
 
@@ -666,16 +707,27 @@ def _warn_of_quality(
     ranks = (solution.x_rank, solution.y_rank)
     widths = (len(solution.x_mean), len(solution.y_mean))
     varying = [np.count_nonzero(std > 0) for std in (solution.x_std, solution.y_std)]
+    warn_of_constant_features(solution.x_std == 0, "X")
+    warn_of_constant_features(solution.y_std == 0, "y")
     if by_class:
         meaningless = any(rank >= n - 1 for rank, n in zip(ranks, n_rows, strict=True))
     else:
         meaningless = sum(ranks) >= min(n_rows)
-    if meaningless and 0 in ridges:
-        warn(
-            f"{name}: {min(n_rows)} rows with {widths[0]} + {widths[1]} features and no ridge: "
-            "some directions fit any data perfectly, and the training correlations mean "
-            "nothing. Set `reg`, or judge by `score` on other rows."
+    sizes = f"{min(n_rows)} rows with {widths[0]} + {widths[1]} features and"
+    overfit = ""
+    if meaningless and max(ridges) == 0:
+        overfit = (
+            f"{sizes} no ridge: some directions fit any data perfectly, and the training "
+            "correlations mean nothing. Set `reg`, or judge by `score` on other rows."
         )
+    elif meaningless and solution.chance > 0 and _within_chance(solution):
+        overfit = (
+            f"{sizes} a ridge under which unrelated views would correlate as highly: the training "
+            "correlations mean nothing. Judge by `score` on other rows, or by "
+            "skcca.inspection.permutation_test_correlations."
+        )
+    if overfit:
+        warn(f"{name}: {overfit}")
         # In the first batches of a stream, the remaining warnings would repeat this one.
         if streaming:
             return
@@ -694,3 +746,12 @@ def _warn_of_quality(
             "or set `reg`.",
             LinAlgWarning,
         )
+
+
+def _within_chance(solution: CanonicalFit) -> bool:
+    """Whether the largest singular value is no more than that of unrelated views.
+
+    The odds of a singular value, s / (1 - s), vary by less than a tenth among unrelated views.
+    """
+    s, chance = float(solution.singular_values.max()), min(solution.chance, 1.0)
+    return s * (1 - chance) <= 1.1 * chance * (1 - s)

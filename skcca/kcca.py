@@ -275,7 +275,7 @@ class KCCA(TwoViewTransformer):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = per_view(self.kernel) == ("precomputed", "precomputed")
+        tags.input_tags.pairwise = self.kernel in ("precomputed", ("precomputed", "precomputed"))
         return tags
 
 

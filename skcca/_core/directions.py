@@ -32,6 +32,7 @@ from skcca._core.whitening import (
     NoDirectionError,
     SolverOptions,
     Whitener,
+    chance_level,
     column_dots,
     data_whitener,
     moment_whitener,
@@ -77,6 +78,8 @@ class CanonicalFit(NamedTuple):
     solver: str  # "covariance" or "svd", whichever ran
     # Whether moments had to serve although their condition number costs digits.
     ill_conditioned: bool = False
+    # Singular value that unrelated views of few rows would reach under the ridges; 0 elsewhere.
+    chance: float = 0.0
 
 
 Solution = TypeVar("Solution", CanonicalFit, Directions)
@@ -188,9 +191,7 @@ def moment_fit(
     # A ridge makes the whitening safe, but not the variance of a variate that it dwarfs.
     regularised = max(x.ridge, y.ridge) > 0
     strict = options.full_precision and regularised and not allow_ill_conditioned
-    solution = _directions(
-        T, [x, y], whiteners, max_rank, options.n_components, "covariance", strict=strict
-    )
+    solution = _directions(T, [x, y], whiteners, max_rank, options, "covariance", strict=strict)
     exact = all(isinstance(whitener, CholeskyWhitener) for whitener in whiteners)
     return solution._replace(ill_conditioned=not exact)
 
@@ -199,15 +200,15 @@ def _svd_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SolverOptions) -> 
     views, whiteners, whitened = [], [], []
     for side, (V, sums) in enumerate(((X, pairs.row_sums), (Y, pairs.column_sums))):
         w = sums / pairs.total
-        mean, variance = mean_and_variance(V, w)
+        mean, variance, residual = mean_and_variance(V, w)
         check_variance_is_finite(V, np.sqrt(variance), "Xy"[side], w)
-        view = FeatureScaling.of(side, mean, variance, options)
+        view = FeatureScaling.of(side, mean, variance, options, residual)
         whitener = data_whitener(V, w, view)
         views.append(view)
         whiteners.append(whitener)
         whitened.append(MappedRows(V, mean, partial(_whiten_rows, view, whitener.matrix)))
     T = pairs.cross_moment(*whitened)[:-1, :-1] / pairs.total
-    return _directions(T, views, whiteners, pairs.max_rank, options.n_components, "svd")
+    return _directions(T, views, whiteners, pairs.max_rank, options, "svd")
 
 
 def _whiten_rows(view: FeatureScaling, K: Array, block: Array) -> Array:
@@ -227,13 +228,16 @@ def _directions(
     views: Sequence[FeatureScaling],
     whiteners: Sequence[Whitener],
     max_rank: int | None,
-    n_components: int | None,
+    options: SolverOptions,
     solver: str,
     *,
     strict: bool = False,
 ) -> CanonicalFit:
     """Decompose T, and return variates of unit variance in the order of their correlations."""
-    U, singular_values, V = _leading_singular_vectors(T, max_rank, n_components)
+    # A ridge divides rounding as it divides correlations.
+    rounding = 1 / np.sqrt((1 + views[0].ridge) * (1 + views[1].ridge))
+    n_components = options.n_components
+    U, singular_values, V = _leading_singular_vectors(T, max_rank, n_components, rounding)
     bases = [whiteners[0].lift(U), whiteners[1].lift(V)]
     # These matrices are as large as the moments, and are released before the next ones are made.
     del U, V
@@ -265,6 +269,9 @@ def _directions(
         return _Side(weights, loadings, (view.loadings(SA) * signs)[:, order])
 
     x, y = side(views[0], x_std, y_std), side(views[1], y_std, x_std)
+    ridges, chance = (views[0].ridge, views[1].ridge), 0.0
+    if max(ridges) > 0 and whiteners[0].rank + whiteners[1].rank >= options.n_rows > 1:
+        chance = chance_level((whiteners[0], whiteners[1]), ridges, options.n_rows, max_rank)
     return CanonicalFit(
         x_mean=views[0].mean,
         y_mean=views[1].mean,
@@ -281,18 +288,23 @@ def _directions(
         x_rank=whiteners[0].rank,
         y_rank=whiteners[1].rank,
         solver=solver,
+        chance=chance,
     )
 
 
 def _leading_singular_vectors(
-    T: Array, max_rank: int | None, n_components: int | None
+    T: Array, max_rank: int | None, n_components: int | None, size: float
 ) -> tuple[Array, Array, Array]:
-    """Return the singular vectors (d_x, k) and (d_y, k) of T above rounding, and their values."""
+    """Return the singular vectors (d_x, k) and (d_y, k) of T above rounding, and their values.
+
+    What was rounded, before it was divided by the ridges to T, is of the given size.
+    """
     U, singular_values, Vt = linalg.svd(
         T, full_matrices=False, check_finite=False, overwrite_a=True
     )
     # Correlations below this are rounding, and their directions arbitrary.
-    noise = 10 * np.finfo(float).eps * np.sqrt(max(T.shape))
+    size = max(singular_values.max(initial=0.0), size)
+    noise = 10 * np.finfo(float).eps * np.sqrt(max(T.shape)) * size
     support = int(np.count_nonzero(singular_values > noise))
     if max_rank is not None:
         support = min(support, max_rank)
@@ -318,7 +330,8 @@ def uncorrelated_fit(
     T = pairs.cross(G, F) / pairs.total
     T *= x_scale[:, None]
     T *= y_scale
-    U, singular_values, V = _leading_singular_vectors(T, pairs.max_rank, n_components)
+    size = float((x_scale * np.sqrt(variances[0])).max() * (y_scale * np.sqrt(variances[1])).max())
+    U, singular_values, V = _leading_singular_vectors(T, pairs.max_rank, n_components, size)
     return x_scale[:, None] * U, y_scale[:, None] * V, singular_values
 
 

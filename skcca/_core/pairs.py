@@ -39,6 +39,9 @@ _STRIPE = 2**22
 Array = ArrayLike
 # A mean whose squared distance from the shift, in variances, is larger costs three digits.
 _FAR = 1e3
+# The shift of a constant feature is nearer to it than this share of its size. Its second moment is
+# then the square of its mean up to the rounding of sums, which grows with the rows.
+_NEAR = 1e-10
 
 
 class Labels(NamedTuple):
@@ -97,14 +100,21 @@ class Moments(NamedTuple):
         sides = zip(self[:2], self[2:4], (shift_x, shift_y), strict=True)
         for mean, second, shift in sides:
             far = mean**2 > _FAR * (np.diag(second) - mean**2)
-            if (far & (abs(mean) > 1e-10 * abs(shift))).any():
+            if (far & (abs(mean) > _NEAR * abs(shift))).any():
                 return True
         return False
 
     def centred(self, shift_x: Array, shift_y: Array) -> Moments:
-        """Return means of the unshifted views and covariances; overwrites the second moments."""
-        _subtract_outer(self.cov_x, self.mean_x, self.mean_x)
-        _subtract_outer(self.cov_y, self.mean_y, self.mean_y)
+        """Return means of the unshifted views and covariances; overwrites the second moments.
+
+        The variance of a constant feature is 0.
+        """
+        sides = ((self.cov_x, self.mean_x, shift_x), (self.cov_y, self.mean_y, shift_y))
+        for cov, mean, shift in sides:
+            _subtract_outer(cov, mean, mean)
+            variance = np.einsum("ii->i", cov)
+            rounding = np.where(abs(mean) <= _NEAR * abs(shift), 1e-10, 1e-13)
+            variance[variance <= rounding * mean**2] = 0.0
         _subtract_outer(self.cov_xy, self.mean_x, self.mean_y)
         return self._replace(mean_x=self.mean_x + shift_x, mean_y=self.mean_y + shift_y)
 

@@ -11,25 +11,46 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skcca._core.arrays import dense_rows, first_mean, input_eps, row_blocks
+from skcca._core.arrays import dense_rows, first_mean, row_blocks
 from skcca._core.types import ViewLike
+from skcca._core.warnings import warn
 
 Array = np.ndarray
 
-# A constant column has a standard deviation of up to so many roundings of its size.
+# A computed column that should be constant deviates by up to so many roundings of its size.
 ROUNDINGS = 4.0
+
+# Rounding of a sum over rows, as a share of the distance of their mean from the shift.
+_SUM_ROUNDING = 1e-12
+
+# An error of the mean that is a smaller share of the spread changes no variance.
+_CENTRED = 1e-8
+
+# A message names at most so many features.
+_SHOWN = 100
 
 # Standard deviations whose squares stay in the range of float64, with room for sums.
 _SMALLEST_STD, _LARGEST_STD = 1e-150, 1e150
 
 
-def mean_and_variance(V: ViewLike, weights: Array) -> tuple[Array, Array]:
-    """Return mean and variance (d,) of rows whose weights sum to one, in two passes."""
+def mean_and_variance(V: ViewLike, weights: Array) -> tuple[Array, Array, Array]:
+    """Return mean, variance and residual (d,) of rows whose weights sum to one, in two passes.
+
+    The residual is what the rounding of the mean has left out, where it counts: in features that
+    vary in the last digits of their mean alone. The variance of a constant feature is 0.
+    """
     # `check_variance_is_finite` reports what overflows.
     with np.errstate(over="ignore", invalid="ignore"):
         shift = first_mean(V)
-        mean = shift + sum(weights[rows] @ block for rows, block in row_blocks(V, shift))
-        return mean, sum(weights[rows] @ block**2 for rows, block in row_blocks(V, mean))
+        offset = sum(weights[rows] @ block for rows, block in row_blocks(V, shift))
+        mean = shift + offset
+        residual = offset - (mean - shift)
+        variance = sum(weights[rows] @ block**2 for rows, block in row_blocks(V, mean))
+        # About the exact mean, which has no float, the variance is smaller by this.
+        variance = variance - residual**2
+        constant = variance <= (_SUM_ROUNDING * offset) ** 2
+        residual[constant | (residual**2 <= _CENTRED**2 * variance)] = 0.0
+        return mean, np.where(constant, 0.0, variance), residual
 
 
 def check_variance_is_finite(V: ViewLike, std: Array, name: str, weights: Array) -> None:
@@ -60,9 +81,17 @@ def _varying(V: ViewLike, columns: Array, weights: Array) -> Array:
     return columns[changes]
 
 
-def varies(mean: Array, std: Array, eps: float) -> Array:
-    """Return a mask of the features that vary by more than the rounding of their mean."""
-    return std > ROUNDINGS * eps * np.abs(mean)
+def warn_of_constant_features(constant: Array, name: str) -> None:
+    """Warn of the features of a view that are left out, by their places."""
+    places = np.flatnonzero(constant)
+    if not len(places):
+        return
+    shown = ", ".join(map(str, places[:_SHOWN]))
+    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    warn(
+        f"`{name}` has {len(places)} of {len(constant)} features that are constant over the rows; "
+        f"they are left out: {shown}{more}."
+    )
 
 
 def rounding_of_columns(Z: Array) -> Array:
@@ -77,12 +106,17 @@ class Standardisation(NamedTuple):
     scale: Array  # (d,)
 
     @classmethod
-    def of(cls, V: ViewLike, weights: Array, name: str = "X") -> Standardisation:
-        """Return the standardisation of rows whose weights sum to one."""
-        mean, variance = mean_and_variance(V, weights)
+    def of(cls, V: ViewLike, weights: Array, name: str | None = None) -> Standardisation:
+        """Return the standardisation of rows whose weights sum to one.
+
+        Constant features are told of where the view has a name.
+        """
+        mean, variance, _ = mean_and_variance(V, weights)
         std = np.sqrt(variance)
-        check_variance_is_finite(V, std, name, weights)
-        return cls(mean, np.where(varies(mean, std, input_eps(V.dtype)), std, np.inf))
+        check_variance_is_finite(V, std, name or "X", weights)
+        if name is not None:
+            warn_of_constant_features(std == 0, name)
+        return cls(mean, np.where(std > 0, std, np.inf))
 
     @classmethod
     def identity(cls, n_features: int) -> Standardisation:

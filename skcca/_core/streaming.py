@@ -13,6 +13,8 @@ it is 1 for that weight, and the declared count N_c with D_c = N_c / n_c, which 
 from __future__ import annotations
 
 import dataclasses
+from functools import reduce
+from operator import iadd
 from typing import Any
 
 import numpy as np
@@ -26,9 +28,13 @@ from skcca._core.types import ArrayLike, ViewLike
 Array = np.ndarray
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class RunningSums:
-    """Sums over the rows so far of one pairing rule; sampled pairs do not stream."""
+    """Sums over the rows so far of one pairing rule; sampled pairs do not stream.
+
+    A batch makes new sums, which share with the old ones the classes that it does not meet, and
+    leaves the old ones as they are: they hold until the estimator is bound to the new ones.
+    """
 
     pairing: Pairing
     # The same shift (d,) is subtracted from the rows of a view in every batch.
@@ -42,137 +48,164 @@ class RunningSums:
     growing: bool = True
     # The relative precision of each view.
     eps: tuple[float, float] = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        self.n_rows = 0
-        # Whether the first batch was unlike the rest, so that the shift costs digits.
-        self.shift_lost_precision = False
-        widths = [len(shift) + 1 for shift in self.shifts]
-        self._joint: Array | None = None
-        self._grams: list[Array] = []
-        if self.classes is None or self.pairing.instance_weight > 0:
-            self._joint = np.zeros((sum(widths) - 1,) * 2)
-        if self.classes is not None and self.pairing.instance_weight < 1:
-            n_classes = len(self.classes)
-            n_grams = 1 if self._factor_is_known else n_classes
-            self._grams = [np.zeros((n_grams, width, width)) for width in widths]
-            self._totals = [np.zeros((n_classes, width)) for width in widths]
-            self._overlap = np.zeros((n_classes, n_classes))
+    n_rows: int = 0
+    # Products of the rows with themselves, of both views side by side.
+    joint: Array | None = None
+    # Products of each view: one matrix where its factor is known, else one for each class met.
+    grams: tuple[tuple[Array | None, ...], tuple[Array | None, ...]] = ((), ())
+    # Class sums (n_classes, d + 1) of each view, where the products do not hold them.
+    totals: tuple[Array, Array] | tuple[()] = ()
+    # How many rows share two tags.
+    overlap: Array | None = None
 
     @property
     def _factor_is_known(self) -> bool:
         return self.counts is not None or self.pairing.pair_weight == "row"
 
-    def grow(self, classes: Array) -> None:
-        """Make room for new classes; the old ones are among the classes given."""
-        assert self.classes is not None
-        if len(classes) == len(self.classes):
-            return
-        places = np.searchsorted(classes, self.classes)
-        self.classes = classes
-        if not self._grams:
-            return
-        n = len(classes)
-        for arrays in [self._totals] + ([] if self._factor_is_known else [self._grams]):
-            for side, old in enumerate(arrays):
-                arrays[side] = np.zeros((n, *old.shape[1:]))
-                arrays[side][places] = old
-        overlap = np.zeros((n, n))
-        overlap[np.ix_(places, places)] = self._overlap
-        self._overlap = overlap
+    @property
+    def _by_class(self) -> bool:
+        return self.classes is not None and self.pairing.instance_weight < 1
 
-    def add(self, views: tuple[ViewLike, ViewLike], labels: Labels | None, weights: Array) -> None:
-        """Add the rows of a batch, whose labels are in terms of `classes`."""
+    def grow(self, classes: Array) -> RunningSums:
+        """Return sums with room for new classes; the old ones are among the classes given."""
+        known = self.classes
+        assert known is not None
+        if len(classes) == len(known):
+            return self
+        if not self.n_rows or not self._by_class:
+            return dataclasses.replace(self, classes=classes)
+        places = np.searchsorted(classes, known)
+        if not self._factor_is_known:
+            old = np.full(len(classes), -1)
+            old[places] = np.arange(len(known))
+            x, y = (tuple(None if c < 0 else g[c] for c in old) for g in self.grams)
+            return dataclasses.replace(self, classes=classes, grams=(x, y))
+        totals = [np.zeros((len(classes), total.shape[1])) for total in self.totals]
+        for new, total in zip(totals, self.totals, strict=True):
+            new[places] = total
+        return dataclasses.replace(self, classes=classes, totals=(totals[0], totals[1]))
+
+    def add(
+        self, views: tuple[ViewLike, ViewLike], labels: Labels | None, weights: Array
+    ) -> RunningSums:
+        """Return the sums with the rows of a batch, whose labels are in terms of `classes`."""
         rows = [rows_of(V, shift=shift) for V, shift in zip(views, self.shifts, strict=True)]
-        # The parts are made first and added together, so that an interruption leaves no half.
-        added: list[tuple[Array, Any, Array]] = []
-        if self._joint is not None:
+        sums = dataclasses.replace(self, n_rows=self.n_rows + len(rows[0]))
+        if self.classes is None or self.pairing.instance_weight > 0:
             joint = rows[0].hstack(rows[1])
             assert joint is not None
-            added.append((self._joint, ..., joint.weighted_gram(weights)[0]))
-        if self._grams:
-            assert labels is not None
-            added += self._class_sums(views, rows, labels.x, weights)
-        for total, place, part in added:
-            total[place] += part
-        self.n_rows += len(rows[0])
+            total = _added(joint.weighted_gram(weights)[0], self.joint)
+            sums = dataclasses.replace(sums, joint=total)
+        if not self._by_class:
+            return sums
+        assert labels is not None
+        if self.multilabel:
+            overlap = _added((labels.x.T @ labels.x).toarray().astype(float), self.overlap)
+            sums = dataclasses.replace(sums, overlap=overlap)
+        if self._factor_is_known:
+            return sums._add_by_factor(rows, labels.x, weights)
+        grams = [self._grams_by_class(side, V, labels.x, weights) for side, V in enumerate(views)]
+        return dataclasses.replace(sums, grams=(grams[0], grams[1]))
 
-    def _class_sums(
-        self,
-        views: tuple[ViewLike, ViewLike],
-        rows: list[Rows],
-        member: sparse.csr_array,
-        weights: Array,
-    ) -> list[tuple[Array, Any, Array]]:
-        """Return the additions to the sums of each class, as (total, place, part)."""
-        added: list[tuple[Array, Any, Array]] = [
-            (self._overlap, ..., (member.T @ member).toarray())
-        ]
+    def _add_by_factor(
+        self, rows: list[Rows], member: sparse.csr_array, weights: Array
+    ) -> RunningSums:
+        """Add to one matrix a view, to which a class contributes by the factor that is known."""
         factor = diagonal(weights) @ member
         by_row = self.counts is None or self.pairing.pair_weight == "row"
-        known = np.ones(len(self._overlap)) if by_row else self.counts
-        for side, V in enumerate(views):
-            if self._factor_is_known:
-                gram, totals = rows[side].weighted_gram(weights * (member @ known), factor)
-                assert totals is not None
-                added += [(self._grams[side], 0, gram), (self._totals[side], ..., totals)]
-                continue
-            for c in range(member.shape[1]):
-                own = member[:, [c]].nonzero()[0]
-                if len(own):
-                    own_rows = rows_of(take(V, own), shift=self.shifts[side])
-                    gram = own_rows.weighted_gram(weights[own])[0]
-                    added += [(self._grams[side], c, gram), (self._totals[side], c, gram[-1])]
-        return added
+        known = np.ones(member.shape[1]) if by_row else self.counts
+        grams: list[tuple[Array]] = []
+        totals: list[Array] = []
+        for side in range(2):
+            gram, total = rows[side].weighted_gram(weights * (member @ known), factor)
+            assert total is not None
+            grams.append((_added(gram, *self.grams[side]),))
+            totals.append(_added(total, *self.totals[side : side + 1]))
+        return dataclasses.replace(self, grams=(grams[0], grams[1]), totals=(totals[0], totals[1]))
 
-    def moments(self) -> Moments:
-        """Return the moments over all pairs of the rows so far."""
+    def _grams_by_class(
+        self, side: int, V: ViewLike, member: sparse.csr_array, weights: Array
+    ) -> tuple[Array | None, ...]:
+        """Return the matrices of one view, new ones for the classes of a batch."""
+        grams = list(self.grams[side] or [None] * member.shape[1])
+        by_class = member.tocsc()
+        for c in np.flatnonzero(np.diff(by_class.indptr)):
+            own = by_class.indices[by_class.indptr[c] : by_class.indptr[c + 1]]
+            own_rows = rows_of(take(V, own), shift=self.shifts[side])
+            grams[c] = _added(own_rows.weighted_gram(weights[own])[0], grams[c])
+        return tuple(grams)
+
+    def moments(self) -> tuple[Moments, bool]:
+        """Return the moments over all pairs of the rows so far, and whether they lost digits.
+
+        They did if the first batch, whose mean is the shift, was unlike the others.
+        """
         beta = self.pairing.instance_weight
         parts = []
-        if self._joint is not None:
-            parts.append(Moments.of_joint_product(self._joint.copy(), len(self.shifts[0])))
-        if self._grams:
+        if self.joint is not None:
+            parts.append(Moments.of_joint_product(self.joint.copy(), len(self.shifts[0])))
+        if self._by_class:
             parts.append(self._class_moments())
         moments = parts[0] if len(parts) == 1 else parts[0].blend(parts[1], beta, 1 - beta)
-        self.shift_lost_precision = moments.loses_precision(*self.shifts)
-        return moments.centred(*self.shifts)
+        shift_lost_precision = moments.loses_precision(*self.shifts)
+        return moments.centred(*self.shifts), shift_lost_precision
 
     def _class_moments(self) -> Moments:
-        n = self._totals[0][:, -1]
+        x_totals, y_totals = self._class_totals(0), self._class_totals(1)
+        n = x_totals[:, -1]
         scale = np.ones(len(n))
         if self.pairing.pair_weight == "row":
             scale = inverse(n)
         elif self.counts is not None:
             scale = self.counts * inverse(n)
         factor = np.ones(1) if self._factor_is_known else n * scale
-        gram_x, gram_y = (np.tensordot(factor, grams, 1) for grams in self._grams)
-        cross = (self._totals[0] * scale[:, None]).T @ self._totals[1]
+        gram_x, gram_y = (_weighted_sum(factor, grams) for grams in self.grams)
+        cross = (x_totals * scale[:, None]).T @ y_totals
         return Moments.of_products(gram_x, gram_y, cross, float(cross[-1, -1]))
+
+    def _class_totals(self, side: int) -> Array:
+        """Return the sums of the rows of each class, (n_classes, d + 1)."""
+        if self.totals:
+            return self.totals[side]
+        none = np.zeros(len(self.shifts[side]) + 1)
+        return np.stack([none if gram is None else gram[-1] for gram in self.grams[side]])
 
     @property
     def class_weights(self) -> Array | None:
         """Weight of the rows of each class so far; None without class pairs."""
-        return self._totals[0][:, -1] if self._grams else None
+        if not self.n_rows or not self._by_class:
+            return None
+        if self.totals:
+            return self.totals[0][:, -1]
+        return np.array([0.0 if gram is None else gram[-1, -1] for gram in self.grams[0]])
 
     @property
     def max_rank(self) -> int | None:
         """Bound of the rank of S_xy, or None."""
-        if self._joint is not None:
+        weights = self.class_weights
+        if self.joint is not None or weights is None:
             return None
-        shared = np.flatnonzero(self._totals[0][:, -1] > 0)
-        return shared_rank(shared, [self._overlap] if self.multilabel else [])
+        return shared_rank(
+            np.flatnonzero(weights > 0), [] if self.overlap is None else [self.overlap]
+        )
+
+
+def _added(part: Array, total: Array | None = None) -> Array:
+    """Return part + total in the memory of the part; the total stays as it is."""
+    if total is not None:
+        part += total
+    return part
+
+
+def _weighted_sum(factors: Array, matrices: tuple[Array | None, ...]) -> Array:
+    terms = (f * M for f, M in zip(factors, matrices, strict=True) if M is not None)
+    return reduce(iadd, terms)
 
 
 def start_sums(
     caller: str, pairing: Pairing, data: TrainingData, classes: ArrayLike, class_counts: Any
 ) -> RunningSums:
     """Return empty sums for the batches of which `data` is the first."""
-    if pairing.pair_fraction < 1 or pairing.pairs_per_sample is not None:
-        raise ValueError(
-            f"{caller}: sampled pairs (`pair_fraction`={pairing.pair_fraction}, "
-            f"`pairs_per_sample`={pairing.pairs_per_sample}) need all rows at once; for "
-            "partial_fit use all pairs, pair_fraction=1.0 and pairs_per_sample=None."
-        )
     w = data.weights.x
     shifts = (starting_shift(data.X, w), starting_shift(data.Y, w))
     eps = (input_eps(data.X.dtype), input_eps(data.Y.dtype))
@@ -235,8 +268,8 @@ def _equal(a: Array | None, b: Array | None) -> bool:
     return a is not None and b is not None and np.array_equal(a, b)
 
 
-def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingData) -> None:
-    """Add a batch, after everything about it has been checked."""
+def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingData) -> RunningSums:
+    """Return the sums with a batch, after everything about it has been checked."""
     if pairing != sums.pairing:
         raise ValueError(
             f"{caller}: the pairing was {sums.pairing} in the batches before and is {pairing} now; "
@@ -271,6 +304,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
                 "labels=(labels_x, labels_y) needs fit."
             )
         labels = _align_labels(caller, labels, sums)
+        sums = sums.grow(labels.classes)
         if sums.counts is not None and sums.classes is not None:
             after = data.weights.x @ labels.x
             if sums.class_weights is not None:
@@ -282,11 +316,11 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
                     f"{caller}: class {sums.classes[c].item()!r} has {after[c]:g} rows by now, but "
                     f"`class_counts` says {sums.counts[c]:g}; declare the counts of all batches."
                 )
-    sums.add((data.X, data.Y), labels, data.weights.x)
+    return sums.add((data.X, data.Y), labels, data.weights.x)
 
 
 def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
-    """Return the labels of a batch in the order of the classes so far, which may grow."""
+    """Return the labels of a batch in terms of the classes so far and new ones."""
     known = sums.classes
     assert known is not None
     are_text = [names.dtype.kind in "US" for names in (labels.classes, known)]
@@ -307,7 +341,6 @@ def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
             f"{caller}: the labels hold {new.tolist()}, which `classes` of the first call does not "
             "name; name all classes there, or none."
         )
-    sums.grow(union)
     member = labels.x.tocoo()
     places = np.searchsorted(union, labels.classes)
     entries = (member.data, (member.row, places[member.col]))

@@ -49,8 +49,9 @@ _REPEATED = (
     r"\w+: no labels were given",
     r"\w+: `n_components`=\d+, but the data support",
     r"\w+: \d+ of \d+ rows of `[Xy]` share no class",
-    r"\w+: \d+ rows with \d+ \+ \d+ features and no ridge",
+    r"\w+: \d+ rows with \d+ \+ \d+ features and (no|a) ridge",
     r"\w+: `[Xy]` has rank \d+ with \d+ features",
+    r"`[Xy]` has \d+ of \d+ features that are constant",
 )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from scipy import linalg
 
 from skcca._core.arrays import row_blocks
-from skcca._core.standardize import varies
-from skcca._core.types import ArrayLike, ViewLike
+from skcca._core.standardize import ROUNDINGS, mean_and_variance
+from skcca._core.types import ViewLike
 
 Array = np.ndarray
 
@@ -27,6 +27,10 @@ _EXACT_RCOND = 2e-5
 # Least eigenvalue, by the 1-norm, beside products of float32: their error is 1e-7, and what it does
 # to a correlation was 5e-9 over the least eigenvalue, from .1 to 1e-5.
 _SAFE_FLOAT32 = 1e-3
+
+
+# S is long lost beside such a ridge, and what is divided by it stays in the range of float64.
+_LARGEST_RIDGE = 1e100
 
 
 class SolverOptions(NamedTuple):
@@ -46,6 +50,8 @@ class SolverOptions(NamedTuple):
     # Whether "auto" looks for an error of eps times the condition number, instead of half of the
     # digits, which are enough for features that are approximations themselves.
     full_precision: bool = False
+    # Rows, by which `CanonicalFit.chance` is measured; 0 leaves it out.
+    n_rows: int = 0
 
 
 class NoDirectionError(ValueError):
@@ -60,6 +66,8 @@ class FeatureScaling(NamedTuple):
     """Columns of a view that vary, the unit of each, and the ridge in those units."""
 
     mean: Array  # (d,)
+    # What the rounding of the mean has left out, (d,).
+    residual: Array
     std: Array  # (d,)
     varying: Array  # (d,) bool
     unit: Array  # (d_varying,)
@@ -67,10 +75,18 @@ class FeatureScaling(NamedTuple):
     eps: float
 
     @classmethod
-    def of(cls, side: int, mean: Array, variance: Array, options: SolverOptions) -> FeatureScaling:
+    def of(
+        cls,
+        side: int,
+        mean: Array,
+        variance: Array,
+        options: SolverOptions,
+        residual: Array | None = None,
+    ) -> FeatureScaling:
         eps = max(options.eps[side], float(np.finfo(float).eps))
         std = np.sqrt(np.maximum(variance, 0.0))
-        varying = varies(mean, std, eps)
+        # The last digits of data are data; those of computed features are rounding.
+        varying = std > (0.0 if options.full_precision else ROUNDINGS * eps * np.abs(mean))
         if not varying.any():
             raise NoDirectionError(
                 f"`{'Xy'[side]}` has no feature that varies over the paired rows "
@@ -80,11 +96,14 @@ class FeatureScaling(NamedTuple):
         unit, reg = std[varying], options.reg[side]
         if reg > 0 and not options.scale:
             unit = np.full_like(unit, np.sqrt(np.mean(unit**2)))
-        ridge = reg * (len(unit) if options.ridge_of == "total" else 1)
-        return cls(mean, std, varying, unit, ridge, eps)
+        ridge = min(reg * (len(unit) if options.ridge_of == "total" else 1), _LARGEST_RIDGE)
+        residual = np.zeros_like(mean) if residual is None else residual
+        return cls(mean, residual, std, varying, unit, ridge, eps)
 
     def apply(self, block: Array) -> Array:
-        """Standardise centred rows."""
+        """Standardise rows from which the mean has been subtracted."""
+        if self.residual.any():
+            block = block - self.residual
         return (block if self.varying.all() else block[:, self.varying]) / self.unit
 
     def weights(self, A: Array) -> Array:
@@ -128,6 +147,10 @@ class CholeskyWhitener(NamedTuple):
         """Return S A."""
         return self.cov @ A
 
+    def variances(self) -> Array:
+        """Return the eigenvalues of S."""
+        return np.maximum(linalg.eigvalsh(self.cov, check_finite=False), 0.0)
+
     def is_exact(self, A: Array, SA: Array) -> Array:
         """Return a mask of the columns of whose variance half of the digits are known."""
         return column_dots(A, SA) > _HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
@@ -168,6 +191,10 @@ class SpectralWhitener(NamedTuple):
         """Return S A."""
         # S itself is not formed: it would be d x d where the rows are few.
         return (self.vectors * self.values**2) @ (self.vectors.T @ A)
+
+    def variances(self) -> Array:
+        """Return the eigenvalues of S, without those that are 0."""
+        return self.values**2
 
     def resolved(self, A: Array, SA: Array) -> Array:
         """Return a mask of all columns, since directions without variance were left out."""
@@ -228,31 +255,106 @@ def data_whitener(V: ViewLike, w: Array, view: FeatureScaling) -> SpectralWhiten
     else:
         _, values, vectors = linalg.svd(R, full_matrices=False, check_finite=False)
         vectors = vectors.T
-    # Rounding moves a feature by eps of its size, mean included.
+    # Rounding moves a feature by eps of its size, mean included; what varies in its last digits
+    # alone, and little else, is mostly noise already, and counts as it is.
     size = np.hypot(view.mean, view.std)[view.varying] / view.unit
-    kept = values > 10 * view.eps * max(np.sqrt(d) * values[0], np.linalg.norm(size))
+    noise = np.minimum(10 * view.eps * np.sqrt(d) * size, 0.1)
+    rounding = np.linalg.norm(noise[:, None] * vectors, axis=0)
+    kept = values > np.maximum(10 * view.eps * np.sqrt(d) * values[0], rounding)
     return SpectralWhitener(vectors[:, kept], values[kept], view.ridge)
+
+
+def chance_level(
+    whiteners: tuple[Whitener, Whitener], ridges: tuple[float, float], n: int, rank: int | None
+) -> float:
+    """Return the largest singular value of T for two unrelated views of n rows.
+
+    T' T has the eigenvalues of a product of the shrinkage matrices H = Z (S + r I)^-1 Z' / n of the
+    two views. For unrelated views these are free of each other, and Voiculescu's S-transform gives
+    the upper edge of the product. Pairs of classes put a projection of the given rank between them.
+    """
+    x, y = (whitener.variances() for whitener in whiteners)
+    x, y = x / (x + ridges[0]), y / (y + ridges[1])
+    if rank is None:
+        return float(np.sqrt(_edge_of_product(x, y, n - 1)))
+    classes = np.ones(rank)
+    edges = _edge_of_product(x, classes, n - 1) * _edge_of_product(y, classes, n - 1)
+    return float(np.sqrt(edges))
+
+
+def _edge_of_product(a: Array, b: Array, n: int) -> float:
+    """Return the largest eigenvalue of A Q B Q' for n x n matrices and a random rotation Q.
+
+    It is the least of m / ((1 + m) z_a z_b) over m > 0, with z_a the place where the moment series
+    sum(z a / (1 - z a)) / n is m.
+    """
+    m = np.exp(np.linspace(-10, 20, 200))
+    places = []
+    for values in (a, b):
+        share = values[:, None] / values.max()
+        low, high = np.zeros(len(m)), np.ones(len(m))
+        for _ in range(50):
+            z = (low + high) / 2
+            above = (z * share / (1 - z * share)).sum(axis=0) > n * m
+            low, high = np.where(above, low, z), np.where(above, z, high)
+        places.append(high)
+    return float((m / ((1 + m) * places[0] * places[1])).min() * a.max() * b.max())
 
 
 def column_dots(A: Array, B: Array) -> Array:
     return np.einsum("ik,ik->k", A, B)
 
 
-def ridge_of(reg: float | str, V: ArrayLike) -> float:
-    """Return the ridge of one view; "auto" is the shrinkage of Ledoit and Wolf, put as a ridge.
+def ridge_of(reg: float | str, V: ViewLike, w: Array, side: int, *, scale: bool) -> float:
+    """Return the ridge of one view; "auto" shrinks as Ledoit and Wolf.
 
-    (1 - s) S + s m I has the directions of S + s / (1 - s) m I, with m the mean variance.
+    (1 - s) S + s m I, with m the mean variance, has the directions of S + s / (1 - s) m I; where s
+    is 1, as for uncorrelated features, the ridge is infinite and the cross-covariance decides.
     """
     if not isinstance(reg, str):
         return float(reg)
-    if not isinstance(V, np.ndarray):
-        raise ValueError(
-            f"`reg`='auto' measures its shrinkage on a NumPy array; got {type(V).__name__}. "
-            "Set a number, or give V.toarray()."
-        )
-    from sklearn.covariance import ledoit_wolf_shrinkage
+    for method, kind in (("toarray", "sparse"), ("dask", "Dask")):
+        if hasattr(V, method):
+            name, call = "Xy"[side], "compute" if method == "dask" else method
+            raise ValueError(
+                f"`reg`='auto' measures its shrinkage on a NumPy array; `{name}` is a {kind} one. "
+                f"Set a number, or give {name}.{call}()."
+            )
+    s = _shrinkage(V, w, side, scale)
+    return s / (1 - s) if s < 1 else np.inf
 
-    std = V.std(axis=0, dtype=float)
-    standardised = (V - V.mean(axis=0, dtype=float)) / np.where(std > 0, std, 1.0)
-    shrinkage = ledoit_wolf_shrinkage(standardised, assume_centered=True)
-    return float(shrinkage / max(1 - shrinkage, np.finfo(float).eps))
+
+def _shrinkage(V: ViewLike, w: Array, side: int, scale: bool) -> float:
+    """Return the s of Ledoit and Wolf, of rows z in units of mean variance one.
+
+        s = min(1, b / d),  d = |S - I|^2,  b = sum_i w_i^2 (sum_i w_i |z_i|^4 - |S|^2)
+
+    with weights of sum one, under which the number of rows is 1 / sum_i w_i^2.
+    """
+    mean, variance, residual = mean_and_variance(V, w)
+    options = SolverOptions(reg=(1.0, 1.0), scale=scale, full_precision=True)
+    view = FeatureScaling.of(side, mean, variance, options, residual)
+    n, p = len(w), len(view.unit)
+    wide = n < p
+    G, fourth = np.zeros((n, n) if wide else (p, p)), 0.0
+    for rows, block in row_blocks(V, mean):
+        Z = view.apply(block)
+        fourth += w[rows] @ column_dots(Z.T, Z.T) ** 2
+        Z *= np.sqrt(w[rows])[:, None]
+        if not wide:
+            G += Z.T @ Z
+            continue
+        # S has the square sum of its elements in common with the products of the rows.
+        for others, other in row_blocks(V, mean):
+            if others.start > rows.start:
+                break
+            G[rows, others] = Z @ (view.apply(other) * np.sqrt(w[others])[:, None]).T
+            G[others, rows] = G[rows, others].T
+    square = np.vdot(G, G)
+    if not wide:
+        G[np.diag_indices(p)] -= 1.0
+    distance = square - p if wide else np.vdot(G, G)
+    # S is the identity already, which any shrinkage leaves alone.
+    if distance <= 1e-20 * p:
+        return 0.0
+    return float(min(1.0, max(0.0, (w @ w) * (fourth - square) / distance)))

@@ -12,7 +12,11 @@ from sklearn.base import clone
 from skcca._core.arrays import check_aligned, dense_rows, input_eps
 from skcca._core.compat import Interval, StrOptions, rng_from, validate_parameter_constraints
 from skcca._core.progress import parallel_map
-from skcca._core.standardize import check_variance_is_finite, mean_and_variance
+from skcca._core.standardize import (
+    check_variance_is_finite,
+    mean_and_variance,
+    warn_of_constant_features,
+)
 from skcca._core.types import ArrayLike, Estimator, RandomStateLike, ViewLike
 from skcca._core.whitening import (
     FeatureScaling,
@@ -267,27 +271,29 @@ def _whiten(
     name = "Xy"[side]
     V = dense_rows(V, slice(None))
     eps = input_eps(V.dtype)
-    mean, variance = mean_and_variance(V, np.full(len(V), 1 / len(V)))
+    mean, variance, residual = mean_and_variance(V, np.full(len(V), 1 / len(V)))
     check_variance_is_finite(V, np.sqrt(variance), name, np.ones(len(V)))
     n_free = len(V) - 1
     if residuals is not None:
-        size = np.sqrt(mean**2 + variance)
+        std, size = np.sqrt(variance), np.sqrt(mean**2 + variance)
         V = residuals(V.astype(float))
         n_free = len(V)
         mean, variance = np.zeros_like(mean), np.mean(V**2, axis=0)
         # Of a feature that the confounds explain, the rounding of a product is left.
-        apart = np.sqrt(variance) > 100 * eps * size
+        apart = np.sqrt(variance) > np.minimum(100 * eps * size, 0.5 * std)
         if not apart.any():
             raise ValueError(
                 f"{_NAME}: `{name}` has no feature that varies apart from what `confounds` explain."
             )
         V, mean, variance = V[:, apart], mean[apart], variance[apart]
-    ridge = ridge_of(reg, V)
-    options = SolverOptions(reg=(ridge, ridge), scale=scale, eps=(eps, eps))
+        residual = np.zeros_like(mean)
+    ridge = ridge_of(reg, V, np.full(len(V), 1 / len(V)), side, scale=scale)
+    options = SolverOptions(reg=(ridge, ridge), scale=scale, eps=(eps, eps), full_precision=True)
     try:
-        scaling = FeatureScaling.of(side, mean, variance, options)
+        scaling = FeatureScaling.of(side, mean, variance, options, residual)
     except NoDirectionError as error:
         raise ValueError(f"{_NAME}: `{name}` has no feature that varies.") from error
+    warn_of_constant_features(~scaling.varying, name)
     whitener = data_whitener(V, np.full(len(V), 1 / len(V)), scaling)
     scores = scaling.apply(V - mean) @ (whitener.matrix / np.sqrt(len(V)))
     return _WhitenedView(scores, ridge, n_free)

@@ -127,12 +127,7 @@ def check_same_rows(caller: str, X: ViewLike, Y: ViewLike) -> None:
 
 def per_view(value: Any) -> tuple[Any, Any]:
     """Return a parameter's values for the first and the second view: a pair, or one value twice."""
-    if isinstance(value, tuple):
-        if len(value) != 2:
-            got = f"{len(value)} values: {value!r}"
-            raise ValueError(f"A tuple sets a parameter for each of the two views; got {got}.")
-        return value
-    return value, value
+    return value if isinstance(value, tuple) else (value, value)
 
 
 def check_per_view_parameters(
@@ -142,8 +137,13 @@ def check_per_view_parameters(
     for name, allowed in constraints.items():
         value = params[name]
         if isinstance(value, tuple) and tuple in allowed:
+            if len(value) != 2:
+                raise ValueError(
+                    f"{caller}: `{name}`={value!r} is a tuple of {len(value)}; a tuple sets a "
+                    f"parameter for each of the two views: {name}=(first, second)."
+                )
             single = [constraint for constraint in allowed if constraint is not tuple]
-            for member in per_view(value):
+            for member in value:
                 validate_parameter_constraints({name: single}, {name: member}, caller_name=caller)
         for member in value if isinstance(value, tuple) else (value,):
             if isinstance(member, Real) and not np.isfinite(float(member)):

@@ -226,29 +226,6 @@ def test_a_first_batch_unlike_the_others_is_reported():
         batches.partial_fit(X[100:], Y[100:], sample_weight=np.full(300, 1e12))
 
 
-def test_an_interrupted_batch_leaves_no_half(monkeypatch):
-    from skcca._core.rows import Rows
-
-    X, Y = related()
-    y = np.arange(400) % 3
-    model = ClusterCCA(instance_weight=0.5).partial_fit(X[:200], Y[:200], y[:200])
-    calls, sums = [], Rows.weighted_gram
-
-    def interrupted(self, *args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return sums(self, *args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Rows, "weighted_gram", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            model.partial_fit(X[200:], Y[200:], y[200:])
-    model.partial_fit(X[200:], Y[200:], y[200:])
-    expected = ClusterCCA(instance_weight=0.5).fit(X, Y, y)
-    np.testing.assert_allclose(model.correlations_, expected.correlations_, atol=1e-12)
-
-
 @pytest.mark.parametrize("later", [{"class_counts": {0: 9, 1: 9, 2: 9}}, {"classes": [0, 1, 2, 3]}])
 def test_counts_and_classes_hold_for_all_batches(later):
     X, Y = related()

@@ -4,14 +4,23 @@ The bar is 10 eps times the condition number of the standardised views: rounding
 were stored moves the correlations by about so much, and no algorithm can know better.
 """
 
+import tracemalloc
 import warnings
 
+import dask.array as da
 import mpmath
 import numpy as np
 import pytest
+from _models import SMALL
+from scipy import linalg, sparse
 from scipy.linalg import LinAlgWarning
+from sklearn.base import clone
+from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
-from skcca import CCA, ClusterCCA
+from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA
+from skcca.datasets import load_nutrimouse
 
 EPS = np.finfo(float).eps
 CONDITIONS = [1, 10, 1e2, 1e3, 3e3, 1e4, 1e6, 1e8, 1e10, 1e12]
@@ -318,6 +327,147 @@ def test_few_rows_of_classes_are_right():
     assert_correlations(model, fitted(CCA(2), X[i], Y[j]).correlations_, 1e2)
 
 
+# Features that vary in their last digits alone
+
+
+def last_digits(n=400):
+    """Return what varies by a few units in the last place of a large mean, by name."""
+    z = np.random.default_rng(0).normal(size=n)
+    return {
+        "longitude": (139.7 + 5e-5 * z).astype(np.float32),
+        "seconds": (1.7e9 + 700 * z).astype(np.float32),
+        "float64": 1e12 + 8e-4 * z,
+        "one unit": np.where(z > 0, np.nextafter(-1e12, 0), -1e12),
+    }
+
+
+def plain_correlation(x, y):
+    x = (x - x[0]).astype(float)  # exact
+    return np.corrcoef(x, y)[0, 1]
+
+
+ROUTES = {
+    "covariance": CCA(solver="covariance").fit,
+    "svd": CCA(solver="svd").fit,
+    "a weight": lambda x, y: CCA().fit(x, y, sample_weight=np.full(len(x), 0.3)),
+    "classes": lambda x, y: ClusterCCA(1, instance_weight=1.0).fit(x, y, np.arange(len(x)) % 3),
+    "batches": lambda x, y: CCA().partial_fit(x[:99], y[:99]).partial_fit(x[99:], y[99:]),
+    "sparse": lambda x, y: CCA().fit(sparse.csr_array(x), y),
+    "Dask": lambda x, y: CCA().fit(*(da.from_array(V, chunks=(100, 1)) for V in (x, y))),
+    "linear kernel": KCCA(1, kernel="linear", reg=1e-9).fit,
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("name", last_digits())
+def test_features_that_vary_in_their_last_digits_count(name, route):
+    x = last_digits()[name]
+    y = (x - x[0]).astype(float) / np.ptp(x) + 0.1 * np.random.default_rng(1).normal(size=len(x))
+    model = ROUTES[route](x[:, None], y[:, None])
+    np.testing.assert_allclose(model.correlations_, [abs(plain_correlation(x, y))], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [*ROUTES, "DCCA", "DCCA in batches", "ClusterKCCA", "in y"])
+def test_every_feature_left_out_is_named(name, dtype):
+    """Those that are constant to the last digit, however their sums round."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(400, 6)).astype(dtype), rng.normal(size=(400, 6))
+    X[:, 1], X[:, 4] = 1 / 3, -7e11 / 3
+    deep = DCCA(1, **SMALL)
+    fit = ROUTES | {
+        "DCCA": deep.fit,
+        "DCCA in batches": deep.partial_fit,
+        "ClusterKCCA": lambda X, Y: ClusterKCCA(1).fit(X, Y, np.arange(400) % 3),
+        "in y": lambda X, Y: CCA().fit(Y, X),
+    }
+    view = "y" if name == "in y" else "X"
+    with pytest.warns(UserWarning, match=f"`{view}` has 2 of 6 features.*constant.*: 1, 4"):
+        fit[name](X, Y)
+
+
+# Ridges of any size, and those that are estimated
+
+
+def shrunk_correlations(V, W, shrinkages):
+    """Return the correlations of directions under (1 - s) S + s I, by SciPy alone."""
+    views = [(A - A.mean(axis=0)) / A.std(axis=0) for A in (V, W)]
+    K = [
+        linalg.inv(linalg.sqrtm((1 - s) * A.T @ A / len(A) + s * np.eye(A.shape[1])))
+        for s, A in zip(shrinkages, views, strict=True)
+    ]
+    U, _, T = linalg.svd(K[0] @ views[0].T @ views[1] @ K[1])
+    u, v = views[0] @ K[0] @ U[:, :2], views[1] @ K[1] @ T[:2].T
+    return np.sort([abs(np.corrcoef(a, b)[0, 1]) for a, b in zip(u.T, v.T, strict=True)])[::-1]
+
+
+def uncorrelated(seed=0):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(100, 20)), rng.normal(size=(100, 20))
+    Y[:, :3] += 2 * X[:, :3]
+    return X, Y
+
+
+@pytest.mark.parametrize("solver", ["covariance", "svd"])
+@pytest.mark.parametrize("seed", range(6))
+def test_auto_shrinks_as_ledoit_and_wolf_up_to_the_identity(seed, solver):
+    X, Y = uncorrelated(seed)
+    s = [ledoit_wolf_shrinkage(StandardScaler().fit_transform(V)) for V in (X, Y)]
+    model = CCA(2, reg="auto", solver=solver).fit(X, Y)
+    np.testing.assert_allclose(model.correlations_, shrunk_correlations(X, Y, s), atol=1e-10)
+
+
+@pytest.mark.parametrize("model", [CCA(2), CCA(2, solver="svd"), ClusterCCA(2, instance_weight=1)])
+@pytest.mark.parametrize("reg", [1e15, 1e16, 1e30, 1e200, 1e308])
+def test_any_large_ridge_gives_the_limit(reg, model):
+    X, Y = uncorrelated()
+    expected = shrunk_correlations(X, Y, (1, 1))
+    found = clone(model).set_params(reg=reg).fit(X, Y, np.arange(100) % 3)
+    np.testing.assert_allclose(found.correlations_, expected, atol=1e-10)
+    one = clone(model).set_params(reg=(reg, 0.0)).fit(X, Y, np.arange(100) % 3)
+    np.testing.assert_allclose(one.correlations_, shrunk_correlations(X, Y, (1, 0)), atol=1e-10)
+
+
+def test_auto_of_whitened_views_is_no_ridge():
+    """Any share of the identity leaves the identity."""
+    X, Y = (PCA(4, whiten=True).fit_transform(V) for V in uncorrelated())
+    np.testing.assert_allclose(
+        CCA(reg="auto").fit(X, Y).correlations_, CCA().fit(X, Y).correlations_, atol=1e-8
+    )
+
+
+def ridge_of_weighted_rows(V, w):
+    """Return s / (1 - s), with s from a loop over the rows z as of 1 / sum(w^2) rows."""
+    Z = V - w @ V
+    Z /= np.sqrt(w @ Z**2)
+    S, eye = (Z * w[:, None]).T @ Z, np.eye(Z.shape[1])
+    spread = sum(a * np.linalg.norm(np.outer(z, z) - S) ** 2 for a, z in zip(w, Z, strict=True))
+    s = w @ w * spread / np.linalg.norm(S - eye) ** 2
+    return s / (1 - s)
+
+
+@pytest.mark.parametrize("n", [30, 300])
+def test_weights_of_the_rows_or_pairs_count_in_the_automatic_ridge(n):
+    X, Y, y = related(n, 40)
+    w = np.random.default_rng(1).integers(0, 3, n).astype(float)
+    pairs = w * (w @ (y[:, None] == y))
+    for model, weights in ((CCA(2), w), (ClusterCCA(2), pairs)):
+        reg = tuple(ridge_of_weighted_rows(V, weights / weights.sum()) for V in (X, Y))
+        given = clone(model).set_params(reg=reg).fit(X, Y, y, sample_weight=w)
+        model.set_params(reg="auto").fit(X, Y, y, sample_weight=w)
+        np.testing.assert_allclose(model.singular_values_, given.singular_values_, rtol=1e-9)
+
+
+def test_the_automatic_ridge_of_wide_views_needs_no_square_matrix_of_features():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(20, 4000)), rng.normal(size=(20, 3))
+    tracemalloc.start()
+    fitted(CCA(2, reg="auto"), X, Y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 4000**2 / 4
+
+
 # What is said about it
 
 
@@ -347,9 +497,50 @@ def test_fewer_rows_than_features_without_ridge_are_reported(n, warns):
     assert f"{n} rows" in str(caught[-1].message)
 
 
-def test_ridge_silences_the_report_of_few_rows():
+RIDGES = [0.01, 0.1, 10.0, 1e6, "auto", (0.1, 0.0)]
+
+
+def of_mice(data_home):
+    data = load_nutrimouse(data_home=data_home)
+    return data.x.astype(float), data.y.astype(float), data.labels
+
+
+def related(n, d):
+    """Return wide views of one strong source, and classes that move it."""
     rng = np.random.default_rng(0)
-    CCA(reg=0.1).fit(rng.normal(size=(8, 6)), rng.normal(size=(8, 5)))
+    y = np.arange(n) % 3
+    Z = (2 * y + rng.normal(size=n))[:, None]
+    return *(Z @ rng.normal(size=(1, d)) + rng.normal(size=(n, d)) for _ in "xy"), y
+
+
+@pytest.mark.filterwarnings("ignore:.*has rank")
+@pytest.mark.parametrize("reg", RIDGES)
+@pytest.mark.parametrize("shape", [(60, 600, 600), (20, 100, 30), (100, 60, 70), (40, 200, 1)])
+def test_unrelated_views_of_few_rows_are_reported_under_any_ridge(shape, reg):
+    """As without one: their training correlations are those of chance."""
+    n, d_x, d_y = shape
+    rng = np.random.default_rng(0)
+    X, Y, y = rng.normal(size=(n, d_x)), rng.normal(size=(n, d_y)), np.arange(n) % 3
+    batches = CCA(2 if d_y > 1 else 1, reg=reg)
+    for model in (clone(batches).fit, *([] if reg == "auto" else [batches.partial_fit])):
+        with pytest.warns(UserWarning, match=f"{n} rows.*training correlations.*`score`"):
+            model(X, Y)
+    if n <= max(d_x, d_y):
+        with pytest.warns(UserWarning, match=f"{n} rows.*training correlations.*`score`"):
+            ClusterCCA(1, reg=reg).fit(X, Y, y)
+
+
+@pytest.mark.parametrize("reg", [0.01, 0.1, 1.0, 10.0, "auto"])
+@pytest.mark.parametrize("data", [of_mice, lambda _: related(60, 600), lambda _: related(40, 30)])
+def test_related_views_of_few_rows_are_not_reported_under_a_ridge(data, reg, data_home):
+    X, Y, y = data(data_home)
+    CCA(1, reg=reg).fit(X, Y)  # any warning would be an error
+    ClusterCCA(1, reg=reg).fit(X, Y, y)
+
+
+def test_many_rows_are_not_reported_under_a_ridge():
+    rng = np.random.default_rng(0)
+    CCA(reg=0.1).fit(rng.normal(size=(100, 6)), rng.normal(size=(100, 5)))
 
 
 @pytest.mark.parametrize(("solver", "rank"), [("auto", 4), ("svd", 4), ("covariance", 3)])

@@ -4,11 +4,13 @@ import copy
 import pickle
 import tracemalloc
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from _data import KINDS, make_tags, two_views
+from _interrupt import interrupt
 from _oracles import assert_same_linear_model as assert_same_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from scipy.linalg import LinAlgWarning
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
 from skcca import CCA, ClusterCCA, Views
 
@@ -198,9 +201,6 @@ WRONG = [
     wrong("only this batch has labels", labelled=False, labels=y[40:]),
     wrong("pairing was", change={"instance_weight": 0.5}),
     wrong("pairing was", "weight of pairs", change={"pair_weight": "row"}),
-    wrong("pairing was|sampled", "sampled now", change={"pair_fraction": 0.5}),
-    wrong("`reg`='auto'", change={"reg": "auto"}),
-    wrong("`solver`='svd'", change={"solver": "svd"}),
     wrong("4 features.*5 features", X=X[40:, :4]),
     wrong("3 features.*4", Y=Y[40:, :3]),
     wrong("rows but `y` has", X=X[41:], labels=y[41:]),
@@ -249,10 +249,6 @@ def test_columns_are_held_against_those_of_the_first_batch():
 @pytest.mark.parametrize(
     ("model", "first", "match"),
     [
-        (ClusterCCA(pair_fraction=0.5), {}, "sampled pairs"),
-        (ClusterCCA(pairs_per_sample=3), {}, "sampled pairs"),
-        (ClusterCCA(reg=("auto", 0.1)), {}, "`reg`='auto'"),
-        (ClusterCCA(solver="svd"), {}, "`solver`='svd'"),
         (ClusterCCA(), {"classes": [0, 1, 2, 3, 3]}, "twice"),
         (ClusterCCA(), {"classes": [0, 1, 2]}, "does not name"),
         (ClusterCCA(), {"class_counts": COUNTS}, "order of `classes`"),
@@ -270,6 +266,49 @@ def test_a_wrong_beginning_is_refused_and_forgotten(model, first, match):
     with pytest.raises(ValueError, match=match):
         model.partial_fit(X, Y, y, **first)
     assert vars(model) == fresh
+
+
+@pytest.mark.parametrize("wrong", [{"reg": "auto"}, {"reg": ("auto", 0.1)}, {"solver": "svd"},
+    {"pair_fraction": 0.5}, {"pairs_per_sample": 3}])  # fmt: skip
+def test_parameters_that_need_all_rows_leave_no_partial_fit(wrong):
+    model = ClusterCCA().partial_fit(X, Y, y).set_params(**wrong)
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit") as raised:
+        model.partial_fit(X, Y, y)
+    assert f"`{next(iter(wrong))}`=" in str(raised.value.__cause__)
+    assert get_tags(model).input_tags.sparse == ("auto" not in str(wrong))
+
+
+# Interrupts
+
+
+def state(model):
+    """Return all that a model has learned, to the bit; of the sums, the moments that they give."""
+    learned = {k: v for k, v in vars(model).items() if k.endswith("_") and not k.startswith("_")}
+    moments, shift_lost_precision = model._sums.moments()
+    learned |= {**moments._asdict(), "shift_lost_precision": shift_lost_precision}
+    return {k: np.asarray(v).tobytes() for k, v in learned.items()}
+
+
+@pytest.mark.parametrize("case", ["CCA", "classes", "counts by name", "blend by rows", "tags"])
+def test_an_interrupted_batch_is_in_or_out(case):
+    model, labels, first = CASES[case]
+    rng, n_cut = np.random.default_rng(0), 0
+    for trial in range(20):
+        rows = np.array_split(np.r_[30:N, :10], 10)[trial % 10]
+        if not trial % 10:
+            seen = in_batches(model, [np.arange(10, 30)], labels, first=first)
+        own = None if labels is None else labels[rows]
+        before, twin = state(seen), copy.deepcopy(seen)
+        n_steps = interrupt(partial(twin.partial_fit, X[rows], Y[rows], own), None)
+        after, at = state(twin), int(rng.integers(1, n_steps + 1))
+        interrupt(partial(seen.partial_fit, X[rows], Y[rows], own), at)
+        assert state(seen) in (before, after)
+        if state(seen) == before:
+            n_cut += 1
+            seen.partial_fit(X[rows], Y[rows], own)
+        assert state(seen) == after
+    assert n_cut > 10
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
