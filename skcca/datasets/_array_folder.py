@@ -123,7 +123,9 @@ class ArrayFolder:
             with atomic_write(self.description) as file:
                 file.write(text.encode() + b"\n")
         finally:
-            self._remove_others()
+            # Of a version that cannot be read nothing is known, and nothing removed.
+            with suppress(ValueError):
+                self._remove_others()
 
     def _remove_others(self) -> None:
         """Remove the arrays of other versions than that which is described, if there is one."""

@@ -223,24 +223,6 @@ def test_file_that_is_not_there_is_said_to_be_missing(tmp_path):
         load_tree(tmp_path / "none", torch)
 
 
-def test_interrupted_write_leaves_the_last_file(tmp_path, monkeypatch):
-    save_tree(tmp_path / "tree", {"epoch": 1})
-
-    def interrupted(parts):
-        yield b"half of "
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "_blocks", interrupted)
-        patch.setattr(files, "checksum", lambda parts: 0)
-        with pytest.raises(KeyboardInterrupt):
-            save_tree(tmp_path / "tree", {"epoch": 2, "weights": torch.ones(3)})
-    assert load_tree(tmp_path / "tree", torch) == {"epoch": 1}
-    save_tree(tmp_path / "tree", {"epoch": 3})
-    assert load_tree(tmp_path / "tree", torch) == {"epoch": 3}
-    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
-
-
 def test_values_beyond_the_header_are_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LARGEST_HEADER", 1000)
     with pytest.raises(ValueError, match=r"take \d+ bytes; a file holds 1000"):

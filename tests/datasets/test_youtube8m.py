@@ -210,11 +210,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path, compressed, n_jobs, monkey
     assert peak < size / 4  # raw records of a batch and their frames
 
 
-def test_compressed_files_give_the_same_videos(path, tmp_path):
-    (tmp_path / "b.tfrecord").write_bytes(gzip.compress(path.read_bytes()))
-    assert_same(load_youtube8m(tmp_path / "b.tfrecord", n_jobs=2), load_youtube8m(path))
-
-
 def test_progress_is_shown_on_demand(path, capfd):
     load_youtube8m(path)
     assert capfd.readouterr().err == ""
