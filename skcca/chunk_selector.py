@@ -11,6 +11,7 @@ The arithmetic of steps and chunks stands in `skcca.views._sequences`, the atten
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     import torch
 
     from skcca.nn.songs import SongOutputs
+
+SongBlocks = Iterator[list[np.ndarray]]
 
 # Songs that are held in memory with their steps, outside of training.
 _SONGS_PER_BLOCK = 2048
@@ -167,27 +170,25 @@ def class_weights(
     return weights
 
 
-class SongChunks(NamedTuple):
-    """Steps and chunks of one song; borders are numbers of frames."""
+def chunks_of_song(
+    selector: ChunkSelector, song: ArrayLike, caller: str
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+    """Return what a fitted selector sees in the frames (T, d) of one song, whatever views it had.
 
-    step_borders: np.ndarray  # (n_steps + 1,)
-    attention: np.ndarray | None  # (n_steps,)
-    borders: np.ndarray  # (n_chunks + 1,)
-    chosen: np.ndarray  # (n_chosen,) numbers of chunks
-
-
-def chunks_of_song(selector: ChunkSelector, song: ArrayLike, caller: str) -> SongChunks:
-    """Return what a fitted selector sees in the frames (T, d) of a song, whatever views it had."""
+    These are the borders of steps (S + 1,), their attention (S,) or None, the borders of chunks and
+    the numbers of the chosen chunks. Borders are in frames.
+    """
     fitted = selector._snapshot()
     fitted._check_settings()
     ((frames,),) = fitted._check_songs([song], None, caller=caller, name="song")
-    numbers = np.arange(-(-len(frames) // fitted.frames_per_step) + 1), fitted._borders(frames)
-    steps, borders = (np.minimum(n * fitted.frames_per_step, len(frames)) for n in numbers)
-    attention = None
-    if fitted.strategy == "attention":
-        (attention,) = fitted._infer([frames]).attention
-    (selection,) = fitted._select([frames])
-    return SongChunks(steps, attention, borders, selection.chunks)
+    n_steps = -(-len(frames) // fitted.frames_per_step)
+    steps, borders = (
+        np.minimum(numbers * fitted.frames_per_step, len(frames))
+        for numbers in (np.arange(n_steps + 1), fitted._borders(frames))
+    )
+    has_attention = fitted.strategy == "attention"
+    attention = fitted._infer([frames]).attention[0] if has_attention else None
+    return steps, attention, borders, fitted._select([frames])[0].chunks
 
 
 def _uses_attention(estimator: ChunkSelector) -> bool:
@@ -581,8 +582,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         theta : list of n ndarrays of shape (n_steps_i,)
             float32, non-negative, with sum 1; step t begins at frame ``t * frames_per_step``.
         """
-        fitted = self._snapshot()
-        return [theta for songs in fitted._blocks(X) for theta in fitted._infer(songs).attention]
+        return [theta for output in self._outputs(X) for theta in output.attention]
 
     @available_if(_uses_attention)
     def emotion_features(self, X: ViewLike) -> np.ndarray:
@@ -598,8 +598,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         features : ndarray of shape (n, 2 * hidden_size), float32
             One row a song.
         """
-        fitted = self._snapshot()
-        return np.concatenate([fitted._infer(songs).pooled for songs in fitted._blocks(X)])
+        return np.concatenate([output.pooled for output in self._outputs(X)])
 
     @available_if(_uses_attention)
     def predict_proba(self, X: ViewLike) -> np.ndarray:
@@ -709,9 +708,8 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
 
     def _snapshot(self) -> Self:
         """Return this selector as it is now, which a fit in another thread may change meanwhile."""
-        check_is_fitted(self)
-        snapshot = draft_of(self)
-        del snapshot.__dict__["_before_fit"]
+        snapshot = copy.copy(self)
+        check_is_fitted(snapshot)
         return snapshot
 
     def _check_settings(self) -> None:
@@ -749,19 +747,22 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
             )
         check_view_names(name, views, getattr(self, "view_names_in_", None))
 
-    def _blocks(self, X: ViewLike) -> Iterator[list[np.ndarray]]:
+    def _blocks(self, X: ViewLike) -> SongBlocks:
         """Yield the songs of X, or of its first view, in blocks."""
         self._check_fitted_views(X if isinstance(X, Views) else None)
         songs = self._songs_of(X)
         return self._check_songs(songs, _SONGS_PER_BLOCK, caller=type(self).__name__)
 
-    def _check_songs(
-        self, songs: ArrayLike, size: int | None, **words: str
-    ) -> Iterator[list[np.ndarray]]:
+    def _check_songs(self, songs: ArrayLike, size: int | None, **words: str) -> SongBlocks:
         """Yield songs that are like those of `fit`, in blocks; ``words`` are those of errors."""
         columns = getattr(self, "feature_names_in_", None)
         width = self.n_features_in_
         return sequence_blocks(songs, size, n_features=width, columns=columns, **words)
+
+    def _outputs(self, X: ViewLike) -> Iterator[SongOutputs]:
+        """Yield the outputs of the network for the songs of X, by blocks."""
+        fitted = self._snapshot()
+        return (fitted._infer(songs) for songs in fitted._blocks(X))
 
     def _resolve_device(self) -> torch.device:
         from skcca.nn.training import resolve_device

@@ -156,9 +156,9 @@ class AttentionDisplay:
         selector = _check_selector(selector)
         seconds = selector.frame_duration if seconds_per_frame is None else seconds_per_frame
         _check_positive("seconds_per_frame", seconds)
-        found = chunks_of_song(selector, _one_song(song), _NAME)
+        steps, attention, borders, chosen = chunks_of_song(selector, _one_song(song), _NAME)
         display = cls(
-            seconds * found.step_borders, found.attention, seconds * found.borders, found.chosen,
+            seconds * steps, attention, seconds * borders, chosen,
             waveform=waveform, sample_rate=sample_rate, title=title,
         )  # fmt: skip
         return display.plot(ax=ax)
