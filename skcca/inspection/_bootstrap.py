@@ -18,6 +18,7 @@ from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import quiet_fit, warn
 from skcca.inspection._exchange import group_codes
+from skcca.views._checks import is_label_pair
 from skcca.views._container import Views
 from skcca.views._projection import project
 
@@ -171,7 +172,7 @@ def bootstrap_loadings(
     reference = clone(estimator).fit(X, y, labels=labels)
     variates = _variates(reference, X, y)
     # Rows of unpaired views are drawn for each view, those of paired views together.
-    n_rows = [len(Z) for Z in variates] if isinstance(labels, tuple) else [len(variates[0])]
+    n_rows = [len(Z) for Z in variates] if is_label_pair(labels) else [len(variates[0])]
     codes = [np.arange(n) for n in n_rows]
     if groups is not None:
         check_aligned(_NAME, X=X, y=y, labels=labels, groups=groups)

@@ -18,7 +18,7 @@ from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
-from skcca.views._checks import separate_views
+from skcca.views._checks import is_label_pair, separate_views
 from skcca.views._container import Views
 from skcca.views._labels import check_entries, encode_labels, to_entries
 from skcca.views._projection import final_model, project, unwrap
@@ -56,7 +56,7 @@ class PairedRows(NamedTuple):
         check_aligned(caller, X=X, y=y, labels=given.labels, groups=groups)
         # Beside a Views `y` is passed on to whatever the estimator makes of it.
         classes = y if in_views and labels is None else given.labels
-        if isinstance(classes, tuple):
+        if is_label_pair(classes):
             raise ValueError(
                 f"{caller}: labels=(labels_x, labels_y) describes unpaired views, whose rows "
                 "cannot be split together; cross-validation takes paired rows."

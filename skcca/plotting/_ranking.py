@@ -30,6 +30,7 @@ from skcca.plotting._canvas import (
 )
 from skcca.plotting._checks import check_count, embed_search, model_name
 from skcca.plotting._texts import shorten
+from skcca.views._checks import is_label_pair
 from skcca.views._container import Views
 from skcca.views._labels import check_labels
 
@@ -195,7 +196,7 @@ class RankingDisplay:
         of_queries = {"query_images": query_images, "query_names": query_names}
         of_gallery = {"gallery_images": gallery_images, "gallery_names": gallery_names}
         of_x, of_y = (of_queries, of_gallery)[:: 1 if direction == "x_to_y" else -1]
-        paired = isinstance(X, Views) or not isinstance(labels, tuple)
+        paired = isinstance(X, Views) or not is_label_pair(labels)
         check_sides_aligned(_NAME, {"X": X, **of_x}, {"y": y, **of_y}, paired=paired)
         return cls.from_predictions(
             *search, rows=rows, k=k, metric=metric,

@@ -81,7 +81,7 @@ def separate_views(
     else:
         # Before a second view is missed, since a generator may give both.
         X, y = check_kind(X, "X"), check_kind(y, "y")
-    if not isinstance(labels, tuple) or not _is_label_pair(labels):
+    if not is_label_pair(labels):
         labels = list(labels) if isinstance(labels, tuple) else labels
         check_aligned(caller, X=X, y=y, labels=labels, sample_weight=sample_weight)
         return GivenViews(X, y, labels, names)
@@ -114,9 +114,9 @@ def _could_be_labels(y: LabelsLike) -> bool:
     return values.shape[1] == 1 or bool(np.isin(values, (0, 1)).all())
 
 
-def _is_label_pair(labels: tuple) -> bool:
-    """Whether a tuple holds the labels of each view, rather than one label a row."""
-    return any(np.ndim(part) > 0 for part in labels)
+def is_label_pair(labels: LabelsLike) -> bool:
+    """Whether these are a tuple of the labels of each view, rather than one label a row."""
+    return isinstance(labels, tuple) and any(np.ndim(part) > 0 for part in labels)
 
 
 def check_first_view(

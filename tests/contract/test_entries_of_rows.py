@@ -146,6 +146,14 @@ def test_labels_of_unpaired_rows_are_in_the_order_of_their_view(name):
             enter(name, frames | {"labels": labels})
 
 
+@doors
+def test_tuples_of_labels_are_lists_of_them(name):
+    # A tuple of two arrays alone is that of the labels of two unpaired views.
+    *_, (names,) = sides(DOORS[name][1])
+    labels = names & {"labels", "query_labels"}
+    assert enter(name, plain(names) | {n: tuple(CLASSES) for n in labels}) is not None
+
+
 def with_entry(entries, value):
     entries = entries.astype(object)
     entries.iloc[3] = value
