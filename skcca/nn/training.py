@@ -164,7 +164,8 @@ class Turn:
             return
         taken, cls.taken, cls.turns = cls.taken, None, threading.RLock()
         if taken is not None and taken[0]._callers is not None:
-            set_random_states(taken[0].device, taken[0]._callers)
+            # A child cannot use the parent's GPU.
+            set_random_states(torch.device("cpu"), taken[0]._callers[:1])
 
 
 class _Suspension:
@@ -224,6 +225,11 @@ def by_backward(loss: Callable[[Any], torch.Tensor]) -> Step:
 
     def step(batch: Any) -> torch.Tensor:
         value = loss(batch)
+        if not value.requires_grad:
+            raise ValueError(
+                "The loss of a batch is detached from every parameter that takes gradients; leave "
+                "out detach(), no_grad() and NumPy."
+            )
         value.backward()
         return value.detach()
 

@@ -474,8 +474,8 @@ def _solve(problem: _Problem, networks: _Networks) -> tuple[CanonicalFit, np.nda
     except ValueError as error:
         raise ValueError(
             f"{settings.name}: training made the outputs of a network constant, or left them "
-            f"uncorrelated; lower `learning_rate`={settings.learning_rate!r}, or raise `reg`. "
-            f"(Of the outputs: {error})"
+            f"uncorrelated; lower `learning_rate`={settings.learning_rate!r}, raise `reg`, or "
+            f"scale the features. (Of the outputs: {error})"
         ) from error
 
 

@@ -11,7 +11,7 @@ import torch
 from _data import two_views
 from _models import SMALL
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -199,6 +199,18 @@ def test_callbacks_have_the_torch_of_the_caller(torch_settings):
         torch.manual_seed(3)
         assert torch.equal(torch.cat(drawn), torch.cat([torch.rand(1) for _ in drawn]))
     assert told == [(False, torch.float64)] * 3
+
+
+def test_a_callback_sees_the_model_of_the_fit_before():
+    seen = []
+    model = DCCA(2, callback=lambda epoch: seen.append(model.transform(X)), **SMALL)
+    with pytest.raises(NotFittedError):
+        model.fit(X, Y)
+    before = model.set_params(callback=None).fit(X, Y).transform(X)
+    model.set_params(callback=lambda epoch: seen.append(model.transform(X))).fit(X_NEW, Y_NEW)
+    assert len(seen) == 3
+    assert all(np.array_equal(Z, before) for Z in seen)
+    assert not np.array_equal(model.transform(X), before)
 
 
 def test_a_model_is_that_of_its_last_fit_whole():

@@ -57,6 +57,12 @@ def test_ctrl_c_before_the_first_epoch_is_left_to_the_caller():
         run(network, loss)
 
 
+def test_losses_without_gradients_are_refused():
+    network = Scalar()
+    with pytest.raises(ValueError, match="is detached from every parameter"):
+        run(network, lambda _: network.w.detach().sum())
+
+
 def test_score_that_is_nan_is_never_the_best():
     network = Scalar()
     scores = iter([float("nan"), 0.5, float("nan"), 0.2, 0.1])
