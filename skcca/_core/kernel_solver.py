@@ -25,11 +25,11 @@ from skcca._core.pairs import FactoredPairs, Pairs, inverse
 from skcca._core.rows import product
 
 Array = np.ndarray
-# Residual beside which the error of a singular value, its square over a gap, is below 1e-6: a share
-# of the largest square, and of each square itself.
+# Residual beside which the error of a singular value, its square over a gap, is below 1e-6, as a
+# share of the largest square; and as a share of each one, for those that another dwarfs.
 _TOLERANCE, _OWN_TOLERANCE = 1e-6, 1e-4
-# The share of H h that may be rounding.
-_LOST = 1e-6
+# The share of the square of a singular value that may be rounding.
+_LOST = 1e-4
 # Squared singular values, relative to the largest, below which nothing but rounding is left.
 _NEGLIGIBLE = 1e-10
 # Columns of a Krylov block: a solve with so many takes no longer than with one, and the more
@@ -58,10 +58,8 @@ class DualFit(NamedTuple):
 class _Directions(NamedTuple):
     """Leading eigenvectors of both views, with h' H h = 1."""
 
-    x: Array  # (n_x, k) h_x
-    x_smooth: Array  # (n_x, k) H_x h_x
+    x: Array  # (n_x, k)
     y: Array
-    y_smooth: Array
     singular_values: Array  # (k,)
 
 
@@ -80,6 +78,9 @@ def dual_fit(
     with class pairs alone, all of them), each above rounding. It is None if the iteration does not
     converge in a space small enough to pay, or the factors have lost the digits of a direction.
     """
+    wanted = min(v for v in (n_components, pairs.max_rank, len(x.root)) if v is not None)
+    if wanted == 0:
+        return None
     if _few_classes(pairs):
         assert isinstance(pairs, FactoredPairs)
         found = _class_directions(x, y, pairs)
@@ -88,31 +89,23 @@ def dual_fit(
         found = _krylov_directions(x, y, pairs, n_components)
     if found is None:
         return None
-    wanted = min(v for v in (n_components, pairs.max_rank, len(x.root)) if v is not None)
     squares = found.singular_values**2
-    k = int(np.count_nonzero(squares > _NEGLIGIBLE * squares.max(initial=0.0)))
-    k = min(k, wanted)
-    if k == 0:
+    k = min(wanted, int(np.count_nonzero(squares > _NEGLIGIBLE * squares.max())))
+    # An error of eps in H moves the square of a singular value by eps h'h, where h' H h = 1. Beside
+    # one large eigenvalue of M, H is all rounding, which would pass for a correlation of one.
+    sizes = np.maximum(np.sum(found.x**2, axis=0), np.sum(found.y**2, axis=0))
+    if (np.finfo(float).eps * sizes[:k] > _LOST * squares[:k]).any():
         return None
-    duals, scores = [], []
-    for view, h, smooth in ((x, found.x, found.x_smooth), (y, found.y, found.y_smooth)):
-        dual = view.solve(h[:, :k])
-        variates = view.dot(dual)
-        # Both are H h. Beside one large eigenvalue of M the difference I - r (M + r I)^-1 is all
-        # rounding, which would pass for a correlation of one.
-        error = np.linalg.norm(variates - smooth[:, :k], axis=0)
-        if not (error < _LOST * np.linalg.norm(variates, axis=0)).all():
-            return None
-        duals.append(view.root[:, None] * dual)
-        scores.append(variates)
+    x_dual, y_dual = x.solve(found.x[:, :k]), y.solve(found.y[:, :k])
+    x_variates, y_variates = x.dot(x_dual), y.dot(y_dual)
     # Fewer than there may be are believed where a view has no further direction.
-    if k < wanted and not (x.is_spanned_by(scores[0]) or y.is_spanned_by(scores[1])):
+    if k < wanted and not (x.is_spanned_by(x_variates) or y.is_spanned_by(y_variates)):
         return None
     return DualFit(
-        duals[0],
-        duals[1],
-        inverse(x.root)[:, None] * scores[0],
-        inverse(y.root)[:, None] * scores[1],
+        x.root[:, None] * x_dual,
+        y.root[:, None] * y_dual,
+        inverse(x.root)[:, None] * x_variates,
+        inverse(y.root)[:, None] * y_variates,
         found.singular_values[:k],
     )
 
@@ -129,28 +122,25 @@ def _class_directions(x: KernelFactor, y: KernelFactor, pairs: FactoredPairs) ->
     With E' H E = R R', the singular values are those of R_x' R_y = A diag(s) B', and
     c_x = R_y B / s, c_y = R_x A / s.
     """
-    factors, smooths, roots = [], [], []
+    factors, roots = [], []
     for view, membership in ((x, pairs.x_factor), (y, pairs.y_factor)):
         E = np.asfortranarray(membership.toarray() * inverse(view.root)[:, None])
         E /= np.sqrt(pairs.total)
-        HE = view.smooth(E)
-        values, vectors = linalg.eigh(E.T @ HE)
+        values, vectors = linalg.eigh(E.T @ view.smooth(E))
         # The direction of the mean, and classes of the other view alone, have eigenvalue 0; all of
         # them have it where the means of all classes are equal.
         kept = values > _NEGLIGIBLE * values[-1]
         if not kept.any():
             return None
         factors.append(E)
-        smooths.append(HE)
         roots.append(vectors[:, kept] * np.sqrt(values[kept]))
     A, s, Bt = linalg.svd(roots[0].T @ roots[1], full_matrices=False)
-    kept = s**2 > _NEGLIGIBLE * s[:1] ** 2
+    if not s[0] ** 2 > np.finfo(float).eps:
+        return None
+    kept = s**2 > _NEGLIGIBLE * s[0] ** 2
     s = s[kept]
     x_classes, y_classes = roots[1] @ Bt[kept].T / s, roots[0] @ A[:, kept] / s
-    return _Directions(
-        factors[0] @ x_classes, smooths[0] @ x_classes,
-        factors[1] @ y_classes, smooths[1] @ y_classes, s,
-    )  # fmt: skip
+    return _Directions(factors[0] @ x_classes, factors[1] @ y_classes, s)
 
 
 def _krylov_directions(
@@ -172,6 +162,7 @@ def _krylov_directions(
         if not values[0] > np.finfo(float).eps:
             return None
         known = values > _NEGLIGIBLE * values[0]
+        tolerances = np.minimum(_TOLERANCE * values[0], _OWN_TOLERANCE * values)
         if exhausted:
             # Complete unless a value has more copies than the block has columns: then a fresh block
             # finds some of them.
@@ -179,10 +170,8 @@ def _krylov_directions(
                 return space.directions(values[known], ritz[:, known])
             n_known = int(np.count_nonzero(known))
             block = space.complement(rng.normal(size=(len(x.root), _WIDTH)))
-        elif len(values) == n_components and known.all():
-            tolerances = np.minimum(_TOLERANCE * values[0], _OWN_TOLERANCE * values)
-            if (errors < tolerances).all():
-                return space.directions(values, ritz)
+        elif len(values) == n_components and (errors < tolerances).all():
+            return space.directions(values, ritz)
     return None
 
 
@@ -198,7 +187,7 @@ class _KrylovSpace:
         self.x, self.y, self.pairs, self.most = x, y, pairs, most
         self.dimension = 0
         # Memory that is not yet filled is not yet taken either.
-        self._Q, self._HQ = (np.empty((len(x.root), most), order="F") for _ in range(2))
+        self._Q = np.empty((len(x.root), most), order="F")
         self._VHQ, self._HVHQ = (np.empty((len(y.root), most), order="F") for _ in range(2))
         # Upper triangles; the other half is never filled, but LAPACK's callers look for NaN there.
         self._gram, self._square = np.zeros((2, most, most))
@@ -211,11 +200,10 @@ class _KrylovSpace:
         self.dimension = new.stop
         every = slice(new.stop)
         self._Q[:, new] = block
-        self._HQ[:, new] = self.x.smooth(self._Q[:, new])
-        weighted = self._scale_x * self._HQ[:, new]
-        self._VHQ[:, new] = self._scale_y * self.pairs.transposed_dot(weighted)
+        smooth = self.x.smooth(self._Q[:, new])
+        self._VHQ[:, new] = self._scale_y * self.pairs.transposed_dot(self._scale_x * smooth)
         self._HVHQ[:, new] = self.y.smooth(self._VHQ[:, new])
-        self._gram[every, new] = product(self._Q[:, every].T, self._HQ[:, new])
+        self._gram[every, new] = product(self._Q[:, every].T, smooth)
         self._square[every, new] = product(self._VHQ[:, every].T, self._HVHQ[:, new])
         return self._back(self._HVHQ[:, new])
 
@@ -240,9 +228,7 @@ class _KrylovSpace:
     def directions(self, values: Array, ritz: Array) -> _Directions:
         """Return the eigenvectors of both views."""
         m, s = self.dimension, np.sqrt(values)
-        x, x_smooth = self._Q[:, :m] @ ritz, self._HQ[:, :m] @ ritz
-        y, y_smooth = self._VHQ[:, :m] @ ritz / s, self._HVHQ[:, :m] @ ritz / s
-        return _Directions(x, x_smooth, y, y_smooth, s)
+        return _Directions(self._Q[:, :m] @ ritz, self._VHQ[:, :m] @ ritz / s, s)
 
     def _back(self, B: Array) -> Array:
         """Return V B."""

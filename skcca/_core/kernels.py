@@ -134,8 +134,8 @@ def median_distance(distances: Array, weights: Array) -> float:
     tolerance = 1e-12 * half
     drawn = np.random.default_rng(0).choice(n, size=(2, 20_000), p=weights / weights.sum())
     sample = distances[drawn[0], drawn[1]]
-    # The sample's quantiles err by .0035, unless values repeat: then all are sorted.
-    for low, high in (np.quantile(sample, (0.48, 0.52)), (0.0, np.inf)):
+    low, high = np.quantile(sample, (0.48, 0.52))
+    while True:
         below, values, masses = 0.0, [], []
         for rows in _stripes(distances):
             stripe = distances[rows]
@@ -148,6 +148,8 @@ def median_distance(distances: Array, weights: Array) -> float:
         share = below + np.cumsum(np.concatenate(masses)[order])
         if below < half - tolerance and share[-1:].max(initial=0.0) > half + tolerance:
             break
+        # The sample's quantiles err by .0035, unless values repeat: then all are sorted.
+        low, high = 0.0, np.inf
     places = np.searchsorted(share, (half - tolerance, half + tolerance))
     return float(found[order[places]].mean())
 
@@ -297,7 +299,8 @@ class ExactMap:
             values, vectors, rounding = self._graded_eigenvectors(root)
         else:
             M = self._centred(root)
-            values, vectors = linalg.eigh(M, overwrite_a=True, check_finite=False)
+            # Divide and conquer is the driver with the most orthogonal vectors.
+            values, vectors = linalg.eigh(M, driver="evd", overwrite_a=True, check_finite=False)
             rounding = self._n_rows * self._eps * max(values[-1], self._size * root.max() ** 2)
         kept = values > rounding
         if not kept.any():

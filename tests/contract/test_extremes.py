@@ -127,6 +127,8 @@ def test_kernels_that_have_an_origin_say_that_it_is_far_away(kernel, options):
     model = KCCA(1, kernel=kernel, scale=False, **options)
     with pytest.warns(UserWarning, match="digits are lost.*scale=True"):
         model.fit(X + 1e6, Y + 1e6)
+    with pytest.raises(ValueError, match=r"constant over the training rows.*from the origin"):
+        KCCA(1, kernel="cosine", scale=False).fit(X + 1e12, Y)
 
 
 def test_score_does_not_depend_on_the_scale_of_the_variates():

@@ -32,6 +32,7 @@ X, Y, CLASSES, TAGS = two_views()
 WEIGHTS = np.random.default_rng(1).integers(0, 4, N)
 CASES = {
     "instance": (KCCA(3), {}),
+    "instance, more of them": (KCCA(9), {}),
     "instance, weights": (KCCA(3), {"sample_weight": WEIGHTS}),
     "class": (ClusterKCCA(), {"labels": CLASSES}),
     "class, as many as asked for": (ClusterKCCA(2), {"labels": CLASSES}),
@@ -188,6 +189,15 @@ def test_a_row_that_dwarfs_the_others_takes_no_digits(degree, factor, reg):
     np.testing.assert_allclose(model.correlations_[order], correlations, atol=1e-4)
 
 
+@pytest.mark.parametrize(("unit", "y_unit"), [(1e-6, 1e-6), (2e-5, 1)])
+def test_features_that_another_dwarfs_are_not_left_out(unit, y_unit):
+    """Their share is beyond the rounding of a Cholesky factor with the ridge of the large one."""
+    A, B = X[:, :4] * np.append(1, unit * np.ones(3)), Y[:, :4] * np.append(1, y_unit * np.ones(3))
+    model = KCCA(3, kernel="linear", scale=False, reg=0.1).fit(A, B)
+    correlations, _ = canonical_correlations(A, B, 0.1, 3)
+    np.testing.assert_allclose(model.correlations_, np.sort(correlations)[::-1], atol=1e-3)
+
+
 def test_only_the_directions_that_exist_are_found():
     """A linear kernel of three columns has three, and a constant class mean none."""
     model = KCCA(10, kernel=("linear", "rbf"), reg=1e-2)
@@ -300,6 +310,7 @@ ALTERNATING, HALVES = np.tile([1.0, -1.0], 40)[:, None], np.repeat([1.0, -1.0], 
 UNRELATED = {  # each to the last digit
     "orthogonal": (KCCA(1), ALTERNATING, HALVES, None),
     "classes of one mean": (ClusterKCCA(), ALTERNATING, ALTERNATING, HALVES[:, 0]),
+    "one set of tags": (ClusterKCCA(), ALTERNATING, ALTERNATING, np.ones((80, 2))),
     "other classes": (ClusterKCCA(), ALTERNATING, HALVES, 2 * ALTERNATING[:, 0] + HALVES[:, 0]),
 }
 

@@ -8,13 +8,14 @@ import pytest
 from _data import two_views
 from scipy import linalg
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.preprocessing import StandardScaler
 
-from skcca import CCA, KCCA, ClusterKCCA, Views, retrieval_map
+from skcca import CCA, KCCA, ClusterKCCA, Views, kcca, retrieval_map
 from skcca._core.kernels import default_gamma, median_distance
 
 X, Y, y = two_views(80, n_classes=4)
@@ -133,7 +134,7 @@ def test_one_precomputed_kernel_does_not_cross_validate_and_says_so():
     np.testing.assert_allclose(np.abs(held_out), np.abs(expected), atol=1e-7)
 
 
-def test_fitted_gamma_is_that_of_the_kernel():
+def test_fitted_gamma_is_that_of_the_kernel(monkeypatch):
     default = KCCA(2).fit(X, Y)
     given = KCCA(2, kernel=("rbf", "linear"), gamma=(default.x_gamma_, 1.0)).fit(X, Y)
     assert given.x_gamma_ == default.x_gamma_ > 0
@@ -143,6 +144,9 @@ def test_fitted_gamma_is_that_of_the_kernel():
     )
     sampled = KCCA(2, approximation="nystroem", n_landmarks=20).fit(X, Y)
     assert sampled.x_gamma_ == pytest.approx(default.x_gamma_)
+    monkeypatch.setattr(kcca, "_MEDIAN_ROWS", 60)
+    of_some_rows = clone(sampled).set_params(random_state=0).fit(X, Y).x_gamma_
+    assert 0 < abs(of_some_rows / default.x_gamma_ - 1) < 0.2
 
 
 def test_median_of_many_distances_needs_no_sorting_of_them():
