@@ -22,6 +22,7 @@ from _oracles import assert_same_bits
 from sklearn.base import clone
 
 from skcca import DCCA
+from skcca._core.compat import _checked_in_turn
 from skcca.nn import seeded
 
 X, Y, y = two_views()
@@ -98,7 +99,7 @@ def a_fit_in_another_thread():
     begun, ended = threading.Event(), threading.Event()
 
     def fit():
-        with seeded(0, torch.device("cpu")):
+        with _checked_in_turn(X), seeded(0, torch.device("cpu")):
             begun.set()
             ended.wait(60)
 
