@@ -236,8 +236,8 @@ def check_kind(V: ViewLike, name: str) -> ViewLike:
         )
     if hasattr(V, "__iter__") and not any(hasattr(V, name) for name in _HOLDS_ROWS):
         raise TypeError(
-            f"`{name}` is a {kind}, which gives its rows one after another; give an array of all, "
-            "np.vstack(list(rows)), or each batch to partial_fit, where an estimator has it."
+            f"`{name}` is of type {kind}, which gives its rows one after another; give an array "
+            "of all, np.vstack(list(rows)), or each batch to partial_fit, where there is one."
         )
     if getattr(getattr(V, "device", None), "type", None) == "meta":
         raise ValueError(f"`{name}` is a tensor on the device 'meta', which has no values.")
@@ -249,7 +249,7 @@ def check_kind(V: ViewLike, name: str) -> ViewLike:
     for dtype in _dtypes_of(V):
         if _DATES.search(str(dtype)):
             raise ValueError(
-                f"`{name}` has dtype {dtype}; a view holds numbers: take differences of dates."
+                f"`{name}` has dtype {dtype}; expected numbers: take differences of dates."
             )
     if hasattr(V, "detach"):
         V = V.detach()

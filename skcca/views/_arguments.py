@@ -14,6 +14,7 @@ import numpy as np
 from skcca._core.arrays import check_aligned, refuse_list_of_views
 from skcca._core.compat import (
     _check_sample_weight,
+    check_kind,
     to_numpy,
     validate_parameter_constraints,
 )
@@ -171,6 +172,7 @@ def _row_weights(weights: WeightsLike, n_rows: int, relative: bool) -> np.ndarra
     if weights is None:
         # A broadcast number takes no memory.
         return np.broadcast_to(1.0, n_rows)
+    weights = check_kind(weights, "sample_weight")
     if hasattr(weights, "__dlpack__"):
         weights = to_numpy(weights)
     rows = np.empty((n_rows, 0))

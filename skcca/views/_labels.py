@@ -161,12 +161,11 @@ def is_missing(array: np.ndarray) -> np.ndarray:
     if array.dtype == object:
         missing = np.array([_is_missing(value) for value in array.flat], dtype=bool)
         missing = missing.reshape(array.shape)
-    elif array.dtype.kind in "mM":
-        missing = np.isnat(array)
     else:
-        # NaN alone differs from itself.
-        missing = array != array
-    return np.ma.getmaskarray(array) | np.ma.getdata(missing)
+        # NaN and NaT alone differ from themselves.
+        values = np.ma.getdata(array)
+        missing = values != values
+    return np.ma.getmaskarray(array) | missing
 
 
 def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
@@ -177,9 +176,8 @@ def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
 
 
 def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+    # pandas.NA has no truth value.
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
 
 def _of_one_kind(array: np.ndarray, argument: str) -> np.ndarray:

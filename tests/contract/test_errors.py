@@ -559,7 +559,7 @@ CALLS = {
         ({"G": X3[:2], "y": [0, 1], "exclude_self": True}, "3 queries and 2 items"),
         ({"Q": X3[:, :1], "G": X3[:, :1], "metric": "correlation"}, "one component are all alike"),
         ({"Q": np.ma.array(X3, mask=X3 > 0)}, "masked entries"),
-        ({"Q": np.zeros((3, 3), "M8[s]")}, "a view holds numbers"),
+        ({"Q": np.zeros((3, 3), "M8[s]")}, "expected numbers"),
         ({"Q": TOO_LARGE, "G": X, "x": None}, "float64|too large"),
         ({"Q": INFINITIES, "G": X, "x": None}, "infinity"),
     ]),

@@ -251,12 +251,3 @@ def test_a_frame_beside_an_array_gives_one_index(views):
         assert all(Z.index.equals(X.index) for Z in (*pair, *own.transform(Views(*views))))
         assert retrieval_map(own, *views, labels=LABELS) == retrieval_score(*pair, LABELS)
     assert retrieval_map(own, *views, labels=y) == retrieval_score(*own.transform(A, B), y)
-
-
-def test_refused_refits_leave_clusters_as_they_were():
-    clusters = SeededKMeans().fit(A, y)
-    expected = clusters.predict(A)
-    for bad in ((np.full_like(A, np.nan), y), (A, y[:5]), (B, y / 2), (A[:1], None)):
-        with pytest.raises(ValueError, match=r"NaN|shape|continuous|unknown"):
-            clusters.fit(*bad)
-        np.testing.assert_array_equal(clusters.predict(A), expected)

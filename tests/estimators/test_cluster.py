@@ -109,19 +109,6 @@ def test_string_annotations_and_their_markers(annotate):
     assert model.labels_.dtype.kind == "U"
 
 
-def test_pandas_annotations_may_be_missing():
-    pd = pytest.importorskip("pandas")
-    expected = SeededKMeans().fit(X, y).labels_
-    known = pd.Series(y).where(y >= 0)  # floats with NaN
-    for annotations in (known, known.astype("Int64")):
-        model = SeededKMeans().fit(X, annotations)
-        np.testing.assert_array_equal(model.labels_, expected)
-        assert model.classes_.dtype.kind == "i"
-    for missing in (np.nan, None, pd.NA):
-        names = pd.Series(as_objects(NAMES[y], y >= 0, missing), dtype=object)
-        np.testing.assert_array_equal(SeededKMeans().fit(X, names).labels_, NAMES[expected])
-
-
 def test_bool_annotations_are_two_classes():
     model = SeededKMeans().fit(X, truth == 1)
     np.testing.assert_array_equal(model.classes_, [False, True])

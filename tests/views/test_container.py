@@ -205,7 +205,7 @@ def test_none_is_a_view_that_is_not_at_hand():
         (lambda: Views(A, {"a": 1}), TypeError, "'view1' is a dict"),
         (lambda: Views(A, "audio.npy"), TypeError, "'view1' is a str"),
         (lambda: Views(A, StandardScaler()), TypeError, "'view1' is a StandardScaler"),
-        (lambda: Views(A, (row for row in V)), TypeError, "`view1` is a generator"),
+        (lambda: Views(A, (row for row in V)), TypeError, "`view1` is of type generator"),
         (lambda: Views(A, np.float64(3)), TypeError, "'view1' is a float64"),
         (lambda: Views([[1, 2], [3]]), ValueError, "have 1 to 2 entries"),
         (lambda: Views([np.zeros(4), np.zeros(9)]), ValueError, "row.reshape(-1, 1)"),
