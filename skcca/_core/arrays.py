@@ -1,4 +1,4 @@
-"""Arrays of any kind, read and projected block by block.
+"""Arrays of any kind, compared by their index, read and projected block by block.
 
 Every pass over the rows takes blocks and subtracts in float64, so that neither a copy of the data
 nor the rounding of a large mean is ever paid for.

@@ -51,8 +51,8 @@ def separate_views(
     """Return both views and the labels, out of a `Views` or of separate arguments.
 
     A tuple of labels stays one where it holds those of each view. Instance pairs need no labels:
-    beside a `Views` their `y` may be the target of a later step of a pipeline, so it is not looked
-    at. `call` is how the call begins, for the messages.
+    beside a `Views` their `y` may be the target of a later step of a pipeline, of which the order
+    of rows alone matters. `call` is how the call begins, for the messages.
     """
     names = None
     if isinstance(X, Views):
@@ -143,7 +143,7 @@ def check_first_view(
         if reset or not re.search("is expecting|feature names", str(error)):
             raise
         fitted = estimator.n_features_y_in_, getattr(estimator, "feature_names_y_in_", None)
-        swapped = _if_swapped(X.shape[1], _get_feature_names(X), *fitted)
+        swapped = _if_swapped(np.shape(X)[-1], _get_feature_names(X), *fitted)
         raise ValueError(f"{error} This is `X`, the first view.{swapped}") from error
     if "skip_check_array" in checks:
         return _check_dask(X, "X") if is_dask else _check_lazy(X, min_samples)

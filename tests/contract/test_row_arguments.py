@@ -202,7 +202,8 @@ def test_lists_of_views_and_swapped_views_are_named():
     ):
         with pytest.raises((TypeError, ValueError), match=r"Views\(X, [Yy]\)"):
             call()
-    for m, views in ((model, (B, A)), (deep, (B, A)), (CCA(2).fit(X, Y), (Y, X))):
+    lists = B.tolist(), A.tolist()
+    for m, views in ((model, (B, A)), (deep, lists), (CCA(2).fit(X, Y), (Y, X))):
         for call in (m.transform, m.score, lambda *v, m=m: m.transform(Views(*v))):
             with pytest.raises(ValueError, match=r"`X`, the first view.* swapped\?"):
                 call(*views)
