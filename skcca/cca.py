@@ -26,6 +26,7 @@ from skcca._core.compat import (
     array_namespace,
     bind_draft,
     draft_of,
+    snapshot_of,
     to_numpy,
 )
 from skcca._core.directions import CanonicalFit, canonical_fit, moment_fit
@@ -483,6 +484,7 @@ class CCA(TwoViewTransformer):
         y : ndarray of shape (n_samples, n_features_y_in_) or (n_samples,)
             The second view, in its own units; of one dimension if it was so in `fit`.
         """
+        self = snapshot_of(self)
         check_is_fitted(self)
         self._check_namespace(X, "predict")
         predicted = self._regress(self._member(X, "x", "predict"), "x", "y")
@@ -501,6 +503,7 @@ class CCA(TwoViewTransformer):
         X : ndarray of shape (n_samples, n_features_in_)
             The first view, in its own units.
         """
+        self = snapshot_of(self)
         check_is_fitted(self)
         return self._regress(self._member(y, "y", "predict_x"), "y", "x")
 
@@ -521,6 +524,7 @@ class CCA(TwoViewTransformer):
         X : ndarray of shape (n_samples, n_features_in_), tuple of two, or Views
             The first view in its own units; both when `y` is given; a `Views` for a `Views`.
         """
+        self = snapshot_of(self)
         check_is_fitted(self)
         if isinstance(X, Views):
             self._check_view_names(X)

@@ -73,12 +73,15 @@ def test_loky_workers_fit_what_the_caller_fits(alone):
 @pytest.mark.parametrize("name", MODELS)
 def test_uses_during_a_fit_are_those_of_the_old_or_of_the_new_model(name):
     model, both = clone(QUICK[name]), [(X, Y), (X[::-1], Y)]
-    outcomes = [model.fit(*views, y).transform(X, Y) for views in both]
+    calls = [lambda: model.transform(X, Y), lambda: [model.score(X, Y)]]
+    if hasattr(model, "predict"):
+        calls.append(lambda: [model.predict(X)])
+    outcomes = [[call() for call in calls] for views in both if model.fit(*views, y)]
     used = threading.Event()
 
     def use():
         while not used.is_set():
-            yield model.transform(X, Y)
+            yield [call() for call in calls]
 
     with ThreadPoolExecutor(1) as pool:
         uses = pool.submit(list, use())
@@ -87,7 +90,8 @@ def test_uses_during_a_fit_are_those_of_the_old_or_of_the_new_model(name):
         used.set()
     assert uses.result()
     for found in uses.result():
-        assert any(all(map(np.array_equal, found, whole)) for whole in outcomes)
+        for answer, old, new in zip(found, *outcomes, strict=True):
+            assert any(all(map(np.array_equal, answer, whole)) for whole in (old, new))
 
 
 def fit_and_send(name, fitted, pipe):
