@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +59,7 @@ __all__ = [
     "documented",
     "draft_of",
     "get_chunk_n_rows",
+    "in_turn",
     "require_torch",
     "rng_from",
     "snapshot_of",
@@ -80,6 +81,12 @@ def _renew_turns() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_turns)
+
+
+def in_turn() -> AbstractContextManager:
+    """Return a context that one thread at a time is in, around checks of scikit-learn."""
+    return _TURNS
+
 
 _Fitted = TypeVar("_Fitted")
 
@@ -275,7 +282,7 @@ def _checked_in_turn(array: ArrayLike, name: str = "X") -> Iterator[None]:
     plain = isinstance(array, np.ndarray) or type(array).__module__.startswith("pandas.")
     try:
         # scikit-learn sums the values to find infinities, which it then refuses.
-        with _TURNS if plain else nullcontext(), np.errstate(invalid="ignore"):
+        with in_turn() if plain else nullcontext(), np.errstate(invalid="ignore"):
             yield
     except OverflowError as error:
         raise ValueError(

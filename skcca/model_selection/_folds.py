@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
+from numbers import Integral
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,7 +15,7 @@ from sklearn.utils import get_tags
 
 from skcca._base import TwoViewTransformer
 from skcca._core.arrays import check_aligned
-from skcca._core.compat import _routing_enabled, rng_from, to_numpy
+from skcca._core.compat import _routing_enabled, in_turn, rng_from, to_numpy
 from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
@@ -148,5 +150,9 @@ class PairedRows(NamedTuple):
     def folds(self, cv: Splitter) -> list[tuple[Array, Array]]:
         """Return the rows to fit on and those held out, stratified for class-paired estimators."""
         stratified = self.class_paired and self.labels is not None and self.labels.ndim == 1
-        splitter = check_cv(5 if cv is None else cv, self.labels, classifier=stratified)
-        return list(splitter.split(np.empty((self.n, 0)), self.labels, self.groups))
+        cv = 5 if cv is None else cv
+        # Splitters of others may wait for threads that check arrays.
+        known = isinstance(cv, Integral) or type(cv).__module__.startswith("sklearn.")
+        with in_turn() if known else nullcontext():
+            splitter = check_cv(cv, self.labels, classifier=stratified)
+            return list(splitter.split(np.empty((self.n, 0)), self.labels, self.groups))

@@ -284,6 +284,8 @@ def test_filters_of_warnings_outlive_threads():
     try:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda inspect: inspect(CCA(2), whole, Y), tasks))
+            embed = functools.partial(cross_val_embed, ClusterCCA(2), X, Y, y)
+            list(pool.map(lambda _: embed(), range(40)))
     finally:
         sys.setswitchinterval(interval)
     assert warnings.filters == before
