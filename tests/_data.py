@@ -1,5 +1,6 @@
 """The data of the tests: two correlated views, tags, songs, outputs of networks, odd containers."""
 
+import copy
 import tempfile
 from dataclasses import dataclass
 from typing import Any
@@ -248,6 +249,19 @@ def flip(path, position, bit=0):
     content = bytearray(path.read_bytes())
     content[position] ^= 1 << bit
     path.write_bytes(content)
+
+
+def forgeries(tree, values):
+    """Yield copies of a tree of JSON with one of its values replaced, each by each."""
+    for key in tree if isinstance(tree, dict) else range(len(tree)) if type(tree) is list else ():
+        for value in values:
+            forged = copy.copy(tree)
+            forged[key] = value
+            yield forged
+        for part in forgeries(tree[key], values):
+            forged = copy.copy(tree)
+            forged[key] = part
+            yield forged
 
 
 # Odd containers

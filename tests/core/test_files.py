@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from _data import HEARD, SONGS, as_objects, read_only, two_views
+from _data import HEARD, SONGS, as_objects, forgeries, read_only, two_views
 from _models import MODELS
 from safetensors.torch import load_file, save_file
 from sklearn.base import clone
@@ -367,6 +367,25 @@ def test_cut_and_foreign_files_are_refused_by_name(name, tmp_path):
         (tmp_path / "file").write_bytes(bad)
         with pytest.raises(ValueError, match=re.escape(str(tmp_path / "file"))):
             READ[name].read(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [("estimator", DCCA.load), ("selector", ChunkSelector.load), ("checkpoint", train)],
+)
+def test_forged_values_are_refused_by_name(name, load, tmp_path):
+    (tmp_path / "file").write_bytes(whole(name)[0])
+    contents = files.read(tmp_path / "file", files.MODEL)
+    width = {"strings": ["a"], "kind": "<U200000000", "shape": [1]}
+    values = [None, 10**9, 2**70, "no", {"list": []}, {"tensor": "0"}, {"array": "none"}, width]
+    every = list(forgeries(contents.values, values))
+    for i in np.random.default_rng(0).choice(len(every), 150, replace=False):
+        files.write(tmp_path / "file", contents._replace(values=every[i]))
+        try:
+            load(tmp_path / "file")
+        except ValueError as error:
+            message = str(error)
+            assert str(tmp_path / "file") in message
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs permissions and links of POSIX")
