@@ -233,7 +233,7 @@ def _check_dask(V: ViewLike, name: str) -> ViewLike:
 def _check_lazy(V: ViewLike, min_samples: int) -> ViewLike:
     """Refuse too few rows or no feature; values are checked when they are read."""
     if len(V) < min_samples or V.shape[1] == 0:
-        needed = f"at least {min_samples} rows and one feature are needed"
+        needed = f"at least {min_samples} row{'s' * (min_samples > 1)} and one feature are needed"
         raise ValueError(f"`{V.name}` has shape {V.shape}; {needed}.")
     return V
 
