@@ -27,6 +27,7 @@ from skcca._core.compat import (
     documented,
     draft_of,
     rng_from,
+    snapshot_of,
     validate_data,
 )
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
@@ -225,8 +226,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         labels : ndarray of shape (n_samples,)
             Values of ``classes_``.
         """
-        X = self._check_rows(X)
-        return self.classes_[self._kmeans.predict(X)]
+        fitted = snapshot_of(self)
+        X = fitted._check_rows(X)
+        return fitted.classes_[fitted._kmeans.predict(X)]
 
     def transform(self, X: ViewLike) -> np.ndarray:
         """Return the distances to the centres.
@@ -240,8 +242,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         distances : ndarray of shape (n_samples, n_clusters)
             Euclidean, in the order of ``classes_``.
         """
-        X = self._check_rows(X)
-        return self._kmeans.transform(X)
+        fitted = snapshot_of(self)
+        X = fitted._check_rows(X)
+        return fitted._kmeans.transform(X)
 
     def score(self, X: ViewLike, y: object = None, sample_weight: WeightsLike = None) -> float:
         """Return minus the sum of the squared distances to the nearest centres.
@@ -259,8 +262,9 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             At most 0; larger is better.
         """
         check_aligned(type(self).__name__, X=X, sample_weight=sample_weight)
-        X = self._check_rows(X)
-        return float(self._kmeans.score(X, sample_weight=sample_weight))
+        fitted = snapshot_of(self)
+        X = fitted._check_rows(X)
+        return float(fitted._kmeans.score(X, sample_weight=sample_weight))
 
     def _check_rows(self, X: ViewLike) -> Rows:
         check_is_fitted(self)

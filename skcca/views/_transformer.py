@@ -27,7 +27,10 @@ from skcca._core.compat import (
     _raise_for_params,
     _safe_set_output,
     _VisualBlock,
+    bind_draft,
     documented,
+    draft_of,
+    snapshot_of,
 )
 from skcca._core.types import ArrayLike, LabelsLike, ViewLike
 from skcca.views._container import Views, check_view_names
@@ -322,13 +325,15 @@ class ViewTransformer(  # type: ignore[call-arg]  # scikit-learn ships no types
                     metadata = self._routed_to(name, routed)[call]
                     out = getattr(transformer, call)(member, *target, **metadata)
             members.append(out)
-        self.transformers_ = fitted
-        self.__dict__.pop("view_names_in_", None)
+        draft = draft_of(self, learned=False)
+        draft.transformers_ = fitted
         if X.named:
-            self.view_names_in_ = X.names
+            draft.view_names_in_ = X.names
+        bind_draft(self, draft)
         return members
 
     def _apply(self, X: Views, method: str, params: dict[str, Any]) -> Views:
+        self = snapshot_of(self)
         check_is_fitted(self)
         _raise_for_params(params, self, method)
         _check_views(X)

@@ -20,9 +20,11 @@ from _data import two_views
 from _models import MODELS, QUICK, SMALL
 from _oracles import assert_same_bits
 from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 
-from skcca import DCCA
+from skcca import DCCA, Views, ViewTransformer
 from skcca._core.compat import _checked_in_turn
+from skcca.cluster import SeededKMeans
 from skcca.nn import seeded
 
 X, Y, y = two_views()
@@ -70,23 +72,41 @@ def test_loky_workers_fit_what_the_caller_fits(alone):
             np.testing.assert_allclose(a, b, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_uses_during_a_fit_are_those_of_the_old_or_of_the_new_model(name):
-    model, both = clone(QUICK[name]), [(X, Y), (X[::-1], Y)]
-    calls = [lambda: model.transform(X, Y), lambda: [model.score(X, Y)]]
+def of_two_views(model):
+    calls = [lambda m: m.transform(X, Y), lambda m: [m.score(X, Y)]]
     if hasattr(model, "predict"):
-        calls.append(lambda: [model.predict(X)])
-    outcomes = [[call() for call in calls] for views in both if model.fit(*views, y)]
+        calls.append(lambda m: [m.predict(X)])
+    return model, [(X, Y, y), (X[::-1], Y, y)], calls
+
+
+# A model, what it is fitted on in turn, and its uses.
+USES = {name: of_two_views(model) for name, model in QUICK.items()} | {
+    "SeededKMeans": (
+        SeededKMeans(), [(X, y), (X[::-1], y.astype(str))],
+        [lambda m: [m.predict(X)], lambda m: [m.transform(X)]],
+    ),
+    "ViewTransformer": (
+        ViewTransformer(StandardScaler()), [(Views(X, Y),), (Views(2 * X, 2 * Y),)],
+        [lambda m: list(m.transform(Views(X, Y)))],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USES)
+def test_uses_during_a_fit_are_those_of_the_old_or_of_the_new_model(name):
+    model, both, calls = USES[name]
+    model = clone(model)
+    outcomes = [[call(model) for call in calls] for data in both if model.fit(*data)]
     used = threading.Event()
 
     def use():
         while not used.is_set():
-            yield [call() for call in calls]
+            yield [call(model) for call in calls]
 
     with ThreadPoolExecutor(1) as pool:
         uses = pool.submit(list, use())
-        for views in both * 10:
-            model.fit(*views, y)
+        for data in both * 10:
+            model.fit(*data)
         used.set()
     assert uses.result()
     for found in uses.result():
