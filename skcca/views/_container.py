@@ -65,6 +65,9 @@ class Views:
     >>> audio, visual = X[:2]
     """
 
+    # Index of the first member of pandas, a Series of sequences too; None without one.
+    _row_index: Any = None
+
     def __init__(self, /, *members: ViewLike, **named_members: ViewLike):
         if members and named_members:
             raise TypeError(
@@ -99,8 +102,12 @@ class Views:
         if len(set(counts.values())) > 1:
             found = " and ".join(f"{name!r} has {count}" for name, count in counts.items())
             raise ValueError(f"the views must have equally many rows, but {found}.")
-        if any(hasattr(member, "iloc") for member in given.values()):
-            # A Series of sequences has an index too, and becomes a list.
+        # A Series of sequences has an index too, and becomes a list.
+        known = (m for m in given.values() if hasattr(m, "iloc") and not hasattr(m, "dask"))
+        indices = [member.index for member in known]
+        if indices:
+            self._row_index = indices[0]
+        if len(indices) > 1:
             from skcca._core.arrays import check_aligned
 
             check_aligned("Views", **given)
@@ -196,8 +203,7 @@ class Views:
                 )
             key = key[0]
         rows = key if isinstance(key, slice) else self._row_numbers(key)
-        n_rows = len(range(len(self))[rows] if isinstance(rows, slice) else rows)
-        return self._from_checked((take_rows(member, rows) for member in self), n_rows)
+        return self._from_checked((take_rows(member, rows) for member in self), rows)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise TypeError(
@@ -210,15 +216,13 @@ class Views:
         members = "; ".join(f"{name}: {_describe(m)}" for name, m in self._members.items())
         return f"<Views of {len(self)} rows; {members}>"
 
-    @property
-    def _row_index(self) -> Any:
-        """The index of the frames among the members, None without one."""
-        return next((member.index for member in self if is_pandas(member)), None)
-
     def _replace(self, members: Iterable[ViewLike]) -> Views:
         """Return other members of the same rows under the same names."""
         replaced = dict(zip(self.names, share_index(members, self), strict=True))
-        return Views(**replaced) if self._named else Views(*replaced.values())
+        new = Views(**replaced) if self._named else Views(*replaced.values())
+        if new._row_index is None and len(new) == len(self):
+            new._row_index = self._row_index
+        return new
 
     def _take_kernel(self, rows: np.ndarray, columns: np.ndarray) -> Views:
         """Select rows and columns of square members."""
@@ -229,13 +233,16 @@ class Views:
             )
         rows, columns = self._row_numbers(rows), self._row_numbers(columns)
         blocks = (_take_block(member, rows, columns) for member in self)
-        return self._from_checked(blocks, len(rows))
+        return self._from_checked(blocks, rows)
 
-    def _from_checked(self, members: Iterable[ViewLike], n_rows: int) -> Views:
+    def _from_checked(self, members: Iterable[ViewLike], rows: slice | np.ndarray) -> Views:
         """Return rows of this Views without checking their members again."""
         new = object.__new__(type(self))
         new._members = dict(zip(self.names, members, strict=True))
-        new._named, new._n_rows = self._named, n_rows
+        new._named = self._named
+        new._n_rows = len(range(len(self))[rows] if isinstance(rows, slice) else rows)
+        if self._row_index is not None:
+            new._row_index = self._row_index[rows]
         return new
 
     def _row_numbers(self, key: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from skcca import (
     CCA,
     KCCA,
+    ChunkSelector,
     ClusterCCA,
     CrossModalRetriever,
     Views,
@@ -30,6 +31,7 @@ A, B, y = two_views()
 NAMES = [f"song{i}" for i in range(90)]
 X, Y = pd.DataFrame(A, index=NAMES), pd.DataFrame(B, index=NAMES)
 LABELS = pd.Series(y, index=NAMES)
+SONGS_BY_NAME = pd.Series([*A[:, None]], NAMES)
 WEIGHTS = pd.Series(np.arange(90) % 5 + 1.0, index=NAMES)
 ORDER = np.random.default_rng(0).permutation(90)
 model = ClusterCCA(2).fit(A, B, y)
@@ -39,7 +41,9 @@ one_scaler = ViewTransformer(StandardScaler())
 # The argument, what it holds in the order of X, and the call; public functions are elsewhere.
 DOORS = {
     "Views": ("view1", Y, lambda v: Views(X, v)),
-    "Views of sequences": ("view1", pd.Series([*A[:, None]], NAMES), lambda v: Views(X, v)),
+    "Views of sequences": ("view1", SONGS_BY_NAME, lambda v: Views(X, v)),
+    "rows of a Views of sequences": ("y", LABELS,
+        lambda v: ChunkSelector(strategy="middle").fit(Views(SONGS_BY_NAME)[:][np.arange(90)], v)),
     "ViewTransformer": ("y", LABELS, lambda v: one_scaler.fit(Views(X, Y), v)),
     "ViewTransformer.fit_transform": ("y", LABELS,
         lambda v: one_scaler.fit_transform(Views(A, Y), v)),
