@@ -30,7 +30,7 @@ from skcca._core.kernels import ExactMap, FeatureMap, Kernel, SampledMap
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.standardize import Standardisation, mean_and_variance
 from skcca._core.types import RandomStateLike, ViewLike
-from skcca._core.whitening import SolverOptions
+from skcca._core.whitening import LARGEST_RIDGE, SolverOptions
 from skcca.views._arguments import per_view
 
 __all__ = ["KCCA", "ClusterKCCA"]
@@ -498,7 +498,10 @@ def _all_directions(
         directions = Directions(A, B, s, s, fit.solver, *ranks)
         return _KernelSolution(directions, x.training_scores(A), y.training_scores(B))
     variances = x.variances, y.variances
-    ridges = x_reg * x.variances.sum(), y_reg * y.variances.sum()
+    ridges = (
+        min(x_reg, LARGEST_RIDGE) * x.variances.sum(),
+        min(y_reg, LARGEST_RIDGE) * y.variances.sum(),
+    )
     A, B, s = uncorrelated_fit(G, F, variances, ridges, pairs, n_components)
     x_weights, y_weights = x.dual(A), y.dual(B)
     x_scores, y_scores = x.training_scores(x_weights), y.training_scores(y_weights)

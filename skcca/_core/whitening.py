@@ -30,7 +30,7 @@ _SAFE_FLOAT32 = 1e-3
 
 
 # S is long lost beside such a ridge, and what is divided by it stays in the range of float64.
-_LARGEST_RIDGE = 1e100
+LARGEST_RIDGE = 1e100
 
 
 class SolverOptions(NamedTuple):
@@ -96,7 +96,7 @@ class FeatureScaling(NamedTuple):
         unit, reg = std[varying], options.reg[side]
         if reg > 0 and not options.scale:
             unit = np.full_like(unit, np.sqrt(np.mean(unit**2)))
-        ridge = min(reg * (len(unit) if options.ridge_of == "total" else 1), _LARGEST_RIDGE)
+        ridge = min(reg * (len(unit) if options.ridge_of == "total" else 1), LARGEST_RIDGE)
         residual = np.zeros_like(mean) if residual is None else residual
         return cls(mean, residual, std, varying, unit, ridge, eps)
 
@@ -334,26 +334,25 @@ def _shrinkage(V: ViewLike, w: Array, side: int, scale: bool) -> float:
     mean, variance, residual = mean_and_variance(V, w)
     options = SolverOptions(reg=(1.0, 1.0), scale=scale, full_precision=True)
     view = FeatureScaling.of(side, mean, variance, options, residual)
-    n, p = len(w), len(view.unit)
-    wide = n < p
-    G, fourth = np.zeros((n, n) if wide else (p, p)), 0.0
+    p, fourth, parts = len(view.unit), 0.0, []
+    wide, S = len(w) < p, np.zeros((0, 0) if len(w) < p else (p, p))
     for rows, block in row_blocks(V, mean):
         Z = view.apply(block)
         fourth += w[rows] @ column_dots(Z.T, Z.T) ** 2
         Z *= np.sqrt(w[rows])[:, None]
-        if not wide:
-            G += Z.T @ Z
-            continue
-        # S has the square sum of its elements in common with the products of the rows.
-        for others, other in row_blocks(V, mean):
-            if others.start > rows.start:
-                break
-            G[rows, others] = Z @ (view.apply(other) * np.sqrt(w[others])[:, None]).T
-            G[others, rows] = G[rows, others].T
-    square = np.vdot(G, G)
-    if not wide:
-        G[np.diag_indices(p)] -= 1.0
-    distance = square - p if wide else np.vdot(G, G)
+        if wide:
+            parts.append(Z)
+        else:
+            S += Z.T @ Z
+    if wide:
+        # Z Z' has the squares of Z' Z in sum, and the trace p.
+        Z = np.vstack(parts)
+        square = np.sum((Z @ Z.T) ** 2)
+        distance = square - p
+    else:
+        square = np.vdot(S, S)
+        S[np.diag_indices(p)] -= 1.0
+        distance = np.vdot(S, S)
     # S is the identity already, which any shrinkage leaves alone.
     if distance <= 1e-20 * p:
         return 0.0

@@ -417,13 +417,16 @@ def test_auto_shrinks_as_ledoit_and_wolf_up_to_the_identity(seed, solver):
     np.testing.assert_allclose(model.correlations_, shrunk_correlations(X, Y, s), atol=1e-10)
 
 
-@pytest.mark.parametrize("model", [CCA(2), CCA(2, solver="svd"), ClusterCCA(2, instance_weight=1)])
+@pytest.mark.parametrize("model", [CCA(2), CCA(2, solver="svd"), ClusterCCA(2, instance_weight=1),
+    KCCA(2, kernel="linear")])  # fmt: skip
 @pytest.mark.parametrize("reg", [1e15, 1e16, 1e30, 1e200, 1e308])
 def test_any_large_ridge_gives_the_limit(reg, model):
     X, Y = uncorrelated()
     expected = shrunk_correlations(X, Y, (1, 1))
     found = clone(model).set_params(reg=reg).fit(X, Y, np.arange(100) % 3)
     np.testing.assert_allclose(found.correlations_, expected, atol=1e-10)
+    if isinstance(model, KCCA):
+        return  # It takes some ridge on either side.
     one = clone(model).set_params(reg=(reg, 0.0)).fit(X, Y, np.arange(100) % 3)
     np.testing.assert_allclose(one.correlations_, shrunk_correlations(X, Y, (1, 0)), atol=1e-10)
 
@@ -536,11 +539,6 @@ def test_related_views_of_few_rows_are_not_reported_under_a_ridge(data, reg, dat
     X, Y, y = data(data_home)
     CCA(1, reg=reg).fit(X, Y)  # any warning would be an error
     ClusterCCA(1, reg=reg).fit(X, Y, y)
-
-
-def test_many_rows_are_not_reported_under_a_ridge():
-    rng = np.random.default_rng(0)
-    CCA(reg=0.1).fit(rng.normal(size=(100, 6)), rng.normal(size=(100, 5)))
 
 
 @pytest.mark.parametrize(("solver", "rank"), [("auto", 4), ("svd", 4), ("covariance", 3)])

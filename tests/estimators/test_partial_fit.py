@@ -413,17 +413,18 @@ def test_a_copy_goes_on_and_a_clone_starts_anew():
 @pytest.mark.parametrize("declared", [True, False])
 def test_one_matrix_a_view_is_kept_with_declared_counts(declared):
     rng = np.random.default_rng(0)
-    n_classes, d = 40, 64
-    labels = np.repeat(np.arange(n_classes), 5)
-    A, B = (rng.normal(size=(200, d)) + rng.normal(size=(n_classes, d))[labels] for _ in "xy")
-    counts = dict.fromkeys(range(n_classes), 5) if declared else None
+    n_classes, d = 1000, 16
+    labels = np.arange(n_classes).repeat(2)
+    A, B = (rng.normal(size=(2000, d)) + rng.normal(size=(n_classes, d))[labels] for _ in "xy")
+    counts = dict.fromkeys(range(n_classes), 2) if declared else None
     tracemalloc.start()
     state = ClusterCCA(2).partial_fit(A, B, labels, class_counts=counts)._sums
-    kept = tracemalloc.get_traced_memory()[0]
+    kept, peak = (number / 8 for number in tracemalloc.get_traced_memory())
     tracemalloc.stop()
-    assert state.n_rows == 200
-    grams = kept / (2 * 8 * d**2)
-    assert grams < 4 if declared else grams > n_classes
+    assert state.n_rows == 2000
+    of_classes = n_classes * 2 * d**2
+    assert kept < of_classes / 4 if declared else kept > of_classes
+    assert peak < n_classes**2  # and none of classes by classes
 
 
 def test_labels_are_requested_by_default():
