@@ -37,8 +37,6 @@ __all__ = ["KCCA", "ClusterKCCA"]
 
 # Beyond so many rows the median distance of an approximated kernel comes from a sample of them.
 _MEDIAN_ROWS = 4000
-# The share of the variance of a variate that may be rounding.
-_LOST = 1e-3
 
 
 class KCCA(TwoViewTransformer):
@@ -424,7 +422,7 @@ def _feature_map(
     """Return the feature map of one view's training rows."""
     # The mean may lie far from most of the rows, whose distances would then lose digits.
     if kernel.shift_invariant and sampling.approximation != "random_features":
-        scaling = scaling._replace(mean=np.median(V[:: 1 + len(V) // 200], axis=0))
+        scaling = scaling._replace(mean=np.median(V[:: 1 + len(V) // 50], axis=0))
     rows = scaling.apply(V)
     if sampling.approximation is None:
         # Only a precomputed kernel has the precision of the input; others are made in float64.
@@ -505,18 +503,7 @@ def _all_directions(
     A, B, s = uncorrelated_fit(G, F, variances, ridges, pairs, n_components)
     x_weights, y_weights = x.dual(A), y.dual(B)
     x_scores, y_scores = x.training_scores(x_weights), y.training_scores(y_weights)
-    # Rounding makes the variance of scores another one than that of the features' combinations.
-    excess = [
-        (sums / pairs.total) @ Z**2 / (variance @ W**2) - 1
-        for sums, Z, variance, W in zip(
-            (pairs.row_sums, pairs.column_sums),
-            (x_scores, y_scores),
-            variances,
-            (A, B),
-            strict=True,
-        )
-    ]
-    resolved = np.abs(excess).max(axis=0) < _LOST
+    resolved = x.resolves(A, x_scores) & y.resolves(B, y_scores)
     resolved[0] = True
     s = s[resolved]
     directions = Directions(

@@ -36,6 +36,8 @@ _BLOCK_ROWS = 4096
 _RIDGES = (1e4, 10.0)
 # Squared norm of the largest row in feature space, over the median, whose rounding hides others.
 _GRADED = 1e5
+# The share of the variance of a variate that may be rounding.
+_LOST = 1e-3
 # Squared norm of a row, over the median, beside which squared distances lose most of their digits.
 _FAR = 1e8
 
@@ -303,14 +305,17 @@ class ExactMap:
             values, vectors = linalg.eigh(M, driver="evd", overwrite_a=True, check_finite=False)
             rounding = self._n_rows * self._eps * max(values[-1], self._size * root.max() ** 2)
         kept = values > rounding
-        if not kept.any():
+        # The largest eigenvalue of a matrix of rounding may be above that of one of its values.
+        constant = self.kernel.definite and self._total <= self._rounding
+        if constant or not kept.any():
             raise ValueError(
                 "The kernel is constant over the training rows, so it has no direction; check "
                 f"`gamma` and the other parameters of kernel {self.kernel.name!r}, and whether the "
                 "rows are far from the origin."
             )
-        if _digits_lost(self._size, self._total, self._eps):
-            _warn_of_lost_digits(self.kernel, self._size, self._total)
+        variation = float(np.abs(values).sum())
+        if _digits_lost(self._size, variation, self._eps):
+            _warn_of_lost_digits(self.kernel, self._size, variation)
         elif values[0] < -max(1e-8 * values[-1], np.max(rounding)):
             warn(
                 f"The kernel {self.kernel.name!r} is not positive semi-definite (the least "
@@ -355,21 +360,28 @@ class ExactMap:
         """Return the coefficients of the kernel for those of the centred kernel."""
         return coefficients - self._weights[:, None] * coefficients.sum(axis=0)
 
+    def resolves(self, weights: Array, scores: Array) -> Array:
+        """Return a mask of the directions whose scores are more than the rounding of the kernel.
+
+        Rounding makes their variance another one than that of the features.
+        """
+        variance = self.variances @ weights**2
+        return np.abs(self._weights @ scores**2 - variance) < _LOST * variance
+
     def scores(self, V: ViewLike, coefficients: Array) -> Array:
         """Return the scores of rows, holding one block of their kernel at a time."""
-        out = np.empty((len(V), coefficients.shape[1]))
-        for block in _blocks(len(V), self._n_rows):
-            K = self.kernel(self._scaling.apply(V[block]), self._rows)
-            out[block] = self._centred_scores(K, coefficients)
-        return out
+        return self._scores(V, self._scaling.apply, coefficients)
 
     def training_scores(self, coefficients: Array) -> Array:
         """Return the scores of the training rows, as `scores` gives them."""
         if self._K is not None:
             return self._centred_scores(self._K, coefficients)
-        out = np.empty((self._n_rows, coefficients.shape[1]))
-        for block in _blocks(*out.shape):
-            K = self.kernel(self._rows[block], self._rows)
+        return self._scores(self._rows, np.asarray, coefficients)
+
+    def _scores(self, V: ViewLike, scaled: Callable[..., Array], coefficients: Array) -> Array:
+        out = np.empty((len(V), coefficients.shape[1]))
+        for block in _blocks(len(V), self._n_rows):
+            K = self.kernel(scaled(V[block]), self._rows)
             out[block] = self._centred_scores(K, coefficients)
         return out
 
