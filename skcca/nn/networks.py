@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from numbers import Integral
@@ -54,30 +53,42 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class _Float32Default:
-    """Hold torch's default dtype, one of the whole process, at float32 while any block asks."""
+    """Hold torch's default dtype, one of the whole process, at float32 while any block asks.
+
+    There is no lock, which Ctrl-C could leave locked; single operations on a set are atomic.
+    """
 
     def __init__(self) -> None:
-        self._lock, self._before = threading.Lock(), torch.float32
         self._blocks: set[object] = set()
+        self._before = torch.float32
 
     def begin(self, block: object) -> None:
-        with self._lock:
-            if not self._blocks:
-                self._before = torch.get_default_dtype()
-            self._blocks.add(block)
-            torch.set_default_dtype(torch.float32)
+        self._remember()
+        self._blocks.add(block)
+        # The last of other blocks may have ended in between.
+        self._remember()
+        torch.set_default_dtype(torch.float32)
+
+    def _remember(self) -> None:
+        dtype = torch.get_default_dtype()
+        if dtype != torch.float32:
+            self._before = dtype
 
     def end(self, block: object) -> None:
-        with self._lock:
-            if self._blocks == {block}:
-                torch.set_default_dtype(self._before)
-            self._blocks.discard(block)
+        if self._blocks == {block}:
+            torch.set_default_dtype(self._before)
+        self._blocks.discard(block)
+        if self._blocks:
+            # Another thread may have begun in between.
+            torch.set_default_dtype(torch.float32)
+        else:
+            self._before = torch.float32
 
     def begin_anew(self) -> None:
         """Forget the blocks of other threads, none of which is alive in a forked child."""
         if self._blocks:
             torch.set_default_dtype(self._before)
-        self._lock, self._blocks = threading.Lock(), set()
+        self.__init__()  # type: ignore[misc]
 
 
 _FLOAT32_DEFAULT = _Float32Default()

@@ -46,8 +46,13 @@ def alone():
 
 def test_eight_threads_at_once_fit_what_one_fits(alone):
     jobs = [name for name in MODELS for _ in range(2)]
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda name: scores(MODELS[name]), jobs))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda name: scores(MODELS[name]), jobs))
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
     for name, together in zip(jobs, found, strict=True):
         for a, b in zip(together, alone[name], strict=True):
             np.testing.assert_allclose(a, b, atol=1e-10)
