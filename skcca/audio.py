@@ -395,11 +395,13 @@ def _with_length(source: str | io.BytesIO) -> bytearray | None:
     length = len(content) - start
     # RF64 has the length in its first chunk, "ds64".
     field = slice(28, 36) if content[:4] == b"RF64" else slice(place + 4, start)
-    next_chunk, next_size = content[start : start + 4], content[start + 4 : start + 8]
-    is_chunk = next_chunk.isascii() and int.from_bytes(next_size, order) <= length - 8
-    if any(content[field]) or length == 0 or (is_chunk and any(next_chunk)):
+    next_name, next_size = content[start : start + 4], content[start + 4 : start + 8]
+    is_named = next_name.replace(b" ", b"").isalnum()
+    is_chunk = is_named and int.from_bytes(next_size, order) <= length - 8
+    if any(content[field]) or length == 0 or is_chunk:
         return None
-    content[field] = min(length, 2**32 - 1).to_bytes(field.stop - field.start, order)
+    width = field.stop - field.start
+    content[field] = min(length, 256**width - 1).to_bytes(width, order)
     return content
 
 

@@ -351,9 +351,12 @@ def test_streamed_flac_without_a_length_is_read(save):
     np.testing.assert_array_equal(audio_frames(path), expected)
 
 
-def test_wav_without_a_sample_stays_empty_though_a_chunk_follows(save):
+def test_wav_of_0_bytes_holds_the_sound_that_follows_but_no_other_chunk(save):
     path = save("a.wav", noise(0))
-    path.write_bytes(path.read_bytes() + b"LIST\4\0\0\0INFO")
+    header, quiet = path.read_bytes(), np.ones(22_050, "<i2")
+    path.write_bytes(header + quiet.tobytes())
+    np.testing.assert_array_equal(audio_frames(path), audio_frames((quiet, 22_050)))
+    path.write_bytes(header + b"LIST\4\0\0\0INFO")
     with pytest.raises(ValueError, match="holds no sample"):
         audio_frames(path)
 
