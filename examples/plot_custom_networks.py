@@ -13,6 +13,7 @@ not.
 """
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -24,6 +25,8 @@ from skcca.datasets import load_digit_halves
 from skcca.metrics import chance_map, mean_average_precision_score
 from skcca.plotting import PrecisionRecallDisplay
 
+# Some pixels are empty in every image, and are left out.
+warnings.filterwarnings("ignore", message=".*features that are constant")
 rng = np.random.default_rng(0)
 plt.style.use("tableau-colorblind10")
 
