@@ -188,7 +188,6 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
                 "these classes, or merge classes that the features do not separate."
             )
 
-        fitted._kmeans = kmeans
         fitted.classes_ = _cluster_names(seed_classes, n_clusters)
         fitted.cluster_centers_ = kmeans.cluster_centers_
         fitted.labels_ = fitted.classes_[kmeans.labels_]
@@ -227,8 +226,8 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             Values of ``classes_``.
         """
         fitted = snapshot_of(self)
-        X = fitted._check_rows(X)
-        return fitted.classes_[fitted._kmeans.predict(X)]
+        nearest = fitted._distances(X).argmin(axis=1)
+        return fitted.classes_[nearest]
 
     def transform(self, X: ViewLike) -> np.ndarray:
         """Return the distances to the centres.
@@ -242,9 +241,7 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         distances : ndarray of shape (n_samples, n_clusters)
             Euclidean, in the order of ``classes_``.
         """
-        fitted = snapshot_of(self)
-        X = fitted._check_rows(X)
-        return fitted._kmeans.transform(X)
+        return snapshot_of(self)._distances(X)
 
     def score(self, X: ViewLike, y: object = None, sample_weight: WeightsLike = None) -> float:
         """Return minus the sum of the squared distances to the nearest centres.
@@ -262,17 +259,20 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             At most 0; larger is better.
         """
         check_aligned(type(self).__name__, X=X, sample_weight=sample_weight)
-        fitted = snapshot_of(self)
-        X = fitted._check_rows(X)
-        return float(fitted._kmeans.score(X, sample_weight=sample_weight))
+        nearest = snapshot_of(self)._distances(X).min(axis=1).astype(float)
+        return -float(_check_sample_weight(sample_weight, nearest[:, np.newaxis]) @ nearest**2)
 
-    def _check_rows(self, X: ViewLike) -> Rows:
+    def _distances(self, X: ViewLike) -> np.ndarray:
+        """Return the distances of new rows to the centres, (n, n_clusters)."""
         check_is_fitted(self)
-        # KMeans needs rows and centres of one dtype.
-        dtype = self.cluster_centers_.dtype
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=dtype)
+        centers = self.cluster_centers_
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=centers.dtype)
         _check_range(X)
-        return X
+        if not sparse.issparse(X):
+            # Far from the origin, the products of which squared distances are made lose all digits.
+            origin = centers.mean(axis=0)
+            X, centers = X - origin, centers - origin
+        return euclidean_distances(X, centers)
 
     def _annotations(
         self, y: LabelsLike, X: Rows, weights: np.ndarray

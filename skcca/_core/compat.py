@@ -256,7 +256,8 @@ def check_kind(V: ViewLike, name: str) -> ViewLike:
     for dtype in _dtypes_of(V):
         if _DATES.search(str(dtype)):
             raise ValueError(
-                f"`{name}` has dtype {dtype}; expected numbers: take differences of dates."
+                f"`{name}` has dtype {dtype}; expected numbers: take differences of "
+                "dates in a unit, such as (dates - dates.min()) / pandas.Timedelta(days=1)."
             )
     if hasattr(V, "detach"):
         V = V.detach()

@@ -232,7 +232,9 @@ def read(path: PathLike, kind: str, on_disk: Sequence[str] = ()) -> Contents:
     Arrays named in `on_disk` are read-only memory maps. They are not read here: their user compares
     their `checksum` with that in the result.
     """
-    with parsing(damaged(path)), Path(path).open("rb") as file:
+    # No path, as None, is no fault of a file.
+    source = Path(os.fsdecode(path))
+    with parsing(damaged(source)), source.open("rb") as file:
         header, entries, start = _read_header(file, kind)
         checksums = header["checksums"]
         arrays: dict[str, Sequence[Array]] = {}

@@ -76,7 +76,8 @@ class RaggedRows:
 def is_ragged(V: ViewLike) -> bool:
     """Whether V is a list, or an object array, of sequences."""
     listed = isinstance(V, (list, tuple)) or getattr(getattr(V, "dtype", None), "kind", "") == "O"
-    return listed and len(V) > 0 and np.ndim(V[0]) == 2
+    # A Series finds entries by their labels and not by their places.
+    return listed and len(V) > 0 and np.ndim(next(iter(V))) == 2
 
 
 def stays_on_disk(V: ViewLike) -> bool:

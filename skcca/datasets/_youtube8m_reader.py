@@ -252,7 +252,8 @@ def _repetition(
 ) -> Fault | None:
     """Return a fault if the video was read before; videos without id cannot be compared."""
     first = first_places.setdefault(video.id, place) if video.id else place
-    if first == place:
+    # Places of two files without a name may be equal.
+    if first is place:
         return None
     return Fault(*place, f"video {video.id!r} came before, in {first[0]} at byte {first[1]}")
 

@@ -89,7 +89,8 @@ def select_n_components(
     rule : {"one_standard_error", "best"}, default="one_standard_error"
         Fewest components within one standard error of the best, or the best.
     param_name : str, default="n_components"
-        Name of the parameter in a pipeline: ``"cca__n_components"``.
+        Name of the parameter, which is ``"cca__n_components"`` in a pipeline and
+        ``"estimator__n_components"`` in a search.
     n_jobs : int, default=None
     verbose : int, default=0
         See `bootstrap_loadings`.
@@ -150,6 +151,7 @@ def select_n_components(
     """
     validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name=_NAME)
     candidates = _candidates(n_components)
+    _check_name(estimator, param_name)
     rows = PairedRows.of(estimator, X, y, labels, _NAME, groups)
     folds = rows.scored_folds(cv, _NAME)
     if len(folds) < 2:
@@ -179,6 +181,18 @@ def select_n_components(
             "components may be better still; give larger ones by `n_components`."
         )
     return NComponentsResult(int(candidates[chosen]), candidates, mean, standard_error, totals)
+
+
+def _check_name(estimator: Estimator, param_name: str) -> None:
+    """Refuse a name that is no parameter, with those that it may stand for."""
+    params = estimator.get_params()
+    if param_name not in params:
+        alike = [repr(name) for name in sorted(params) if name.endswith("__n_components")]
+        cure = f"give {' or '.join(alike)}" if alike else "set n_components of a model of skcca"
+        raise ValueError(
+            f"{_NAME}: `param_name`={param_name!r} is no parameter of "
+            f"{type(estimator).__name__}; {cure}."
+        )
 
 
 def _candidates(n_components: int | Sequence[int]) -> Array:

@@ -144,9 +144,13 @@ def to_entries(entries: ArrayLike) -> np.ndarray:
         return to_numpy(entries)
     if np.ma.isMaskedArray(entries):
         return entries
+    # NumPy would make strings of numbers and of missing values that stand beside a string, and
+    # pandas floats of integers beside a missing value.
+    dtype = getattr(entries, "dtype", None)
+    nullable = not isinstance(dtype, np.dtype) and getattr(dtype, "kind", "") in ("i", "u")
+    as_objects = nullable or isinstance(entries, (list, tuple))
     try:
-        # NumPy would make strings of numbers and of missing values that stand beside a string.
-        array = np.asarray(entries, dtype=object if isinstance(entries, (list, tuple)) else None)
+        array = np.asarray(entries, dtype=object if as_objects else None)
     except ValueError:
         # NumPy makes no array of arrays of unequal shape.
         array = np.empty(len(entries), dtype=object)

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.cross_decomposition import PLSSVD, PLSCanonical
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skcca import (
@@ -511,7 +512,8 @@ CALLS = {
         ({"cv": [(np.arange(60), np.arange(60, 90))]}, "makes 1 fold"),
         ({"labels": (y, y)}, "unpaired"),
         ({"labels": np.zeros(89)}, "89"),
-        ({"param_name": "cca__n_components"}, "Invalid parameter"),
+        ({"param_name": "cca__n_components"}, "no parameter of CCA; set n_components of a model"),
+        ({"model": GridSearchCV(PLAIN, {"reg": [0.1]})}, "give 'estimator__n_components'"),
         ({"Y": None}, "CCA requires y"),
         ({"Y": Y[1:]}, "`X` has 90 rows but `y` has 89"),
         ({"model": ClusterCCA(), "X": Views(X, Y), "Y": y, "labels": y}, "labels were given twice"),

@@ -526,3 +526,9 @@ def test_models_of_version_1_are_read(tmp_path):
     write_version_1(tmp_path / "old", contents.values, **tensors)
     loaded = DCCA.load(tmp_path / "old")
     np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+
+
+@pytest.mark.parametrize("model", [DCCA, ChunkSelector, CrossModalRetriever])
+def test_what_is_no_path_is_no_fault_of_a_file(model):
+    with pytest.raises(TypeError, match="expected str, bytes or os.PathLike object, not NoneType"):
+        model.load(None)

@@ -324,6 +324,9 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path, monkeypatch):
         assert len(load_youtube8m([file, file]).ids) == 3
         with pytest.raises(ValueError, match=r"a\.tfrecord, record at byte 0: the file is empty"):
             load_youtube8m(file)
+    write("a.tfrecord", frame_record("same", [1], frames(2)))
+    with open("a.tfrecord", "rb") as file, pytest.raises(ValueError, match="'same' came before"):
+        load_youtube8m(["a.tfrecord", file])
     with open("a.tfrecord") as file, pytest.raises(TypeError, match="opened in binary mode"):
         load_youtube8m(file)
 

@@ -168,10 +168,13 @@ def test_sparse_and_dense_rows_agree():
     np.testing.assert_array_equal(thin.predict(sparse.csr_array(rows)), dense.labels_)
 
 
-def test_float32_rows_stay_float32_and_any_rows_are_predicted():
-    model = SeededKMeans(5, random_state=0).fit(X.astype(np.float32), y)
-    assert model.cluster_centers_.dtype == model.transform(X).dtype == np.float32
-    np.testing.assert_array_equal(model.predict(X), model.labels_)
+@pytest.mark.parametrize(("dtype", "offset"), [("f4", 0), ("f4", 1e4), ("f8", 0), ("f8", 1e8)])
+def test_new_rows_are_predicted_in_their_dtype_and_far_from_the_origin(dtype, offset):
+    rows = (X + offset).astype(dtype)
+    model = SeededKMeans(5, random_state=0).fit(rows, y)
+    assert model.cluster_centers_.dtype == model.transform(rows).dtype == dtype
+    np.testing.assert_array_equal(model.predict(rows), model.labels_)
+    np.testing.assert_allclose(model.score(rows), -model.inertia_, rtol=1e-3)
 
 
 def test_class_that_loses_its_annotated_rows_is_reported():

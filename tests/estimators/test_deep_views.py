@@ -4,6 +4,7 @@ from functools import partial
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import zarr
@@ -240,6 +241,8 @@ def test_sequences_of_any_length_train_a_network():
     # A sequence means the same whatever stands beside it in a batch.
     np.testing.assert_allclose(np.vstack([model.transform([s]) for s in songs[:9]]), Z[:9])
     np.testing.assert_array_equal(next(iter(model.transform(Views(songs, None)))), Z)
+    # A Series finds its entries by their labels.
+    np.testing.assert_array_equal(model.transform(pd.Series(songs, index=range(7, 207))), Z)
 
 
 def test_frames_of_sequences_are_standardised():
