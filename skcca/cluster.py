@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -268,11 +269,10 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         centers = self.cluster_centers_
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=centers.dtype)
         _check_range(X)
-        if not sparse.issparse(X):
-            # Far from the origin, the products of which squared distances are made lose all digits.
-            origin = centers.mean(axis=0)
-            X, centers = X - origin, centers - origin
-        return euclidean_distances(X, centers)
+        if sparse.issparse(X):
+            return euclidean_distances(X, centers)
+        # Far from the origin, squared distances that are made of products lose all digits.
+        return cdist(X, centers).astype(centers.dtype, copy=False)
 
     def _annotations(
         self, y: LabelsLike, X: Rows, weights: np.ndarray
