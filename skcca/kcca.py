@@ -240,6 +240,11 @@ class KCCA(TwoViewTransformer):
     def _standardise(
         self, kernel: Kernel, V: np.ndarray, weights: np.ndarray, name: str
     ) -> Standardisation:
+        if kernel.name != "precomputed" and (V == V[:1]).all():
+            raise ValueError(
+                f"`{name}` has no feature that varies over the paired rows ({V.shape[1]} constant), "
+                "and so is any kernel of them."
+            )
         if self.scale and kernel.name != "precomputed":
             return Standardisation.of(V, weights, name=name)
         unscaled = Standardisation.identity(V.shape[1])
