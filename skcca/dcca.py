@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     import torch
     from torch.nn import Module
 
+    from skcca.nn.files import Checkpoint
     from skcca.nn.networks import ViewFormat
-    from skcca.nn.training import Checkpoint
     from skcca.nn.two_view import Epoch, FittedNetworks, Settings, Snapshot, Solution
 
 __all__ = ["DCCA", "SupervisedDCCA"]
@@ -593,7 +593,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         return FittedNetworks(*networks, self._decoders, self._optimizer_state, self._built_for)
 
     def _checkpoint(self) -> Checkpoint | None:
-        from skcca.nn.training import Checkpoint, describe_settings
+        from skcca.nn.files import Checkpoint, describe_settings
 
         if self.checkpoint is None:
             return None

@@ -242,8 +242,8 @@ class KCCA(TwoViewTransformer):
     ) -> Standardisation:
         if kernel.name != "precomputed" and (V == V[:1]).all():
             raise ValueError(
-                f"`{name}` has no feature that varies over the paired rows ({V.shape[1]} constant), "
-                "and so is any kernel of them."
+                f"`{name}` has no feature that varies over the paired rows ({V.shape[1]} "
+                "constant); any kernel of them is constant, too."
             )
         if self.scale and kernel.name != "precomputed":
             return Standardisation.of(V, weights, name=name)

@@ -2,20 +2,18 @@
 
 Every network of skcca is trained here. The loop knows nothing of views or labels: it is handed the
 batches, a step that makes the gradients of a batch and, for early stopping, a monitor, and it
-guarantees that the weights it leaves behind are finite. A checkpoint holds everything that
-continuing a run takes.
+guarantees that the weights it leaves behind are finite. The state of a `Run` holds everything that
+continuing it takes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -24,9 +22,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from skcca._core.arrays import block_rows
-from skcca._core.files import load_tree, parsing, save_tree
-from skcca._core.lazy import RaggedRows
+from skcca._core.files import parsing
 from skcca._core.pairs import TrainingData
 from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
@@ -546,129 +542,6 @@ def validation_mask(
     mask = np.zeros(n_rows, dtype=bool)
     mask[order[places.astype(int)]] = True
     return mask
-
-
-# Checkpoints
-
-
-class Checkpoint(NamedTuple):
-    """File of a run, written after some epochs, and the identity of the training it belongs to."""
-
-    path: str | os.PathLike[str]
-    every: int  # epochs from one writing to the next
-    identity: dict[str, Any]  # settings and fingerprints that must be equal to continue
-
-
-# Parameters that may differ between the beginning of a training and its continuation.
-_NOT_IN_CHECKPOINTS = {
-    "device", "verbose", "callback", "x_network", "y_network", "checkpoint", "checkpoint_every",
-}  # fmt: skip
-
-# Layout 1 had sentences for keys.
-_CHECKPOINT_LAYOUT = 2
-
-
-def describe_settings(name: str, params: dict[str, Any]) -> dict[str, str]:
-    """Return the settings of an estimator that a continued training must share."""
-    settings = {key: repr(v) for key, v in params.items() if key not in _NOT_IN_CHECKPOINTS}
-    # A training may become longer, unless the steps that were taken depend on its length.
-    if params.get("learning_rate_schedule") == "constant":
-        settings.pop("max_epochs", None)
-    # The file holds the state of a generator, whose representation tells nothing.
-    if not isinstance(params.get("random_state"), (int, np.integer, type(None))):
-        del settings["random_state"]
-    return {"estimator": name} | settings
-
-
-def save_checkpoint(checkpoint: Checkpoint, run: Run, rng: np.random.Generator, name: str) -> None:
-    """Write the state of a run, and of the generator that draws its batches; warn if that fails."""
-    state = {
-        "layout": _CHECKPOINT_LAYOUT,
-        "identity": checkpoint.identity,
-        "rng": rng.bit_generator.state,
-        "run": run.state_dict(),
-    }
-    try:
-        save_tree(checkpoint.path, state)
-    # Of a full disk, for one, or of a buffer in a network of the user that no file can hold.
-    except (OSError, TypeError, ValueError) as error:
-        warn(
-            f"{name}: `checkpoint`={str(checkpoint.path)!r} could not be written ({error}); the "
-            "training goes on, and an older checkpoint stays as it is."
-        )
-
-
-def load_checkpoint(
-    checkpoint: Checkpoint, rng: np.random.Generator, name: str, max_epochs: int
-) -> dict[str, Any] | None:
-    """Return the state of an interrupted run and set that of its generator; None without a file.
-
-    Raises
-    ------
-    ValueError
-        If the file holds no checkpoint, or that of another or of a longer training.
-
-    Warns
-    -----
-    UserWarning
-        From which epoch the training is continued.
-    """
-    if not Path(checkpoint.path).exists():
-        return None
-    state = load_tree(checkpoint.path, torch)
-    where = f"{name}: `checkpoint`={str(checkpoint.path)!r}"
-    if not isinstance(state, dict) or "identity" not in state:
-        raise ValueError(
-            f"{where} holds something else than a training; name another file, or delete it."
-        )
-    layout = state.get("layout", 1)
-    if layout != _CHECKPOINT_LAYOUT:
-        raise ValueError(
-            f"{where} has layout {layout} of checkpoints, and this version of skcca continues "
-            f"layout {_CHECKPOINT_LAYOUT}; finish that training with the version that began it, or "
-            "delete the file."
-        )
-    refusal = f"{where} does not hold what it must"
-    with parsing(refusal):
-        there, run, generator = dict(state["identity"]), dict(state["run"]), dict(state["rng"])
-        here = checkpoint.identity
-        changed = sorted(key for key in here if there.get(key) != here[key])
-        done = len(run["losses"])
-    if changed:
-        raise ValueError(
-            f"{where} was written by another training: {', '.join(changed)} differ. Name another "
-            "file, or delete it."
-        )
-    if done > max_epochs:
-        raise ValueError(
-            f"{where} holds a training of {done} epochs, and `max_epochs`={max_epochs}; raise it, "
-            "or name another file."
-        )
-    with parsing(refusal):
-        rng.bit_generator.state = generator
-    warn(f"{where} is continued after epoch {done} of {max_epochs}.")
-    return run | {"refusal": refusal}
-
-
-def fingerprint(data: TrainingData) -> str:
-    """Return a digest of rows in their order, of their labels and of their weights."""
-    digest = hashlib.blake2b(digest_size=16)
-    for V in (data.X, data.Y):
-        if isinstance(V, RaggedRows):
-            for song in V.songs:
-                digest.update(np.asarray(song).tobytes())
-        else:
-            step = block_rows(V.shape[1])
-            for start in range(0, len(V), step):
-                digest.update(np.asarray(V[start : start + step]).tobytes())
-    if data.labels is not None:
-        digest.update(repr(data.labels.classes.tolist()).encode())
-        for member in (data.labels.x, data.labels.y):
-            digest.update(np.asarray(member.indices).tobytes())
-            digest.update(np.asarray(member.indptr).tobytes())
-    for weights in data.weights:
-        digest.update(np.asarray(weights).tobytes())
-    return digest.hexdigest()
 
 
 # Optimizers

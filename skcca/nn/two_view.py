@@ -29,6 +29,7 @@ from skcca._core.lazy import RaggedRows
 from skcca._core.pairs import Pairing, Pairs, TrainingData
 from skcca._core.warnings import warn
 from skcca._core.whitening import SolverOptions
+from skcca.nn.files import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
 from skcca.nn.losses import make_objective
 from skcca.nn.networks import (
     NetworkLike,
@@ -48,17 +49,7 @@ from skcca.nn.step import (
     broadcast_parameters,
     world_size,
 )
-from skcca.nn.training import (
-    Checkpoint,
-    Run,
-    TrainingResult,
-    fingerprint,
-    load_checkpoint,
-    resolve_device,
-    save_checkpoint,
-    seeded,
-    train,
-)
+from skcca.nn.training import Run, TrainingResult, resolve_device, seeded, train
 
 # Words of torch when BatchNorm is given a single row in training.
 _ONE_ROW = "Expected more than 1 value per channel"
