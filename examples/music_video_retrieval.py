@@ -28,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,8 @@ def search_by_clip(
 
 def spoken_digits(options: argparse.Namespace) -> None:
     """Retrieve images of handwritten digits by spoken digits, paired by class alone."""
+    # Some pixels are empty in every image, and are left out.
+    warnings.filterwarnings("ignore", message=".*features that are constant")
     announce(1, "Load spoken and handwritten digits")
     spoken = load_spoken_digits(data_home=options.data_home)
     written = load_mnist(data_home=options.data_home)

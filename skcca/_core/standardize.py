@@ -26,8 +26,8 @@ _SUM_ROUNDING = 1e-12
 # An error of the mean that is a smaller share of the spread changes no variance.
 _CENTRED = 1e-8
 
-# A message names at most so many features.
-_SHOWN = 100
+# A message names at most so many features or runs of features.
+_SHOWN = 40
 
 # Standard deviations whose squares stay in the range of float64, with room for sums.
 _SMALLEST_STD, _LARGEST_STD = 1e-150, 1e150
@@ -86,11 +86,12 @@ def warn_of_constant_features(constant: Array, name: str) -> None:
     places = np.flatnonzero(constant)
     if not len(places):
         return
-    shown = ", ".join(map(str, places[:_SHOWN]))
-    more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    shown = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    more = f", and {sum(map(len, runs[_SHOWN:]))} more" if len(runs) > _SHOWN else ""
     warn(
         f"`{name}` has {len(places)} of {len(constant)} features that are constant over the rows; "
-        f"they are left out: {shown}{more}."
+        f"they are left out: {', '.join(shown[:_SHOWN])}{more}."
     )
 
 

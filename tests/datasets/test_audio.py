@@ -21,6 +21,9 @@ from skcca.audio import audio_frames
 librosa = pytest.importorskip("librosa")
 soundfile = pytest.importorskip("soundfile")
 
+# One worker: librosa compiles its functions in the first process that calls them.
+pytestmark = pytest.mark.xdist_group("librosa")
+
 FLOOR = np.log(1e-8)  # of "logmel"
 SAMPLE = 1 / 32_768  # a step of 16 bits
 

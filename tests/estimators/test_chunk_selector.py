@@ -667,6 +667,7 @@ def test_tags_say_that_tables_are_not_taken():
     assert not ChunkSelector(strategy="random").__sklearn_tags__().target_tags.required
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes():
     pipe = make_pipeline(
         make_view_transformer(small(), StandardScaler()), ClusterCCA(n_components=2)

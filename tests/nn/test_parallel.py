@@ -25,6 +25,9 @@ from skcca.nn.step import (
     world_size,
 )
 
+# One worker, so that the two processes are started once.
+pytestmark = pytest.mark.xdist_group("processes")
+
 RULES = ["instance", "class", "sampled", "blended"]
 ROWS = [24, 13]  # 13: the shares differ
 PLANS = {

@@ -88,6 +88,7 @@ def test_default_job_finds_emotion_in_three_minutes_of_two_cores(tmp_path):
     assert table["ClusterCCA"]["3/9"] > table["ClusterCCA"]["mean"]  # the filler misleads
 
 
+@pytest.mark.slow
 def test_spoken_digits_find_handwritten_digits(data_home, tmp_path):
     options = ("--data", "spoken-digits", "--data-home", data_home, "--n-songs", 160)
     printed = succeed(*options, "--output", tmp_path)

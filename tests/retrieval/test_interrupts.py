@@ -36,7 +36,7 @@ def test_interrupted_changes_are_made_or_not_made(kind, tmp_path):
             work = partial(retriever.remove, names)
         else:
             work = partial(retriever.save, path)
-        at = int(rng.integers(1, 1500))
+        at = int(rng.integers(1, 3000))
         done = interrupt(work, at) < at
         found = contents(retriever)
         assert found == after or (found == items and not done), trial
