@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from .cca import CCA, ClusterCCA
     from .chunk_selector import ChunkSelector
+    from .cross_validated import CCACV, ClusterCCACV
     from .dcca import DCCA, SupervisedDCCA
     from .kcca import KCCA, ClusterKCCA
     from .metrics import make_retrieval_scorer, retrieval_map
@@ -34,10 +35,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CCA",
+    "CCACV",
     "DCCA",
     "KCCA",
     "ChunkSelector",
     "ClusterCCA",
+    "ClusterCCACV",
     "ClusterKCCA",
     "CrossModalRetriever",
     "SupervisedDCCA",
@@ -61,6 +64,8 @@ __all__ = [
 _MODULE_OF = {
     "CCA": "cca",
     "ClusterCCA": "cca",
+    "CCACV": "cross_validated",
+    "ClusterCCACV": "cross_validated",
     "KCCA": "kcca",
     "ClusterKCCA": "kcca",
     "DCCA": "dcca",

@@ -30,7 +30,7 @@ from skcca._core.compat import (
     to_numpy,
 )
 from skcca._core.directions import CanonicalFit, canonical_fit, moment_fit
-from skcca._core.pairs import Pairs, TrainingData
+from skcca._core.pairs import Moments, Pairs, TrainingData
 from skcca._core.standardize import warn_of_constant_features
 from skcca._core.streaming import add_batch, check_same_classes, start_sums
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike, WeightsLike
@@ -212,7 +212,13 @@ class CCA(TwoViewTransformer):
 
     # Fitting
 
-    def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
+    def _fit_views(
+        self,
+        data: TrainingData,
+        pairs: Pairs,
+        rng: np.random.Generator,
+        moments: Moments | None = None,
+    ) -> None:
         X, Y = data.X, data.Y
         if hasattr(X, "dask") and self.solver == "svd":
             raise ValueError(
@@ -227,7 +233,7 @@ class CCA(TwoViewTransformer):
         )
         n_rows = min(X.shape[0], Y.shape[0])
         options = self._options(ridges, (input_eps(X.dtype), input_eps(Y.dtype)), n_rows)
-        solution = canonical_fit(X, Y, pairs, options)
+        solution = canonical_fit(X, Y, pairs, options, moments)
         for name in ("_sums", "n_samples_seen_"):
             self.__dict__.pop(name, None)
         self._assign(solution, (X.shape[0], Y.shape[0]), ridges)

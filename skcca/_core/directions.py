@@ -102,8 +102,16 @@ def pair_moments(X: ViewLike, Y: ViewLike, pairs: Pairs, dtype: type = np.float6
     return pairs.moments(x, y).centred(x.shift, y.shift)
 
 
-def canonical_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SolverOptions) -> CanonicalFit:
+def canonical_fit(
+    X: ViewLike,
+    Y: ViewLike,
+    pairs: Pairs,
+    options: SolverOptions,
+    moments: Moments | None = None,
+) -> CanonicalFit:
     """Find the canonical directions of two views, (n_x, d_x) and (n_y, d_y), over the pairs.
+
+    Moments that are known already save a pass over the views; their memory is used up.
 
     Raises
     ------
@@ -117,13 +125,14 @@ def canonical_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SolverOptions
         return _svd_fit(X, Y, pairs, options)
     # `check_variance_is_finite` reports what overflows.
     with np.errstate(over="ignore", invalid="ignore"):
-        if _float32_suffices(X, Y, pairs, options):
+        if moments is None and _float32_suffices(X, Y, pairs, options):
             try:
-                moments = pair_moments(X, Y, pairs, np.float32)
-                return moment_fit(moments, pairs.max_rank, options, from_float32=True)
+                rough = pair_moments(X, Y, pairs, np.float32)
+                return moment_fit(rough, pairs.max_rank, options, from_float32=True)
             except IllConditionedError:
                 pass
-        moments = pair_moments(X, Y, pairs)
+        if moments is None:
+            moments = pair_moments(X, Y, pairs)
     sides = ((X, moments.cov_x, pairs.row_sums), (Y, moments.cov_y, pairs.column_sums))
     for name, (V, cov, sums) in zip("Xy", sides, strict=True):
         check_variance_is_finite(V, np.sqrt(np.maximum(np.diag(cov), 0.0)), name, sums)
@@ -191,7 +200,7 @@ def moment_fit(
     # A ridge makes the whitening safe, but not the variance of a variate that it dwarfs.
     regularised = max(x.ridge, y.ridge) > 0
     strict = options.full_precision and regularised and not allow_ill_conditioned
-    solution = _directions(T, [x, y], whiteners, max_rank, options, "covariance", strict=strict)
+    solution = directions_of(T, [x, y], whiteners, max_rank, options, "covariance", strict=strict)
     exact = all(isinstance(whitener, CholeskyWhitener) for whitener in whiteners)
     return solution._replace(ill_conditioned=not exact)
 
@@ -208,7 +217,7 @@ def _svd_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SolverOptions) -> 
         whiteners.append(whitener)
         whitened.append(MappedRows(V, mean, partial(_whiten_rows, view, whitener.matrix)))
     T = pairs.cross_moment(*whitened)[:-1, :-1] / pairs.total
-    return _directions(T, views, whiteners, pairs.max_rank, options, "svd")
+    return directions_of(T, views, whiteners, pairs.max_rank, options, "svd")
 
 
 def _whiten_rows(view: FeatureScaling, K: Array, block: Array) -> Array:
@@ -223,7 +232,7 @@ class _Side(NamedTuple):
     cross_loadings: Array
 
 
-def _directions(
+def directions_of(
     T: Array,
     views: Sequence[FeatureScaling],
     whiteners: Sequence[Whitener],
@@ -237,7 +246,7 @@ def _directions(
     # A ridge divides rounding as it divides correlations.
     rounding = 1 / np.sqrt((1 + views[0].ridge) * (1 + views[1].ridge))
     n_components = options.n_components
-    U, singular_values, V = _leading_singular_vectors(T, max_rank, n_components, rounding)
+    U, singular_values, V = leading_singular_vectors(T, max_rank, n_components, rounding)
     bases = [whiteners[0].lift(U), whiteners[1].lift(V)]
     # These matrices are as large as the moments, and are released before the next ones are made.
     del U, V
@@ -292,7 +301,7 @@ def _directions(
     )
 
 
-def _leading_singular_vectors(
+def leading_singular_vectors(
     T: Array, max_rank: int | None, n_components: int | None, size: float
 ) -> tuple[Array, Array, Array]:
     """Return the singular vectors (d_x, k) and (d_y, k) of T above rounding, and their values.
@@ -331,7 +340,7 @@ def uncorrelated_fit(
     T *= x_scale[:, None]
     T *= y_scale
     size = float((x_scale * np.sqrt(variances[0])).max() * (y_scale * np.sqrt(variances[1])).max())
-    U, singular_values, V = _leading_singular_vectors(T, pairs.max_rank, n_components, size)
+    U, singular_values, V = leading_singular_vectors(T, pairs.max_rank, n_components, size)
     return x_scale[:, None] * U, y_scale[:, None] * V, singular_values
 
 

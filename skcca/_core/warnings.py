@@ -45,7 +45,7 @@ def muted(*patterns: str) -> Iterator[None]:
 
 
 # The fit on all rows has given these already, or they hold of a part of the rows alone.
-_REPEATED = (
+REPEATED = (
     r"\w+: no labels were given",
     r"\w+: `n_components`=\d+, but the data support",
     r"\w+: \d+ of \d+ rows of `[Xy]` share no class",
@@ -57,5 +57,5 @@ _REPEATED = (
 
 def quiet_fit(estimator: Any, *args: object, **kwargs: object) -> Any:
     """Fit on a fold or a resample, without warnings that the fit on all rows has given."""
-    with muted(*_REPEATED):
+    with muted(*REPEATED):
         return estimator.fit(*args, **kwargs)

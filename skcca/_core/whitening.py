@@ -20,9 +20,9 @@ Array = np.ndarray
 
 # Moments square the condition number. Beyond the first they keep half of the digits, beyond the
 # second an error of eps times the condition number of the view, as its decomposition has.
-_HALF_RCOND = float(np.sqrt(np.finfo(float).eps))
+HALF_RCOND = float(np.sqrt(np.finfo(float).eps))
 
-_EXACT_RCOND = 2e-5
+EXACT_RCOND = 2e-5
 
 # Least eigenvalue, by the 1-norm, beside products of float32: their error is 1e-7, and what it does
 # to a correlation was 5e-9 over the least eigenvalue, from .1 to 1e-5.
@@ -153,7 +153,7 @@ class CholeskyWhitener(NamedTuple):
 
     def is_exact(self, A: Array, SA: Array) -> Array:
         """Return a mask of the columns of whose variance half of the digits are known."""
-        return column_dots(A, SA) > _HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
+        return column_dots(A, SA) > HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
 
     def resolved(self, A: Array, SA: Array) -> Array:
         """Return a mask of the columns that vary by more than the rounding of S.
@@ -222,9 +222,9 @@ def moment_whitener(
     norm = max(np.abs(column).sum() for column in regularised.T)
     factor, info = linalg.lapack.dpotrf(regularised, lower=True, clean=True, overwrite_a=True)
     rcond = linalg.lapack.dpocon(factor, norm, uplo="L")[0] if info == 0 else 0.0
-    min_rcond = _HALF_RCOND
+    min_rcond = HALF_RCOND
     if full_precision and not allow_ill_conditioned:
-        min_rcond = _EXACT_RCOND
+        min_rcond = EXACT_RCOND
     if rcond * norm >= _SAFE_FLOAT32 if from_float32 else rcond >= min_rcond:
         rank = len(cov)
         if ridge > 0:
@@ -235,7 +235,7 @@ def moment_whitener(
     if not allow_ill_conditioned:
         raise IllConditionedError
     values, vectors = linalg.eigh(cov)
-    kept = values > _HALF_RCOND * values[-1]
+    kept = values > HALF_RCOND * values[-1]
     return SpectralWhitener(vectors[:, kept], np.sqrt(values[kept]), ridge)
 
 

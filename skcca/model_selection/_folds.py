@@ -26,6 +26,7 @@ from skcca.views._labels import check_entries, encode_labels, to_entries
 from skcca.views._projection import final_model, project, unwrap
 
 Array = np.ndarray
+Fold: TypeAlias = tuple[Array, Array]  # rows to fit on, rows held out
 
 # What scikit-learn's `check_cv` takes.
 Splitter: TypeAlias = int | BaseCrossValidator | Iterable | None
@@ -50,8 +51,10 @@ class PairedRows(NamedTuple):
         labels: LabelsLike,
         caller: str,
         groups: ArrayLike = None,
+        *,
+        checked: bool = False,
     ) -> PairedRows:
-        """Return the rows after checking them as `fit` of the estimator does."""
+        """Return the rows after checking them as `fit` of the estimator does, unless it has."""
         model, in_views = final_model(estimator, fitted=False), isinstance(X, Views)
         class_paired = isinstance(model, TwoViewTransformer) and model._class_paired
         given = separate_views(caller, X, y, labels, f"{caller}(model, ", class_paired=class_paired)
@@ -64,7 +67,7 @@ class PairedRows(NamedTuple):
                 "cannot be split together; cross-validation takes paired rows."
             )
         # An estimator of this library has more precise messages than those below.
-        if isinstance(estimator, TwoViewTransformer):
+        if isinstance(estimator, TwoViewTransformer) and not checked:
             clone(estimator)._check_training(X, y, labels, None)
         if given.y is None:
             raise ValueError(f"{caller}: `y`, the second view, is None; or pass Views(X, Y).")

@@ -1,0 +1,596 @@
+"""Estimators that choose their ridge and number of components by cross-validation.
+
+Every setting is scored on the held-out rows of every fold, and the best one is fitted to all rows,
+as scikit-learn's `GridSearchCV` does with a fit for each setting and fold. Here the settings of a
+fold share their work (`skcca.model_selection._ridge_path`), so that a search costs a few fits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import ParameterGrid
+
+from skcca._base import ClassPairedMixin, TwoViewTransformer
+from skcca._core.compat import Interval, _fit_context, bind_draft, draft_of
+from skcca._core.pairs import Labels, Pairs, TrainingData, Weights
+from skcca._core.progress import ProgressBar
+from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike, WeightsLike
+from skcca._core.warnings import REPEATED, muted, warn
+from skcca.cca import CCA, ClusterCCA
+from skcca.metrics import make_retrieval_scorer
+from skcca.model_selection._folds import Fold, PairedRows, Splitter
+from skcca.model_selection._ridge_path import PathSettings, RidgePath
+from skcca.views._arguments import drop_zero_weight_rows, per_view
+
+__all__ = ["CCACV", "ClusterCCACV"]
+
+Array = np.ndarray
+
+# The ridges that are compared by default, as fractions of the mean feature variance.
+REGS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+
+# What is known of the input before there is a model.
+_INPUT_ATTRIBUTES = (
+    *("n_features_in_", "n_features_y_in_", "feature_names_in_", "feature_names_y_in_"),
+    "view_names_in_",
+)
+
+
+class Candidates(NamedTuple):
+    """The settings to choose from."""
+
+    regs: list[float | tuple[float, float]]
+    n_components: list[int] | None  # None if the number is not searched
+    fixed: int | None  # number of components that all settings share, if it is not searched
+
+    @property
+    def grid(self) -> list[dict[str, Any]]:
+        """The settings in the order of `cv_results_`."""
+        grid: dict[str, list] = {"reg": self.regs}
+        if self.n_components is not None:
+            grid["n_components"] = self.n_components
+        return list(ParameterGrid(grid))
+
+    @property
+    def ridges(self) -> list[tuple[float, float]]:
+        """The ridge of each view."""
+        return [(float(x), float(y)) for x, y in map(per_view, self.regs)]
+
+    @property
+    def numbers(self) -> list[int] | list[int | None]:
+        """The numbers of components, of which None is all that the data support."""
+        return [self.fixed] if self.n_components is None else self.n_components
+
+    @property
+    def most_components(self) -> int | None:
+        return self.fixed if self.n_components is None else max(self.n_components)
+
+
+class Search(Protocol):
+    """The settings of a model on the folds of a cross-validation."""
+
+    def totals(self, fold: int) -> Array:
+        """Return the held-out total correlation of each setting, in the order of the grid."""
+
+    def models(self, fold: int) -> Iterator[TwoViewTransformer]:
+        """Yield the model of each setting on the training rows, in the order of the grid."""
+
+    def refit(self, model: TwoViewTransformer) -> None:
+        """Fit a model to all rows."""
+
+
+class CrossValidatedMixin:
+    """Choice of settings by cross-validation: its parameters, its table, and the refit."""
+
+    _search_constraints: ClassVar[dict] = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), None, "array-like"],
+        "regs": ["array-like"],
+        "cv": ["cv_object"],
+        "scoring": [str, callable, None],
+        "one_standard_error": ["boolean"],
+        "verbose": ["verbose"],
+    }
+    __metadata_request__fit: ClassVar[dict] = dict.fromkeys(
+        ("labels", "sample_weight", "groups"), True
+    )
+    # The estimator whose settings are chosen.
+    _model_class: ClassVar[type[TwoViewTransformer]]
+
+    # Parameters of the estimator
+    n_components: Any
+    regs: Sequence
+    cv: Splitter
+    scoring: str | Callable | None
+    one_standard_error: bool
+    verbose: int
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        sample_weight: WeightsLike = None,
+        groups: ArrayLike = None,
+    ) -> Self:
+        """Score every setting on every fold, and fit the best one to all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+            First view, or both views.
+        y : array-like of shape (n_samples, n_features_y), default=None
+            Second view; labels beside a `Views`.
+        labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
+            Class or tag labels, for class-paired estimators and for the splitter.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows, in the fits and in the default score.
+        groups : array-like of shape (n_samples,), default=None
+            Groups for the splitter.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted to all rows with the chosen setting.
+
+        Raises
+        ------
+        ValueError
+            If a candidate is out of range, if a fold holds out fewer than 3 rows, if no setting can
+            be scored, or if the data do not fit.
+
+        Warns
+        -----
+        sklearn.exceptions.FitFailedWarning
+            If a fold cannot be fitted or scored: its scores are nan.
+        """
+        self._check_settings()
+        name, candidates, scorer = type(self).__name__, self._candidates(), self._scorer()
+        # The mixin stands beside a two-view estimator, which type checkers cannot see.
+        fitted: Any = draft_of(self, learned=False)
+        data = fitted._check_training(X, y, labels, sample_weight)
+        rows = PairedRows.of(self, X, y, labels, name, groups, checked=True)
+        folds = rows.scored_folds(self.cv, name)
+        model = fitted._unfitted_model()
+        model._check_classes(data.labels)
+        search = fitted._search(model, data, folds, candidates)
+        scores, seconds = [], []
+        with ProgressBar(len(folds), name, enabled=self.verbose > 0) as bar:
+            for i in range(len(folds)):
+                start = time.perf_counter()
+                scores.append(_fold_scores(name, search, i, folds[i], rows, scorer, candidates))
+                seconds.append(time.perf_counter() - start)
+                bar.step()
+        table = _cv_results(candidates.grid, np.column_stack(scores), np.array(seconds))
+        best = _best_index(table, candidates.grid, one_standard_error=self.one_standard_error)
+        params = candidates.grid[best]
+        model.set_params(**{"n_components": candidates.fixed} | params)
+        search.refit(model)
+        learned = {key: v for key, v in vars(model).items() if key[0] == "_" or key[-1] == "_"}
+        fitted.__dict__ |= learned
+        fitted.reg_ = params["reg"]
+        fitted.best_params_, fitted.best_index_ = params, best
+        fitted.best_score_ = float(table["mean_test_score"][best])
+        fitted.cv_results_, fitted.n_splits_ = table, len(folds)
+        bind_draft(self, fitted)
+        return self
+
+    def _search(
+        self, model: Any, data: TrainingData, folds: Sequence[Fold], candidates: Candidates
+    ) -> Search:
+        """Return the search, whose settings share the work of a fold."""
+        raise NotImplementedError
+
+    def _check_settings(self) -> None:
+        super()._check_settings()  # type: ignore[misc]
+        self._candidates()
+        self._scorer()
+
+    @property
+    def _keeps_zero_weight_rows(self) -> bool:
+        # The splitter sees all rows.
+        return True
+
+    def _candidates(self) -> Candidates:
+        """Return the settings to choose from, after checking each."""
+        name = type(self).__name__
+        regs = [_checked_ridge(name, reg, self.regs) for reg in self.regs]
+        if not regs:
+            raise ValueError(f"{name}: `regs` is empty; give the ridges to choose from.")
+        if self.n_components is None or isinstance(self.n_components, Integral):
+            return Candidates(regs, None, self.n_components)  # type: ignore[arg-type]
+        numbers = [_checked_number(name, k, self.n_components) for k in self.n_components]
+        if not numbers:
+            raise ValueError(f"{name}: `n_components` is empty; give the numbers to choose from.")
+        return Candidates(regs, numbers, None)
+
+    def _scorer(self) -> Callable | None:
+        if isinstance(self.scoring, str):
+            return make_retrieval_scorer(self.scoring)
+        return self.scoring
+
+    def _unfitted_model(self) -> Any:
+        """Return the estimator whose settings are chosen, with what is known of the input."""
+        known = self._model_class().get_params(deep=False)
+        params = self.get_params(deep=False)  # type: ignore[attr-defined]
+        shared = {key: value for key, value in params.items() if key in known}
+        model = self._model_class(**shared | {"n_components": None})
+        model.__dict__ |= {
+            key: value
+            for key, value in vars(self).items()
+            if key in _INPUT_ATTRIBUTES or (key[0] == "_" and key != "_before_fit")
+        }
+        return model
+
+
+class _LinearSearch:
+    """The settings of a linear model on the folds."""
+
+    def __init__(
+        self, model: CCA, data: TrainingData, folds: Sequence[Fold], candidates: Candidates
+    ):
+        self._model, self._data, self._folds, self._candidates = model, data, folds, candidates
+        settings = PathSettings(
+            candidates.ridges, candidates.most_components, model.scale, model.solver
+        )
+        self._path = RidgePath(data, folds, model._pairing(), self._make_pairs, settings)
+
+    def totals(self, fold: int) -> Array:
+        """Return the held-out total correlation of each setting."""
+        totals = np.cumsum(self._path.correlations(fold), axis=1)
+        most = totals.shape[1]
+        columns = [min(k or most, most) - 1 for k in self._candidates.numbers]
+        return totals[:, columns].T.ravel()
+
+    def models(self, fold: int) -> Iterator[CCA]:
+        """Yield the model of each setting on the training rows."""
+        train = drop_zero_weight_rows(self._data.take(self._folds[fold][0], self._folds[fold][0]))
+        n_rows = train.X.shape[0]
+        for k in self._candidates.numbers:
+            fits = self._path.fits(fold, k)
+            for ridges, solution in zip(self._candidates.ridges, fits, strict=True):
+                model = object.__new__(type(self._model))
+                model.__dict__ = vars(self._model) | {"n_components": k}
+                model._assign(solution, (n_rows, n_rows), ridges)
+                model._move_attributes_to(self._data.X)
+                yield model
+
+    def refit(self, model: CCA) -> None:
+        """Fit a model to all rows."""
+        data, rng = drop_zero_weight_rows(self._data), model._rng()
+        pairs = model._make_pairs(data.labels, data.weights, rng)
+        model._fit_views(data, pairs, rng, self._path.total_moments())
+
+    def _make_pairs(self, labels: Labels | None, weights: Weights) -> Pairs:
+        return self._model._make_pairs(labels, weights, self._model._rng())
+
+
+class CCACV(CrossValidatedMixin, CCA):
+    """CCA whose ridge and number of components are chosen by cross-validation.
+
+    Parameters
+    ----------
+    n_components : int, sequence of int or None, default=None
+        Numbers of components to choose from; or one number, or None for all that the data support,
+        which is then not searched.
+    regs : array-like of float or of pairs, default=(0.001, 0.01, 0.1, 1, 10, 100)
+        Ridges to choose from, relative to each view's mean feature variance; a pair sets one for
+        each view. See `CCA`.
+    cv : int, splitter or iterable, default=None
+        Folds; None is 5. An integer means consecutive rows, as everywhere in scikit-learn; classes
+        are stratified where a class-paired estimator has one label a row.
+    scoring : str, callable or None, default=None
+        None is the total correlation of held-out rows, as `score` gives it. "map", or the name of
+        another measure of `make_retrieval_scorer`, is how well the first view retrieves the second
+        among held-out rows, which needs labels; or a scorer, called as in `GridSearchCV`.
+    one_standard_error : bool, default=False
+        Whether to take the simplest setting within one standard error of the best: the fewest
+        components, then the largest ridge.
+    scale : bool, default=True
+    solver : {"auto", "covariance", "svd"}, default="auto"
+    component_scaling : {"unit", "correlation"}, default="unit"
+        See `CCA`.
+    verbose : int, default=0
+        Whether to show a progress line of the folds.
+
+    Attributes
+    ----------
+    reg_ : float or pair of float
+        The chosen ridge.
+    best_score_ : float
+        Mean score of the chosen setting over the folds.
+    best_params_ : dict
+        The chosen ``reg`` and, if it is searched, ``n_components``.
+    best_index_ : int
+        Its place in `cv_results_`.
+    cv_results_ : dict of ndarray
+        Scores and ranks of all settings in the form of `GridSearchCV.cv_results_`. The seconds of a
+        fold are divided equally among the settings, which share its work.
+    n_splits_ : int
+        Number of folds.
+    n_components_, x_weights_, y_weights_, correlations_, ...
+        Those of `CCA`, fitted to all rows with the chosen setting.
+
+    See Also
+    --------
+    CCA : The model with given settings.
+    skcca.inspection.select_n_components : Number of components alone, with its standard errors.
+    sklearn.model_selection.GridSearchCV : The same search, with a fit for each setting and fold.
+
+    Notes
+    -----
+    The scores equal those of `GridSearchCV` over the same folds to about ten digits, at the cost of
+    a few fits. The second moments of the training rows of a fold are the sum of those of the other
+    folds, so that all folds need one pass over the rows, and a second one where the first rows are
+    unlike the others. One eigendecomposition a view and fold serves all ridges. The solution of k
+    components is the first k of any larger one, so that their number costs nothing.
+
+    Memory above the views is a few times that of the moments of all folds,
+    ``n_folds * (n_features + n_features_y)**2`` numbers.
+
+    Where moments would lose digits (views of more features than rows, features almost collinear
+    under the smallest ridge, ``solver="svd"``), each fold is decomposed from its rows instead: two
+    singular value decompositions a fold, as one fit of `CCA` takes there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca import CCACV
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(2, 200, 40))
+    >>> Y[:, :2] += X[:, :2]
+    >>> model = CCACV(n_components=[1, 2, 5]).fit(X[:100], Y[:100])
+    >>> model.best_params_
+    {'n_components': 2, 'reg': 1.0}
+    >>> round(model.score(X[100:], Y[100:]), 1)
+    0.9
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **CCA._parameter_constraints,
+        **CrossValidatedMixin._search_constraints,
+    }
+    _parameter_constraints.pop("reg")
+    _model_class: ClassVar[type[TwoViewTransformer]] = CCA
+
+    def __init__(
+        self,
+        n_components: int | Sequence[int] | None = None,
+        *,
+        regs: Sequence = REGS,
+        cv: Splitter = None,
+        scoring: str | Callable | None = None,
+        one_standard_error: bool = False,
+        scale: bool = True,
+        solver: str = "auto",
+        component_scaling: str = "unit",
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.regs = regs
+        self.cv = cv
+        self.scoring = scoring
+        self.one_standard_error = one_standard_error
+        self.scale = scale
+        self.solver = solver
+        self.component_scaling = component_scaling
+        self.verbose = verbose
+
+    def _search(
+        self, model: Any, data: TrainingData, folds: Sequence[Fold], candidates: Candidates
+    ) -> Search:
+        return _LinearSearch(model, data, folds, candidates)
+
+    @property
+    def _shrinks(self) -> bool:
+        return False
+
+    def _check_batch_settings(self) -> bool:
+        raise ValueError(
+            f"{type(self).__name__} splits all rows into folds; fit the chosen setting in batches: "
+            f"{self._model_class.__name__}(reg=reg_).partial_fit."
+        )
+
+
+class ClusterCCACV(ClassPairedMixin, CCACV):
+    """ClusterCCA whose ridge and number of components are chosen by cross-validation.
+
+    Parameters
+    ----------
+    n_components : int, sequence of int or None, default=None
+    regs : array-like of float or of pairs, default=(0.001, 0.01, 0.1, 1, 10, 100)
+    cv : int, splitter or iterable, default=None
+    scoring : str, callable or None, default=None
+    one_standard_error : bool, default=False
+        The search; see `CCACV`. The default score is over the pairs of a class.
+    instance_weight : float, default=0.0
+    pair_fraction : float, default=1.0
+    pairs_per_sample : int, default=None
+    pair_weight : {"pair", "row"}, default="pair"
+    scale : bool, default=True
+    solver : {"auto", "covariance", "svd"}, default="auto"
+    component_scaling : {"unit", "correlation"}, default="correlation"
+    random_state : int, RandomState, Generator or None, default=None
+        The model; see `ClusterCCA`.
+    verbose : int, default=0
+        Whether to show a progress line of the folds.
+
+    Attributes
+    ----------
+    reg_, best_score_, best_params_, best_index_, cv_results_, n_splits_
+        Those of `CCACV`.
+    classes_, n_components_, x_weights_, y_weights_, correlations_, ...
+        Those of `ClusterCCA`, fitted to all rows with the chosen setting.
+
+    See Also
+    --------
+    ClusterCCA : The model with given settings.
+    CCACV : Each row with its own partner only.
+
+    Notes
+    -----
+    The weight of a row is the size of its class among the training rows, which differs from fold to
+    fold. Few classes have their moments summed apart, in one pass over the rows. Many classes,
+    whose matrices would take more memory than the views, cost a pass for each fold. Sampled pairs
+    are drawn anew in each fold, from its own rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skcca import ClusterCCACV, Views
+    >>> X, y = load_wine(return_X_y=True)
+    >>> wine = Views(alcohol=X[:, :6], colour=X[:, 6:])
+    >>> model = ClusterCCACV(regs=[0.01, 0.1, 1.0], scoring="map").fit(wine, y)
+    >>> round(model.best_score_, 2)
+    0.94
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **CCACV._parameter_constraints,
+        **ClassPairedMixin._pairing_constraints,
+    }
+    _model_class: ClassVar[type[TwoViewTransformer]] = ClusterCCA
+
+    def __init__(
+        self,
+        n_components: int | Sequence[int] | None = None,
+        *,
+        regs: Sequence = REGS,
+        cv: Splitter = None,
+        scoring: str | Callable | None = None,
+        one_standard_error: bool = False,
+        instance_weight: float = 0.0,
+        pair_fraction: float = 1.0,
+        pairs_per_sample: int | None = None,
+        pair_weight: str = "pair",
+        scale: bool = True,
+        solver: str = "auto",
+        component_scaling: str = "correlation",
+        random_state: RandomStateLike = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.regs = regs
+        self.cv = cv
+        self.scoring = scoring
+        self.one_standard_error = one_standard_error
+        self.instance_weight = instance_weight
+        self.pair_fraction = pair_fraction
+        self.pairs_per_sample = pairs_per_sample
+        self.pair_weight = pair_weight
+        self.scale = scale
+        self.solver = solver
+        self.component_scaling = component_scaling
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+def _checked_ridge(name: str, reg: Any, regs: Any) -> float | tuple[float, float]:
+    """Return a ridge, or a pair of them, after checking it."""
+    if isinstance(reg, (tuple, list, np.ndarray)) and np.ndim(reg) == 1 and len(reg) == 2:
+        return float(_ridge(name, reg[0], regs)), float(_ridge(name, reg[1], regs))
+    return _ridge(name, reg, regs)
+
+
+def _ridge(name: str, reg: Any, regs: Any) -> float:
+    if (
+        isinstance(reg, (bool, np.bool_))
+        or not isinstance(reg, Real)
+        or not 0 <= float(reg) < np.inf
+    ):
+        raise ValueError(
+            f"{name}: `regs`={regs!r} holds {reg!r}; a ridge is a finite number of 0 or more, or "
+            "a pair of them, one for each view."
+        )
+    return float(reg)
+
+
+def _checked_number(name: str, k: Any, numbers: Any) -> int:
+    if isinstance(k, (bool, np.bool_)) or not isinstance(k, Integral) or k < 1:
+        raise ValueError(
+            f"{name}: `n_components`={numbers!r} holds {k!r}; the numbers to choose from are "
+            "integers of 1 or more."
+        )
+    return int(k)
+
+
+def _fold_scores(
+    name: str,
+    search: Search,
+    i: int,
+    fold: Fold,
+    rows: PairedRows,
+    scorer: Callable | None,
+    candidates: Candidates,
+) -> Array:
+    """Return the score of each setting on the held-out rows; nan if the fold cannot be fitted."""
+    train, test = fold
+    try:
+        # The fit on all rows gives these warnings.
+        with muted(*REPEATED):
+            if scorer is None:
+                return search.totals(i)
+            args, kwargs = rows.take(test, train)
+            return np.array([scorer(model, *args, **kwargs) for model in search.models(i)])
+    except ValueError as error:
+        warn(
+            f"{name}: fold {i} of {len(train)} + {len(test)} rows has no score and counts as nan: "
+            f"{error}",
+            FitFailedWarning,
+        )
+        return np.full(len(candidates.grid), np.nan)
+
+
+def _cv_results(grid: list[dict[str, Any]], scores: Array, seconds: Array) -> dict[str, Any]:
+    """Return the scores (n_settings, n_folds) in the form of `GridSearchCV.cv_results_`."""
+    each = seconds / len(grid)
+    table: dict[str, Any] = {
+        "mean_fit_time": np.full(len(grid), each.mean()),
+        "std_fit_time": np.full(len(grid), each.std()),
+        "mean_score_time": np.zeros(len(grid)),
+        "std_score_time": np.zeros(len(grid)),
+    }
+    for key in grid[0]:
+        # A pair is one value.
+        values = np.ma.MaskedArray(np.empty(len(grid), dtype=object), mask=False)
+        for j, params in enumerate(grid):
+            values[j] = params[key]
+        table[f"param_{key}"] = values
+    table["params"] = grid
+    table |= {f"split{i}_test_score": column for i, column in enumerate(scores.T)}
+    means = scores.mean(axis=1)
+    table["mean_test_score"], table["std_test_score"] = means, scores.std(axis=1)
+    lowest = np.nanmin(means) - 1 if np.isfinite(means).any() else 0.0
+    ranks = rankdata(-np.where(np.isnan(means), lowest, means), method="min")
+    table["rank_test_score"] = ranks.astype(np.int32)
+    return table
+
+
+def _best_index(
+    table: dict[str, Any], grid: list[dict[str, Any]], *, one_standard_error: bool
+) -> int:
+    """Return the place of the best setting, or of the simplest within one standard error of it."""
+    best = int(np.argmin(table["rank_test_score"]))
+    means = table["mean_test_score"]
+    if not np.isfinite(means[best]):
+        raise ValueError(
+            "No setting has a score on every fold; see the warnings for the folds that have none, "
+            "and give folds of more rows, or of all classes, by `cv`."
+        )
+    if not one_standard_error:
+        return best
+    n_folds = sum(key.startswith("split") for key in table)
+    error = table["std_test_score"][best] / np.sqrt(max(n_folds - 1, 1))
+    near = np.flatnonzero(means >= means[best] - error)
+
+    def simplicity(j: Any) -> tuple[int, float]:
+        return grid[j].get("n_components", 0), -float(np.sum(per_view(grid[j]["reg"])))
+
+    return int(min(near, key=simplicity))
