@@ -9,6 +9,7 @@ know no estimator. Predictions are least squares over the training pairs.
 from __future__ import annotations
 
 from numbers import Real
+from operator import methodcaller
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -264,7 +265,7 @@ class CCA(TwoViewTransformer):
             )
         return True
 
-    @available_if(_check_batch_settings)
+    @available_if(methodcaller("_check_batch_settings"))
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,

@@ -183,7 +183,7 @@ class RidgePath:
             return None
         if self._sums is not None:
             return self._sums.moments(i)
-        train, test = (self._rows(rows) for rows in self.folds[i])
+        train, test = self._train(i), self._test(i)
         train_pairs, test_pairs = (
             self._make_pairs(own.labels, own.weights) for own in (train, test)
         )
@@ -193,8 +193,13 @@ class RidgePath:
             train_pairs.max_rank,
         )
 
-    def _rows(self, rows: Array) -> TrainingData:
+    def _train(self, i: int) -> TrainingData:
+        rows = self.folds[i][0]
         return drop_zero_weight_rows(self.data.take(rows, rows))
+
+    def _test(self, i: int) -> TrainingData:
+        rows = self.folds[i][1]
+        return self.data.take(rows, rows)
 
     def _spectra_of_moments(self, train: Moments, max_rank: int | None) -> _Spectra:
         allowed = self._settings.solver == "covariance" or not self._in_memory
@@ -215,7 +220,7 @@ class RidgePath:
         return _Spectra(x, y, cross, max_rank)
 
     def _spectra_of_rows(self, i: int) -> _Spectra:
-        train = self._rows(self.folds[i][0])
+        train = self._train(i)
         pairs = self._make_pairs(train.labels, train.weights)
         spectra, mapped = [], []
         for side, (V, sums) in enumerate(((train.X, pairs.row_sums), (train.Y, pairs.column_sums))):
@@ -244,10 +249,12 @@ class RidgePath:
             U, _, V = _leading(T, max_rank, self._settings.n_components, rounding)
             A, B = f[:, None] * U, g[:, None] * V
             for spectrum, C, ridge in ((x, A, x_ridge), (y, B, y_ridge)):
+                if not spectrum.from_moments:
+                    continue
                 variances, sizes = spectrum.variances @ C**2, np.sum(C**2, axis=0)
                 trace = spectrum.variances.sum()
-                strict = spectrum.from_moments and ridge > 0 and self._settings.solver == "auto"
-                if strict and self._in_memory and (variances <= HALF_RCOND * trace * sizes).any():
+                strict = self._in_memory and ridge > 0 and self._settings.solver == "auto"
+                if strict and (variances <= HALF_RCOND * trace * sizes).any():
                     raise IllConditionedError
                 lost = variances <= 10 * np.finfo(float).eps * trace * sizes
                 A[:, lost], B[:, lost] = 0.0, 0.0
@@ -260,7 +267,7 @@ class RidgePath:
         return correlations.reshape(len(self._settings.ridges), -1)
 
     def _correlations_by_rows(self, spectra: _Spectra, A: Array, B: Array, i: int) -> Array:
-        test = self._rows(self.folds[i][1])
+        test = self._test(i)
         pairs = self._make_pairs(test.labels, test.weights)
         x, y = spectra.x.view, spectra.y.view
         U, V = _project(test.X, x, A), _project(test.Y, y, B)
