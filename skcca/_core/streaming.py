@@ -9,14 +9,13 @@ with t_c the last row of G_c, and D_c = 1, or 1 / n_c where a class weighs as it
 factor n_c D_c is known beforehand the sum over c is taken batch by batch, and one matrix is enough:
 it is 1 for that weight, and the declared count N_c with D_c = N_c / n_c, which is 1 in the end.
 
-Sums of different rows add up, so that the folds of a cross-validation cost one pass together
-(`sums_of_parts`): the training rows of a fold are the other folds.
+Sums of different rows add up (`RunningSums.merge`): the training rows of a fold of a
+cross-validation are the other folds.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from functools import reduce
 from itertools import zip_longest
 from operator import iadd
@@ -25,17 +24,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skcca._core.arrays import block_slices, input_eps, row_blocks, take
+from skcca._core.arrays import input_eps, row_blocks, take
 from skcca._core.pairs import Labels, Moments, Pairing, TrainingData, inverse, shared_rank
 from skcca._core.rows import Rows, diagonal, rows_of, starting_shift
 from skcca._core.types import ArrayLike, ViewLike
 
 Array = np.ndarray
-
-# A block has at least so many rows.
-_BLOCK_ROWS = 4096
-# So many sums of chunks of a Dask array are added at a time.
-_FAN_IN = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -229,86 +223,6 @@ def _merged(mine: tuple, others: tuple) -> tuple:
 def _weighted_sum(factors: Array, matrices: tuple[Array | None, ...]) -> Array:
     terms = (f * M for f, M in zip(factors, matrices, strict=True) if M is not None)
     return reduce(iadd, terms)
-
-
-def sums_of_parts(
-    data: TrainingData, empty: Sequence[RunningSums], parts: Sequence[Array]
-) -> list[RunningSums]:
-    """Return the sums of each part of the rows, in one pass over the views.
-
-    A part is an ascending array of rows, and its sums begin with the `empty` ones of its place.
-    """
-    width = data.X.shape[1] + data.Y.shape[1]
-    if hasattr(data.X, "dask"):
-        return _sums_of_chunks(data, empty, parts)
-    sums = list(empty)
-    # A part has about as many rows in a block as features, so that its products outweigh the
-    # additions of their matrices.
-    step = max(_BLOCK_ROWS, len(parts) * width)
-    for block in block_slices(data.X.shape[0], step):
-        inside = [_between(part, block) for part in parts]
-        sums = _add_parts(sums, data.X[block, :], data.Y[block, :], *_slice(data, block), inside)
-    return sums
-
-
-def _between(part: Array, block: slice) -> Array:
-    """Return the rows of a part that lie in a block, counted from its beginning."""
-    first, last = np.searchsorted(part, (block.start, block.stop))
-    return part[first:last] - block.start
-
-
-def _slice(data: TrainingData, block: slice) -> tuple[Labels | None, Array]:
-    labels = data.labels
-    if labels is not None:
-        labels = labels._replace(x=labels.x[block], y=labels.y[block])
-    return labels, data.weights.x[block]
-
-
-def _add_parts(
-    sums: Sequence[RunningSums],
-    X: ViewLike,
-    Y: ViewLike,
-    labels: Labels | None,
-    weights: Array,
-    parts: Sequence[Array],
-) -> list[RunningSums]:
-    """Return the sums of each part with its rows of a block."""
-    added = []
-    for old, rows in zip(sums, parts, strict=True):
-        new = old
-        if len(rows):
-            own = None if labels is None else labels.take(rows, rows)
-            whole = len(rows) == len(weights)
-            views = (X, Y) if whole else (take(X, rows), take(Y, rows))
-            new = old.add(views, own, weights[rows])
-        added.append(new)
-    return added
-
-
-def _sums_of_chunks(
-    data: TrainingData, empty: Sequence[RunningSums], parts: Sequence[Array]
-) -> list[RunningSums]:
-    """Return the sums of parts of Dask arrays, made chunk by chunk where the chunks lie."""
-    import dask
-
-    places = tuple(n for n in data.X.chunks[0] if n > 0)
-    views = [V.rechunk({0: places, 1: -1}) for V in (data.X, data.Y)]
-    of_chunk, merge = dask.delayed(_add_parts), dask.delayed(_merge_parts)
-    ends = np.cumsum(places)
-    made = []
-    for X, Y, start, stop in zip(
-        *(V.to_delayed()[:, 0] for V in views), ends - places, ends, strict=True
-    ):
-        block = slice(int(start), int(stop))
-        inside = [_between(part, block) for part in parts]
-        made.append(of_chunk(list(empty), X, Y, *_slice(data, block), inside))
-    while len(made) > 1:
-        made = [merge(*made[i : i + _FAN_IN]) for i in range(0, len(made), _FAN_IN)]
-    return dask.compute(made[0])[0]
-
-
-def _merge_parts(*chunks: list[RunningSums]) -> list[RunningSums]:
-    return [reduce(RunningSums.merge, sums) for sums in zip(*chunks, strict=True)]
 
 
 def start_sums(

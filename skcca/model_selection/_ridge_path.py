@@ -14,7 +14,7 @@ lose digits, the rows themselves decide, by one SVD a view and fold.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial, reduce
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +30,8 @@ from skcca._core.directions import (
     pair_moments,
 )
 from skcca._core.pairs import Labels, Moments, Pairing, Pairs, TrainingData, Weights
-from skcca._core.rows import MappedRows, starting_shift
+from skcca._core.rows import MappedRows
 from skcca._core.standardize import check_variance_is_finite, mean_and_variance
-from skcca._core.streaming import RunningSums, sums_of_parts
 from skcca._core.types import ViewLike
 from skcca._core.whitening import (
     EXACT_RCOND,
@@ -46,6 +45,7 @@ from skcca._core.whitening import (
     data_whitener,
     scale_covariance,
 )
+from skcca.model_selection._fold_moments import FoldMoments
 from skcca.model_selection._folds import Fold
 from skcca.views._arguments import drop_zero_weight_rows
 
@@ -54,8 +54,6 @@ Array = np.ndarray
 # The Gram matrix of T squares its singular values. Those above this share of the largest keep
 # twelve digits.
 _SAFE_SHARE = 1e-2
-# Sums of each class may take as much memory as the views, or so many numbers.
-_CLASS_SUMS = 2**24
 
 
 class PathSettings(NamedTuple):
@@ -129,7 +127,7 @@ class RidgePath:
         self._by_rows = self._in_memory and by_rows
         # Partners are drawn anew in every fold, so that its pairs are its own.
         if not (self._by_rows or sampled):
-            self._sums = _FoldSums(data, folds, pairing)
+            self._sums = FoldMoments(data, folds, pairing)
 
     def correlations(self, i: int) -> Array:
         """Return the held-out correlations (n_ridges, k) of fold i.
@@ -182,7 +180,7 @@ class RidgePath:
         if self._by_rows:
             return None
         if self._sums is not None:
-            return self._sums.moments(i)
+            return self._sums(i)
         train, test = self._train(i), self._test(i)
         train_pairs, test_pairs = (
             self._make_pairs(own.labels, own.weights) for own in (train, test)
@@ -272,107 +270,6 @@ class RidgePath:
         x, y = spectra.x.view, spectra.y.view
         U, V = _project(test.X, x, A), _project(test.Y, y, B)
         return pair_correlations(U, V, pairs)
-
-
-class _FoldSums:
-    """Sums over the rows of each fold, from which the moments of all folds follow."""
-
-    def __init__(self, data: TrainingData, folds: Sequence[Fold], pairing: Pairing):
-        self._data, self._pairing = data, pairing
-        parts, self._train, self._test, by_fold = _parts_of(data, folds, pairing)
-        self._parts = [np.sort(part) for part in parts]
-        self._counts: list[Array | None] = [None] * len(self._parts)
-        if by_fold and data.labels is not None and pairing.pair_weight == "pair":
-            w, member = data.weights.x, data.labels.x
-            self._counts = [w[rows] @ member[rows] for rows in self._parts]
-        shifts = (starting_shift(data.X, data.weights.x), starting_shift(data.Y, data.weights.x))
-        self._sums = self._add_up(shifts)
-        self._recentred = False
-
-    def moments(self, i: int) -> tuple[Moments, Moments, int | None] | None:
-        """Return the moments of the training and the held-out rows, unless they lost digits."""
-        train, test = self._merged(self._train[i]), self._merged(self._test[i])
-        (train_moments, lost), (test_moments, also_lost) = train.moments(), test.moments()
-        if lost or also_lost:
-            if self._recentred:
-                # The rows of a cluster are not fetched for a second look.
-                in_place = hasattr(self._data.X, "dask")
-                return (train_moments, test_moments, train.max_rank) if in_place else None
-            self._recentred = True
-            self._sums = self._add_up((train_moments.mean_x, train_moments.mean_y))
-            return self.moments(i)
-        return train_moments, test_moments, train.max_rank
-
-    def total(self) -> Moments | None:
-        """Return the moments of all rows, where the parts add up to them and lost no digits."""
-        parts = [*self._train[0], *self._test[0]]
-        n_rows = sum(len(self._parts[part]) for part in parts)
-        if n_rows < self._data.X.shape[0] or self._counts[0] is not None:
-            return None
-        moments, lost = self._merged(parts).moments()
-        return None if lost else moments
-
-    def _merged(self, parts: Sequence[int]) -> RunningSums:
-        return reduce(RunningSums.merge, [self._sums[part] for part in parts])
-
-    def _add_up(self, shifts: tuple[Array, Array]) -> list[RunningSums]:
-        data = self._data
-        labels = data.labels
-        empty = [
-            RunningSums(
-                self._pairing,
-                shifts,
-                classes=None if labels is None else labels.classes,
-                counts=counts,
-                multilabel=labels is not None and labels.multilabel,
-            )
-            for counts in self._counts
-        ]
-        # `check_variance_is_finite` reports what overflows.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return sums_of_parts(data, empty, self._parts)
-
-
-def _parts_of(
-    data: TrainingData, folds: Sequence[Fold], pairing: Pairing
-) -> tuple[list[Array], list[list[int]], list[list[int]], bool]:
-    """Return parts of the rows, those of each fold's training and held-out rows, and their kind.
-
-    The held-out rows of folds that cover all rows once are the parts. Other splits, and classes
-    whose sums would take too much memory, have the rows of every fold as parts of their own.
-    """
-    rounds = _partitions(folds, data.X.shape[0])
-    n_parts = len(folds)
-    large = False
-    if data.labels is not None and pairing.instance_weight < 1 and pairing.pair_weight == "pair":
-        widths = data.X.shape[1], data.Y.shape[1]
-        numbers = n_parts * data.labels.x.shape[1] * sum(d**2 for d in widths)
-        large = numbers > max(_CLASS_SUMS, data.X.shape[0] * sum(widths))
-    if rounds is None or large:
-        trains, tests = zip(*folds, strict=True)
-        first = [[i] for i in range(n_parts)]
-        second = [[n_parts + i] for i in range(n_parts)]
-        return [*trains, *tests], first, second, True
-    train = [[i for i in own if i != fold] for own in rounds for fold in own]
-    return [test for _, test in folds], train, [[i] for i in range(n_parts)], False
-
-
-def _partitions(folds: Sequence[Fold], n: int) -> list[range] | None:
-    """Return the runs of folds whose held-out rows are all rows once, if all folds are in one."""
-    rounds, start, seen = [], 0, np.zeros(n, dtype=bool)
-    for i, (train, test) in enumerate(folds):
-        if seen[test].any() or len(train) + len(test) != n:
-            return None
-        seen[test] = True
-        if seen.all():
-            rounds.append(range(start, i + 1))
-            start, seen = i + 1, np.zeros(n, dtype=bool)
-    complete = start == len(folds) and all(len(own) > 1 for own in rounds)
-    return rounds if complete and all(_is_complement(*fold, n) for fold in folds) else None
-
-
-def _is_complement(train: Array, test: Array, n: int) -> bool:
-    return len(np.unique(np.concatenate([train, test]))) == n
 
 
 def _leading(
