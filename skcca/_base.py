@@ -265,10 +265,12 @@ class TwoViewTransformer(
         self._check_labels(labels)
         pairs = self._pairing()(labels, weights, rng)
         if not pairs.total > 0:
-            raise ValueError(
-                f"{type(self).__name__}: the rows form no pair, because the two views share no "
-                "class; check that both label arrays use the same names."
+            reason = (
+                "every row has weight zero"
+                if labels is None
+                else "the two views share no class; check that both label arrays use the same names"
             )
+            raise ValueError(f"{type(self).__name__}: the rows form no pair: {reason}.")
         return pairs
 
     @property

@@ -161,15 +161,20 @@ class CrossValidatedMixin:
         model = fitted._unfitted_model()
         model._check_classes(data.labels)
         search = fitted._search(model, data, folds, candidates)
-        scores, seconds = [], []
+        scores, seconds, errors = [], [], {}
         with ProgressBar(len(folds), name, enabled=self.verbose > 0) as bar:
-            for i in range(len(folds)):
+            for i, fold in enumerate(folds):
                 start = time.perf_counter()
-                scores.append(_fold_scores(name, search, i, folds[i], rows, scorer, candidates))
+                try:
+                    scores.append(_fold_scores(name, search, i, fold, rows, scorer))
+                except ValueError as error:
+                    scores.append(np.full(len(candidates.grid), np.nan))
+                    errors[i] = error
                 seconds.append(time.perf_counter() - start)
                 bar.step()
+        _report_failures(name, folds, errors)
         table = _cv_results(candidates.grid, np.column_stack(scores), np.array(seconds))
-        best = _best_index(table, candidates.grid, one_standard_error=self.one_standard_error)
+        best = _best_index(name, table, candidates.grid, simplest=self.one_standard_error)
         params = candidates.grid[best]
         model.set_params(**{"n_components": candidates.fixed} | params)
         search.refit(model)
@@ -522,30 +527,33 @@ def _checked_number(name: str, k: Any, numbers: Any) -> int:
 
 
 def _fold_scores(
-    name: str,
-    search: Search,
-    i: int,
-    fold: Fold,
-    rows: PairedRows,
-    scorer: Callable | None,
-    candidates: Candidates,
+    name: str, search: Search, i: int, fold: Fold, rows: PairedRows, scorer: Callable | None
 ) -> Array:
-    """Return the score of each setting on the held-out rows; nan if the fold cannot be fitted."""
+    """Return the score of each setting on the held-out rows of fold i."""
     train, test = fold
-    try:
-        # The fit on all rows gives these warnings.
-        with muted(*REPEATED):
-            if scorer is None:
-                return search.totals(i)
-            args, kwargs = rows.take(test, train)
-            return np.array([scorer(model, *args, **kwargs) for model in search.models(i)])
-    except ValueError as error:
+    # The fit on all rows gives these warnings.
+    with muted(*REPEATED):
+        if scorer is None:
+            return search.totals(i)
+        args, kwargs = rows.take(test, train)
+        scores = [scorer(model, *args, **kwargs) for model in search.models(i)]
+    for score in scores:
+        if not isinstance(score, Real):
+            raise TypeError(f"{name}: `scoring` returned {score!r:.60}; expected one number.")
+    return np.array(scores, dtype=float)
+
+
+def _report_failures(name: str, folds: Sequence[Fold], errors: dict[int, ValueError]) -> None:
+    """Warn of folds without a score, or refuse to go on if there is no other."""
+    if len(errors) == len(folds):
+        first = errors[0]
+        raise ValueError(f"{name}: no fold has a score. {first}") from first
+    for i, error in errors.items():
+        train, test = map(len, folds[i])
         warn(
-            f"{name}: fold {i} of {len(train)} + {len(test)} rows has no score and counts as nan: "
-            f"{error}",
+            f"{name}: fold {i} of {train} + {test} rows has no score and counts as nan: {error}",
             FitFailedWarning,
         )
-        return np.full(len(candidates.grid), np.nan)
 
 
 def _cv_results(grid: list[dict[str, Any]], scores: Array, seconds: Array) -> dict[str, Any]:
@@ -574,17 +582,17 @@ def _cv_results(grid: list[dict[str, Any]], scores: Array, seconds: Array) -> di
 
 
 def _best_index(
-    table: dict[str, Any], grid: list[dict[str, Any]], *, one_standard_error: bool
+    name: str, table: dict[str, Any], grid: list[dict[str, Any]], *, simplest: bool
 ) -> int:
     """Return the place of the best setting, or of the simplest within one standard error of it."""
     best = int(np.argmin(table["rank_test_score"]))
     means = table["mean_test_score"]
     if not np.isfinite(means[best]):
         raise ValueError(
-            "No setting has a score on every fold; see the warnings for the folds that have none, "
-            "and give folds of more rows, or of all classes, by `cv`."
+            f"{name}: no setting has a score on every fold, so that none is best. Give folds of "
+            "more rows, or of all classes, by `cv`."
         )
-    if not one_standard_error:
+    if not simplest:
         return best
     n_folds = sum(key.startswith("split") for key in table)
     error = table["std_test_score"][best] / np.sqrt(max(n_folds - 1, 1))

@@ -75,8 +75,10 @@ class FoldMoments:
 
         It is None where they have lost digits; the rows of a cluster are not fetched to help.
         """
-        train, test = self._merged(self._train[i]), self._merged(self._test[i])
-        (train_moments, lost), (test_moments, also_lost) = train.moments(), test.moments()
+        # What overflows, and rows without weight, are reported where the moments are used.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            train, test = self._merged(self._train[i]), self._merged(self._test[i])
+            (train_moments, lost), (test_moments, also_lost) = train.moments(), test.moments()
         if (lost or also_lost) and not self._recentred:
             # The first rows were unlike the others, so a second pass is made about a mean.
             self._recentred = True

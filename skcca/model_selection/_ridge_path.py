@@ -138,7 +138,7 @@ class RidgePath:
         if moments is not None:
             train, test, max_rank = moments
             try:
-                spectra = self._spectra_of_moments(train, max_rank)
+                spectra = self._spectra_of_moments(train, max_rank, i)
                 A, B = self._weights(spectra)
                 return self._shaped(_correlations_by_moments(spectra, A, B, test, self._in_memory))
             except IllConditionedError:
@@ -152,7 +152,7 @@ class RidgePath:
         moments, spectra = self._moments(i), None
         if moments is not None:
             try:
-                spectra = self._spectra_of_moments(moments[0], moments[2])
+                spectra = self._spectra_of_moments(moments[0], moments[2], i)
             except IllConditionedError:
                 pass
         if spectra is None:
@@ -199,13 +199,20 @@ class RidgePath:
         rows = self.folds[i][1]
         return self.data.take(rows, rows)
 
-    def _spectra_of_moments(self, train: Moments, max_rank: int | None) -> _Spectra:
+    def _spectra_of_moments(self, train: Moments, max_rank: int | None, i: int) -> _Spectra:
         allowed = self._settings.solver == "covariance" or not self._in_memory
         least = np.min(self._settings.ridges, axis=0)
+        weights = np.zeros(self.data.X.shape[0])
+        weights[self.folds[i][0]] = self.data.weights.x[self.folds[i][0]]
         spectra = []
-        for side, (mean, cov) in enumerate(
-            ((train.mean_x, train.cov_x), (train.mean_y, train.cov_y))
+        for side, (V, mean, cov) in enumerate(
+            (
+                (self.data.X, train.mean_x, train.cov_x),
+                (self.data.Y, train.mean_y, train.cov_y),
+            )
         ):
+            std = np.sqrt(np.maximum(np.diag(cov), 0.0))
+            check_variance_is_finite(V, std, "Xy"[side], weights)
             view = FeatureScaling.of(side, mean, np.diag(cov).copy(), self._options)
             S = scale_covariance(cov, view, view)
             variances, axes = linalg.eigh(S, driver="evd", overwrite_a=True, check_finite=False)

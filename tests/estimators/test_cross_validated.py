@@ -252,12 +252,20 @@ def test_one_standard_error_takes_the_simplest():
 
 
 def test_a_fold_that_cannot_be_fitted_is_named():
-    folds = [(np.flatnonzero(LABELS == 0), np.arange(90)), (np.arange(90), np.arange(30))]
+    bad, good = (np.flatnonzero(LABELS == 0), np.arange(90)), (np.arange(90), np.arange(30))
     with (
         pytest.warns(FitFailedWarning, match="ClusterCCACV: fold 0 of .* counts as nan"),
-        pytest.raises(ValueError, match="No setting has a score on every fold"),
+        pytest.raises(ValueError, match="no setting has a score on every fold"),
     ):
-        ClusterCCACV(regs=REGS, cv=folds).fit(DATA, LABELS)
+        ClusterCCACV(regs=REGS, cv=[bad, good]).fit(DATA, LABELS)
+    with pytest.raises(ValueError, match=r"no fold has a score\. The two views have no correlated"):
+        ClusterCCACV(regs=REGS, cv=[bad]).fit(DATA, LABELS)
+    with pytest.raises(
+        ValueError, match=r"no fold has a score\. Feature 0 of `X` spreads over more"
+    ):
+        CCACV().fit(1e200 * X, Y)
+    with pytest.raises(TypeError, match="`scoring` returned 'good'; expected one number"):
+        CCACV(scoring=lambda model, X, y=None: "good").fit(DATA)
 
 
 @pytest.mark.parametrize(
