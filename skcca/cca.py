@@ -221,11 +221,7 @@ class CCA(TwoViewTransformer):
         moments: Moments | None = None,
     ) -> None:
         X, Y = data.X, data.Y
-        if hasattr(X, "dask") and self.solver == "svd":
-            raise ValueError(
-                f"{type(self).__name__}: `solver`='svd' decomposes the data in one place; of Dask "
-                "arrays the moments alone travel: set solver='auto'."
-            )
+        self._check_solver(X)
         reg_x, reg_y = per_view(self.reg)
         x_weights, y_weights = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
         ridges = (
@@ -239,6 +235,13 @@ class CCA(TwoViewTransformer):
             self.__dict__.pop(name, None)
         self._assign(solution, (X.shape[0], Y.shape[0]), ridges)
         self._move_attributes_to(X)
+
+    def _check_solver(self, X: ViewLike) -> None:
+        if hasattr(X, "dask") and self.solver == "svd":
+            raise ValueError(
+                f"{type(self).__name__}: `solver`='svd' decomposes the data in one place; of Dask "
+                "arrays the moments alone travel: set solver='auto'."
+            )
 
     @property
     def _shrinks(self) -> bool:

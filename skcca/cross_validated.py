@@ -242,6 +242,7 @@ class _LinearSearch:
         self, model: CCA, data: TrainingData, folds: Sequence[Fold], candidates: Candidates
     ):
         self._model, self._data, self._folds, self._candidates = model, data, folds, candidates
+        model._check_solver(data.X)
         settings = PathSettings(
             candidates.ridges, candidates.most_components, model.scale, model.solver
         )

@@ -16,14 +16,17 @@ from _data import HEARD, MOODS, SONGS, clean, two_views
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skcca import (
     CCA,
+    CCACV,
     DCCA,
     KCCA,
     ChunkSelector,
     ClusterCCA,
+    ClusterCCACV,
     ClusterKCCA,
     CrossModalRetriever,
     SupervisedDCCA,
@@ -50,13 +53,24 @@ SMALL = {
     "random_state": 0,
     "device": "cpu",
 }
-INSTANCE = {"CCA": CCA(2), "KCCA": KCCA(2, reg=1e-2), "DCCA": DCCA(2, **SMALL)}
+# Folds that know no classes are the same whatever the labels are.
+SEARCH = {"regs": (0.01, 1.0), "cv": KFold(3)}
+INSTANCE = {
+    "CCA": CCA(2),
+    "CCACV": CCACV(2, **SEARCH),
+    "KCCA": KCCA(2, reg=1e-2),
+    "DCCA": DCCA(2, **SMALL),
+}
 CLASS = {
     "ClusterCCA": ClusterCCA(2),
+    "ClusterCCACV": ClusterCCACV(2, **SEARCH),
     "ClusterKCCA": ClusterKCCA(2, reg=1e-2),
     "SupervisedDCCA": SupervisedDCCA(2, **SMALL),
 }
 MODELS = INSTANCE | CLASS
+SEARCHES = {name: model for name, model in MODELS.items() if "cv" in model.get_params()}
+# The rows of a fold are paired.
+UNPAIRED = {name: model for name, model in CLASS.items() if name not in SEARCHES}
 
 # Linear and kernel models with the settings that change their algebra.
 LINEAR = {
@@ -66,6 +80,8 @@ LINEAR = {
     "ClusterCCA": ClusterCCA(),
     "ClusterCCA blended": ClusterCCA(instance_weight=0.3, reg=0.01),
     "ClusterCCA by rows": ClusterCCA(pair_weight="row", component_scaling="unit"),
+    # Of one ridge, so that the answer is that of all rows, whatever the folds are.
+    "CCACV": CCACV(regs=[0.1], cv=2),
 }
 KERNEL = {
     "KCCA": KCCA(2, reg=1e-2),
@@ -82,6 +98,7 @@ def of(models, name="model"):
 
 
 every, class_paired, instance_paired = of(MODELS), of(CLASS), of(INSTANCE)
+takes_unpaired_rows = of(UNPAIRED)
 ALGEBRAIC = LINEAR | KERNEL
 algebraic = of(ALGEBRAIC)
 algebraic_class_paired = of({k: m for k, m in ALGEBRAIC.items() if "Cluster" in k})

@@ -1,4 +1,4 @@
-"""What all six estimators share: fitting, projecting, scoring, routing, containers."""
+"""What all estimators of two views share: fitting, projecting, scoring, routing, containers."""
 
 import warnings
 
@@ -8,7 +8,15 @@ import polars as pl
 import pytest
 import sklearn
 from _data import KINDS, two_views
-from _models import CLASS, MODELS, SMALL, class_paired, every, instance_paired
+from _models import (
+    CLASS,
+    MODELS,
+    SMALL,
+    class_paired,
+    every,
+    instance_paired,
+    takes_unpaired_rows,
+)
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
@@ -137,7 +145,7 @@ def test_every_kind_of_label_serves(model, labels):
     np.testing.assert_array_equal(fitted.classes_, np.unique(labels))
 
 
-@class_paired
+@takes_unpaired_rows
 def test_unpaired_class_sets_fit_transform_and_score(model):
     fitted = clone(model).fit(X, Y[:70], labels=(y, y[:70]))
     assert fitted.transform(X).shape == (90, 2)
@@ -327,7 +335,7 @@ def test_integers_in_one_column_look_like_labels(model):
     assert any("did you mean fit(A, V, y)" in str(w.message) for w in caught)
 
 
-@class_paired
+@takes_unpaired_rows
 def test_rows_without_a_partner_are_reported(model):
     labels = np.where(np.arange(90) < 4, 9, y)
     with pytest.warns(UserWarning, match="4 of 90 rows of `X` share no class"):

@@ -8,7 +8,17 @@ import pandas as pd
 import pytest
 import torch
 from _data import HEARD, SONGS, VISUAL, two_views
-from _models import CLASS, INSTANCE, MODELS, OF_PAIRS, SMALL, selector, trained_selector
+from _models import (
+    CLASS,
+    INSTANCE,
+    MODELS,
+    OF_PAIRS,
+    SEARCHES,
+    SMALL,
+    UNPAIRED,
+    selector,
+    trained_selector,
+)
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cross_decomposition import PLSSVD, PLSCanonical
@@ -22,6 +32,7 @@ from skcca import (
     DCCA,
     KCCA,
     ClusterCCA,
+    ClusterCCACV,
     CrossModalRetriever,
     SupervisedDCCA,
     Views,
@@ -111,7 +122,6 @@ FIT = {
 CLASS_FIT = {
     "second view beside Views": (lambda m: m.fit(Views(X, Y), Y), "fit(Views(X, Y), labels)"),
     "one class": (lambda m: m.fit(X, Y, np.zeros(90, int)), "at least 2 classes"),
-    "no shared class": (lambda m: m.fit(X, Y, labels=(y, y + 10)), "at least 2 classes"),
     "three label arrays": (lambda m: m.fit(X, Y, labels=(y, y, y)), "labels=(labels_x, labels_y)"),
     "classes named in two ways": (lambda m: m.fit(X, Y, labels=(y, y.astype(str))),
         "name their classes alike"),
@@ -120,9 +130,6 @@ CLASS_FIT = {
     "one weight array for unpaired rows": (
         lambda m: m.fit(X, Y[:50], labels=(y, y[:50]), sample_weight=np.ones(90)),
         "(weights_x, weights_y)"),
-    "own pairs of unpaired rows": (
-        lambda m: m.set_params(instance_weight=0.5).fit(X, Y, labels=(y, y)),
-        "set instance_weight=0"),
     "own pairs of unpaired rows in a score": (
         lambda m: m.set_params(instance_weight=0.5).fit(X, Y, y).score(X, Y[:9], labels=(y, y[:9])),
         "set instance_weight=0"),
@@ -140,10 +147,21 @@ CLASS_FIT = {
         "no integer type"),
     "labels of another index": (lambda m: m.fit(A, V, pd.Series(y)[::-1]), "indices"),
 }  # fmt: skip
+UNPAIRED_FIT = {
+    "no shared class": (lambda m: m.fit(X, Y, labels=(y, y + 10)), "at least 2 classes"),
+    "own pairs of unpaired rows": (
+        lambda m: m.set_params(instance_weight=0.5).fit(X, Y, labels=(y, y)),
+        "set instance_weight=0"),
+}  # fmt: skip
 INSTANCE_FIT = {
     "rows differ with labels": (lambda m: m.fit(X, Y[:50], labels=(y, y[:50])),
         "labels=(labels_x, labels_y)"),
     "unpaired labels": (lambda m: m.fit(X, Y, labels=(y, y[::-1])), "pairs row i with row i"),
+}  # fmt: skip
+SEARCH_FIT = {
+    "groups of another length": (lambda m: m.fit(X, Y, y, groups=y[:50]),
+        "`groups` has 50 entries but `X` has 90 rows"),
+    "groups with NaN": (lambda m: m.fit(X, Y, y, groups=NAN[:, 0]), "missing"),
 }  # fmt: skip
 AFTER_FIT = {
     "second view beside Views": (lambda m: m.transform(Views(X, Y), Y), "transform(Views(X, y))"),
@@ -183,7 +201,13 @@ def rows(*tables):
     )
 
 
-@rows((MODELS, FIT), (CLASS, CLASS_FIT), (INSTANCE, INSTANCE_FIT))
+@rows(
+    (MODELS, FIT),
+    (CLASS, CLASS_FIT),
+    (INSTANCE, INSTANCE_FIT),
+    (UNPAIRED, UNPAIRED_FIT),
+    (SEARCHES, SEARCH_FIT),
+)
 def test_estimators_name_what_is_wrong_in_fit(model, call, words):
     with pytest.raises((ValueError, TypeError), match=re.escape(words)):
         call(clone(model))
@@ -324,6 +348,9 @@ CALLS = {
         ({"Y": INFINITIES}, "infinity"),
         ({"X": sparse.csr_array(X), "reg": "auto"}, "reg.*toarray"),
         ({"X": UNRELATED[:, :1], "Y": UNRELATED[:, 1:], "y": None}, "no correlated direction"),
+    ]),
+    "ClusterCCACV": (fit(ClusterCCACV()), [
+        ({"y": (y, y)}, "whose rows cannot be split together"),
     ]),
     "KCCA": (fit(KCCA(2)), [
         ({"reg": (-1e-3, 0.1)}, "reg"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from _data import known_views, two_views
-from _models import LINEAR, MODELS, SMALL, class_paired, every, of
+from _models import LINEAR, MODELS, SMALL, every, of, takes_unpaired_rows
 from _oracles import pair_weights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -156,7 +156,7 @@ def test_weight_of_zero_beside_one_precomputed_kernel():
     np.testing.assert_allclose(model.transform(K), without.transform(K[:, 1:]), atol=1e-8)
 
 
-@class_paired
+@takes_unpaired_rows
 def test_sampled_pairs_of_views_that_each_lack_a_class(model):
     other = np.where(y == 2, 1, y)
     sampled = clone(model).set_params(n_components=1, pairs_per_sample=3)

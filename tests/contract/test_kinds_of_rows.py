@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from _data import counts, two_views
-from _models import array_api_dispatch
+from _models import SEARCH, array_api_dispatch
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 
-from skcca import CCA, DCCA, KCCA, ClusterCCA, Views
+from skcca import CCA, CCACV, DCCA, KCCA, ClusterCCA, ClusterCCACV, Views
 from skcca._core.rows import SparseRows, rows_of
 
 da = pytest.importorskip("dask.array")
@@ -50,6 +50,8 @@ MODELS = {
     "own pairs alone": ClusterCCA(instance_weight=1.0),
     "sampled": ClusterCCA(pair_fraction=0.5, random_state=0),
     "sampled, covariance": ClusterCCA(2, pairs_per_sample=7, random_state=0, solver="covariance"),
+    "search": CCACV([1, 3], **SEARCH),
+    "search, classes": ClusterCCACV(2, instance_weight=0.3, **SEARCH),
 }
 BOTH = pytest.mark.parametrize("model", [CCA(2), ClusterCCA(2)], ids=["CCA", "ClusterCCA"])
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import torch
 from _data import two_views
-from _models import CLASS, MODELS
+from _models import MODELS, SEARCHES, UNPAIRED
 from _oracles import assert_same_bits
 from sklearn import config_context
 from sklearn.base import clone
@@ -68,7 +68,7 @@ for name, estimator in MODELS.items():
         f"{name}.score, weights": ("sample_weight", WEIGHTS,
             lambda v, m=fitted: m.score(X, Y, y, sample_weight=v)),
     }  # fmt: skip
-    if name in CLASS:
+    if name in UNPAIRED:
         both = (WEIGHTS, WEIGHTS)
         DOORS |= {
             f"{name}.fit, unpaired": (r"labels\[1\]", LABELS,
@@ -76,6 +76,9 @@ for name, estimator in MODELS.items():
             f"{name}.fit, unpaired weights": (r"sample_weight\[0\]", WEIGHTS,
                 lambda v, fit=fit: fit(X, Y, (y, y), sample_weight=(v, WEIGHTS))),
         }  # fmt: skip
+    if name in SEARCHES:
+        DOORS[f"{name}.fit, groups"] = ("groups", LABELS,
+            lambda v, fit=fit: fit(Views(X, B), LABELS, groups=v))  # fmt: skip
     if hasattr(estimator, "partial_fit"):
         DOORS[f"{name}.partial_fit"] = ("labels", LABELS,
             lambda v, m=estimator: clone(m).partial_fit(X, Y, v))  # fmt: skip

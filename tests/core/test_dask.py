@@ -1,19 +1,20 @@
 """Dask arrays on a cluster of two processes: the local answers, and no row is gathered."""
 
 import os
+from collections import Counter
 
 import joblib
 import numpy as np
 import pytest
 from _data import make_tags, two_views
-from _models import array_api_dispatch
+from _models import SEARCH, array_api_dispatch
 from _oracles import assert_same_linear_model as assert_same_model
 from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
-from skcca import CCA, ClusterCCA, Views, retrieval_map
+from skcca import CCA, CCACV, ClusterCCA, ClusterCCACV, Views, retrieval_map
 
 da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
@@ -25,6 +26,8 @@ MODELS = {
     "ridge": CCA(2, reg=(0.2, 0.0), scale=False),
     "rows": ClusterCCA(2, pair_weight="row", reg=0.1),
     "blend": ClusterCCA(instance_weight=0.3),
+    "search": CCACV([1, 3], **SEARCH),
+    "search, classes": ClusterCCACV(**SEARCH),
 }
 CHUNKINGS = {
     "equal": ((60,) * 4, (60,) * 4, -1, -1),
@@ -71,6 +74,9 @@ def test_a_cluster_gives_the_local_answer(name):
     local = clone(MODELS[name]).fit(X, Y, LABELS, sample_weight=W)
     model = MODELS[name].fit(chunked(X), chunked(Y), LABELS, sample_weight=W)
     assert_same_model(model, local)
+    for key in [key for key in getattr(local, "cv_results_", ()) if key.endswith("test_score")]:
+        found, expected = model.cv_results_[key], local.cv_results_[key]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
     found = model.transform(chunked(X))
     assert found.chunks[0] == ROWS
     np.testing.assert_allclose(found.compute(), local.transform(X), atol=1e-8)
@@ -147,6 +153,29 @@ def test_rows_never_come_to_the_client(model, client, monkeypatch):
     assert sum(received) < bound  # nothing was computed
 
 
+@pytest.mark.parametrize("model", [CCACV(), ClusterCCACV()])
+@pytest.mark.parametrize(("step", "passes"), [(0.0, 2), (1e6, 3)])
+def test_folds_take_no_pass_over_the_chunks_of_their_own(model, step, passes):
+    """One finds where to count from, one adds up, and one more corrects first rows unlike others."""
+    calls = Counter()
+
+    def counted(block, view, block_info=None):
+        calls[view, block_info[0]["chunk-location"]] += 1
+        return block
+
+    for cv in (2, 8):
+        calls.clear()
+        views = [chunked(V + step * (np.arange(N) < ROWS[0])[:, None]) for V in (X, Y)]
+        A, B = (
+            V.map_blocks(counted, view, dtype=float, meta=np.empty((0, 0)))
+            for V, view in zip(views, "xy", strict=True)
+        )
+        with dask.config.set(scheduler="synchronous"):
+            clone(model).set_params(cv=cv).fit(A, B, LABELS)
+        assert len(calls) == 2 * len(ROWS)
+        assert set(calls.values()) == {passes}
+
+
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize(
     ("model", "views", "match"),
@@ -155,8 +184,10 @@ def test_rows_never_come_to_the_client(model, client, monkeypatch):
         (CCA(), (X, chunked(Y)), "one view is a Dask array and the other is not"),
         (CCA(), (chunked(X), chunked(Y)[:-1]), "240 rows but `y` has 239"),
         (CCA(solver="svd"), (chunked(X), chunked(Y)), "set solver='auto'"),
+        (CCACV(solver="svd"), (chunked(X), chunked(Y)), "set solver='auto'"),
         (CCA(reg="auto"), (chunked(X), chunked(Y)), r"`reg`='auto'.*NumPy"),
         (ClusterCCA(pair_fraction=0.5), (chunked(X), chunked(Y)), "Sampled pairs"),
+        (ClusterCCACV(pair_fraction=0.5), (chunked(X), chunked(Y)), "Sampled pairs"),
         (ClusterCCA(pairs_per_sample=2, instance_weight=0.5), (chunked(X), chunked(Y)), "Sampled"),
     ],
 )
