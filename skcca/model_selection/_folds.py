@@ -71,10 +71,7 @@ class PairedRows(NamedTuple):
             clone(estimator)._check_training(X, y, labels, None)
         if given.y is None:
             raise ValueError(f"{caller}: `y`, the second view, is None; or pass Views(X, Y).")
-        y = given.y
-        if not in_views and np.ndim(y) == 1:
-            y = y.to_frame() if hasattr(y, "to_frame") else np.asarray(y)[:, None]
-        views = X if in_views else Views(X, y)
+        views = X if in_views else Views(X, _with_columns(given.y))
         if groups is not None:
             groups = check_entries(groups, len(views), "groups", "X", caller)
         if classes is not None:
@@ -159,3 +156,11 @@ class PairedRows(NamedTuple):
         with in_turn() if known else nullcontext():
             splitter = check_cv(cv, self.labels, classifier=stratified)
             return list(splitter.split(np.empty((self.n, 0)), self.labels, self.groups))
+
+
+def _with_columns(y: ViewLike) -> ViewLike:
+    """Return a second view of one dimension as a column."""
+    if hasattr(y, "to_frame"):
+        return y.to_frame()
+    V = y if hasattr(y, "shape") else np.asarray(y)
+    return V[:, None] if len(V.shape) == 1 else y

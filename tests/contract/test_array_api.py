@@ -5,9 +5,9 @@ import contextlib
 import numpy as np
 import pytest
 from _data import two_views
-from _models import array_api_dispatch
+from _models import SEARCH, array_api_dispatch
 
-from skcca import CCA, ClusterCCA
+from skcca import CCA, CCACV, ClusterCCA
 
 torch = pytest.importorskip("torch")
 
@@ -82,7 +82,9 @@ def watched(monkeypatch, n):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("model", [CCA(), ClusterCCA(), ClusterCCA(instance_weight=0.5)])
+@pytest.mark.parametrize(
+    "model", [CCA(), ClusterCCA(), ClusterCCA(instance_weight=0.5), CCACV(**SEARCH)]
+)
 def test_products_are_made_in_torch_and_rows_are_never_copied_to_numpy(model, device, monkeypatch):
     A, B, y, w = data(n=5_000)
     A, B = tensor(A, device), tensor(B, device)

@@ -6,7 +6,16 @@ import pytest
 import torch
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skcca import CCA, DCCA, KCCA, ClusterCCA, ClusterKCCA, SupervisedDCCA
+from skcca import (
+    CCA,
+    CCACV,
+    DCCA,
+    KCCA,
+    ClusterCCA,
+    ClusterCCACV,
+    ClusterKCCA,
+    SupervisedDCCA,
+)
 
 # Two epochs exercise the loop as fifty do.
 QUICK = {"max_epochs": 2, "device": "cpu"}
@@ -48,6 +57,8 @@ STOCHASTIC = {
         *named(LinearCCA()),
         *named(KCCA()),
         *named(ClusterCCA()),
+        *named(CCACV(cv=3)),
+        *named(ClusterCCACV(cv=3)),
         *named(ClusterKCCA()),
         *named(DCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
         *named(SupervisedDCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
