@@ -157,6 +157,11 @@ class CrossValidatedMixin:
         fitted: Any = draft_of(self, learned=False)
         data = fitted._check_training(X, y, labels, sample_weight)
         rows = PairedRows.of(self, X, y, labels, name, groups, checked=True)
+        if isinstance(self.scoring, str) and rows.labels is None:
+            raise ValueError(
+                f"{name}: `scoring`={self.scoring!r} ranks rows by their labels, and none were "
+                "given: fit(X, Y, labels=labels), or fit(Views(X, Y), labels)."
+            )
         folds = rows.scored_folds(self.cv, name)
         model = fitted._unfitted_model()
         model._check_classes(data.labels)
@@ -186,6 +191,34 @@ class CrossValidatedMixin:
         fitted.cv_results_, fitted.n_splits_ = table, len(folds)
         bind_draft(self, fitted)
         return self
+
+    def fit_transform(
+        self,
+        X: ViewLike,
+        y: ViewLike = None,
+        labels: LabelsLike = None,
+        sample_weight: WeightsLike = None,
+        groups: ArrayLike = None,
+    ) -> ViewLike:
+        """Fit, then return what ``transform(X)`` returns.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or Views
+        y : array-like, default=None
+        labels : array-like, default=None
+        sample_weight : array-like of shape (n_samples,), default=None
+        groups : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components) or Views
+            Scores of the first view alone, because a pair would break the next step of a pipeline;
+            of both views, as `Views`, where `X` is one.
+        """
+        fitted: Any = self.fit(X, y, labels=labels, sample_weight=sample_weight, groups=groups)
+        return fitted.transform(X)
 
     def _search(
         self, model: Any, data: TrainingData, folds: Sequence[Fold], candidates: Candidates

@@ -18,6 +18,7 @@ from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import quiet_fit, warn
 from skcca.inspection._exchange import group_codes
+from skcca.model_selection._folds import groups_for_fit
 from skcca.views._checks import is_label_pair
 from skcca.views._container import Views
 from skcca.views._projection import project
@@ -169,7 +170,8 @@ def bootstrap_loadings(
             f"{type(estimator).__name__}. Of a pipeline, transform the views with its earlier "
             "steps and pass the last."
         )
-    reference = clone(estimator).fit(X, y, labels=labels)
+    of_groups = {} if groups is None else groups_for_fit(estimator, groups)
+    reference = clone(estimator).fit(X, y, labels=labels, **of_groups)
     variates = _variates(reference, X, y)
     # Rows of unpaired views are drawn for each view, those of paired views together.
     n_rows = [len(Z) for Z in variates] if is_label_pair(labels) else [len(variates[0])]
@@ -178,7 +180,7 @@ def bootstrap_loadings(
         check_aligned(_NAME, X=X, y=y, labels=labels, groups=groups)
         codes = [_check_groups(groups, n_rows)]
     seeds = rng_from(random_state).integers(2**63, size=n_bootstraps)
-    tasks = [(estimator, X, y, labels, codes, variates, seed) for seed in seeds]
+    tasks = [(estimator, X, y, labels, of_groups, codes, variates, seed) for seed in seeds]
     resamples = parallel_map(_resample, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose)
     estimates = (reference.x_loadings_, reference.y_loadings_, reference.correlations_)
     samples = [np.stack(part) for part in zip(*resamples, strict=True)]
@@ -236,6 +238,7 @@ def _resample(
     X: ViewLike,
     y: ViewLike,
     labels: LabelsLike,
+    of_groups: dict[str, ArrayLike],
     codes: list[Array],
     variates: list[Array],
     seed: int,
@@ -248,7 +251,9 @@ def _resample(
         drawn = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
         weights.append(drawn[groups].astype(float))
     sample_weight = tuple(weights) if len(weights) == 2 else weights[0]
-    model = quiet_fit(clone(estimator), X, y, labels=labels, sample_weight=sample_weight)
+    model = quiet_fit(
+        clone(estimator), X, y, labels=labels, sample_weight=sample_weight, **of_groups
+    )
     (U, V), (U_new, V_new) = variates, _variates(model, X, y)
     agreement = U.T @ U_new + V.T @ V_new
     components, matches = linear_sum_assignment(-np.abs(agreement))

@@ -223,7 +223,15 @@ def _exchangeable_views(
     exchange: str,
 ) -> tuple[_WhitenedView, _WhitenedView, Draw]:
     """Return both views, centred or free of the confounds, and how permutations are drawn."""
-    if not isinstance(estimator, CCA) or estimator._class_paired:
+    is_cca = isinstance(estimator, CCA) and not estimator._class_paired
+    if is_cca and not hasattr(estimator, "reg"):
+        raise TypeError(
+            f"{_NAME} tests CCA with a given ridge; {type(estimator).__name__} chooses it by the "
+            "pairs of rows, which a permutation breaks. Choose it on other rows and test "
+            "CCA(reg=model.reg_), or repeat the choice in each permutation: "
+            "sklearn.model_selection.permutation_test_score."
+        )
+    if not is_cca:
         raise TypeError(
             f"{_NAME} tests CCA; got {type(estimator).__name__}. Kernel models: test "
             "CCA(reg=...) on the features of sklearn.kernel_approximation.Nystroem. Class-paired "

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from skcca._base import TwoViewTransformer
 from skcca._core.arrays import check_aligned
@@ -21,7 +22,7 @@ from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
 from skcca.views._checks import is_label_pair, separate_views
-from skcca.views._container import Views
+from skcca.views._container import Views, is_pandas
 from skcca.views._labels import check_entries, encode_labels, to_entries
 from skcca.views._projection import final_model, project, unwrap
 
@@ -110,6 +111,8 @@ class PairedRows(NamedTuple):
     def fit(self, estimator: Estimator, train: Array) -> Estimator:
         """Return a clone fitted on some rows, without warnings that repeat those of all rows."""
         args, kwargs = self.take(train, train)
+        if self.groups is not None:
+            kwargs |= groups_for_fit(estimator, self.groups[train])
         return quiet_fit(clone(estimator), *args, **kwargs)
 
     def project(
@@ -155,12 +158,31 @@ class PairedRows(NamedTuple):
         known = isinstance(cv, Integral) or type(cv).__module__.startswith("sklearn.")
         with in_turn() if known else nullcontext():
             splitter = check_cv(cv, self.labels, classifier=stratified)
-            return list(splitter.split(np.empty((self.n, 0)), self.labels, self.groups))
+            try:
+                return list(splitter.split(np.empty((self.n, 0)), self.labels, self.groups))
+            except ValueError as error:
+                if self.groups is None and "groups" in str(error):
+                    raise ValueError(
+                        f"`cv`={cv!r} splits by groups: give `groups`, the group of each row. "
+                        f"({error})"
+                    ) from error
+                raise
+
+
+def groups_for_fit(estimator: Estimator, groups: ArrayLike) -> dict[str, ArrayLike]:
+    """Return the groups under the name by which `fit` takes them, if it does."""
+    if isinstance(estimator, Pipeline):
+        step, last = estimator.steps[-1]
+        prefix = "" if _routing_enabled() else f"{step}__"
+        return {f"{prefix}{name}": g for name, g in groups_for_fit(last, groups).items()}
+    return {"groups": groups} if has_fit_parameter(estimator, "groups") else {}
 
 
 def _with_columns(y: ViewLike) -> ViewLike:
-    """Return a second view of one dimension as a column."""
-    if hasattr(y, "to_frame"):
-        return y.to_frame()
+    """Return a second view of one dimension as a column without a name."""
     V = y if hasattr(y, "shape") else np.asarray(y)
-    return V[:, None] if len(V.shape) == 1 else y
+    if len(V.shape) != 1:
+        return y
+    if is_pandas(V):
+        return V.to_frame(0)
+    return (V.to_numpy() if hasattr(V, "to_numpy") else V)[:, None]
