@@ -60,6 +60,8 @@ class TwoViewTransformer(
         "component_scaling": [StrOptions({"unit", "correlation"})],
     }
     _class_paired: ClassVar[bool] = False
+    # Whether the solution of k components is the first k of any larger one.
+    _nested: ClassVar[bool] = False
     # Whether sparse matrices, Dask arrays and arrays of other namespaces are used as they are.
     _native_input: ClassVar[bool] = False
 

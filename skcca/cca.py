@@ -192,6 +192,7 @@ class CCA(TwoViewTransformer):
         "reg": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), tuple],
         "solver": [StrOptions({"auto", "covariance", "svd"})],
     }
+    _nested: ClassVar[bool] = True
     _native_input: ClassVar[bool] = True
 
     __metadata_request__partial_fit: ClassVar[dict] = {"labels": True, "sample_weight": True}

@@ -100,6 +100,8 @@ class CrossValidatedMixin:
     __metadata_request__fit: ClassVar[dict] = dict.fromkeys(
         ("labels", "sample_weight", "groups"), True
     )
+    # Another number of components may come with another ridge.
+    _nested: ClassVar[bool] = False
     # The estimator whose settings are chosen.
     _model_class: ClassVar[type[TwoViewTransformer]]
 

@@ -143,6 +143,7 @@ class KCCA(TwoViewTransformer):
     1.0
     """
 
+    _nested: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict] = {
         **TwoViewTransformer._parameter_constraints,
         "kernel": [StrOptions({*PAIRWISE_KERNEL_FUNCTIONS, "precomputed"}), callable, tuple],

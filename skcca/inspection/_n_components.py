@@ -16,8 +16,9 @@ from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import warn
 from skcca.cca import CCA
-from skcca.kcca import KCCA
 from skcca.model_selection._folds import PairedRows, Splitter
+from skcca.model_selection._linear_folds import by_path, linear_path, warn_of_lost_digits
+from skcca.model_selection._ridge_path import RidgePath
 from skcca.views._projection import final_model
 
 __all__ = ["NComponentsResult", "select_n_components"]
@@ -156,13 +157,15 @@ def select_n_components(
     folds = rows.scored_folds(cv, _NAME)
     if len(folds) < 2:
         raise ValueError(f"{_NAME}: `cv` makes {len(folds)} fold; a standard error needs 2.")
-    nested = param_name == "n_components" and isinstance(estimator, (CCA, KCCA))
+    nested = isinstance(estimator, TwoViewTransformer) and estimator._nested
     in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
     # The components of nested solutions are those of the largest, so that one fit a fold serves.
     scores: list
-    if nested:
-        tasks = [(estimator, rows, *fold, candidates) for fold in folds]
-        scores = list(in_parallel(_nested_totals, tasks))
+    if nested and param_name == "n_components":
+        path = linear_path(estimator, rows, folds, int(candidates[-1]))
+        tasks = [(estimator, rows, path, i, *fold, candidates) for i, fold in enumerate(folds)]
+        scores = list(in_parallel(_nested_totals, tasks, prefer="threads" if path else None))
+        warn_of_lost_digits(path, _NAME)
     else:
         estimators = [clone(estimator).set_params(**{param_name: int(k)}) for k in candidates]
         scores = list(
@@ -229,12 +232,21 @@ def _total(estimator: Estimator, rows: PairedRows, train: Array, test: Array) ->
 
 
 def _nested_totals(
-    estimator: Estimator, rows: PairedRows, train: Array, test: Array, candidates: Array
+    estimator: Estimator,
+    rows: PairedRows,
+    path: RidgePath | None,
+    fold: int,
+    train: Array,
+    test: Array,
+    candidates: Array,
 ) -> Array:
-    """Return the score of the held-out rows for each number of components, from one fit."""
-    model = rows.fit(clone(estimator).set_params(n_components=int(candidates[-1])), train)
-    order = np.argsort(-model.singular_values_, kind="stable")
+    """Return the score of the held-out rows for each number of components, from one fit at most."""
+    found = None if path is None else by_path(path.correlations, fold)
+    if found is None:
+        model = rows.fit(clone(estimator).set_params(n_components=int(candidates[-1])), train)
+        order = np.argsort(-model.singular_values_, kind="stable")
+        found = rows.correlations(model, test, train, _NAME)[None, order]
     # Components beyond what the rows support add nothing, as in the model of that many.
     correlations = np.zeros(candidates[-1])
-    correlations[: len(order)] = rows.correlations(model, test, train, _NAME)[order]
+    correlations[: found.shape[1]] = found[0]
     return np.cumsum(correlations)[candidates - 1]

@@ -81,8 +81,9 @@ class FoldMoments:
             (train_moments, lost), (test_moments, also_lost) = train.moments(), test.moments()
         if (lost or also_lost) and not self._recentred:
             # The first rows were unlike the others, so a second pass is made about a mean.
-            self._recentred = True
+            # In this order other threads find either the old sums or right ones.
             self._sums = self._add_up((train_moments.mean_x, train_moments.mean_y))
+            self._recentred = True
             return self(i)
         if (lost or also_lost) and not hasattr(self._data.X, "dask"):
             return None

@@ -180,7 +180,7 @@ def groups_for_fit(estimator: Estimator, groups: ArrayLike) -> dict[str, ArrayLi
 
 def _with_columns(y: ViewLike) -> ViewLike:
     """Return a second view of one dimension as a column without a name."""
-    V = y if hasattr(y, "shape") else np.asarray(y)
+    V: ViewLike = y if hasattr(y, "shape") else np.asarray(y)
     if len(V.shape) != 1:
         return y
     if is_pandas(V):

@@ -88,6 +88,14 @@ class _Spectrum(NamedTuple):
         return SpectralWhitener(self.axes[:, kept], np.sqrt(self.variances[kept]), ridge)
 
 
+class _Group(NamedTuple):
+    """Ridges under which each view has the same units."""
+
+    places: list[int]
+    ridges: list[tuple[float, float]]
+    options: SolverOptions
+
+
 class _Spectra(NamedTuple):
     """Principal axes of both views of the training rows of a fold, and what joins them."""
 
@@ -114,11 +122,10 @@ class RidgePath:
         self.data, self.folds = data, folds
         self._make_pairs, self._settings = make_pairs, settings
         eps = (input_eps(data.X.dtype), input_eps(data.Y.dtype))
-        # A ridge fixes the units of a view that is not standardised.
-        self._options = SolverOptions(
-            settings.n_components, (1.0, 1.0), scale=settings.scale, eps=eps, full_precision=True
-        )
+        self._groups = _groups_of(settings, eps)
         self._in_memory = not hasattr(data.X, "dask")
+        # Whether moments had to serve although their condition number costs digits.
+        self.ill_conditioned = False
         self._sums = None
         n_train = min(len(train) for train, _ in folds)
         wide = n_train <= max(data.X.shape[1], data.Y.shape[1])
@@ -134,32 +141,35 @@ class RidgePath:
 
         Components are in the order of their singular values; those that a model lacks have 0.
         """
-        moments = self._moments(i)
+        parts = [self._correlations_of(group, i) for group in self._groups]
+        k = max(part.shape[1] for part in parts)
+        correlations = np.zeros((len(self._settings.ridges), k))
+        for group, part in zip(self._groups, parts, strict=True):
+            correlations[group.places, : part.shape[1]] = part
+        return correlations
+
+    def _correlations_of(self, group: _Group, i: int) -> Array:
+        moments, shape = self._moments(i), (len(group.ridges), -1)
         if moments is not None:
             train, test, max_rank = moments
             try:
-                spectra = self._spectra_of_moments(train, max_rank, i)
-                A, B = self._weights(spectra)
-                return self._shaped(_correlations_by_moments(spectra, A, B, test, self._in_memory))
+                spectra = self._spectra_of_moments(group, train, max_rank, i)
+                A, B = self._weights(group, spectra)
+                found = _correlations_by_moments(spectra, A, B, test, self._in_memory)
+                return found.reshape(shape)
             except IllConditionedError:
                 pass
-        spectra = self._spectra_of_rows(i)
-        A, B = self._weights(spectra)
-        return self._shaped(self._correlations_by_rows(spectra, A, B, i))
+        spectra = self._spectra_of_rows(group, i)
+        A, B = self._weights(group, spectra)
+        return self._correlations_by_rows(spectra, A, B, i).reshape(shape)
 
     def fits(self, i: int, n_components: int | None) -> Iterator[CanonicalFit]:
         """Yield the model of each ridge on the training rows of fold i."""
-        moments, spectra = self._moments(i), None
-        if moments is not None:
-            try:
-                spectra = self._spectra_of_moments(moments[0], moments[2], i)
-            except IllConditionedError:
-                pass
-        if spectra is None:
-            spectra = self._spectra_of_rows(i)
-        x, y, cross, max_rank = spectra
-        options = self._options._replace(n_components=n_components)
-        for ridges in self._settings.ridges:
+        spectra = [self._spectra(group, i) for group in self._groups]
+        group_of = {place: g for g, group in enumerate(self._groups) for place in group.places}
+        for place, ridges in enumerate(self._settings.ridges):
+            x, y, cross, max_rank = spectra[group_of[place]]
+            options = self._groups[group_of[place]].options._replace(n_components=n_components)
             x_ridge, y_ridge = (min(ridge, LARGEST_RIDGE) for ridge in ridges)
             f, g = x.whitening(x_ridge), y.whitening(y_ridge)
             T = (f[:, None] * cross * g)[np.ix_(f > 0, g > 0)]
@@ -167,6 +177,22 @@ class RidgePath:
             whiteners = [x.whitener(x_ridge), y.whitener(y_ridge)]
             solver = "covariance" if x.from_moments else "svd"
             yield directions_of(T, views, whiteners, max_rank, options, solver)
+
+    def correlations_in_order(self, i: int) -> Array:
+        """Return the held-out correlations (k,) of fold i under the first ridge.
+
+        Components are in the order of their correlations over the training rows.
+        """
+        solution = next(self.fits(i, self._settings.n_components))
+        test = self._test(i)
+        U = to_numpy(project(test.X, solution.x_mean, solution.x_weights)).astype(float)
+        V = to_numpy(project(test.Y, solution.y_mean, solution.y_weights)).astype(float)
+        return pair_correlations(U, V, self._make_pairs(test.labels, test.weights))
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether every fold is decomposed from its rows, as a fit would do."""
+        return self._by_rows
 
     def total_moments(self) -> Moments | None:
         """Return the moments of all rows, where they are known to full precision."""
@@ -199,9 +225,20 @@ class RidgePath:
         rows = self.folds[i][1]
         return self.data.take(rows, rows)
 
-    def _spectra_of_moments(self, train: Moments, max_rank: int | None, i: int) -> _Spectra:
+    def _spectra(self, group: _Group, i: int) -> _Spectra:
+        moments = self._moments(i)
+        if moments is not None:
+            try:
+                return self._spectra_of_moments(group, moments[0], moments[2], i)
+            except IllConditionedError:
+                pass
+        return self._spectra_of_rows(group, i)
+
+    def _spectra_of_moments(
+        self, group: _Group, train: Moments, max_rank: int | None, i: int
+    ) -> _Spectra:
         allowed = self._settings.solver == "covariance" or not self._in_memory
-        least = np.min(self._settings.ridges, axis=0)
+        least = np.min(group.ridges, axis=0)
         weights = np.zeros(self.data.X.shape[0])
         weights[self.folds[i][0]] = self.data.weights.x[self.folds[i][0]]
         spectra = []
@@ -213,18 +250,19 @@ class RidgePath:
         ):
             std = np.sqrt(np.maximum(np.diag(cov), 0.0))
             check_variance_is_finite(V, std, "Xy"[side], weights)
-            view = FeatureScaling.of(side, mean, np.diag(cov).copy(), self._options)
+            view = FeatureScaling.of(side, mean, np.diag(cov).copy(), group.options)
             S = scale_covariance(cov, view, view)
             variances, axes = linalg.eigh(S, driver="evd", overwrite_a=True, check_finite=False)
             smallest, largest = variances[[0, -1]] + least[side]
             if not allowed and not smallest >= EXACT_RCOND * largest:
                 raise IllConditionedError
+            self.ill_conditioned |= bool(smallest < HALF_RCOND * largest)
             spectra.append(_Spectrum(view, axes, np.maximum(variances, 0.0), from_moments=True))
         x, y = spectra
         cross = x.axes.T @ scale_covariance(train.cov_xy, x.view, y.view) @ y.axes
         return _Spectra(x, y, cross, max_rank)
 
-    def _spectra_of_rows(self, i: int) -> _Spectra:
+    def _spectra_of_rows(self, group: _Group, i: int) -> _Spectra:
         train = self._train(i)
         pairs = self._make_pairs(train.labels, train.weights)
         spectra, mapped = [], []
@@ -232,21 +270,21 @@ class RidgePath:
             w = sums / pairs.total
             mean, variance, residual = mean_and_variance(V, w)
             check_variance_is_finite(V, np.sqrt(variance), "Xy"[side], w)
-            view = FeatureScaling.of(side, mean, variance, self._options, residual)
+            view = FeatureScaling.of(side, mean, variance, group.options, residual)
             axes, values, _ = data_whitener(V, w, view)
             spectra.append(_Spectrum(view, axes, values**2, from_moments=False))
             mapped.append(MappedRows(V, mean, partial(_along_axes, view, axes)))
         cross = pairs.cross_moment(*mapped)[:-1, :-1] / pairs.total
         return _Spectra(spectra[0], spectra[1], cross, pairs.max_rank)
 
-    def _weights(self, spectra: _Spectra) -> tuple[Array, Array]:
+    def _weights(self, group: _Group, spectra: _Spectra) -> tuple[Array, Array]:
         """Return the weights of standardised features, the components of all ridges in a row.
 
         Each ridge has as many columns; those that it lacks, or that rounding makes, are zero.
         """
         x, y, cross, max_rank = spectra
         solved = []
-        for ridges in self._settings.ridges:
+        for ridges in group.ridges:
             x_ridge, y_ridge = (min(ridge, LARGEST_RIDGE) for ridge in ridges)
             f, g = x.whitening(x_ridge), y.whitening(y_ridge)
             rounding = 1 / np.sqrt((1 + x_ridge) * (1 + y_ridge))
@@ -268,15 +306,33 @@ class RidgePath:
         A, B = (np.hstack([_padded(C, k) for C in side]) for side in zip(*solved, strict=True))
         return x.axes @ A, y.axes @ B
 
-    def _shaped(self, correlations: Array) -> Array:
-        return correlations.reshape(len(self._settings.ridges), -1)
-
     def _correlations_by_rows(self, spectra: _Spectra, A: Array, B: Array, i: int) -> Array:
         test = self._test(i)
         pairs = self._make_pairs(test.labels, test.weights)
         x, y = spectra.x.view, spectra.y.view
         U, V = _project(test.X, x, A), _project(test.Y, y, B)
         return pair_correlations(U, V, pairs)
+
+
+def _groups_of(settings: PathSettings, eps: tuple[float, float]) -> list[_Group]:
+    """Return the ridges by the units that they give the views.
+
+    A ridge fixes the units of a view that is not standardised; without one the best conditioned
+    units serve.
+    """
+    kinds = [(x > 0 or settings.scale, y > 0 or settings.scale) for x, y in settings.ridges]
+    groups = []
+    for kind in dict.fromkeys(kinds):
+        places = [place for place, own in enumerate(kinds) if own == kind]
+        options = SolverOptions(
+            settings.n_components,
+            (float(kind[0]), float(kind[1])),
+            scale=settings.scale,
+            eps=eps,
+            full_precision=True,
+        )
+        groups.append(_Group(places, [settings.ridges[place] for place in places], options))
+    return groups
 
 
 def _leading(

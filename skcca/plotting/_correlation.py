@@ -15,6 +15,8 @@ from skcca._core.types import Estimator, LabelsLike, RandomStateLike, ViewLike
 from skcca.cca import CCA
 from skcca.inspection import permutation_test_correlations
 from skcca.model_selection._folds import PairedRows, Splitter
+from skcca.model_selection._linear_folds import by_path, linear_path, warn_of_lost_digits
+from skcca.model_selection._ridge_path import RidgePath
 from skcca.plotting._canvas import (
     ORANGE,
     SKY,
@@ -174,8 +176,11 @@ class CorrelationDisplay:
         K = len(correlations)
         by_test = type(estimator) is CCA and set(per_view(estimator.reg)) == {0}
         in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
-        of_folds = [(estimator, rows, *fold, K) for fold in folds]
-        held_out = np.array(list(in_parallel(_held_out, of_folds)))
+        path = linear_path(estimator, rows, folds, getattr(estimator, "n_components", None))
+        of_folds = [(estimator, rows, path, i, *fold, K) for i, fold in enumerate(folds)]
+        prefer = "threads" if path else None
+        held_out = np.array(list(in_parallel(_held_out, of_folds, prefer=prefer)))
+        warn_of_lost_digits(path, _NAME)
         null = None
         if n_permutations and by_test:
             result = permutation_test_correlations(
@@ -278,11 +283,20 @@ def _correlations_of(fitted: Estimator) -> np.ndarray:
 
 
 def _held_out(
-    estimator: Estimator, rows: PairedRows, train: np.ndarray, test: np.ndarray, n_components: int
+    estimator: Estimator,
+    rows: PairedRows,
+    path: RidgePath | None,
+    fold: int,
+    train: np.ndarray,
+    test: np.ndarray,
+    n_components: int,
 ) -> np.ndarray:
     """Return the correlation of each component over the test rows; 0 for one that is missing."""
-    fitted = rows.fit(estimator, train)
-    correlations = rows.correlations(fitted, test, train, _NAME)[:n_components]
+    correlations = None if path is None else by_path(path.correlations_in_order, fold)
+    if correlations is None:
+        fitted = rows.fit(estimator, train)
+        correlations = rows.correlations(fitted, test, train, _NAME)
+    correlations = correlations[:n_components]
     return np.pad(correlations, (0, n_components - len(correlations)))
 
 

@@ -160,7 +160,9 @@ def test_names_of_classes_do_not_matter(model, case):
 
 @law
 @pytest.mark.filterwarnings("ignore:.*training correlations mean nothing")
-@pytest.mark.parametrize("name", ["CCA ridge", "ClusterCCA blended", "KCCA", "ClusterKCCA", "CCACV"])
+@pytest.mark.parametrize(
+    "name", ["CCA ridge", "ClusterCCA blended", "KCCA", "ClusterKCCA", "CCACV"]
+)
 @given(case=wide_cases())
 def test_views_of_more_features_than_rows_obey_the_same_laws(name, case):
     X, Y, y, rng = case.views()

@@ -156,7 +156,7 @@ def test_rows_never_come_to_the_client(model, client, monkeypatch):
 @pytest.mark.parametrize("model", [CCACV(), ClusterCCACV()])
 @pytest.mark.parametrize(("step", "passes"), [(0.0, 2), (1e6, 3)])
 def test_folds_take_no_pass_over_the_chunks_of_their_own(model, step, passes):
-    """One finds where to count from, one adds up, and one more corrects first rows unlike others."""
+    """One for the mean to count from, one for the sums, one more for first rows unlike others."""
     calls = Counter()
 
     def counted(block, view, block_info=None):

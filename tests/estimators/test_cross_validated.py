@@ -197,6 +197,14 @@ def test_where_moments_lose_digits_the_rows_decide(views, regs):
     np.testing.assert_allclose(scores_of(search), expected, rtol=0, atol=1e-7)
 
 
+def test_a_view_in_its_own_units_has_other_ones_without_a_ridge():
+    units = 10.0 ** (3 * np.arange(-2, 3))
+    data, folds, regs = Views(X * units, Y), list(KFold(3).split(X)), [0.0, 0.1, (0.0, 5.0)]
+    search = search_of(CCA(scale=False), regs=regs, cv=folds).fit(data)
+    expected = one_by_one(CCA(scale=False), data, LABELS, folds, [{"reg": r} for r in regs])
+    np.testing.assert_allclose(scores_of(search), expected, rtol=0, atol=1e-10)
+
+
 def test_first_rows_unlike_the_others_cost_a_second_pass():
     A, V = X + 0.0, Y + 0.0
     A[:4] -= 1e7
@@ -260,9 +268,7 @@ def test_a_fold_that_cannot_be_fitted_is_named():
         ClusterCCACV(regs=REGS, cv=[bad, good]).fit(DATA, LABELS)
     with pytest.raises(ValueError, match=r"no fold has a score\. The two views have no correlated"):
         ClusterCCACV(regs=REGS, cv=[bad]).fit(DATA, LABELS)
-    with pytest.raises(
-        ValueError, match=r"score\. Feature 0 of `X` spreads over more"
-    ):
+    with pytest.raises(ValueError, match=r"score\. Feature 0 of `X` spreads over more"):
         CCACV().fit(1e200 * X, Y)
     with pytest.raises(TypeError, match="`scoring` returned 'good'; expected one number"):
         CCACV(scoring=lambda model, X, y=None: "good").fit(DATA)

@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skcca import CCA, KCCA, ClusterCCA, Views, make_view_transformer
+from skcca import CCA, CCACV, KCCA, ClusterCCA, Views, make_view_transformer
 from skcca.inspection import permutation_test_correlations, select_n_components
 from skcca.plotting import CorrelationDisplay
 
@@ -33,7 +33,15 @@ def test_bars_are_the_training_correlations():
     np.testing.assert_allclose(centres, [0, 1, 2])
 
 
-@pytest.mark.parametrize("model", [CCA(3, reg=0.1), KCCA(3, kernel="rbf", reg=0.1)])
+@pytest.mark.parametrize(
+    "model",
+    [
+        CCA(3, reg=0.1),
+        CCA(reg=1.0),  # whose singular values are in another order than its correlations
+        CCACV(3, regs=[0.1, 5.0], cv=3),
+        KCCA(3, kernel="rbf", reg=0.1),
+    ],
+)
 def test_points_are_the_mean_correlations_of_rows_left_out(model):
     display = draw(model, cv=4)
     expected = []
@@ -46,6 +54,13 @@ def test_points_are_the_mean_correlations_of_rows_left_out(model):
     error = np.std(expected, axis=0, ddof=1) / 2
     spans = [segment[:, 1] for segment in bars[0].get_segments()]
     np.testing.assert_allclose(np.ptp(spans, axis=1), 2 * error)
+
+
+def test_moments_of_the_folds_save_their_fits(monkeypatch):
+    fits, fit = [], CCA._fit_views
+    monkeypatch.setattr(CCA, "_fit_views", lambda *args: fits.append(fit(*args)))
+    draw(CCA(reg=0.1), cv=4)
+    assert len(fits) == 1  # to all rows
 
 
 def test_class_paired_models_correlate_over_the_pairs_of_a_class():
