@@ -37,7 +37,7 @@ def test_bars_are_the_training_correlations():
     "model",
     [
         CCA(3, reg=0.1),
-        CCA(reg=1.0),  # whose singular values are in another order than its correlations
+        CCA(3, reg=(0.0, 10.0)),  # whose singular values are in another order than its correlations
         CCACV(3, regs=[0.1, 5.0], cv=3),
         KCCA(3, kernel="rbf", reg=0.1),
     ],
