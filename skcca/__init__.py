@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from .cca import CCA, ClusterCCA
     from .chunk_selector import ChunkSelector
-    from .cross_validated import CCACV, ClusterCCACV
+    from .cross_validated import CCACV, KCCACV, ClusterCCACV, ClusterKCCACV
     from .dcca import DCCA, SupervisedDCCA
     from .kcca import KCCA, ClusterKCCA
     from .metrics import make_retrieval_scorer, retrieval_map
@@ -38,10 +38,12 @@ __all__ = [
     "CCACV",
     "DCCA",
     "KCCA",
+    "KCCACV",
     "ChunkSelector",
     "ClusterCCA",
     "ClusterCCACV",
     "ClusterKCCA",
+    "ClusterKCCACV",
     "CrossModalRetriever",
     "SupervisedDCCA",
     "ViewTransformer",
@@ -66,6 +68,8 @@ _MODULE_OF = {
     "ClusterCCA": "cca",
     "CCACV": "cross_validated",
     "ClusterCCACV": "cross_validated",
+    "KCCACV": "cross_validated",
+    "ClusterKCCACV": "cross_validated",
     "KCCA": "kcca",
     "ClusterKCCA": "kcca",
     "DCCA": "dcca",

@@ -7,6 +7,7 @@ fold share their work (`skcca.model_selection._ridge_path`), so that a search co
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
@@ -19,22 +20,26 @@ from sklearn.model_selection import ParameterGrid
 
 from skcca._base import ClassPairedMixin, TwoViewTransformer
 from skcca._core.compat import Interval, _fit_context, bind_draft, draft_of
+from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Labels, Pairs, TrainingData, Weights
 from skcca._core.progress import ProgressBar
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import REPEATED, muted, warn
 from skcca.cca import CCA, ClusterCCA
+from skcca.kcca import KCCA, ClusterKCCA, FeatureMaps, solve_kernels
 from skcca.metrics import make_retrieval_scorer
 from skcca.model_selection._folds import Fold, PairedRows, Splitter
-from skcca.model_selection._ridge_path import PathSettings, RidgePath
+from skcca.model_selection._ridge_path import PathSettings, RidgePath, padded
 from skcca.views._arguments import drop_zero_weight_rows, per_view
 
-__all__ = ["CCACV", "ClusterCCACV"]
+__all__ = ["CCACV", "KCCACV", "ClusterCCACV", "ClusterKCCACV"]
 
 Array = np.ndarray
 
 # The ridges that are compared by default, as fractions of the mean feature variance.
 REGS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+# Those of kernel models, as fractions of the total variance in feature space.
+KERNEL_REGS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 # What is known of the input before there is a model.
 _INPUT_ATTRIBUTES = (
@@ -49,14 +54,13 @@ class Candidates(NamedTuple):
     regs: list[float | tuple[float, float]]
     n_components: list[int] | None  # None if the number is not searched
     fixed: int | None  # number of components that all settings share, if it is not searched
+    gammas: list | None = None  # None if a kernel has no width that is searched
 
     @property
     def grid(self) -> list[dict[str, Any]]:
         """The settings in the order of `cv_results_`."""
-        grid: dict[str, list] = {"reg": self.regs}
-        if self.n_components is not None:
-            grid["n_components"] = self.n_components
-        return list(ParameterGrid(grid))
+        searched = {"gamma": self.gammas, "n_components": self.n_components, "reg": self.regs}
+        return list(ParameterGrid({key: v for key, v in searched.items() if v is not None}))
 
     @property
     def ridges(self) -> list[tuple[float, float]]:
@@ -71,6 +75,16 @@ class Candidates(NamedTuple):
     @property
     def most_components(self) -> int | None:
         return self.fixed if self.n_components is None else max(self.n_components)
+
+    def totals(self, correlations: Array) -> Array:
+        """Return the sum of the first components, for each number and ridge.
+
+        Correlations (n_ridges, k) are in the order of singular values, as solutions are nested.
+        """
+        totals = np.cumsum(correlations, axis=1)
+        most = totals.shape[1]
+        columns = [min(k or most, most) - 1 for k in self.numbers]
+        return totals[:, columns].T.ravel()
 
 
 class Search(Protocol):
@@ -188,6 +202,8 @@ class CrossValidatedMixin:
         learned = {key: v for key, v in vars(model).items() if key[0] == "_" or key[-1] == "_"}
         fitted.__dict__ |= learned
         fitted.reg_ = params["reg"]
+        if "gamma" in params:
+            fitted.gamma_ = params["gamma"]
         fitted.best_params_, fitted.best_index_ = params, best
         fitted.best_score_ = float(table["mean_test_score"][best])
         fitted.cv_results_, fitted.n_splits_ = table, len(folds)
@@ -244,12 +260,17 @@ class CrossValidatedMixin:
         regs = [_checked_ridge(name, reg, self.regs) for reg in self.regs]
         if not regs:
             raise ValueError(f"{name}: `regs` is empty; give the ridges to choose from.")
+        gammas = self._gammas()
         if self.n_components is None or isinstance(self.n_components, Integral):
-            return Candidates(regs, None, self.n_components)  # type: ignore[arg-type]
+            return Candidates(regs, None, self.n_components, gammas)  # type: ignore[arg-type]
         numbers = [_checked_number(name, k, self.n_components) for k in self.n_components]
         if not numbers:
             raise ValueError(f"{name}: `n_components` is empty; give the numbers to choose from.")
-        return Candidates(regs, numbers, None)
+        return Candidates(regs, numbers, None, gammas)
+
+    def _gammas(self) -> list | None:
+        """Return the widths of a kernel to choose from, or None."""
+        return None
 
     def _scorer(self) -> Callable | None:
         if isinstance(self.scoring, str):
@@ -285,10 +306,7 @@ class _LinearSearch:
 
     def totals(self, fold: int) -> Array:
         """Return the held-out total correlation of each setting."""
-        totals = np.cumsum(self._path.correlations(fold), axis=1)
-        most = totals.shape[1]
-        columns = [min(k or most, most) - 1 for k in self._candidates.numbers]
-        return totals[:, columns].T.ravel()
+        return self._candidates.totals(self._path.correlations(fold))
 
     def models(self, fold: int) -> Iterator[CCA]:
         """Yield the model of each setting on the training rows."""
@@ -311,6 +329,90 @@ class _LinearSearch:
 
     def _make_pairs(self, labels: Labels | None, weights: Weights) -> Pairs:
         return self._model._make_pairs(labels, weights, self._model._rng())
+
+
+class _KernelSearch:
+    """The settings of a kernel model on the folds."""
+
+    def __init__(
+        self, model: KCCA, data: TrainingData, folds: Sequence[Fold], candidates: Candidates
+    ):
+        self._model, self._data, self._folds, self._candidates = model, data, folds, candidates
+
+    def totals(self, fold: int) -> Array:
+        """Return the held-out total correlation of each setting."""
+        train, test = self._train(fold), self._test(fold)
+        found = []
+        for model, maps, pairs in self._maps(train):
+            most = self._candidates.most_components
+            solved = [
+                solve_kernels(maps, pairs, most, reg).directions for reg in self._candidates.regs
+            ]
+            k = max(len(directions.singular_values) for directions in solved)
+            # One kernel of the held-out rows serves all ridges.
+            A = np.hstack([padded(directions.x_weights, k) for directions in solved])
+            B = np.hstack([padded(directions.y_weights, k) for directions in solved])
+            U, V = maps.x.scores(test.X, A), maps.y.scores(test.Y, B)
+            test_pairs = model._make_pairs(test.labels, test.weights, model._rng())
+            correlations = pair_correlations(U, V, test_pairs).reshape(len(solved), k)
+            found.append(self._candidates.totals(correlations))
+        return np.concatenate(found)
+
+    def models(self, fold: int) -> Iterator[KCCA]:
+        """Yield the model of each setting on the training rows."""
+        train = self._train(fold)
+        for model, maps, pairs in self._maps(train):
+            most = self._candidates.most_components
+            solved = [solve_kernels(maps, pairs, most, reg) for reg in self._candidates.regs]
+            maps.release()
+            for k in self._candidates.numbers:
+                for solution in solved:
+                    fitted = copy.copy(model)
+                    fitted.n_components = k
+                    fitted._assign(solution.first(k), maps, train, pairs)
+                    yield fitted
+
+    def refit(self, model: KCCA) -> None:
+        """Fit a model to all rows."""
+        data = self._data
+        if not model._keeps_zero_weight_rows:
+            data = drop_zero_weight_rows(data)
+        rng = model._rng()
+        pairs = model._make_pairs(data.labels, data.weights, rng)
+        model._fit_views(data, pairs, rng)
+
+    def _maps(self, train: TrainingData) -> Iterator[tuple[KCCA, FeatureMaps, Pairs]]:
+        """Yield the model of each width with its kernels of the training rows, and their pairs."""
+        for gamma in self._candidates.gammas or [None]:
+            model = copy.copy(self._model)
+            if gamma is not None:
+                model.gamma = gamma
+            rng = model._rng()
+            pairs = model._make_pairs(train.labels, train.weights, rng)
+            yield model, model._feature_maps(train, pairs, rng), pairs
+
+    def _train(self, fold: int) -> TrainingData:
+        rows = self._train_rows(fold)
+        return self._columns(self._data.take(rows, rows), fold)
+
+    def _test(self, fold: int) -> TrainingData:
+        rows = self._folds[fold][1]
+        return self._columns(self._data.take(rows, rows), fold)
+
+    def _train_rows(self, fold: int) -> Array:
+        rows = self._folds[fold][0]
+        if self._model._keeps_zero_weight_rows:
+            return rows
+        return rows[self._data.weights.x[rows] > 0]
+
+    def _columns(self, data: TrainingData, fold: int) -> TrainingData:
+        """Return the rows with the columns of the training rows, where kernels are given."""
+        names, rows = per_view(self._model.kernel), self._train_rows(fold)
+        X, Y = (
+            V[:, rows] if name == "precomputed" else V
+            for name, V in zip(names, (data.X, data.Y), strict=True)
+        )
+        return data._replace(X=X, Y=Y)
 
 
 class CCACV(CrossValidatedMixin, CCA):
@@ -531,6 +633,259 @@ class ClusterCCACV(ClassPairedMixin, CCACV):
         self.component_scaling = component_scaling
         self.random_state = random_state
         self.verbose = verbose
+
+
+class KCCACV(CrossValidatedMixin, KCCA):
+    """KCCA whose ridge, width and number of components are chosen by cross-validation.
+
+    Parameters
+    ----------
+    n_components : int, sequence of int or None, default=None
+        Numbers of components to choose from; or one number, or None for all that the data support,
+        which is then not searched. Up to a tenth of the rows cost no eigenvectors of a kernel.
+    regs : array-like of float or of pairs, default=(1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1)
+        Ridges to choose from, relative to the total variance in feature space; a pair sets one for
+        each view. See `KCCA`.
+    gammas : array-like of float, None or of pairs, default=None
+        Values of the kernel's `gamma` to choose from, of which None is the inverse median of the
+        squared distances. None for that alone, which is then not searched.
+    cv : int, splitter or iterable, default=None
+    scoring : str, callable or None, default=None
+    one_standard_error : bool, default=False
+        The search; see `CCACV`.
+    kernel : str, callable or pair of these, default="rbf"
+    degree : float or pair of float, default=3
+    coef0 : float or pair of float, default=1
+    kernel_params : dict or pair of dict, default=None
+    scale : bool, default=True
+    approximation : {"nystroem", "random_features"}, default=None
+    n_landmarks : int, default=None
+    component_scaling : {"unit", "correlation"}, default="unit"
+    random_state : int, RandomState, Generator or None, default=None
+        The model; see `KCCA`. Precomputed kernels of both views come as ``Views(K_x, K_y)``, of
+        which a fold takes rows and columns.
+    verbose : int, default=0
+        Whether to show a progress line of the folds.
+
+    Attributes
+    ----------
+    reg_ : float or pair of float
+        The chosen ridge.
+    gamma_ : float, None or pair
+        The chosen `gamma`, if it is searched.
+    best_score_, best_params_, best_index_, cv_results_, n_splits_
+        Those of `CCACV`.
+    n_components_, x_weights_, y_weights_, correlations_, ...
+        Those of `KCCA`, fitted to all rows with the chosen setting.
+
+    See Also
+    --------
+    KCCA : The model with given settings.
+    CCACV : The linear case.
+
+    Notes
+    -----
+    The scores equal those of `GridSearchCV` over the same folds to about eight digits. For each
+    fold and `gamma` the kernels of the training rows, and of the held-out rows with these, are made
+    once and serve all ridges; each ridge takes a Cholesky factor of each kernel. The solution of k
+    components is the first k of any larger one, so that their number costs nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca import KCCACV
+    >>> rng = np.random.default_rng(0)
+    >>> angle = rng.uniform(0, 2 * np.pi, 200)
+    >>> X = np.column_stack([angle, rng.normal(size=200)])
+    >>> Y = np.column_stack([np.sin(angle), rng.normal(size=200)])
+    >>> model = KCCACV([1, 2], regs=[1e-4, 1e-2], gammas=[0.01, None]).fit(X[:100], Y[:100])
+    >>> model.n_components_, model.gamma_ is None
+    (1, True)
+    >>> round(model.score(X[100:], Y[100:]), 1)
+    1.0
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **KCCA._parameter_constraints,
+        **CrossValidatedMixin._search_constraints,
+        "gammas": ["array-like", None],
+    }
+    _parameter_constraints.pop("reg")
+    _parameter_constraints.pop("gamma")
+    _model_class: ClassVar[type[TwoViewTransformer]] = KCCA
+    # Of the kernels before a width is chosen.
+    gamma = None
+
+    def __init__(
+        self,
+        n_components: int | Sequence[int] | None = None,
+        *,
+        regs: Sequence = KERNEL_REGS,
+        gammas: Sequence | None = None,
+        cv: Splitter = None,
+        scoring: str | Callable | None = None,
+        one_standard_error: bool = False,
+        kernel: str | Callable | tuple = "rbf",
+        degree: float | tuple[float, float] = 3,
+        coef0: float | tuple[float, float] = 1,
+        kernel_params: dict[str, Any] | tuple | None = None,
+        scale: bool = True,
+        approximation: str | None = None,
+        n_landmarks: int | None = None,
+        component_scaling: str = "unit",
+        random_state: RandomStateLike = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.regs = regs
+        self.gammas = gammas
+        self.cv = cv
+        self.scoring = scoring
+        self.one_standard_error = one_standard_error
+        self.kernel = kernel
+        self.degree = degree
+        self.coef0 = coef0
+        self.kernel_params = kernel_params
+        self.scale = scale
+        self.approximation = approximation
+        self.n_landmarks = n_landmarks
+        self.component_scaling = component_scaling
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _search(
+        self, model: Any, data: TrainingData, folds: Sequence[Fold], candidates: Candidates
+    ) -> Search:
+        return _KernelSearch(model, data, folds, candidates)
+
+    def _gammas(self) -> list | None:
+        if self.gammas is None:
+            return None
+        name = type(self).__name__
+        gammas = [_checked_gamma(name, gamma, self.gammas) for gamma in self.gammas]
+        if not gammas:
+            raise ValueError(f"{name}: `gammas` is empty; give the widths to choose from.")
+        return gammas
+
+
+class ClusterKCCACV(ClassPairedMixin, KCCACV):
+    """ClusterKCCA whose ridge, width and number of components are chosen by cross-validation.
+
+    Parameters
+    ----------
+    n_components : int, sequence of int or None, default=None
+    regs : array-like of float or of pairs, default=(1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1)
+    gammas : array-like of float, None or of pairs, default=None
+    cv : int, splitter or iterable, default=None
+    scoring : str, callable or None, default=None
+    one_standard_error : bool, default=False
+        The search; see `KCCACV`. The default score is over the pairs of a class.
+    instance_weight : float, default=0.0
+    pair_fraction : float, default=1.0
+    pairs_per_sample : int, default=None
+    pair_weight : {"pair", "row"}, default="pair"
+        The pairs; see `ClusterCCA`.
+    kernel : str, callable or pair of these, default="rbf"
+    degree : float or pair of float, default=3
+    coef0 : float or pair of float, default=1
+    kernel_params : dict or pair of dict, default=None
+    scale : bool, default=True
+    approximation : {"nystroem", "random_features"}, default=None
+    n_landmarks : int, default=None
+    component_scaling : {"unit", "correlation"}, default="correlation"
+    random_state : int, RandomState, Generator or None, default=None
+        The model; see `ClusterKCCA`.
+    verbose : int, default=0
+        Whether to show a progress line of the folds.
+
+    Attributes
+    ----------
+    reg_, gamma_, best_score_, best_params_, best_index_, cv_results_, n_splits_
+        Those of `KCCACV`.
+    classes_, n_components_, x_weights_, y_weights_, correlations_, ...
+        Those of `ClusterKCCA`, fitted to all rows with the chosen setting.
+
+    See Also
+    --------
+    ClusterKCCA : The model with given settings.
+    KCCACV : Each row with its own partner only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skcca import ClusterKCCACV, Views
+    >>> X, y = load_wine(return_X_y=True)
+    >>> wine = Views(alcohol=X[:, :6], colour=X[:, 6:])
+    >>> model = ClusterKCCACV(regs=[1e-3, 1e-2], scoring="map").fit(wine, y)
+    >>> model.best_score_ > 0.9
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **KCCACV._parameter_constraints,
+        **ClassPairedMixin._pairing_constraints,
+    }
+    _model_class: ClassVar[type[TwoViewTransformer]] = ClusterKCCA
+
+    def __init__(
+        self,
+        n_components: int | Sequence[int] | None = None,
+        *,
+        regs: Sequence = KERNEL_REGS,
+        gammas: Sequence | None = None,
+        cv: Splitter = None,
+        scoring: str | Callable | None = None,
+        one_standard_error: bool = False,
+        instance_weight: float = 0.0,
+        pair_fraction: float = 1.0,
+        pairs_per_sample: int | None = None,
+        pair_weight: str = "pair",
+        kernel: str | Callable | tuple = "rbf",
+        degree: float | tuple[float, float] = 3,
+        coef0: float | tuple[float, float] = 1,
+        kernel_params: dict[str, Any] | tuple | None = None,
+        scale: bool = True,
+        approximation: str | None = None,
+        n_landmarks: int | None = None,
+        component_scaling: str = "correlation",
+        random_state: RandomStateLike = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.regs = regs
+        self.gammas = gammas
+        self.cv = cv
+        self.scoring = scoring
+        self.one_standard_error = one_standard_error
+        self.instance_weight = instance_weight
+        self.pair_fraction = pair_fraction
+        self.pairs_per_sample = pairs_per_sample
+        self.pair_weight = pair_weight
+        self.kernel = kernel
+        self.degree = degree
+        self.coef0 = coef0
+        self.kernel_params = kernel_params
+        self.scale = scale
+        self.approximation = approximation
+        self.n_landmarks = n_landmarks
+        self.component_scaling = component_scaling
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+def _checked_gamma(name: str, gamma: Any, gammas: Any) -> Any:
+    """Return a width, or a pair of them, after checking it; None is that of the data."""
+    paired = isinstance(gamma, (tuple, list, np.ndarray)) and len(gamma) == 2
+    values = tuple(gamma) if paired else (gamma,)
+    for value in values:
+        number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+        if value is not None and not (number and 0 < float(value) < np.inf):
+            raise ValueError(
+                f"{name}: `gammas`={gammas!r} holds {gamma!r}; a width is a finite number above 0, "
+                "None for that of the data, or a pair of these, one for each view."
+            )
+    converted = tuple(None if value is None else float(value) for value in values)
+    return converted if paired else converted[0]
 
 
 def _checked_ridge(name: str, reg: Any, regs: Any) -> float | tuple[float, float]:

@@ -198,6 +198,15 @@ class KCCA(TwoViewTransformer):
             )
 
     def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
+        maps = self._feature_maps(data, pairs, rng)
+        solution = solve_kernels(maps, pairs, self.n_components, self.reg)
+        maps.release()
+        self._assign(solution, maps, data, pairs)
+
+    def _feature_maps(
+        self, data: TrainingData, pairs: Pairs, rng: np.random.Generator
+    ) -> FeatureMaps:
+        """Return the feature maps of the training rows, which no ridge changes."""
         seed = int(rng.integers(2**31))
         sampling = _Sampling(self.approximation, self.n_landmarks, seed)
         x_kernel, y_kernel = self._kernels()
@@ -206,18 +215,19 @@ class KCCA(TwoViewTransformer):
         x_map = _feature_map(x_kernel, data.X, x_scaling, x_weights, sampling)
         y_scaling = self._standardise(y_kernel, data.Y, y_weights, "y")
         y_map = _feature_map(y_kernel, data.Y, y_scaling, y_weights, sampling)
-        solution = _leading_directions(x_map, y_map, pairs, self.n_components, self.reg)
-        if solution is None:
-            solution = _all_directions(x_map, y_map, pairs, self.n_components, self.reg)
-        x_map.release()
-        y_map.release()
+        return FeatureMaps(x_map, y_map, x_scaling, y_scaling)
+
+    def _assign(
+        self, solution: KernelSolution, maps: FeatureMaps, data: TrainingData, pairs: Pairs
+    ) -> None:
+        """Set the fitted attributes."""
         scores = solution.x_scores, solution.y_scores
         directions = with_input_loadings(solution.directions, data.X, data.Y, *scores, pairs)
         directions = with_unit_variates(directions, *scores, pairs)
-        self.x_mean_, self.x_scale_ = x_scaling
-        self.y_mean_, self.y_scale_ = y_scaling
-        self.x_gamma_, self.y_gamma_ = x_map.kernel.gamma, y_map.kernel.gamma
-        self._x_map, self._y_map = x_map, y_map
+        self.x_mean_, self.x_scale_ = maps.x_scaling
+        self.y_mean_, self.y_scale_ = maps.y_scaling
+        self.x_gamma_, self.y_gamma_ = maps.x.kernel.gamma, maps.y.kernel.gamma
+        self._x_map, self._y_map = maps.x, maps.y
         self._assign_directions(directions)
 
     def _kernels(self) -> tuple[Kernel, Kernel]:
@@ -392,12 +402,40 @@ class _Sampling(NamedTuple):
     seed: int
 
 
-class _KernelSolution(NamedTuple):
+class KernelSolution(NamedTuple):
     """Directions in feature space, and the scores of the training rows, of any scale."""
 
     directions: Directions
     x_scores: np.ndarray  # (n_x, k)
     y_scores: np.ndarray
+
+    def first(self, k: int | None) -> KernelSolution:
+        """Return the directions of the k largest singular values, all for None."""
+        found = self.directions
+        return KernelSolution(
+            found._replace(
+                x_weights=found.x_weights[:, :k],
+                y_weights=found.y_weights[:, :k],
+                correlations=found.correlations[:k],
+                singular_values=found.singular_values[:k],
+            ),
+            self.x_scores[:, :k],
+            self.y_scores[:, :k],
+        )
+
+
+class FeatureMaps(NamedTuple):
+    """The feature maps of both views, and the scaling of their rows."""
+
+    x: FeatureMap
+    y: FeatureMap
+    x_scaling: Standardisation
+    y_scaling: Standardisation
+
+    def release(self) -> None:
+        """Release the matrices needed in training alone."""
+        self.x.release()
+        self.y.release()
 
 
 def _check_kernel(kernel: Kernel, scale: bool, approximation: str | None) -> None:
@@ -454,13 +492,26 @@ def _feature_map(
     return SampledMap(kernel, sampler, rows, scaling, weights)
 
 
+def solve_kernels(
+    maps: FeatureMaps,
+    pairs: Pairs,
+    n_components: int | None,
+    reg: float | tuple[float, float],
+) -> KernelSolution:
+    """Return the directions of both views under a ridge."""
+    solution = _leading_directions(maps.x, maps.y, pairs, n_components, reg)
+    if solution is None:
+        solution = _all_directions(maps.x, maps.y, pairs, n_components, reg)
+    return solution
+
+
 def _leading_directions(
     x: FeatureMap,
     y: FeatureMap,
     pairs: Pairs,
     n_components: int | None,
     reg: float | tuple[float, float],
-) -> _KernelSolution | None:
+) -> KernelSolution | None:
     """Return directions from a factor of each kernel, or None where that does not serve."""
     # Sampled features are given, and few, so that nothing is gained over their moments.
     if not isinstance(x, ExactMap) or not isinstance(y, ExactMap):
@@ -482,7 +533,7 @@ def _leading_directions(
         singular_values=fit.singular_values,
         solver="cholesky",
     )
-    return _KernelSolution(directions, fit.x_scores, fit.y_scores)
+    return KernelSolution(directions, fit.x_scores, fit.y_scores)
 
 
 def _all_directions(
@@ -491,7 +542,7 @@ def _all_directions(
     pairs: Pairs,
     n_components: int | None,
     reg: float | tuple[float, float],
-) -> _KernelSolution:
+) -> KernelSolution:
     """Return directions from the features, as those of any two views."""
     G, F = x.features(), y.features()
     x_reg, y_reg = per_view(reg)
@@ -500,7 +551,7 @@ def _all_directions(
         fit = canonical_fit(G, F, pairs, options)
         A, B, s, ranks = fit.x_weights, fit.y_weights, fit.singular_values, (fit.x_rank, fit.y_rank)
         directions = Directions(A, B, s, s, fit.solver, *ranks)
-        return _KernelSolution(directions, x.training_scores(A), y.training_scores(B))
+        return KernelSolution(directions, x.training_scores(A), y.training_scores(B))
     variances = x.variances, y.variances
     ridges = (
         min(x_reg, LARGEST_RIDGE) * x.variances.sum(),
@@ -515,4 +566,4 @@ def _all_directions(
     directions = Directions(
         x_weights[:, resolved], y_weights[:, resolved], s, s, "eigen", G.shape[1], F.shape[1]
     )
-    return _KernelSolution(directions, x_scores[:, resolved], y_scores[:, resolved])
+    return KernelSolution(directions, x_scores[:, resolved], y_scores[:, resolved])
