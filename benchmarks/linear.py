@@ -17,9 +17,13 @@ from __future__ import annotations
 import argparse
 import functools
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy import linalg
+from sklearn.cross_decomposition import PLSSVD
+from sklearn.linear_model import LinearRegression
 
 from benchmarks import _agreement, _growth
 from benchmarks._memory import MIB, ON_LINUX, allowance, measured_apart
@@ -42,12 +46,23 @@ def dual_floor(X: Array, Y: Array) -> tuple[Array, Array]:
     return X @ X.T, Y @ Y.T
 
 
+def algebra(X: Array, Y: Array, k: int) -> tuple[Array, Array]:
+    """Return the canonical weights of standardised columns, without any check."""
+    X, Y = ((V - V.mean(axis=0)) / V.std(axis=0) for V in (X, Y))
+    x_factor, y_factor = (linalg.cholesky(V.T @ V / len(V), lower=True) for V in (X, Y))
+    half = linalg.solve_triangular(x_factor, X.T @ Y / len(X), lower=True)
+    U, _, Vt = linalg.svd(linalg.solve_triangular(y_factor, half.T, lower=True).T)
+    x_weights = linalg.solve_triangular(x_factor, U[:, :k], lower=True, trans="T")
+    return x_weights, linalg.solve_triangular(y_factor, Vt[:k].T, lower=True, trans="T")
+
+
 class Plan(NamedTuple):
     """The sizes of a run."""
 
     rows: tuple[int, ...] = (100_000, 8_000)
     widths: tuple[int, int] = (128, 1_024)
     wide: tuple[int, int] = (40, 20_000)
+    calls: int = 1_000  # of small fits in a turn
     rounds: int = 7
     limit: float = 300.0  # seconds for a peer that runs alone
     growth: _growth.Sizes = _growth.Sizes()
@@ -66,6 +81,7 @@ QUICK = Plan(
     rows=(4_000, 1_000),
     widths=(32, 128),
     wide=(40, 2_000),
+    calls=20,
     rounds=3,
     limit=60.0,
     growth=_growth.QUICK,
@@ -172,6 +188,45 @@ def _cell(peer: Peer, times: Times, n_rows: int, plan: Plan) -> float | str:
     return found.seconds / median(times, "floor")
 
 
+def small(plan: Plan) -> Record:
+    """Time calls on few rows, whose checks cost as much as their algebra."""
+    record = Record(
+        "linear_small",
+        "Speed of the linear family on few rows",
+        "CCA(2) of 100 rows of twice 5 features; first the milliseconds of what a row is measured "
+        f"by, then how many times as long skcca takes; medians of {plan.rounds} rounds of "
+        f"{plan.calls:,} calls",
+        ("milliseconds", "skcca", "at most"),
+    )
+    X, Y, _ = simulated_views(100, 5, 5)
+    ours, theirs = CCA(2).fit(X, Y), PLSSVD(2).fit(X, Y)
+    calls = {
+        "fit": lambda: CCA(2).fit(X, Y),
+        "the algebra in NumPy and SciPy": lambda: algebra(X, Y, 2),
+        "fit of PLSSVD": lambda: PLSSVD(2).fit(X, Y),
+        "fit of LinearRegression": lambda: LinearRegression().fit(X, Y),
+        "transform": lambda: ours.transform(X, Y),
+        "transform of PLSSVD": lambda: theirs.transform(X, Y),
+    }
+    works = {name: functools.partial(_repeat, call, plan.calls) for name, call in calls.items()}
+    times = take_turns(works, plan.rounds)
+    rows = (
+        ("fit", "the algebra in NumPy and SciPy", 4.25),
+        ("fit", "fit of PLSSVD", 2.0),
+        ("fit", "fit of LinearRegression", None),
+        ("transform", "transform of PLSSVD", 1.0),
+    )
+    for name, base, bar in rows:
+        values = median(times, base) / plan.calls * 1_000, ratio(times, name, base), bar
+        record.add(f"{name} / {base}", values)
+    return record
+
+
+def _repeat(call: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        call()
+
+
 def agreement(plan: Plan) -> Record:
     """Compare correlations with those of the peers, and of float32 with those of float64."""
     shapes = [(n_rows, *plan.widths) for n_rows in (min(plan.rows), max(plan.rows))]
@@ -208,7 +263,13 @@ def memory(plan: Plan) -> Record:
     return record
 
 
-PARTS = {"speed": speed, "agreement": agreement, "growth": growth, "memory": memory}
+PARTS = {
+    "speed": speed,
+    "small": small,
+    "agreement": agreement,
+    "growth": growth,
+    "memory": memory,
+}
 
 
 if __name__ == "__main__":

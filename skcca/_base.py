@@ -29,6 +29,7 @@ from skcca._core.compat import (
     rng_from,
     snapshot_of,
     to_numpy,
+    validate_parameter_constraints,
 )
 from skcca._core.directions import CanonicalFit, Directions, pair_correlations
 from skcca._core.pairs import Labels, Pairing, Pairs, TrainingData, Weights, instance_pairs
@@ -168,11 +169,21 @@ class TwoViewTransformer(
     def _rng(self) -> np.random.Generator:
         return rng_from(getattr(self, "random_state", None))
 
+    def _constrained_params(self) -> dict[str, Any]:
+        # Subclasses of users need not have all parameters in their constructor.
+        return {name: getattr(self, name) for name in sorted(self._parameter_constraints)}
+
+    def _validate_params(self) -> None:
+        # scikit-learn's own method inspects the signature of the constructor at every fit.
+        validate_parameter_constraints(
+            self._parameter_constraints, self._constrained_params(), type(self).__name__
+        )
+
     def _check_settings(self) -> None:
         """Refuse parameters that contradict each other, before any data are read."""
-        # Subclasses of users need not have all parameters in their constructor.
-        params = {name: getattr(self, name) for name in self._parameter_constraints}
-        check_per_view_parameters(type(self).__name__, params, self._parameter_constraints)
+        check_per_view_parameters(
+            type(self).__name__, self._constrained_params(), self._parameter_constraints
+        )
 
     def _check_training(
         self,

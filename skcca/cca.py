@@ -438,6 +438,8 @@ class CCA(TwoViewTransformer):
 
     def _move_attributes_to(self, X: ViewLike) -> None:
         """Keep fitted arrays where the data are, as scikit-learn does under array API dispatch."""
+        if is_native(X):
+            return
         for name, value in vars(self).items():
             if name.endswith("_") and isinstance(value, np.ndarray) and value.dtype == np.float64:
                 setattr(self, name, as_namespace_of(value, X))

@@ -57,13 +57,14 @@ def first_mean(V: ViewLike, weights: np.ndarray | None = None) -> np.ndarray:
     """Return the mean of the first block, a shift beside which a large mean costs no digits."""
     first = dense_rows(V, slice(block_rows(V.shape[1])))
     if weights is None or not weights[: len(first)].any():
-        return first.mean(axis=0, dtype=float)
+        return np.add.reduce(first, axis=0, dtype=float) / len(first)
     return np.average(first, axis=0, weights=weights[: len(first)])
 
 
 def input_eps(dtype: object) -> float:
     """Return the relative precision of input of this dtype, of any namespace."""
-    return float(np.finfo(np.float32 if "float32" in str(dtype) else np.float64).eps)
+    single = dtype == np.float32 if isinstance(dtype, np.dtype) else "float32" in str(dtype)
+    return float(np.finfo(np.float32 if single else np.float64).eps)
 
 
 def as_namespace_of(A: np.ndarray, V: ViewLike) -> ViewLike:

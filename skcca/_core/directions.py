@@ -251,33 +251,39 @@ def directions_of(
     # These matrices are as large as the moments, and are released before the next ones are made.
     del U, V
     products = [w.covariance(A) for w, A in zip(whiteners, bases, strict=True)]
+    # Under a ridge these are below one.
+    variances = [column_dots(A, SA) for A, SA in zip(bases, products, strict=True)]
     if strict:
-        for whitener, A, SA in zip(whiteners, bases, products, strict=True):
-            if isinstance(whitener, CholeskyWhitener) and not whitener.is_exact(A, SA).all():
+        for whitener, A, variance in zip(whiteners, bases, variances, strict=True):
+            if isinstance(whitener, CholeskyWhitener) and not whitener.is_exact(A, variance).all():
                 raise IllConditionedError
-    resolved = whiteners[0].resolved(bases[0], products[0])
-    resolved &= whiteners[1].resolved(bases[1], products[1])
-    singular_values = singular_values[resolved]
+    resolved = whiteners[0].resolved(bases[0], variances[0])
+    resolved &= whiteners[1].resolved(bases[1], variances[1])
     if not resolved.all():
         bases, products = [A[:, resolved] for A in bases], [SA[:, resolved] for SA in products]
-    # Under a ridge these are below one.
-    x_std, y_std = (np.sqrt(column_dots(A, SA)) for A, SA in zip(bases, products, strict=True))
+        variances = [variance[resolved] for variance in variances]
+        singular_values = singular_values[resolved]
+    x_std, y_std = (np.sqrt(variance) for variance in variances)
     correlations = np.minimum(singular_values / (x_std * y_std), 1.0)
     # With a ridge, correlations need not have the order of the singular values.
     order = np.argsort(-correlations, kind="stable")
-    signs = component_signs(views[0].loadings(products[0] / x_std))
+    loadings = views[0].loadings(products[0] / x_std)
+    signs = component_signs(loadings)
 
-    def side(view: FeatureScaling, own_std: Array, other_std: Array) -> _Side:
+    def side(view: FeatureScaling, loadings: Array, own_std: Array, other_std: Array) -> _Side:
         # Each matrix is released with its view, since memory of this size counts.
         A, SA = bases.pop(0), products.pop(0)
         weights = (view.weights(A / own_std) * signs)[:, order]
-        loadings = (view.loadings(SA / own_std) * signs)[:, order]
         # S_xy K_y V = K_x^-T T V = (S_xx + r I) A diag(singular values)
-        SA += view.ridge * A
+        if view.ridge > 0:
+            SA += view.ridge * A
         SA *= singular_values / other_std
-        return _Side(weights, loadings, (view.loadings(SA) * signs)[:, order])
+        cross_loadings = (view.loadings(SA) * signs)[:, order]
+        return _Side(weights, (loadings * signs)[:, order], cross_loadings)
 
-    x, y = side(views[0], x_std, y_std), side(views[1], y_std, x_std)
+    x = side(views[0], loadings, x_std, y_std)
+    loadings = views[1].loadings(products[0] / y_std)
+    y = side(views[1], loadings, y_std, x_std)
     ridges, chance = (views[0].ridge, views[1].ridge), 0.0
     if max(ridges) > 0 and whiteners[0].rank + whiteners[1].rank >= options.n_rows > 1:
         chance = chance_level((whiteners[0], whiteners[1]), ridges, options.n_rows, max_rank)
@@ -308,9 +314,13 @@ def leading_singular_vectors(
 
     What was rounded, before it was divided by the ridges to T, is of the given size.
     """
-    U, singular_values, Vt = linalg.svd(
-        T, full_matrices=False, check_finite=False, overwrite_a=True
+    # On a small matrix SciPy's `svd` spends more on its arguments than on the decomposition.
+    lwork = int(linalg.lapack.dgesdd_lwork(*T.shape, full_matrices=False)[0])
+    U, singular_values, Vt, info = linalg.lapack.dgesdd(
+        T, full_matrices=False, lwork=lwork, overwrite_a=True
     )
+    if info != 0:
+        raise linalg.LinAlgError(f"SVD of a matrix of shape {T.shape} did not converge.")
     # Correlations below this are rounding, and their directions arbitrary.
     size = max(singular_values.max(initial=0.0), size)
     noise = 10 * np.finfo(float).eps * np.sqrt(max(T.shape)) * size

@@ -100,7 +100,7 @@ class Moments(NamedTuple):
         sides = zip(self[:2], self[2:4], (shift_x, shift_y), strict=True)
         for mean, second, shift in sides:
             far = mean**2 > _FAR * (np.diag(second) - mean**2)
-            if (far & (abs(mean) > _NEAR * abs(shift))).any():
+            if far.any() and (far & (abs(mean) > _NEAR * abs(shift))).any():
                 return True
         return False
 
@@ -123,7 +123,7 @@ def _subtract_outer(A: Array, u: Array, v: Array, step: int = 256) -> None:
     """Subtract u v' in place, in stripes: at these sizes one more matrix counts."""
     for start in range(0, A.shape[1], step):
         columns = slice(start, start + step)
-        A[:, columns] -= np.outer(u, v[columns])
+        A[:, columns] -= u[:, None] * v[columns]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

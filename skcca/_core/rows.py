@@ -186,7 +186,9 @@ def _mirror(gram: Array) -> Array:
         stop = min(start + step, len(gram))
         gram[start:stop, stop:] = gram[stop:, start:stop].T
         square = gram[start:stop, start:stop]
-        square[:] = np.tril(square) + np.tril(square, -1).T
+        # There are zeros above the diagonal, which is added to itself.
+        square += square.T
+        np.einsum("ii->i", square)[...] /= 2
     return gram
 
 

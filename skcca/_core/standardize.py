@@ -55,6 +55,8 @@ def mean_and_variance(V: ViewLike, weights: Array) -> tuple[Array, Array, Array]
 
 def check_variance_is_finite(V: ViewLike, std: Array, name: str, weights: Array) -> None:
     """Refuse features whose squares leave the range of float64: they would vanish unseen."""
+    if ((std >= _SMALLEST_STD) & (std < _LARGEST_STD)).all():
+        return
     small = _varying(V, np.flatnonzero(std < _SMALLEST_STD), weights)
     large = np.flatnonzero(~(std < _LARGEST_STD))
     # The values of a Dask array are seen here for the first time.

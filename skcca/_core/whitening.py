@@ -100,28 +100,37 @@ class FeatureScaling(NamedTuple):
         residual = np.zeros_like(mean) if residual is None else residual
         return cls(mean, residual, std, varying, unit, ridge, eps)
 
+    @property
+    def all_vary(self) -> bool:
+        return len(self.unit) == len(self.mean)
+
     def apply(self, block: Array) -> Array:
         """Standardise rows from which the mean has been subtracted."""
         if self.residual.any():
             block = block - self.residual
-        return (block if self.varying.all() else block[:, self.varying]) / self.unit
+        return (block if self.all_vary else block[:, self.varying]) / self.unit
 
     def weights(self, A: Array) -> Array:
         """Weights of standardised columns as weights of all columns in their own units."""
-        full = np.zeros((len(self.mean), A.shape[1]))
-        full[self.varying] = A / self.unit[:, None]
-        return full
+        return self._of_all_columns(A / self.unit[:, None])
 
     def loadings(self, covariance: Array) -> Array:
         """Correlation of each feature with unit-variance variates; 0 for a constant feature."""
-        full = np.zeros((len(self.mean), covariance.shape[1]))
-        full[self.varying] = covariance * (self.unit / self.std[self.varying])[:, None]
-        return np.clip(full, -1.0, 1.0)
+        correlations = covariance * (self.unit / self.std[self.varying])[:, None]
+        return self._of_all_columns(correlations.clip(-1.0, 1.0))
+
+    def _of_all_columns(self, A: Array) -> Array:
+        """Return rows for all columns, 0 for those that do not vary."""
+        if self.all_vary:
+            return A
+        full = np.zeros((len(self.mean), A.shape[1]))
+        full[self.varying] = A
+        return full
 
 
 def scale_covariance(cov: Array, rows: FeatureScaling, columns: FeatureScaling) -> Array:
     """Divide a covariance, in its own memory where possible, by the units of the two views."""
-    if not (rows.varying.all() and columns.varying.all()):
+    if not (rows.all_vary and columns.all_vary):
         cov = cov[np.ix_(rows.varying, columns.varying)]
     cov /= rows.unit[:, None]
     cov /= columns.unit
@@ -137,11 +146,11 @@ class CholeskyWhitener(NamedTuple):
 
     def whiten(self, M: Array) -> Array:
         """Return K' M."""
-        return linalg.solve_triangular(self.factor, M, lower=True, check_finite=False)
+        return linalg.lapack.dtrtrs(self.factor, M, lower=True)[0]
 
     def lift(self, U: Array) -> Array:
         """Return K U."""
-        return linalg.solve_triangular(self.factor, U, lower=True, trans="T", check_finite=False)
+        return linalg.lapack.dtrtrs(self.factor, U, lower=True, trans=1)[0]
 
     def covariance(self, A: Array) -> Array:
         """Return S A."""
@@ -151,17 +160,17 @@ class CholeskyWhitener(NamedTuple):
         """Return the eigenvalues of S."""
         return np.maximum(linalg.eigvalsh(self.cov, check_finite=False), 0.0)
 
-    def is_exact(self, A: Array, SA: Array) -> Array:
-        """Return a mask of the columns of whose variance half of the digits are known."""
-        return column_dots(A, SA) > HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
+    def is_exact(self, A: Array, variance: Array) -> Array:
+        """Return a mask of the columns of whose variance A' S A half of the digits are known."""
+        return variance > HALF_RCOND * np.trace(self.cov) * column_dots(A, A)
 
-    def resolved(self, A: Array, SA: Array) -> Array:
+    def resolved(self, A: Array, variance: Array) -> Array:
         """Return a mask of the columns that vary by more than the rounding of S.
 
         A ridge hides the others.
         """
         rounding = 10 * np.finfo(float).eps * np.trace(self.cov)
-        return column_dots(A, SA) > rounding * column_dots(A, A)
+        return variance > rounding * column_dots(A, A)
 
 
 class SpectralWhitener(NamedTuple):
@@ -196,7 +205,7 @@ class SpectralWhitener(NamedTuple):
         """Return the eigenvalues of S, without those that are 0."""
         return self.values**2
 
-    def resolved(self, A: Array, SA: Array) -> Array:
+    def resolved(self, A: Array, variance: Array) -> Array:
         """Return a mask of all columns, since directions without variance were left out."""
         return np.ones(A.shape[1], dtype=bool)
 
@@ -218,8 +227,8 @@ def moment_whitener(
     kept. `from_float32` says that the products of the moments were made in float32.
     """
     regularised = np.array(cov, order="F")
-    regularised[np.diag_indices_from(cov)] += ridge
-    norm = max(np.abs(column).sum() for column in regularised.T)
+    np.einsum("ii->i", regularised)[...] += ridge
+    norm = linalg.lapack.dlange("1", regularised)
     factor, info = linalg.lapack.dpotrf(regularised, lower=True, clean=True, overwrite_a=True)
     rcond = linalg.lapack.dpocon(factor, norm, uplo="L")[0] if info == 0 else 0.0
     min_rcond = HALF_RCOND

@@ -188,6 +188,6 @@ def _row_weights(weights: WeightsLike, n_rows: int, relative: bool) -> np.ndarra
 
 def drop_zero_weight_rows(data: TrainingData) -> TrainingData:
     """Leave out rows of weight zero, so that they equal rows that were never there."""
-    if not data.weights.x.any() or all(w.all() for w in data.weights):
+    if all(w.all() for w in data.weights) or not data.weights.x.any():
         return data
     return data.take(np.flatnonzero(data.weights.x), np.flatnonzero(data.weights.y))

@@ -20,6 +20,7 @@ from skcca._core.compat import (
     array_namespace,
     check_array,
     check_kind,
+    is_finite_array,
     to_numpy,
     validate_data,
 )
@@ -126,6 +127,11 @@ def check_first_view(
 
     A native view may be sparse, a Dask array or an array of another namespace.
     """
+    if not hasattr(estimator, "feature_names_in_") and is_finite_array(X, min_samples):
+        if reset:
+            estimator.n_features_in_ = X.shape[1]
+        if X.shape[1] == estimator.n_features_in_:
+            return X
     X = _to_supported_namespace(X, "X", native)
     is_dask = hasattr(X, "dask") and native
     if is_dask or isinstance(X, (LazyRows, RaggedRows)):
@@ -155,9 +161,12 @@ def check_second_view(
 ) -> ViewLike:
     """Validate a 2-D second view as `validate_data` does the first."""
     name = type(estimator).__name__
-    columns = _column_names(y, "y")
-    y = _to_supported_namespace(y, "y", native)
-    if hasattr(y, "dask") and native:
+    plain = is_finite_array(y, min_samples)
+    columns = None if plain else _column_names(y, "y")
+    y = y if plain else _to_supported_namespace(y, "y", native)
+    if plain:
+        Y = y
+    elif hasattr(y, "dask") and native:
         Y = _check_dask(y, "y")
     elif isinstance(y, (LazyRows, RaggedRows)):
         Y = _check_lazy(y, min_samples)
