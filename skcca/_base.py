@@ -166,6 +166,11 @@ class TwoViewTransformer(
         """Return the scores of checked rows of one view, "x" or "y"."""
         raise NotImplementedError
 
+    @property
+    def _name(self) -> str:
+        """The name in messages: that of the search, of a model that a search fits."""
+        return vars(self).get("_search_name", type(self).__name__)
+
     def _rng(self) -> np.random.Generator:
         return rng_from(getattr(self, "random_state", None))
 
@@ -283,7 +288,7 @@ class TwoViewTransformer(
                 if labels is None
                 else "the two views share no class; check that both label arrays use the same names"
             )
-            raise ValueError(f"{type(self).__name__}: the rows form no pair: {reason}.")
+            raise ValueError(f"{self._name}: the rows form no pair: {reason}.")
         return pairs
 
     @property
@@ -309,7 +314,7 @@ class TwoViewTransformer(
                 reasons.append("full class pairs give at most n_classes - 1")
             why = f" ({'; '.join(reasons)})" if reasons else ""
             warn(
-                f"{type(self).__name__}: `n_components`={self.n_components}, but the data support "
+                f"{self._name}: `n_components`={self.n_components}, but the data support "
                 f"{self.n_components_}{why}; further directions would be arbitrary and are left "
                 "out. See `n_components_`."
             )
@@ -509,7 +514,8 @@ class ClassPairedMixin:
         "random_state": ["random_state", np.random.Generator],
     }
 
-    # Parameters of the estimator
+    # Parameters and attributes of the estimator
+    _name: str
     instance_weight: float
     pair_fraction: float
     pairs_per_sample: int | None
@@ -524,7 +530,7 @@ class ClassPairedMixin:
     def _check_labels(self, labels: Labels | None) -> None:
         if labels is None:
             return
-        name = type(self).__name__
+        name = self._name
         if self.instance_weight > 0 and labels.unpaired:
             raise ValueError(
                 f"{name}: `instance_weight`={self.instance_weight} needs rows that are paired, but "
@@ -540,7 +546,7 @@ class ClassPairedMixin:
     def _check_classes(self, labels: Labels | None) -> None:
         """Set `classes_`; refuse or report labels that leave rows without a partner."""
         self.__dict__.pop("classes_", None)
-        name = type(self).__name__
+        name = self._name
         if labels is None:
             self._warn_of_no_labels()
             return
@@ -562,6 +568,6 @@ class ClassPairedMixin:
 
     def _warn_of_no_labels(self) -> None:
         warn(
-            f"{type(self).__name__}: no labels were given, so each row is its own class and the "
+            f"{self._name}: no labels were given, so each row is its own class and the "
             "pairs are those of the rows; pass labels=, or fit(Views(X, y), labels)."
         )

@@ -240,7 +240,7 @@ class CCA(TwoViewTransformer):
     def _check_solver(self, X: ViewLike) -> None:
         if hasattr(X, "dask") and self.solver == "svd":
             raise ValueError(
-                f"{type(self).__name__}: `solver`='svd' decomposes the data in one place; of Dask "
+                f"{self._name}: `solver`='svd' decomposes the data in one place; of Dask "
                 "arrays the moments alone travel: set solver='auto'."
             )
 
@@ -428,11 +428,12 @@ class CCA(TwoViewTransformer):
         self.y_redundancy_ = (solution.y_cross_loadings**2).sum(axis=0) / n_y
         self._assign_directions(solution)
         _warn_of_quality(
-            type(self).__name__,
+            self._name,
             solution,
             n_rows,
             ridges,
             by_class=self._class_paired and hasattr(self, "classes_"),
+            chosen="_search_name" in vars(self),
             streaming="_sums" in vars(self),
         )
 
@@ -718,6 +719,7 @@ def _warn_of_quality(
     ridges: tuple[float, float],
     *,
     by_class: bool,
+    chosen: bool,
     streaming: bool,
 ) -> None:
     """Warn of directions that were left out, and of correlations that mean nothing."""
@@ -735,13 +737,12 @@ def _warn_of_quality(
     if meaningless and max(ridges) == 0:
         overfit = (
             f"{sizes} no ridge: some directions fit any data perfectly, and the training "
-            "correlations mean nothing. Set `reg`, or judge by `score` on other rows."
+            f"correlations mean nothing. {_cure(by_class=by_class, chosen=chosen, ridge=False)}"
         )
     elif meaningless and solution.chance > 0 and _within_chance(solution):
         overfit = (
             f"{sizes} a ridge under which unrelated views would correlate as highly: the training "
-            "correlations mean nothing. Judge by `score` on other rows, or by "
-            "skcca.inspection.permutation_test_correlations."
+            f"correlations mean nothing. {_cure(by_class=by_class, chosen=chosen, ridge=True)}"
         )
     if overfit:
         warn(f"{name}: {overfit}")
@@ -763,6 +764,20 @@ def _warn_of_quality(
             "or set `reg`.",
             LinAlgWarning,
         )
+
+
+def _cure(*, by_class: bool, chosen: bool, ridge: bool) -> str:
+    """Return what tells more than correlations that mean nothing."""
+    search = "ClusterCCACV" if by_class else "CCACV"
+    if not ridge:
+        how = "Give larger `regs`" if chosen else f"Set `reg`, or let {search} choose it"
+        return f"{how}, and judge by `score` on other rows."
+    score = "`best_score_` or `score`" if chosen else "`score`"
+    choice = "" if chosen else f" ({search} chooses the ridge by it)"
+    test = "skcca.inspection.permutation_test_correlations"
+    if by_class:
+        test = "permuting the labels, sklearn.model_selection.permutation_test_score"
+    return f"Judge by {score} on other rows{choice}, or test by {test}."
 
 
 def _within_chance(solution: CanonicalFit) -> bool:

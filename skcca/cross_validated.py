@@ -199,6 +199,7 @@ class CrossValidatedMixin:
         params = candidates.grid[best]
         model.set_params(**{"n_components": candidates.fixed} | params)
         search.refit(model)
+        del model._search_name
         learned = {key: v for key, v in vars(model).items() if key[0] == "_" or key[-1] == "_"}
         fitted.__dict__ |= learned
         fitted.reg_ = params["reg"]
@@ -288,6 +289,7 @@ class CrossValidatedMixin:
             for key, value in vars(self).items()
             if key in _INPUT_ATTRIBUTES or (key[0] == "_" and key != "_before_fit")
         }
+        model._search_name = type(self).__name__
         return model
 
 

@@ -11,7 +11,7 @@ from sklearn.cross_decomposition import CCA as SklearnCCA
 from sklearn.datasets import load_digits, load_linnerud
 from statsmodels.multivariate.cancorr import CanCorr
 
-from skcca import CCA, ClusterCCA
+from skcca import CCA, CCACV, ClusterCCA, ClusterCCACV
 
 X, Y, _ = two_views(200)
 
@@ -95,3 +95,39 @@ def test_component_scaling_improves_retrieval_of_unseen_digits():
             model.transform(left[900:]), model.transform_y(right[900:]), y[900:]
         )
     assert found["correlation"] > found["unit"]
+
+
+# Correlations that mean nothing
+
+RIDGED = {
+    "ridge": CCA(reg=0.1),
+    "large ridge": CCA(reg=100.0),
+    "pair of ridges": CCA(2, reg=(0.1, 1.0), scale=False),
+    "Ledoit-Wolf": CCA(reg="auto"),
+    "classes": ClusterCCA(reg=0.1),
+    "blend": ClusterCCA(reg=1.0, instance_weight=0.3),
+    "search": CCACV(cv=3),
+    "search, classes": ClusterCCACV([1, 2], cv=3),
+}
+SIZES = {"wide": (60, 300, 200), "wide and narrow": (60, 300, 4), "tall": (120, 119, 4)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", RIDGED)
+def test_under_a_ridge_correlations_of_chance_are_called_so(name, size):
+    rng, (n, *widths) = np.random.default_rng(1), SIZES[size]
+    model, y = RIDGED[name], np.arange(n) % 4
+    noise = [rng.normal(size=(n, d)) for d in widths]
+    sources = 3 * rng.normal(size=(4, 2))[y] + rng.normal(size=(n, 2))
+    related = [V + 2 * sources @ rng.normal(size=(2, V.shape[1])) for V in noise]
+    model.fit(*related, labels=y)  # says nothing, since a warning is an error here
+    with pytest.warns(UserWarning) as caught:
+        model.fit(*noise, labels=y)
+    (message,) = [str(warning.message) for warning in caught]
+    assert message.startswith(f"{type(model).__name__}: {n} rows with {widths[0]} + {widths[1]}")
+    assert "correlations mean nothing" in message
+    by_class = "Cluster" in type(model).__name__
+    cures = "`score` on other rows", "permutation_test_" + "score" * by_class
+    if not name.startswith("search"):
+        cures += (f"({'Cluster' * by_class}CCACV chooses",)
+    assert all(words in message for words in cures)
