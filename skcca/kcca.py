@@ -222,7 +222,13 @@ class KCCA(TwoViewTransformer):
     ) -> None:
         """Set the fitted attributes."""
         scores = solution.x_scores, solution.y_scores
-        directions = with_input_loadings(solution.directions, data.X, data.Y, *scores, pairs)
+        scalings = (
+            x_scaling if self._scales(x_kernel) else None,
+            y_scaling if self._scales(y_kernel) else None,
+        )
+        directions = with_input_loadings(
+            solution.directions, data.X, data.Y, *scores, pairs, scalings
+        )
         directions = with_unit_variates(directions, *scores, pairs)
         self.x_mean_, self.x_scale_ = maps.x_scaling
         self.y_mean_, self.y_scale_ = maps.y_scaling
@@ -248,15 +254,20 @@ class KCCA(TwoViewTransformer):
             kernels.append(Kernel(name, params))
         return kernels[0], kernels[1]
 
+    def _scales(self, kernel: Kernel) -> bool:
+        return self.scale and kernel.name != "precomputed"
+
     def _standardise(
         self, kernel: Kernel, V: np.ndarray, weights: np.ndarray, name: str
     ) -> Standardisation:
-        if kernel.name != "precomputed" and (V == V[:1]).all():
+        # Two rows tell, but where they are equal.
+        equal = (V[-1] == V[0]).all() and (V == V[:1]).all()
+        if kernel.name != "precomputed" and equal:
             raise ValueError(
                 f"`{name}` has no feature that varies over the paired rows ({V.shape[1]} "
                 "constant); any kernel of them is constant, too."
             )
-        if self.scale and kernel.name != "precomputed":
+        if self._scales(kernel):
             return Standardisation.of(V, weights, name=name)
         unscaled = Standardisation.identity(V.shape[1])
         if not kernel.shift_invariant:
@@ -519,11 +530,14 @@ def _leading_directions(
     if not dual_solver_applies(pairs, n_components):
         return None
     reg_x, reg_y = per_view(reg)
-    x_factor = x.factor(reg_x)
-    y_factor = None if x_factor is None else y.factor(reg_y)
-    if x_factor is None or y_factor is None:
+    x_ridge, y_ridge = x.ridge(reg_x), y.ridge(reg_y)
+    if x_ridge is None or y_ridge is None:
         return None
-    fit = dual_fit(x_factor, y_factor, pairs, n_components)
+    x_kernel = x.centred()
+    y_kernel = None if x_kernel is None else y.centred()
+    if x_kernel is None or y_kernel is None:
+        return None
+    fit = dual_fit(x_kernel, y_kernel, (x_ridge, y_ridge), pairs, n_components)
     if fit is None:
         return None
     directions = Directions(

@@ -18,6 +18,7 @@ from scipy import linalg
 from skcca._core.pairs import Moments, Pairs
 from skcca._core.rows import MappedRows, rows_of
 from skcca._core.standardize import (
+    Standardisation,
     check_variance_is_finite,
     component_signs,
     feature_loadings,
@@ -355,14 +356,22 @@ def uncorrelated_fit(
 
 
 def with_input_loadings(
-    solution: Solution, X: ViewLike, Y: ViewLike, x_scores: Array, y_scores: Array, pairs: Pairs
+    solution: Solution,
+    X: ViewLike,
+    Y: ViewLike,
+    x_scores: Array,
+    y_scores: Array,
+    pairs: Pairs,
+    scalings: tuple[Standardisation | None, Standardisation | None] = (None, None),
 ) -> Solution:
     """Return directions in feature space with loadings of the input features, which fix the signs.
 
-    The scores (n, k) are the variates of the training rows.
+    The scores (n, k) are the variates of the training rows; the scalings are those of the input
+    features, where they are known.
     """
-    x_loadings = feature_loadings(X, x_scores, pairs.row_sums / pairs.total)
-    y_loadings = feature_loadings(Y, y_scores, pairs.column_sums / pairs.total)
+    x_weights, y_weights = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
+    x_loadings = feature_loadings(X, x_scores, x_weights, scalings[0])
+    y_loadings = feature_loadings(Y, y_scores, y_weights, scalings[1])
     signs = component_signs(x_loadings)
     return solution._replace(
         x_weights=solution.x_weights * signs,

@@ -19,6 +19,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 
 from skcca._core.compat import get_chunk_n_rows
+from skcca._core.rows import is_uniform
 from skcca._core.standardize import Standardisation
 from skcca._core.types import ViewLike
 from skcca._core.warnings import warn
@@ -38,6 +39,8 @@ _RIDGES = (1e4, 10.0)
 _GRADED = 1e5
 # The share of the variance of a variate that may be rounding.
 _LOST = 1e-3
+# Rows of a stripe that is transposed: some lines of the cache.
+_TRANSPOSED = 64
 # Squared norm of a row, over the median, beside which squared distances lose most of their digits.
 _FAR = 1e8
 
@@ -134,17 +137,20 @@ def median_distance(distances: Array, weights: Array) -> float:
     n, half = len(distances), weights.sum() ** 2 / 2
     # Sums of weights are rounded, and an even number of pairs must be seen as such.
     tolerance = 1e-12 * half
-    drawn = np.random.default_rng(0).choice(n, size=(2, 20_000), p=weights / weights.sum())
+    shares = None if is_uniform(weights) else weights / weights.sum()
+    drawn = np.random.default_rng(0).choice(n, size=(2, 20_000), p=shares)
     sample = distances[drawn[0], drawn[1]]
     low, high = np.quantile(sample, (0.48, 0.52))
     while True:
         below, values, masses = 0.0, [], []
         for rows in _stripes(distances):
-            stripe = distances[rows]
-            below += weights[rows] @ ((stripe < low) @ weights)
+            # The pairs of these rows among each other, and twice those with the rows below.
+            stripe, others = distances[rows, rows.start :], weights[rows.start :].copy()
+            others[rows.stop - rows.start :] *= 2
+            below += weights[rows] @ ((stripe < low) @ others)
             between = (stripe >= low) & (stripe <= high)
             values.append(stripe[between])
-            masses.append(np.outer(weights[rows], weights)[between])
+            masses.append(np.outer(weights[rows], others)[between])
         found = np.concatenate(values)
         order = np.argsort(found)
         share = below + np.cumsum(np.concatenate(masses)[order])
@@ -182,48 +188,76 @@ def _blocks(n_rows: int, width: int) -> Iterator[slice]:
     return gen_batches(n_rows, most)
 
 
-class KernelFactor(NamedTuple):
-    """One view: the Cholesky factor of M + r I in the lower triangle, M itself in the upper one."""
+class CentredKernel:
+    """M = P^1/2 K P^1/2 of one view in the upper triangle; the lower one has room for a factor."""
 
-    factor: Array  # (n, n)
-    diagonal: Array  # (n,) of M
-    ridge: float
-    root: Array  # (n,) sqrt(p)
-    # The rounding of M.
-    rounding: float
-
-    @classmethod
-    def of(
-        cls, moment: Array, ridge: float, root: Array, rounding: float = 0.0
-    ) -> KernelFactor | None:
-        """Factor M + r I in the memory of M; return None if it is not positive definite."""
-        diagonal = moment.diagonal().copy()
-        moment[np.diag_indices_from(moment)] += ridge
+    def __init__(self, moment: Array, root: Array, rounding: float = 0.0):
         # The transpose of a symmetric matrix is the same in the order of columns that LAPACK reads.
-        factor, info = linalg.lapack.dpotrf(moment.T, lower=True, clean=False, overwrite_a=True)
-        return None if info else cls(factor, diagonal, ridge, root, rounding)
+        self.matrix = moment.T
+        self.diagonal = moment.diagonal().copy()  # (n,) of M
+        self.root = root  # (n,) sqrt(p)
+        # The rounding of M.
+        self.rounding = rounding
 
-    def solve(self, B: Array) -> Array:
-        """Return (M + r I)^-1 B."""
-        return linalg.lapack.dpotrs(self.factor, B, lower=True)[0]
+    @property
+    def total(self) -> float:
+        """The total variance in feature space."""
+        return float(self.diagonal.sum())
 
-    def smooth(self, B: Array) -> Array:
-        """Return H B."""
-        return B - self.ridge * self.solve(B)
-
-    def dot(self, B: Array) -> Array:
-        """Return M B."""
-        own = np.einsum("ii->i", self.factor)
+    def dot(self, B: Array, factor: float = 1.0) -> Array:
+        """Return M B times a number."""
+        own = np.einsum("ii->i", self.matrix)
         of_factor = own.copy()
         own[:] = self.diagonal
-        MB = linalg.blas.dsymm(1.0, self.factor, B, lower=False)
+        MB = linalg.blas.dsymm(factor, self.matrix, B, lower=False)
         own[:] = of_factor
         return MB
 
     def is_spanned_by(self, Z: Array) -> bool:
         """Whether M leaves nothing but rounding outside the span of the columns."""
         Q = linalg.qr(Z, mode="economic")[0]
-        return self.diagonal.sum() - np.vdot(Q, self.dot(Q)) <= self.rounding
+        return self.total - np.vdot(Q, self.dot(Q)) <= self.rounding
+
+
+class KernelFactor(NamedTuple):
+    """The Cholesky factor of M + r I, or of M + a M' + r I with M' of the other view, beside M."""
+
+    kernel: CentredKernel
+    ridge: float
+
+    @classmethod
+    def of(
+        cls,
+        kernel: CentredKernel,
+        ridge: float,
+        other: CentredKernel | None = None,
+        share: float = 0.0,
+    ) -> KernelFactor | None:
+        """Factor in place of an earlier factor; return None if the sum is not positive definite."""
+        # In the order of rows, M is in the lower triangle and its factor in the upper one.
+        A, B = kernel.matrix.T, None if other is None else other.matrix.T
+        for rows in gen_batches(len(A), _TRANSPOSED):
+            below = slice(rows.stop, None)
+            corner = np.tril(A[rows, rows], -1)
+            A[rows, rows] = corner + corner.T
+            A[rows, below] = A[below, rows].T
+            if B is not None:
+                A[rows, rows] += share * np.tril(B[rows, rows], -1).T
+                A[rows, below] += share * B[below, rows].T
+        diagonal = np.einsum("ii->i", A)
+        diagonal[:] = kernel.diagonal + ridge
+        if other is not None:
+            diagonal += share * other.diagonal
+        info = linalg.lapack.dpotrf(kernel.matrix, lower=True, clean=False, overwrite_a=True)[1]
+        return None if info else cls(kernel, ridge)
+
+    def solve(self, B: Array) -> Array:
+        """Return the inverse of the sum times B."""
+        return linalg.lapack.dpotrs(self.kernel.matrix, B, lower=True)[0]
+
+    def smooth(self, B: Array) -> Array:
+        """Return H B, for the factor of M + r I."""
+        return B - self.ridge * self.solve(B)
 
 
 def _digits_lost(size: float, variation: float, eps: float) -> bool:
@@ -272,27 +306,31 @@ class ExactMap:
         )
         self._rounding = len(K) * eps * max(self._total, self._size * float(weights.max()))
 
-    def factor(self, reg: float) -> KernelFactor | None:
-        """Return the kernel with a ridge of this share of the total variance, factored.
-
-        None where only the eigenvalues are safe: for a ridge near the rounding, or a kernel with
-        negative directions.
-        """
+    def ridge(self, reg: float) -> float | None:
+        """Return this share of the total variance, or None where only the eigenvalues are safe."""
         ridge = reg * self._total
-        if not _RIDGES[0] * self._rounding < ridge <= _RIDGES[1] * self._total:
-            return None
+        safe = _RIDGES[0] * self._rounding < ridge <= _RIDGES[1] * self._total
+        return ridge if safe else None
+
+    def centred(self) -> CentredKernel | None:
+        """Return M with room for factors, or None where only the eigenvalues are safe.
+
+        These are those of a kernel with negative directions, or with rows that dwarf the others.
+        """
         if self._graded or _digits_lost(self._size, self._total, self._eps):
             return None
         root = np.sqrt(self._weights)
+        M = self._centred(root)
+        square = 0.0 if self.kernel.definite else float(np.vdot(M, M))
+        centred = CentredKernel(M, root, self._rounding)
         if not self.kernel.definite:
             # Those that are not known to be semi-definite, "sigmoid", "precomputed" and callables,
             # must have a factor beside a shift too small to hide what `features` would report:
             # sum(l^2) / sum(l) is no more than the largest eigenvalue.
-            M = self._centred(root)
-            shift = max(1e-8 * float(np.vdot(M, M)) / self._total, self._rounding)
-            if KernelFactor.of(M, shift, root) is None:
+            shift = max(1e-8 * square / self._total, self._rounding)
+            if KernelFactor.of(centred, shift) is None:
                 return None
-        return KernelFactor.of(self._centred(root), ridge, root, self._rounding)
+        return centred
 
     def features(self) -> Array:
         """Return uncorrelated features G of the rows: M = U diag(l) U', G = P^-1/2 U sqrt(l)."""
