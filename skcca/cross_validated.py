@@ -2,12 +2,12 @@
 
 Every setting is scored on the held-out rows of every fold, and the best one is fitted to all rows,
 as scikit-learn's `GridSearchCV` does with a fit for each setting and fold. Here the settings of a
-fold share their work (`skcca.model_selection._ridge_path`), so that a search costs a few fits.
+fold share their work (`skcca.model_selection._ridge_path` and `_kernel_path`), so that a search
+costs a few fits.
 """
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
@@ -20,16 +20,16 @@ from sklearn.model_selection import ParameterGrid
 
 from skcca._base import ClassPairedMixin, TwoViewTransformer
 from skcca._core.compat import Interval, _fit_context, bind_draft, draft_of
-from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Labels, Pairs, TrainingData, Weights
 from skcca._core.progress import ProgressBar
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import REPEATED, muted, warn
 from skcca.cca import CCA, ClusterCCA
-from skcca.kcca import KCCA, ClusterKCCA, FeatureMaps, solve_kernels
+from skcca.kcca import KCCA, ClusterKCCA
 from skcca.metrics import make_retrieval_scorer
 from skcca.model_selection._folds import Fold, PairedRows, Splitter
-from skcca.model_selection._ridge_path import PathSettings, RidgePath, padded
+from skcca.model_selection._kernel_path import KernelPath, KernelSettings
+from skcca.model_selection._ridge_path import PathSettings, RidgePath
 from skcca.views._arguments import drop_zero_weight_rows, per_view
 
 __all__ = ["CCACV", "KCCACV", "ClusterCCACV", "ClusterKCCACV"]
@@ -339,82 +339,24 @@ class _KernelSearch:
     def __init__(
         self, model: KCCA, data: TrainingData, folds: Sequence[Fold], candidates: Candidates
     ):
-        self._model, self._data, self._folds, self._candidates = model, data, folds, candidates
+        self._data, self._candidates = data, candidates
+        settings = KernelSettings(candidates.gammas or [None], candidates.regs, candidates.numbers)
+        self._path = KernelPath(model, data, folds, settings)
 
     def totals(self, fold: int) -> Array:
         """Return the held-out total correlation of each setting."""
-        train, test = self._train(fold), self._test(fold)
-        found = []
-        for model, maps, pairs in self._maps(train):
-            most = self._candidates.most_components
-            solved = [
-                solve_kernels(maps, pairs, most, reg).directions for reg in self._candidates.regs
-            ]
-            k = max(len(directions.singular_values) for directions in solved)
-            # One kernel of the held-out rows serves all ridges.
-            A = np.hstack([padded(directions.x_weights, k) for directions in solved])
-            B = np.hstack([padded(directions.y_weights, k) for directions in solved])
-            U, V = maps.x.scores(test.X, A), maps.y.scores(test.Y, B)
-            test_pairs = model._make_pairs(test.labels, test.weights, model._rng())
-            correlations = pair_correlations(U, V, test_pairs).reshape(len(solved), k)
-            found.append(self._candidates.totals(correlations))
-        return np.concatenate(found)
+        return np.concatenate([self._candidates.totals(c) for c in self._path.correlations(fold)])
 
     def models(self, fold: int) -> Iterator[KCCA]:
         """Yield the model of each setting on the training rows."""
-        train = self._train(fold)
-        for model, maps, pairs in self._maps(train):
-            most = self._candidates.most_components
-            solved = [solve_kernels(maps, pairs, most, reg) for reg in self._candidates.regs]
-            maps.release()
-            for k in self._candidates.numbers:
-                for solution in solved:
-                    fitted = copy.copy(model)
-                    fitted.n_components = k
-                    fitted._assign(solution.first(k), maps, train, pairs)
-                    yield fitted
+        return self._path.models(fold)
 
     def refit(self, model: KCCA) -> None:
         """Fit a model to all rows."""
-        data = self._data
+        data, rng = self._data, model._rng()
         if not model._keeps_zero_weight_rows:
             data = drop_zero_weight_rows(data)
-        rng = model._rng()
-        pairs = model._make_pairs(data.labels, data.weights, rng)
-        model._fit_views(data, pairs, rng)
-
-    def _maps(self, train: TrainingData) -> Iterator[tuple[KCCA, FeatureMaps, Pairs]]:
-        """Yield the model of each width with its kernels of the training rows, and their pairs."""
-        for gamma in self._candidates.gammas or [None]:
-            model = copy.copy(self._model)
-            if gamma is not None:
-                model.gamma = gamma
-            rng = model._rng()
-            pairs = model._make_pairs(train.labels, train.weights, rng)
-            yield model, model._feature_maps(train, pairs, rng), pairs
-
-    def _train(self, fold: int) -> TrainingData:
-        rows = self._train_rows(fold)
-        return self._columns(self._data.take(rows, rows), fold)
-
-    def _test(self, fold: int) -> TrainingData:
-        rows = self._folds[fold][1]
-        return self._columns(self._data.take(rows, rows), fold)
-
-    def _train_rows(self, fold: int) -> Array:
-        rows = self._folds[fold][0]
-        if self._model._keeps_zero_weight_rows:
-            return rows
-        return rows[self._data.weights.x[rows] > 0]
-
-    def _columns(self, data: TrainingData, fold: int) -> TrainingData:
-        """Return the rows with the columns of the training rows, where kernels are given."""
-        names, rows = per_view(self._model.kernel), self._train_rows(fold)
-        X, Y = (
-            V[:, rows] if name == "precomputed" else V
-            for name, V in zip(names, (data.X, data.Y), strict=True)
-        )
-        return data._replace(X=X, Y=Y)
+        model._fit_views(data, model._make_pairs(data.labels, data.weights, rng), rng)
 
 
 class CCACV(CrossValidatedMixin, CCA):

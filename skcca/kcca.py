@@ -26,7 +26,14 @@ from skcca._core.directions import (
     with_unit_variates,
 )
 from skcca._core.kernel_solver import dual_fit, dual_solver_applies
-from skcca._core.kernels import ExactMap, FeatureMap, Kernel, SampledMap
+from skcca._core.kernels import (
+    CentredKernel,
+    ExactMap,
+    FeatureMap,
+    Kernel,
+    SampledMap,
+    feature_scores,
+)
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.standardize import Standardisation, mean_and_variance
 from skcca._core.types import RandomStateLike, ViewLike
@@ -199,14 +206,15 @@ class KCCA(TwoViewTransformer):
 
     def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
         maps = self._feature_maps(data, pairs, rng)
-        solution = solve_kernels(maps, pairs, self.n_components, self.reg)
-        maps.release()
-        self._assign(solution, maps, data, pairs)
+        solution = KernelProblem(maps.x, maps.y, pairs).solve(per_view(self.reg), self.n_components)
+        maps.x.release()
+        maps.y.release()
+        self._assign(maps, solution, data, pairs)
 
     def _feature_maps(
         self, data: TrainingData, pairs: Pairs, rng: np.random.Generator
     ) -> FeatureMaps:
-        """Return the feature maps of the training rows, which no ridge changes."""
+        """Return the feature maps of the training rows, without `reg` and `n_components`."""
         seed = int(rng.integers(2**31))
         sampling = _Sampling(self.approximation, self.n_landmarks, seed)
         x_kernel, y_kernel = self._kernels()
@@ -218,13 +226,13 @@ class KCCA(TwoViewTransformer):
         return FeatureMaps(x_map, y_map, x_scaling, y_scaling)
 
     def _assign(
-        self, solution: KernelSolution, maps: FeatureMaps, data: TrainingData, pairs: Pairs
+        self, maps: FeatureMaps, solution: KernelSolution, data: TrainingData, pairs: Pairs
     ) -> None:
         """Set the fitted attributes."""
         scores = solution.x_scores, solution.y_scores
         scalings = (
-            x_scaling if self._scales(x_kernel) else None,
-            y_scaling if self._scales(y_kernel) else None,
+            maps.x_scaling if self._scales(maps.x.kernel) else None,
+            maps.y_scaling if self._scales(maps.y.kernel) else None,
         )
         directions = with_input_loadings(
             solution.directions, data.X, data.Y, *scores, pairs, scalings
@@ -276,9 +284,9 @@ class KCCA(TwoViewTransformer):
 
     def _project(self, V: ViewLike, side: str) -> ViewLike:
         if side == "x":
-            scores = self._x_map.scores(V, self.x_weights_)
+            scores = feature_scores(self._x_map, V, self.x_weights_)
         else:
-            scores = self._y_map.scores(V, self.y_weights_)
+            scores = feature_scores(self._y_map, V, self.y_weights_)
         return scores.astype(V.dtype, copy=False)
 
     def _check_view(self, V: ViewLike, side: str, *, reset: bool, min_samples: int = 1) -> ViewLike:
@@ -413,40 +421,130 @@ class _Sampling(NamedTuple):
     seed: int
 
 
-class KernelSolution(NamedTuple):
-    """Directions in feature space, and the scores of the training rows, of any scale."""
-
-    directions: Directions
-    x_scores: np.ndarray  # (n_x, k)
-    y_scores: np.ndarray
-
-    def first(self, k: int | None) -> KernelSolution:
-        """Return the directions of the k largest singular values, all for None."""
-        found = self.directions
-        return KernelSolution(
-            found._replace(
-                x_weights=found.x_weights[:, :k],
-                y_weights=found.y_weights[:, :k],
-                correlations=found.correlations[:k],
-                singular_values=found.singular_values[:k],
-            ),
-            self.x_scores[:, :k],
-            self.y_scores[:, :k],
-        )
-
-
 class FeatureMaps(NamedTuple):
-    """The feature maps of both views, and the scaling of their rows."""
+    """The feature maps of both views, and the standardisation of their rows."""
 
     x: FeatureMap
     y: FeatureMap
     x_scaling: Standardisation
     y_scaling: Standardisation
 
-    def release(self) -> None:
-        """Release the matrices needed in training alone."""
-        self.x.release()
-        self.y.release()
+
+class KernelSolution(NamedTuple):
+    """Directions in feature space, and the scores of the training rows, of any scale."""
+
+    directions: Directions
+    x_scores: np.ndarray  # (n_x, k)
+    y_scores: np.ndarray
+    # (k,) places in the order of the singular values, from which those are missing that rounding
+    # has made.
+    places: np.ndarray
+
+    @classmethod
+    def of(
+        cls, directions: Directions, x_scores: np.ndarray, y_scores: np.ndarray
+    ) -> KernelSolution:
+        """Return a solution from which no direction is missing."""
+        return cls(directions, x_scores, y_scores, np.arange(len(directions.singular_values)))
+
+    def leading(self, n_components: int | None) -> KernelSolution:
+        """Return the solution of fewer components."""
+        if n_components is None:
+            return self
+        return self.take(self.places < n_components)
+
+    def take(self, chosen: np.ndarray) -> KernelSolution:
+        """Return some of the directions, before they have loadings."""
+        d = self.directions
+        directions = d._replace(
+            x_weights=d.x_weights[:, chosen],
+            y_weights=d.y_weights[:, chosen],
+            correlations=d.correlations[chosen],
+            singular_values=d.singular_values[chosen],
+        )
+        scores = self.x_scores[:, chosen], self.y_scores[:, chosen]
+        return KernelSolution(directions, *scores, self.places[chosen])
+
+
+class KernelProblem:
+    """The feature maps of both views over the pairs of their rows, to be solved for any ridge.
+
+    What does not depend on the ridge is computed when it is first asked for, and kept.
+    """
+
+    def __init__(self, x: FeatureMap, y: FeatureMap, pairs: Pairs):
+        self._x, self._y, self._pairs = x, y, pairs
+        self._centred: tuple[CentredKernel, CentredKernel] | None = None
+
+    def solve(self, regs: tuple[float, float], n_components: int | None) -> KernelSolution:
+        """Return the leading directions under a ridge of each view, or all that there are."""
+        x, y = self._x, self._y
+        # Sampled features are given, and few, so that nothing is gained over their moments.
+        if not isinstance(x, ExactMap) or not isinstance(y, ExactMap):
+            return self._of_sampled_features(regs, n_components)
+        solution = None
+        if dual_solver_applies(self._pairs, n_components):
+            solution = self._of_factors(x, y, regs, n_components)
+        if solution is None:
+            solution = self._of_eigenvectors(x, y, regs, n_components)
+        return solution
+
+    def _of_factors(
+        self, x: ExactMap, y: ExactMap, regs: tuple[float, float], n_components: int | None
+    ) -> KernelSolution | None:
+        """Return directions from factors of the kernels, or None where these do not serve."""
+        x_ridge, y_ridge = x.ridge(regs[0]), y.ridge(regs[1])
+        if x_ridge is None or y_ridge is None:
+            return None
+        if self._centred is None:
+            x_kernel = x.centred()
+            y_kernel = None if x_kernel is None else y.centred()
+            if x_kernel is None or y_kernel is None:
+                return None
+            self._centred = x_kernel, y_kernel
+        fit = dual_fit(*self._centred, (x_ridge, y_ridge), self._pairs, n_components)
+        if fit is None:
+            # The eigenvectors take their place in memory.
+            self._centred = None
+            return None
+        directions = Directions(
+            x_weights=x.centred_coefficients(fit.x_coefficients),
+            y_weights=y.centred_coefficients(fit.y_coefficients),
+            correlations=fit.singular_values,
+            singular_values=fit.singular_values,
+            solver="cholesky",
+        )
+        return KernelSolution.of(directions, fit.x_scores, fit.y_scores)
+
+    def _of_eigenvectors(
+        self, x: ExactMap, y: ExactMap, regs: tuple[float, float], n_components: int | None
+    ) -> KernelSolution:
+        """Return directions from uncorrelated features, as those of any two views."""
+        G, F = x.features(), y.features()
+        variances = x.variances, y.variances
+        ridges = (
+            min(regs[0], LARGEST_RIDGE) * x.variances.sum(),
+            min(regs[1], LARGEST_RIDGE) * y.variances.sum(),
+        )
+        A, B, s = uncorrelated_fit(G, F, variances, ridges, self._pairs, n_components)
+        x_weights, y_weights = x.dual(A), y.dual(B)
+        x_scores, y_scores = x.training_scores(x_weights), y.training_scores(y_weights)
+        directions = Directions(x_weights, y_weights, s, s, "eigen", G.shape[1], F.shape[1])
+        resolved = x.resolves(A, x_scores) & y.resolves(B, y_scores)
+        resolved[0] = True
+        return KernelSolution.of(directions, x_scores, y_scores).take(resolved)
+
+    def _of_sampled_features(
+        self, regs: tuple[float, float], n_components: int | None
+    ) -> KernelSolution:
+        options = SolverOptions(n_components, regs, ridge_of="total", scale=False)
+        fit = canonical_fit(self._x.features(), self._y.features(), self._pairs, options)
+        # Of a linear model they are in the order of their correlations.
+        order = np.argsort(-fit.singular_values, kind="stable")
+        A, B, s = fit.x_weights[:, order], fit.y_weights[:, order], fit.singular_values[order]
+        directions = Directions(A, B, s, s, fit.solver, fit.x_rank, fit.y_rank)
+        scores = self._x.training_scores(A), self._y.training_scores(B)
+        return KernelSolution.of(directions, *scores)
 
 
 def _check_kernel(kernel: Kernel, scale: bool, approximation: str | None) -> None:
@@ -501,83 +599,3 @@ def _feature_map(
         kernel.name, n_components=min(n_landmarks, len(rows)), random_state=sampling.seed, **params
     )
     return SampledMap(kernel, sampler, rows, scaling, weights)
-
-
-def solve_kernels(
-    maps: FeatureMaps,
-    pairs: Pairs,
-    n_components: int | None,
-    reg: float | tuple[float, float],
-) -> KernelSolution:
-    """Return the directions of both views under a ridge."""
-    solution = _leading_directions(maps.x, maps.y, pairs, n_components, reg)
-    if solution is None:
-        solution = _all_directions(maps.x, maps.y, pairs, n_components, reg)
-    return solution
-
-
-def _leading_directions(
-    x: FeatureMap,
-    y: FeatureMap,
-    pairs: Pairs,
-    n_components: int | None,
-    reg: float | tuple[float, float],
-) -> KernelSolution | None:
-    """Return directions from a factor of each kernel, or None where that does not serve."""
-    # Sampled features are given, and few, so that nothing is gained over their moments.
-    if not isinstance(x, ExactMap) or not isinstance(y, ExactMap):
-        return None
-    if not dual_solver_applies(pairs, n_components):
-        return None
-    reg_x, reg_y = per_view(reg)
-    x_ridge, y_ridge = x.ridge(reg_x), y.ridge(reg_y)
-    if x_ridge is None or y_ridge is None:
-        return None
-    x_kernel = x.centred()
-    y_kernel = None if x_kernel is None else y.centred()
-    if x_kernel is None or y_kernel is None:
-        return None
-    fit = dual_fit(x_kernel, y_kernel, (x_ridge, y_ridge), pairs, n_components)
-    if fit is None:
-        return None
-    directions = Directions(
-        x_weights=x.centred_coefficients(fit.x_coefficients),
-        y_weights=y.centred_coefficients(fit.y_coefficients),
-        correlations=fit.singular_values,
-        singular_values=fit.singular_values,
-        solver="cholesky",
-    )
-    return KernelSolution(directions, fit.x_scores, fit.y_scores)
-
-
-def _all_directions(
-    x: FeatureMap,
-    y: FeatureMap,
-    pairs: Pairs,
-    n_components: int | None,
-    reg: float | tuple[float, float],
-) -> KernelSolution:
-    """Return directions from the features, as those of any two views."""
-    G, F = x.features(), y.features()
-    x_reg, y_reg = per_view(reg)
-    if not isinstance(x, ExactMap) or not isinstance(y, ExactMap):
-        options = SolverOptions(n_components, (x_reg, y_reg), ridge_of="total", scale=False)
-        fit = canonical_fit(G, F, pairs, options)
-        A, B, s, ranks = fit.x_weights, fit.y_weights, fit.singular_values, (fit.x_rank, fit.y_rank)
-        directions = Directions(A, B, s, s, fit.solver, *ranks)
-        return KernelSolution(directions, x.training_scores(A), y.training_scores(B))
-    variances = x.variances, y.variances
-    ridges = (
-        min(x_reg, LARGEST_RIDGE) * x.variances.sum(),
-        min(y_reg, LARGEST_RIDGE) * y.variances.sum(),
-    )
-    A, B, s = uncorrelated_fit(G, F, variances, ridges, pairs, n_components)
-    x_weights, y_weights = x.dual(A), y.dual(B)
-    x_scores, y_scores = x.training_scores(x_weights), y.training_scores(y_weights)
-    resolved = x.resolves(A, x_scores) & y.resolves(B, y_scores)
-    resolved[0] = True
-    s = s[resolved]
-    directions = Directions(
-        x_weights[:, resolved], y_weights[:, resolved], s, s, "eigen", G.shape[1], F.shape[1]
-    )
-    return KernelSolution(directions, x_scores[:, resolved], y_scores[:, resolved])

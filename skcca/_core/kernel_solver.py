@@ -187,8 +187,9 @@ class _OwnPairs:
         self._x, self._y, self._ridge = x, y, ridges[0]
         # r_x S, so that S^-1 Y is its inverse times r_x / r_y M_y.
         self._share = ridges[0] / ridges[1]
-        self._sum = KernelFactor.of(x, ridges[0], y, self._share)
-        assert self._sum is not None
+        factor = KernelFactor.of(x, ridges[0], y, self._share)
+        assert factor is not None
+        self._sum = factor
 
     def image(self, g: Array) -> tuple[Array, Array]:
         u = self._sum.solve(self._y.dot(g, self._share))

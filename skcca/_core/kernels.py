@@ -291,6 +291,7 @@ class ExactMap:
     ):
         self.kernel, self._scaling = kernel, scaling
         self._K: Array | None = K
+        self._features: Array | None = None
         self._kept = callable(kernel.name) or kernel.name == "precomputed"
         self._rows: Any = None if kernel.name == "precomputed" else rows
         self._weights, self._eps = weights, eps
@@ -334,6 +335,8 @@ class ExactMap:
 
     def features(self) -> Array:
         """Return uncorrelated features G of the rows: M = U diag(l) U', G = P^-1/2 U sqrt(l)."""
+        if self._features is not None:
+            return self._features
         root = np.sqrt(self._weights)
         if self._graded:
             values, vectors, rounding = self._graded_eigenvectors(root)
@@ -391,7 +394,7 @@ class ExactMap:
 
     def dual(self, weights: Array) -> Array:
         """Return the coefficients of the training rows for weights of the features."""
-        scores = self._features @ (weights / self.variances[:, None])
+        scores = self.features() @ (weights / self.variances[:, None])
         return self.centred_coefficients(self._weights[:, None] * scores)
 
     def centred_coefficients(self, coefficients: Array) -> Array:
@@ -406,33 +409,31 @@ class ExactMap:
         variance = self.variances @ weights**2
         return np.abs(self._weights @ scores**2 - variance) < _LOST * variance
 
-    def scores(self, V: ViewLike, coefficients: Array) -> Array:
-        """Return the scores of rows, holding one block of their kernel at a time."""
-        return self._scores(V, self._scaling.apply, coefficients)
+    def features_of(self, V: ViewLike) -> Array:
+        """Return the centred kernel of rows, whose products with coefficients are the scores."""
+        K = self.kernel(self._scaling.apply(V), self._rows)
+        return self._centred_rows(K, in_place=not self._kept)
 
     def training_scores(self, coefficients: Array) -> Array:
-        """Return the scores of the training rows, as `scores` gives them."""
+        """Return the scores of the training rows, as those of any rows."""
         if self._K is not None:
-            return self._centred_scores(self._K, coefficients)
-        return self._scores(self._rows, np.asarray, coefficients)
-
-    def _scores(self, V: ViewLike, scaled: Callable[..., Array], coefficients: Array) -> Array:
-        out = np.empty((len(V), coefficients.shape[1]))
-        for block in _blocks(len(V), self._n_rows):
-            K = self.kernel(scaled(V[block]), self._rows)
-            out[block] = self._centred_scores(K, coefficients)
+            return self._centred_rows(self._K, in_place=False) @ coefficients
+        out = np.empty((self._n_rows, coefficients.shape[1]))
+        for block in _blocks(self._n_rows, self._n_rows):
+            K = self.kernel(self._rows[block], self._rows)
+            out[block] = self._centred_rows(K, in_place=True) @ coefficients
         return out
 
-    def _centred_scores(self, K: Array, coefficients: Array) -> Array:
+    def _centred_rows(self, K: Array, *, in_place: bool) -> Array:
         # The coefficients sum to zero, but a large mean of the kernel would cost their digits.
-        K = np.subtract(K, self._row_means, out=None if self._kept else K)
+        K = np.subtract(K, self._row_means, out=K if in_place else None)
         K -= (K @ self._weights)[:, None]
-        return K @ coefficients
+        return K
 
     def release(self) -> None:
         """Release the matrices needed in training alone."""
-        for name in ("_K", "_features", "variances"):
-            vars(self).pop(name, None)
+        self._K = self._features = None
+        vars(self).pop("variances", None)
 
     def _centred(self, root: Array) -> Array:
         """Return diag(root) K_c diag(root).
@@ -496,13 +497,9 @@ class SampledMap:
         """Return the scores of the training rows, as `scores` gives them."""
         return (self._features - self._mean) @ coefficients
 
-    def scores(self, V: ViewLike, coefficients: Array) -> Array:
-        """Return the scores of rows, holding one block of their features at a time."""
-        out = np.empty((len(V), coefficients.shape[1]))
-        for block in _blocks(len(V), len(coefficients)):
-            G = self._sampler.transform(self._scaling.apply(V[block]))
-            out[block] = (G - self._mean) @ coefficients
-        return out
+    def features_of(self, V: ViewLike) -> Array:
+        """Return the centred features of rows, whose products with coefficients are the scores."""
+        return self._sampler.transform(self._scaling.apply(V)) - self._mean
 
     def release(self) -> None:
         """Release the matrices needed in training alone."""
@@ -510,3 +507,11 @@ class SampledMap:
 
 
 FeatureMap = ExactMap | SampledMap
+
+
+def feature_scores(feature_map: FeatureMap, V: ViewLike, coefficients: Array) -> Array:
+    """Return the scores of rows, holding one block of their features at a time."""
+    out = np.empty((len(V), coefficients.shape[1]))
+    for block in _blocks(len(V), len(coefficients)):
+        out[block] = feature_map.features_of(V[block]) @ coefficients
+    return out

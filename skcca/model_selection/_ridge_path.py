@@ -303,7 +303,7 @@ class RidgePath:
                 A[:, lost], B[:, lost] = 0.0, 0.0
             solved.append((A, B))
         k = max(A.shape[1] for A, _ in solved)
-        A, B = (np.hstack([padded(C, k) for C in side]) for side in zip(*solved, strict=True))
+        A, B = (np.hstack([_padded(C, k) for C in side]) for side in zip(*solved, strict=True))
         return x.axes @ A, y.axes @ B
 
     def _correlations_by_rows(self, spectra: _Spectra, A: Array, B: Array, i: int) -> Array:
@@ -381,6 +381,6 @@ def _along_axes(view: FeatureScaling, axes: Array, block: Array) -> Array:
     return view.apply(block) @ axes
 
 
-def padded(A: Array, k: int) -> Array:
+def _padded(A: Array, k: int) -> Array:
     """Return A (n, k) with columns of zeros for those that it lacks."""
     return np.pad(A, ((0, 0), (0, k - A.shape[1])))
