@@ -128,6 +128,7 @@ class CCA(TwoViewTransformer):
 
     See Also
     --------
+    CCACV : Ridge and number of components chosen by cross-validation.
     ClusterCCA : Pairs all rows of a class.
     KCCA : Kernel feature maps.
     DCCA : Learned feature maps.
@@ -638,6 +639,7 @@ class ClusterCCA(ClassPairedMixin, CCA):
 
     See Also
     --------
+    ClusterCCACV : Ridge and number of components chosen by cross-validation.
     CCA : Each row with its own partner only.
     SupervisedDCCA : The same pairs with learned feature maps.
 

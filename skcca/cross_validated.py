@@ -177,13 +177,13 @@ class CCACV(CrossValidatedMixin, CCA):
     >>> import numpy as np
     >>> from skcca import CCACV
     >>> rng = np.random.default_rng(0)
-    >>> X, Y = rng.normal(size=(2, 200, 40))
+    >>> X, Y = rng.normal(size=(2, 400, 20))
     >>> Y[:, :2] += X[:, :2]
-    >>> model = CCACV(n_components=[1, 2, 5]).fit(X[:100], Y[:100])
+    >>> model = CCACV(n_components=[1, 2, 5]).fit(X[:200], Y[:200])
     >>> model.best_params_
-    {'n_components': 2, 'reg': 1.0}
-    >>> round(model.score(X[100:], Y[100:]), 1)
-    0.9
+    {'n_components': 2, 'reg': 0.1}
+    >>> round(model.score(X[200:], Y[200:]), 1)
+    1.3
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -282,7 +282,7 @@ class ClusterCCACV(ClassPairedMixin, CCACV):
     >>> wine = Views(alcohol=X[:, :6], colour=X[:, 6:])
     >>> model = ClusterCCACV(regs=[0.01, 0.1, 1.0], scoring="map").fit(wine, y)
     >>> round(model.best_score_, 2)
-    0.94
+    0.87
     """
 
     _parameter_constraints: ClassVar[dict] = {

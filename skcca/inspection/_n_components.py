@@ -112,19 +112,25 @@ def select_n_components(
     -----
     UserWarning
         If the largest candidate is chosen, although there may be more components.
+    scipy.linalg.LinAlgWarning
+        If moments have lost digits and there are no rows to look at: with ``solver="covariance"``
+        and for Dask arrays.
 
     See Also
     --------
     permutation_test_correlations : Test of which components exceed chance.
+    skcca.CCACV : Ridge and number of components together.
     skcca.CCA.score : Total correlation of held-out rows.
 
     Notes
     -----
     The solutions of linear and kernel estimators are nested: that of k components consists of the k
     largest `singular_values_` of any larger one, also with a ridge, where these are not in the
-    order of `correlations_`. One fit a fold then serves all candidates. Deep networks are trained
-    for their number of outputs, and the steps of a pipeline may depend on it: these are fitted for
-    each candidate.
+    order of `correlations_`. One fit a fold then serves all candidates; of `CCA` and `ClusterCCA`
+    with a number for `reg` the second moments of the folds do, which need one pass over the rows.
+    Deep networks are trained for their number of outputs, and the steps of a pipeline may depend on
+    it: these are fitted for each candidate. So is `CCACV`, which chooses its ridge for each number
+    on the training rows of each fold.
 
     Folds are not independent, so that s is too small by a factor of which no unbiased estimate is
     known; the rule is a convention, not a test. A component that is not real adds nothing to the
