@@ -387,10 +387,10 @@ class KCCACV(CrossValidatedMixin, KCCA):
     >>> rng = np.random.default_rng(0)
     >>> angle = rng.uniform(0, 2 * np.pi, 200)
     >>> X = np.column_stack([angle, rng.normal(size=200)])
-    >>> Y = np.column_stack([np.sin(angle), rng.normal(size=200)])
-    >>> model = KCCACV([1, 2], regs=[1e-4, 1e-2], gammas=[0.01, None]).fit(X[:100], Y[:100])
-    >>> model.n_components_, model.gamma_ is None
-    (1, True)
+    >>> Y = np.column_stack([np.cos(angle), rng.normal(size=200)])
+    >>> model = KCCACV(1, regs=[1e-4, 1e-2], gammas=[1e-4, None]).fit(X[:100], Y[:100])
+    >>> model.best_params_
+    {'gamma': None, 'reg': 0.0001}
     >>> round(model.score(X[100:], Y[100:]), 1)
     1.0
     """
@@ -507,8 +507,8 @@ class ClusterKCCACV(ClassPairedMixin, KCCACV):
     >>> X, y = load_wine(return_X_y=True)
     >>> wine = Views(alcohol=X[:, :6], colour=X[:, 6:])
     >>> model = ClusterKCCACV(regs=[1e-3, 1e-2], scoring="map").fit(wine, y)
-    >>> model.best_score_ > 0.9
-    True
+    >>> round(model.best_score_, 2)
+    0.89
     """
 
     _parameter_constraints: ClassVar[dict] = {
