@@ -4,8 +4,8 @@
     python -m benchmarks.kernels --only speed memory   # some of it
     python -m benchmarks.kernels --quick               # small sizes; keeps no results
 
-The least work of an exact solution, which `floor` does, is to compute two kernel matrices and the
-Cholesky factor of each; the eigendecomposition of one matrix takes some ten times as long as its
+The work of an exact solution that `floor` does is to compute two kernel matrices and the Cholesky
+factor of each; the eigendecomposition of one matrix takes some ten times as long as its
 factor. Times are ratios to the floor: medians over rounds in which the floor and the fits run in
 turns in one process. ``pip install "skcca[bench]"`` installs cca-zoo, which runs in its own process
 with a time limit.
@@ -100,7 +100,7 @@ def speed(plan: Plan) -> Record:
         times = take_turns(works, plan.rounds)
         least = median(times, "floor")
         peer = _peer_ratio(n_rows, plan, least)
-        bars = (6.0, 3.0) if n_rows >= 1_000 else (None, None)  # fewer rows have other costs
+        bars = (2.0, 3.0) if n_rows >= 1_000 else (None, None)  # fewer rows have other costs
         for name, label, bar, other in (
             ("KCCA", f"KCCA({N_COMPONENTS}), {n_rows:,} rows", bars[0], peer),
             ("unrelated", f"KCCA({N_COMPONENTS}), {n_rows:,} rows, unrelated views", None, None),
@@ -128,7 +128,7 @@ def growth(plan: Plan) -> Record:
         }
         times = take_turns(works, plan.rounds)
         found.append((median(times, "floor"), median(times, "KCCA")))
-        bar = 6.0 if n_rows >= 1_000 else None
+        bar = 2.0 if n_rows >= 1_000 else None
         record.add(f"{n_rows:,} rows", (*found[-1], ratio(times, "KCCA", "floor"), bar))
     exponents = [log_log_slope(plan.growth, column) for column in zip(*found, strict=True)]
     record.add("exponent of rows", (*exponents, None, None))

@@ -177,13 +177,13 @@ class CCACV(CrossValidatedMixin, CCA):
     >>> import numpy as np
     >>> from skcca import CCACV
     >>> rng = np.random.default_rng(0)
-    >>> X, Y = rng.normal(size=(2, 400, 20))
-    >>> Y[:, :2] += X[:, :2]
+    >>> X, Y = rng.normal(size=(2, 400, 10))
+    >>> Y[:, :2] += 2 * X[:, :2]
     >>> model = CCACV(n_components=[1, 2, 5]).fit(X[:200], Y[:200])
     >>> model.best_params_
     {'n_components': 2, 'reg': 0.1}
     >>> round(model.score(X[200:], Y[200:]), 1)
-    1.3
+    1.8
     """
 
     _parameter_constraints: ClassVar[dict] = {
@@ -377,8 +377,10 @@ class KCCACV(CrossValidatedMixin, KCCA):
     -----
     The scores equal those of `GridSearchCV` over the same folds to about eight digits. For each
     fold and `gamma` the kernels of the training rows, and of the held-out rows with these, are made
-    once and serve all ridges; each ridge takes a Cholesky factor of each kernel. The solution of k
-    components is the first k of any larger one, so that their number costs nothing.
+    once and serve all ridges; each ridge takes one Cholesky factor, of the rows' own pairs, or two,
+    of class pairs, and an iteration. The solution of k components is the first k of any larger one,
+    so that their number costs nothing. All components (``n_components=None``) cost a singular value
+    decomposition for each ridge and fold, and share the eigenvectors of the kernels alone.
 
     Examples
     --------
@@ -387,10 +389,10 @@ class KCCACV(CrossValidatedMixin, KCCA):
     >>> rng = np.random.default_rng(0)
     >>> angle = rng.uniform(0, 2 * np.pi, 200)
     >>> X = np.column_stack([angle, rng.normal(size=200)])
-    >>> Y = np.column_stack([np.cos(angle), rng.normal(size=200)])
-    >>> model = KCCACV(1, regs=[1e-4, 1e-2], gammas=[1e-4, None]).fit(X[:100], Y[:100])
+    >>> Y = np.column_stack([np.sin(angle), rng.normal(size=200)])
+    >>> model = KCCACV(1, regs=[1e-4, 1e-2], gammas=[0.1, 1.0]).fit(X[:100], Y[:100])
     >>> model.best_params_
-    {'gamma': None, 'reg': 0.0001}
+    {'gamma': 0.1, 'reg': 0.0001}
     >>> round(model.score(X[100:], Y[100:]), 1)
     1.0
     """

@@ -24,10 +24,12 @@ from skcca import (
     CCACV,
     DCCA,
     KCCA,
+    KCCACV,
     ChunkSelector,
     ClusterCCA,
     ClusterCCACV,
     ClusterKCCA,
+    ClusterKCCACV,
     CrossModalRetriever,
     SupervisedDCCA,
     Views,
@@ -59,12 +61,14 @@ INSTANCE = {
     "CCA": CCA(2),
     "CCACV": CCACV(2, **SEARCH),
     "KCCA": KCCA(2, reg=1e-2),
+    "KCCACV": KCCACV(2, **SEARCH),
     "DCCA": DCCA(2, **SMALL),
 }
 CLASS = {
     "ClusterCCA": ClusterCCA(2),
     "ClusterCCACV": ClusterCCACV(2, **SEARCH),
     "ClusterKCCA": ClusterKCCA(2, reg=1e-2),
+    "ClusterKCCACV": ClusterKCCACV(2, **SEARCH),
     "SupervisedDCCA": SupervisedDCCA(2, **SMALL),
 }
 MODELS = INSTANCE | CLASS

@@ -50,7 +50,7 @@ def mean_and_variance(V: ViewLike, weights: Array) -> tuple[Array, Array, Array]
         )
         # About the exact mean, which has no float, the variance is smaller by this.
         variance = variance - residual**2
-        constant = variance <= (_SUM_ROUNDING * offset) ** 2
+        constant = (variance < np.inf) & (variance <= (_SUM_ROUNDING * offset) ** 2)
         residual[constant | (residual**2 <= _CENTRED**2 * variance)] = 0.0
         return mean, np.where(constant, 0.0, variance), residual
 

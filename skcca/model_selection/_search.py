@@ -344,6 +344,8 @@ def _fold_scores(
 
 def _report_failures(name: str, folds: Sequence[Fold], errors: dict[int, ValueError]) -> None:
     """Warn of folds without a score, or refuse to go on if there is no other."""
+    if not folds:
+        raise ValueError(f"{name}: `cv` makes no fold; give 2 at least, or their number.")
     if len(errors) == len(folds):
         first = errors[0]
         raise ValueError(f"{name}: no fold has a score. {first}") from first

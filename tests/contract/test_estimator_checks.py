@@ -11,9 +11,11 @@ from skcca import (
     CCACV,
     DCCA,
     KCCA,
+    KCCACV,
     ClusterCCA,
     ClusterCCACV,
     ClusterKCCA,
+    ClusterKCCACV,
     SupervisedDCCA,
 )
 
@@ -60,6 +62,8 @@ STOCHASTIC = {
         *named(CCACV(cv=3)),
         *named(ClusterCCACV(cv=3)),
         *named(ClusterKCCA()),
+        *named(KCCACV(cv=3)),
+        *named(ClusterKCCACV(cv=3)),
         *named(DCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
         *named(SupervisedDCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
     ],

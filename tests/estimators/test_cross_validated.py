@@ -19,7 +19,19 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 
-from skcca import CCA, CCACV, ClusterCCA, ClusterCCACV, Views, make_retrieval_scorer
+from skcca import (
+    CCA,
+    CCACV,
+    KCCA,
+    KCCACV,
+    ClusterCCA,
+    ClusterCCACV,
+    ClusterKCCA,
+    ClusterKCCACV,
+    Views,
+    make_retrieval_scorer,
+)
+from skcca._core.kernels import Kernel
 from skcca.model_selection import _fold_moments
 
 # A fold supports fewer components than some candidates.
@@ -36,6 +48,18 @@ MODELS = {
     "blend": ClusterCCA(instance_weight=0.3),
     "sampled": ClusterCCA(pair_fraction=0.4, random_state=0),
 }
+KERNELS = {
+    "KCCA": KCCA(),
+    "unscaled": KCCA(scale=False, kernel=("poly", "rbf"), degree=2, reg=1e-2),
+    "linear": KCCA(kernel="linear"),
+    "nystroem": KCCA(approximation="nystroem", n_landmarks=20, random_state=0),
+    "random features": KCCA(approximation="random_features", n_landmarks=30, random_state=0),
+    "classes": ClusterKCCA(),
+    "row": ClusterKCCA(pair_weight="row", component_scaling="unit"),
+    "blend": ClusterKCCA(instance_weight=0.3),
+    "sampled": ClusterKCCA(pair_fraction=0.4, random_state=0),
+}
+SEARCH_OF = {CCA: CCACV, ClusterCCA: ClusterCCACV, KCCA: KCCACV, ClusterKCCA: ClusterKCCACV}
 FOLDS = {
     "consecutive": KFold(4),
     "shuffled": KFold(3, shuffle=True, random_state=0),
@@ -47,15 +71,21 @@ FOLDS = {
 X, Y, LABELS = two_views(90, 5, 7)
 DATA = Views(X, Y)
 
+ALL = MODELS | {f"kernel, {name}": model for name, model in KERNELS.items()}
 of_models = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+of_kernels = pytest.mark.parametrize("model", KERNELS.values(), ids=KERNELS)
+of_all = pytest.mark.parametrize("model", ALL.values(), ids=ALL)
 
 
 def search_of(model, **settings):
     """Return the search whose model is one that is given."""
-    kind = ClusterCCACV if isinstance(model, ClusterCCA) else CCACV
-    params = model.get_params()
-    del params["reg"]
-    return kind(**params | {"regs": REGS} | settings)
+    params = {key: v for key, v in model.get_params().items() if key not in ("reg", "gamma")}
+    return SEARCH_OF[type(model)](**params | {"regs": REGS} | settings)
+
+
+def tolerance_of(model):
+    """Return the precision of scores: directions of kernels come from an iteration."""
+    return 1e-8 if isinstance(model, KCCA) else 1e-10
 
 
 def scores_of(search):
@@ -85,24 +115,75 @@ def test_the_table_is_that_of_grid_search(model, cv):
         searched = {} if numbers is None else {"n_components": numbers}
         grid = GridSearchCV(model, {"reg": REGS} | searched, cv=cv).fit(DATA, LABELS)
         search = search_of(model, n_components=numbers, cv=cv).fit(DATA, LABELS)
-        table, expected = search.cv_results_, grid.cv_results_
-        assert table.keys() == expected.keys()
-        assert table["params"] == expected["params"]
-        np.testing.assert_allclose(scores_of(search), scores_of(grid), rtol=0, atol=1e-10)
-        for key in ("mean_test_score", "std_test_score", "rank_test_score"):
-            np.testing.assert_allclose(table[key], expected[key], rtol=0, atol=1e-10)
-        for key in ("param_reg", "param_n_components"):
-            if key in expected:
-                assert table[key].tolist() == expected[key].tolist()
-        assert (search.best_index_, search.best_params_) == (grid.best_index_, grid.best_params_)
-        assert search.reg_ == grid.best_params_["reg"]
-        assert search.best_score_ == table["mean_test_score"][search.best_index_]
-        refit, best = search.transform(DATA), grid.best_estimator_.transform(DATA)
-        for Z, expected_scores in zip(refit, best, strict=True):
-            np.testing.assert_allclose(Z, expected_scores, atol=1e-9)
+        assert_same_search(search, grid, tolerance_of(model))
 
 
-@of_models
+def assert_same_search(search, grid, tolerance):
+    table, expected = search.cv_results_, grid.cv_results_
+    assert table.keys() == expected.keys()
+    assert table["params"] == expected["params"]
+    np.testing.assert_allclose(scores_of(search), scores_of(grid), rtol=0, atol=tolerance)
+    for key in ("mean_test_score", "std_test_score", "rank_test_score"):
+        np.testing.assert_allclose(table[key], expected[key], rtol=0, atol=tolerance)
+    for key in ("param_reg", "param_n_components", "param_gamma"):
+        if key in expected:
+            assert table[key].tolist() == expected[key].tolist()
+    assert (search.best_index_, search.best_params_) == (grid.best_index_, grid.best_params_)
+    assert search.reg_ == grid.best_params_["reg"]
+    assert search.best_score_ == table["mean_test_score"][search.best_index_]
+    refit, best = search.transform(DATA), grid.best_estimator_.transform(DATA)
+    for Z, expected_scores in zip(refit, best, strict=True):
+        np.testing.assert_allclose(Z, expected_scores, atol=1e-9)
+
+
+@of_kernels
+@pytest.mark.parametrize("searched", [{"n_components": [1, 2, 4]}, {"gamma": [0.02, (0.1, None)]}])
+def test_the_table_of_kernels_is_that_of_grid_search(model, searched):
+    cv = KFold(3, shuffle=True, random_state=0)
+    grid = GridSearchCV(model, {"reg": REGS} | searched, cv=cv).fit(DATA, LABELS)
+    settings = {"gammas" if key == "gamma" else key: v for key, v in searched.items()}
+    search = search_of(model, cv=cv, **settings).fit(DATA, LABELS)
+    assert_same_search(search, grid, tolerance_of(model))
+    assert getattr(search, "gamma_", None) == grid.best_params_.get("gamma")
+
+
+@pytest.mark.parametrize("scoring", [None, "map"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_folds_take_rows_and_columns_of_precomputed_kernels(scoring, weighted):
+    K = Views(*(Kernel("rbf", {"gamma": 0.1})(V, V) for V in DATA))
+    weights = np.arange(90) % 4.0 if weighted else np.ones(90)
+    scorer = None if scoring is None else make_retrieval_scorer()
+    for model in (KCCA(3, kernel="precomputed"), ClusterKCCA(kernel="precomputed")):
+        search = search_of(model, cv=KFold(3), scoring=scoring)
+        search.fit(K, LABELS, sample_weight=weights)
+        for i, (train, test) in enumerate(KFold(3).split(X)):
+            part, held_out = K[np.ix_(train, train)], K[np.ix_(test, train)]
+            for reg, score in zip(REGS, scores_of(search)[i], strict=True):
+                fitted = clone(model).set_params(reg=reg)
+                fitted.fit(part, LABELS[train], sample_weight=weights[train])
+                if scorer is None:
+                    expected = fitted.score(held_out, LABELS[test], sample_weight=weights[test])
+                else:
+                    expected = scorer(fitted, held_out, LABELS[test])
+                assert score == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("scoring", [None, "map"])
+def test_one_kernel_of_a_view_serves_all_settings_of_a_gamma_and_fold(scoring, monkeypatch):
+    shapes, call = [], Kernel.__call__
+
+    def counted(self, A, B):
+        shapes.append((len(A), len(B)))
+        return call(self, A, B)
+
+    monkeypatch.setattr(Kernel, "__call__", counted)
+    A, V, labels = two_views(300, 5, 7)
+    search = KCCACV([1, 2], regs=REGS, gammas=[0.1, 0.2], cv=KFold(3), scoring=scoring)
+    search.fit(Views(A, V), labels)
+    assert sorted(shapes) == 12 * [(100, 200)] + 12 * [(200, 200)] + 2 * [(300, 300)]
+
+
+@of_all
 def test_measures_of_retrieval_are_those_of_grid_search(model):
     for scoring in ("map", make_retrieval_scorer("precision@3", direction="mean")):
         scorer = make_retrieval_scorer() if scoring == "map" else scoring
@@ -111,11 +192,11 @@ def test_measures_of_retrieval_are_those_of_grid_search(model):
         search = search_of(model, n_components=[1, 2], cv=StratifiedKFold(3), scoring=scoring)
         search.fit(DATA, LABELS)
         np.testing.assert_allclose(
-            scores_of(search), scores_of(grid.fit(DATA, LABELS)), rtol=0, atol=1e-10
+            scores_of(search), scores_of(grid.fit(DATA, LABELS)), rtol=0, atol=tolerance_of(model)
         )
 
 
-@of_models
+@of_all
 @pytest.mark.parametrize("zero", [False, True])
 def test_weights_count_in_fits_and_scores(model, zero):
     weights = np.random.default_rng(0).uniform(0.2, 2.0, size=90)
@@ -124,7 +205,7 @@ def test_weights_count_in_fits_and_scores(model, zero):
     folds = list(KFold(3).split(X))
     search = search_of(model, cv=folds).fit(DATA, LABELS, sample_weight=weights)
     expected = one_by_one(model, DATA, LABELS, folds, [{"reg": r} for r in REGS], weights)
-    np.testing.assert_allclose(scores_of(search), expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(scores_of(search), expected, rtol=0, atol=tolerance_of(model))
 
 
 @pytest.mark.parametrize("settings", [{}, {"instance_weight": 0.4}, {"pair_weight": "row"}])
@@ -289,11 +370,15 @@ def test_a_fold_that_cannot_be_fitted_is_named():
         ({"cv": 60}, "`cv` holds out 1 row at a time"),
         ({"scoring": "mapp"}, "make_retrieval_scorer: `measure` is 'mapp'"),
         ({"regs": 0.1}, "'regs' parameter"),
+        ({"gammas": []}, "`gammas` is empty"),
+        ({"gammas": [0.1, 0.0]}, r"`gammas`=\[0.1, 0.0\] holds 0.0; a width is a finite number"),
+        ({"gammas": [(0.1, -1.0)]}, "None for that of the data, or a pair of these"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
+    kind = KCCACV if "gammas" in settings else CCACV
     with pytest.raises(ValueError, match=message):
-        CCACV(**settings).fit(DATA)
+        kind(**settings).fit(DATA)
 
 
 def test_batches_are_left_to_the_model():
