@@ -1,7 +1,8 @@
-"""Exact search of a gallery beside the least work in NumPy, and speed and recall of faiss.
+"""Exact search of a gallery beside the least work in NumPy, faiss, and the adding of items.
 
-    python -m benchmarks.search            # 1,000 queries of 1,000,000 items
-    python -m benchmarks.search --quick    # small sizes; keeps no results
+    python -m benchmarks.search                  # 1,000 queries of 1,000,000 items
+    python -m benchmarks.search --quick          # small sizes; keeps no results
+    python -m benchmarks.search --only adding    # some of it
 
 The least work of an exact search is the product of queries and items, and a partial sort of it;
 `floor` does both in NumPy, in blocks, so that it is not slowed down by large matrices. Embeddings
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -145,7 +146,58 @@ def approximate(plan: Plan) -> Record:
     return record
 
 
-PARTS = {"exact": exact, "approximate": approximate}
+def adding(plan: Plan) -> Record:
+    """Time the adding of items under ids of every kind, beside their preparation in NumPy."""
+    n_items = min(plan.items)
+    record = Record(
+        "search_add",
+        "Adding items to a gallery",
+        f"{n_items:,} items of {WIDTH} components in float32 at once, by cosine, to an empty "
+        "gallery or behind as many; millions of items a second, and how many times as long it "
+        "takes as to scale the rows to length one in NumPy; "
+        f"medians of {plan.rounds} rounds",
+        ("millions a second", "times NumPy"),
+    )
+    _, items = embeddings(n_items, 1)
+    before, after = np.random.default_rng(0).permutation(2 * n_items).reshape(2, -1)
+    ids = {
+        "no ids": (None, None),
+        "rising integers": (np.arange(n_items), np.arange(n_items, 2 * n_items)),
+        "integers in any order": (before, after),
+        "a list of integers": (before.tolist(), after.tolist()),
+        "strings of 12 characters": tuple(
+            [f"video {i:06d}" for i in some] for some in (before, after)
+        ),
+        "strings of 64 characters": tuple([f"{i:064d}" for i in some] for some in (before, after)),
+    }
+    works = {"floor": functools.partial(_scaled, items)}
+    for kind, (first, second) in ids.items():
+        works[f"{kind}, to an empty gallery"] = functools.partial(_add, items, first)
+        # A gallery for each turn and for the one before them.
+        galleries = [_add(items, first) for _ in range(plan.rounds + 1)]
+        works[f"{kind}, behind as many"] = functools.partial(_add_to, galleries, items, second)
+    times = take_turns(works, plan.rounds)
+    for kind in list(works)[1:]:
+        speed = n_items / median(times, kind) / 1e6
+        record.add(kind, (speed, ratio(times, kind, "floor")))
+        if "string" not in kind:
+            record.add(f"{kind} must reach", (1.0, None), kind="bar")
+    return record
+
+
+def _scaled(items: Array) -> Array:
+    return items / np.linalg.norm(items, axis=1, keepdims=True)
+
+
+def _add(items: Array, ids: Any) -> CrossModalRetriever:
+    return CrossModalRetriever().add(items, ids=ids)
+
+
+def _add_to(galleries: list[CrossModalRetriever], items: Array, ids: Any) -> None:
+    galleries.pop().add(items, ids=ids)
+
+
+PARTS = {"exact": exact, "approximate": approximate, "adding": adding}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import numpy as np
 from skcca._core import files
 from skcca._core.files import GALLERY, Contents, PathLike, checksum
 from skcca._core.types import Estimator
-from skcca.retrieval._gallery import EMPTY, LARGEST_ID, Gallery, LockOwner, Snapshot
+from skcca.retrieval._gallery import EMPTY, Gallery, LockOwner, Snapshot
+from skcca.retrieval._ids import LARGEST_ID, repeated_id
 from skcca.retrieval._search import Block
 from skcca.retrieval._space import FittedSpace, fingerprint
 from skcca.views._projection import unwrap
@@ -129,7 +130,7 @@ def _snapshot(saved: SavedRows, ids: Array, next_id: Any) -> Snapshot:
         raise _Mismatch(f"says that the next id is {next_id!r:.40}")
     if not len(rows):
         return replace(EMPTY, next_id=next_id)
-    if len(np.unique(ids)) < len(ids):
+    if repeated_id(ids) is not None:
         raise _Mismatch("holds an id twice")
     for array in (rows, ids):
         array.flags.writeable = False

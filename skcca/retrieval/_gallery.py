@@ -16,14 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from skcca._core.types import ArrayLike
+from skcca.retrieval._ids import LARGEST_ID, NO_IDS, IdIndex, repeated_id
 from skcca.retrieval._search import Block
 
 Array = np.ndarray
-Id = int | str
-SMALLEST_ID, LARGEST_ID = -(2**63), 2**63 - 1
-# All strings take as many characters as the longest.
-LONGEST_ID = 1024
 # Removed rows of a gallery are copied away when they are more than this share.
 MAX_REMOVED = 1 / 8
 
@@ -58,13 +54,17 @@ class Snapshot:
         """Whether every row is an item."""
         return len(self) == len(self.ids)
 
-    def positions(self) -> Array:
-        """Return the positions of the items, in rising order."""
+    def is_item(self) -> Array:
+        """Return a mask of the rows that are items."""
         is_item, first = np.ones(len(self.ids), dtype=bool), 0
         for block in self.blocks:
             is_item[first + block.removed] = False
             first += len(block.values)
-        return np.flatnonzero(is_item)
+        return is_item
+
+    def positions(self) -> Array:
+        """Return the positions of the items, in rising order."""
+        return np.flatnonzero(self.is_item())
 
     def item_ids(self) -> Array:
         """Return the ids of the items, read-only."""
@@ -155,7 +155,7 @@ class Snapshot:
         return parts
 
 
-EMPTY = Snapshot((), np.empty(0, dtype=np.int64), 0, 0)
+EMPTY = Snapshot((), NO_IDS, 0, 0)
 
 
 class LockOwner:
@@ -189,8 +189,8 @@ class Gallery(LockOwner):
     def __init__(self, snapshot: Snapshot = EMPTY) -> None:
         super().__init__()
         self.snapshot = snapshot
-        # Positions by id, made when they are first needed; None while they are changed.
-        self._positions: dict[Id, int] | None = None
+        # Of the rows that were there when ids were last looked up, with their numbering.
+        self._index = snapshot.numbering, IdIndex()
 
     def __getstate__(self) -> dict[str, Any]:
         snapshot = self.snapshot.verified().compact()
@@ -205,56 +205,53 @@ class Gallery(LockOwner):
         if self.snapshot.is_compact:
             return self.snapshot.verified()
         with self.lock:
-            compact = self.snapshot.verified().compact()
-            self._positions = None
-            self.snapshot = compact
+            self.snapshot = compact = self.snapshot.verified().compact()
             return compact
 
     def add(self, rows: Array, ids: Array | None, caller: str) -> None:
         """Append prepared rows under their ids, or under new integers."""
         with self.lock:
             old = self.snapshot
-            ids = self._new_ids(len(rows), caller) if ids is None else ids
-            self._check_new_ids(ids, caller)
+            if ids is None:
+                ids = self._new_ids(len(rows), caller)
+            else:
+                self._check_new_ids(ids, caller)
             if old.width not in (None, rows.shape[1]):
                 raise ValueError(
                     f"{caller}: prepared for the metric, the items have {rows.shape[1]} columns, "
                     f"but those of the gallery have {old.width}; embed all by the same model."
                 )
-            if not len(rows):
-                return
-            new = old.extended(rows, ids)
-            positions, self._positions = self._positions, None
-            if positions is not None:
-                positions.update(zip(ids.tolist(), range(len(old.ids), len(new.ids)), strict=True))
-            self.snapshot = new
-            self._positions = positions
+            if len(rows):
+                self.snapshot = old.extended(rows, ids)
 
     def remove(self, ids: Array, caller: str) -> None:
         """Remove items; now and then the others are copied together."""
         with self.lock:
-            old, positions = self.snapshot.verified(), self._position_of_ids()
-            names = set(ids.tolist())
-            unknown = [i for i in ids.tolist() if i not in positions]
+            old = self.snapshot.verified()
+            positions = self._find(ids)
+            unknown = ids[positions < 0].tolist()
             if unknown:
                 raise ValueError(
                     f"{caller}: {len(unknown)} of {len(ids)} ids are not in the gallery, the first "
                     f"of them {unknown[0]!r}; nothing was removed."
                 )
-            new = old.without(np.sort(np.array([positions[i] for i in names], dtype=np.intp)))
-            self._positions = None
-            for name in names:
-                del positions[name]
-            self.snapshot = new
-            if new.numbering == old.numbering:
-                self._positions = positions
+            self.snapshot = old.without(np.unique(positions))
 
-    def _position_of_ids(self) -> dict[Id, int]:
-        if self._positions is None:
-            positions = self.snapshot.positions()
-            names = self.snapshot.ids[positions].tolist()
-            self._positions = dict(zip(names, positions.tolist(), strict=True))
-        return self._positions
+    def _find(self, ids: Array) -> Array:
+        """Return the positions of the items with these ids, -1 where there is none."""
+        snapshot, found = self.snapshot, np.full(len(ids), -1)
+        if not len(snapshot) or ids.dtype.kind != snapshot.ids.dtype.kind:
+            return found
+        numbering, index = self._index
+        # Rows that were numbered anew are indexed anew.
+        index = (index if numbering == snapshot.numbering else IdIndex()).extended(snapshot.ids)
+        self._index = snapshot.numbering, index
+        places, positions = index.matches(ids)
+        matches = snapshot.ids[positions] == ids[places]
+        if not snapshot.is_compact:
+            matches &= snapshot.is_item()[positions]
+        found[places[matches]] = positions[matches]
+        return found
 
     def _new_ids(self, n: int, caller: str) -> Array:
         old = self.snapshot
@@ -279,68 +276,20 @@ class Gallery(LockOwner):
                 f"{caller}: `ids` are {kinds[ids.dtype.kind]}, but those of the gallery are "
                 f"{kinds[old.ids.dtype.kind]}; ids are of one kind."
             )
-        names, counts = np.unique(ids, return_counts=True)
-        if len(names) < len(ids):
+        repeated = repeated_id(ids)
+        if repeated is not None:
             raise ValueError(
-                f"{caller}: `ids` holds {names[counts > 1][0].item()!r} more than once; nothing "
-                "was added."
+                f"{caller}: `ids` holds {repeated!r} more than once; nothing was added."
             )
         # Integers that never were ids need no look-up.
         if ids.dtype.kind == "i" and (not len(ids) or int(ids.min()) >= old.next_id):
             return
-        taken = [i for i in ids.tolist() if i in self._position_of_ids()] if len(old) else []
+        taken = ids[self._find(ids) >= 0].tolist()
         if taken:
             raise ValueError(
                 f"{caller}: {len(taken)} of {len(ids)} ids are in the gallery already, the first "
                 f"of them {taken[0]!r}; nothing was added. Remove them first."
             )
-
-
-def check_ids(ids: ArrayLike, n: int | None, caller: str) -> Array:
-    """Return ids as int64 or strings; there must be `n` of them, unless that is None."""
-    # The items have an order, and a set has none.
-    unordered = isinstance(ids, (set, frozenset, dict)) and n is not None
-    is_list = hasattr(ids, "__iter__") and getattr(ids, "ndim", 1) > 0
-    if isinstance(ids, (str, bytes)) or unordered or not is_list:
-        raise TypeError(f"{caller}: `ids` is {ids!r:.60}; expected a list or array of ids.")
-    values = ids.tolist() if hasattr(ids, "tolist") else list(ids)
-    if n is not None and len(values) != n:
-        raise ValueError(f"{caller}: `ids` has {len(values)} entries for {n} items.")
-    if not values:
-        return EMPTY.ids
-    kinds = [_kind(value) for value in values]
-    wrong = [v for v, kind in zip(values, kinds, strict=True) if kind is None or kind != kinds[0]]
-    if wrong:
-        raise TypeError(
-            f"{caller}: ids are integers or strings, all of one kind; got {wrong[0]!r:.60} "
-            f"({type(wrong[0]).__name__}) among {len(values)}."
-        )
-    if kinds[0] == "U":
-        if any(value.endswith("\0") for value in values):
-            raise ValueError(f"{caller}: an id ends with a zero character, which NumPy drops.")
-        longest = max(values, key=len)
-        if len(longest) > LONGEST_ID:
-            raise ValueError(
-                f"{caller}: the id {longest!r:.40}... has {len(longest)} characters, and an id has "
-                f"{LONGEST_ID} at most, since all take as much memory as the longest; keep long "
-                "texts in a table of their own, by id."
-            )
-        return np.array(values, dtype=str)
-    beyond = [value for value in values if not SMALLEST_ID <= value <= LARGEST_ID]
-    if beyond:
-        raise ValueError(
-            f"{caller}: the id {beyond[0]} lies beyond the signed integers of 64 bits, -2**63 to "
-            "2**63 - 1; give such ids as strings."
-        )
-    return np.array(values, dtype=np.int64)
-
-
-def _kind(value: object) -> str | None:
-    """Return "i" for an integer, "U" for a string, None for anything else."""
-    if isinstance(value, str):
-        return "U"
-    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-    return "i" if is_integer else None
 
 
 def _read_only(array: Array) -> Array:

@@ -16,7 +16,8 @@ from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca.metrics._similarity import METRICS, similarities
 from skcca.retrieval._faiss import FaissIndex, check_index
 from skcca.retrieval._file import RETRIEVER_PARAMS, read_gallery, write_gallery
-from skcca.retrieval._gallery import Gallery, LockOwner, check_ids
+from skcca.retrieval._gallery import Gallery, LockOwner
+from skcca.retrieval._ids import check_ids
 from skcca.retrieval._search import TopK
 from skcca.retrieval._space import SAMPLE, FittedSpace, Query, fingerprint
 from skcca.views._container import Views

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skcca._core.arrays import check_aligned
+from skcca._core.arrays import block_rows, block_slices, check_aligned
 from skcca._core.compat import to_numpy
 from skcca._core.types import Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import warn
@@ -96,13 +96,17 @@ class FittedSpace(NamedTuple):
 
     def gallery_rows(self, V: ViewLike, name: str, caller: str) -> Array:
         """Return prepared rows of items: float32 where the model works in it and it is enough."""
-        Z = self.embedding(V, self.gallery_view, name, caller)
-        rows = gallery_vectors(self._unit_variates(Z), self.metric, self.correlations())
+        Z, correlations = self.embedding(V, self.gallery_view, name, caller), self.correlations()
         # These two subtract squares, for which float32 has too few digits.
         subtracts = self.metric in ("euclidean", "log_likelihood_ratio")
-        if Z.dtype.itemsize < 8 and not subtracts:
-            if np.abs(rows).max(initial=0.0) < LARGEST_SINGLE:
-                return rows.astype(np.float32)
+        single = Z.dtype.itemsize < 8 and not subtracts
+        if self.metric == "inner_product":
+            single = single and _largest(Z) < LARGEST_SINGLE
+        width = Z.shape[1] + (2 if subtracts else 0)
+        rows = np.empty((len(Z), width), dtype=np.float32 if single else np.float64)
+        # What is made of a block stays in the cache.
+        for some in block_slices(len(Z), block_rows(width)):
+            rows[some] = gallery_vectors(self._unit_variates(Z[some]), self.metric, correlations)
         return rows
 
     def query_rows(self, Z: Array) -> Array:
@@ -124,8 +128,7 @@ class FittedSpace(NamedTuple):
             # Afterwards, as another thread may have fitted it in the meantime.
             self.check_same_fit(caller)
         Z = check_embedding(V, name, caller, min_rows=0, keep_float32=True)
-        largest = float(np.abs(Z).max(initial=0.0))
-        if self.metric not in ("cosine", "correlation") and largest > LARGEST:
+        if self.metric not in ("cosine", "correlation") and _largest(Z) > LARGEST:
             raise ValueError(
                 f"{caller}: the embedding of `{name}` holds numbers beyond {LARGEST:g}, whose "
                 "powers leave the range of float64; rescale the data, or use metric='cosine'."
@@ -136,6 +139,10 @@ class FittedSpace(NamedTuple):
                 "component are all alike; use 'cosine'."
             )
         return Z
+
+
+def _largest(Z: Array) -> float:
+    return float(max(Z.max(initial=0.0), -Z.min(initial=0.0)))
 
 
 def _member(V: Views, view: str, name: str, caller: str) -> ViewLike:

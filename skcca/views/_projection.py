@@ -153,26 +153,28 @@ def check_embedding(
         raise ValueError(f"{what} is None; expected numbers (n_rows, n_components).")
     Z = check_kind(Z, name)
     Z = to_numpy(Z) if hasattr(Z, "detach") else Z
-    # Numbers that leave float64 become infinite, and are refused as such.
-    with np.errstate(over="ignore"):
-        Z = check_array(
-            Z,
-            dtype=[np.float64, np.float32, np.float16] if keep_float32 else np.float64,
-            ensure_2d=False,
-            allow_nd=True,
-            ensure_min_samples=0,
-            ensure_min_features=0,
-            ensure_all_finite=False,
-            input_name=name,
-        )
+    dtypes = [np.float64, np.float32, np.float16] if keep_float32 else [np.float64]
+    if type(Z) is not np.ndarray or Z.dtype not in dtypes:
+        # Numbers that leave float64 become infinite, and are refused as such.
+        with np.errstate(over="ignore"):
+            Z = check_array(
+                Z,
+                dtype=dtypes,
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_min_samples=0,
+                ensure_min_features=0,
+                ensure_all_finite=False,
+                input_name=name,
+            )
     if Z.ndim != 2 or len(Z) < min_rows or not Z.shape[1]:
         raise ValueError(
             f"{what} must be of shape (n_rows, n_components), with at least {min_rows} "
             f"row{'s' * (min_rows > 1)} and one component; got shape {Z.shape}. One row is "
             "row.reshape(1, -1)."
         )
-    bad = ~np.isfinite(Z).all(axis=1)
-    if bad.any():
+    if not np.isfinite(Z).all():
+        bad = ~np.isfinite(Z).all(axis=1)
         raise ValueError(
             f"{what} holds NaN or infinity in {bad.sum()} of {len(Z)} rows, the first of them row "
             f"{int(np.flatnonzero(bad)[0])}."
