@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skcca._core.arrays import dense_rows, first_mean, row_blocks
+from skcca._core.arrays import block_rows, block_slices, dense_rows, first_mean, row_blocks
 from skcca._core.types import ViewLike
 from skcca._core.warnings import warn
 
@@ -131,6 +131,12 @@ class Standardisation(NamedTuple):
     def apply(self, V: ViewLike, dtype: type | np.dtype = np.float64) -> Array:
         """Return the standardised rows."""
         out = np.empty(V.shape, dtype=dtype)
+        if out.dtype == np.float64 and isinstance(V, np.ndarray):
+            # Without memory but that of the result.
+            for rows in block_slices(V.shape[0], block_rows(V.shape[1])):
+                block = np.subtract(V[rows], self.mean, out=out[rows])
+                block /= self.scale
+            return out
         for rows, block in row_blocks(V, self.mean):
             np.divide(block, self.scale, out=out[rows], casting="same_kind")
         return out
