@@ -479,6 +479,8 @@ class KernelProblem:
     def solve(self, regs: tuple[float, float], n_components: int | None) -> KernelSolution:
         """Return the leading directions under a ridge of each view, or all that there are."""
         x, y = self._x, self._y
+        # The largest ridge has no number in float16.
+        regs = float(regs[0]), float(regs[1])
         # Sampled features are given, and few, so that nothing is gained over their moments.
         if not isinstance(x, ExactMap) or not isinstance(y, ExactMap):
             return self._of_sampled_features(regs, n_components)
