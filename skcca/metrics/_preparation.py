@@ -212,8 +212,10 @@ class Relevance:
 
     def __init__(self, queries: np.ndarray, gallery: np.ndarray, grade: str = "shared"):
         self._by_tag = queries.ndim == 2
-        # Numbers of shared tags are exact in float32, and only floats have a fast product.
-        dtype: type = np.float32 if self._by_tag else np.intp
+        # Numbers of shared tags are exact in float32, and only floats have a fast product. Class
+        # numbers of a byte are compared several times as fast as those of eight.
+        largest = int(max(queries.max(), gallery.max()))
+        dtype = np.dtype(np.float32) if self._by_tag else np.min_scalar_type(-1 - largest)
         self._queries: np.ndarray = queries.astype(dtype)
         self._gallery: np.ndarray = gallery.astype(dtype)
         self.labels = self._queries, self._gallery
@@ -237,7 +239,7 @@ class Relevance:
     def counts(self) -> np.ndarray:
         """Return the number of relevant items of every query."""
         if not self._by_tag:
-            n_classes = max(self._queries.max(), self._gallery.max()) + 1
+            n_classes = int(self._queries.max()) + 1
             return np.bincount(self._gallery, minlength=n_classes)[self._queries]
         # Queries of the same tags have the same relevant items, and tag sets are few.
         tag_sets, which = np.unique(self._queries, axis=0, return_inverse=True)

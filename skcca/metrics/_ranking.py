@@ -25,20 +25,14 @@ from skcca._core.warnings import warn
 from skcca.metrics._measures import KINDS, Measure, RankedList, average_precisions
 from skcca.metrics._preparation import Relevance, Retrieval
 
-# Scores in one matrix product: 4 MiB.
+# Scores in one matrix product, and in the lists that are ranked at once: 4 MiB and 2 MiB.
 BLOCK_SCORES = 2**19
 # Fewer scores than these are ranked before a thread has started.
 SINGLE_THREAD_SCORES = 2**17
-# Scores ranked at once: 2 MiB stay in the cache, and keep a thread busy for long enough.
-CACHED_SCORES = 2**18
-
-# Adding and subtracting it rounds a float64 score to a multiple of 2**-42.
-ROUNDING_SHIFT = 2.0**10
-# Key of an item that is left out: behind the scores, which end at 1, and below 2, so that its bits
-# may be shifted.
-EXCLUDED = np.float32(1.5)
-# Bits of a float32 without its sign.
-MAGNITUDE = np.int32(0x7FFFFFFF)
+# Times this a score of 2**-42 is 2**-149, the smallest number of float32.
+SCALE = 2.0**-107
+# Key of an item that is left out, behind those of all scores.
+EXCLUDED = 2**31 - 2
 
 _LIMITING_BLAS = threading.Lock()
 Value = TypeVar("Value")
@@ -101,13 +95,15 @@ def evaluate(
 
     A matrix product may give two identical gallery rows scores that differ in the last bit,
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
-    except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
+    except around zero, where float32 is as fine as the noise: hence scores are scaled to where
+    float32 is denormal around zero, which is an absolute grid of 2**-42.
     """
     measured, n_gallery = retrieval.measured, len(retrieval.gallery)
     alone = retrieval.device or len(measured) * n_gallery <= SINGLE_THREAD_SCORES
     with nullcontext(1) if alone else limit_blas_threads() as n_workers:
         affordable = int(get_config()["working_memory"] * 2**20 / (8 * n_gallery * n_workers))
-        n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery)))
+        # BLAS takes several rows at once, and is slow for those that are left over.
+        n_rows = max(1, min(affordable, max(32, BLOCK_SCORES // n_gallery // 16 * 16)))
         blocks = [measured[start : start + n_rows] for start in range(0, len(measured), n_rows)]
         ranked_blocks: Iterable[np.ndarray | None] = [None] * len(blocks)
         if retrieval.device and retrieval.max_abs_score == 1 and not retrieval.relevant.graded:
@@ -133,25 +129,20 @@ def _evaluate_block(
     ranked_block: np.ndarray | None,
 ) -> list[Value]:
     """Return a measure of each query of a block, after ranking it if it is not ranked yet."""
-    if ranked_block is None:
-        scores = retrieval.queries[queries] @ retrieval.gallery.T
-        if retrieval.max_abs_score > 1:
-            # It is logarithmic beyond 1, and around 0 as fine as before.
-            np.arcsinh(scores, out=scores)
-            scores /= np.arcsinh(retrieval.max_abs_score)
-    n_at_once = max(1, CACHED_SCORES // len(retrieval.gallery))
+    keys = _sort_keys(retrieval, queries) if ranked_block is None else ranked_block
+    n_at_once = max(1, BLOCK_SCORES // len(retrieval.gallery))
     values: list[Value] = []
     for start in range(0, len(queries), n_at_once):
         part = slice(start, start + n_at_once)
         if retrieval.relevant.graded:
-            values.extend(map(measure, _rank_with_gains(scores[part], retrieval, queries[part])))
+            values.extend(map(measure, _rank_with_gains(keys[part], retrieval, queries[part])))
             continue
         if ranked_block is None:
-            ranked = _rank(scores[part], retrieval, queries[part])
-        else:
-            ranked = ranked_block[part]
+            # All items of a query are ranked by one sort, with their relevance in the lowest bit.
+            keys[part] |= retrieval.relevant[queries[part]]
+            keys[part].sort(axis=1)
         # An item that is left out stands last.
-        ranked = ranked[:, : retrieval.n_ranked].view(np.uint32)
+        ranked = keys[part, : retrieval.n_ranked].view(np.uint32)
         values.extend(
             batch_measure(ranked) if batch_measure else map(measure, map(RankedList, ranked))
         )
@@ -159,7 +150,7 @@ def _evaluate_block(
 
 
 def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield the ranked lists of each block, as `_rank` returns them."""
+    """Yield the ranked lists of each block, best first, with relevance in the lowest bit."""
     from skcca.nn.ranking import ranked_blocks
 
     assert retrieval.device is not None
@@ -171,46 +162,51 @@ def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.
         blocks,
         retrieval.device,
         exclude_self=retrieval.exclude_self,
-        rounding_shift=ROUNDING_SHIFT,
-        excluded=float(EXCLUDED),
+        scale=SCALE,
+        excluded=EXCLUDED,
     )
 
 
-def _rank(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Rank items, best first, with their relevance in the lowest bit, by one sort of integers."""
-    ranked = _sort_keys(scores, retrieval, queries)
-    # A score in [-2, 2] uses 31 of the 32 bits.
-    ranked <<= 1
-    ranked |= retrieval.relevant[queries]
-    ranked.sort(axis=1)
-    return ranked
-
-
 def _rank_with_gains(
-    scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray
+    keys: np.ndarray, retrieval: Retrieval, queries: np.ndarray
 ) -> Iterator[RankedList]:
-    """Rank items with their gains, by one sort of scores with the number of the item below them."""
-    keys = _sort_keys(scores, retrieval, queries).astype(np.int64)
-    keys <<= 32
-    keys |= np.arange(scores.shape[1])
-    keys.sort(axis=1)
-    for query, row in zip(queries, keys[:, : retrieval.n_ranked], strict=True):
+    """Rank items with their gains, by one sort of keys with the number of the item below them."""
+    rows = keys.astype(np.int64)
+    rows <<= 32
+    rows |= np.arange(rows.shape[1])
+    rows.sort(axis=1)
+    for query, row in zip(queries, rows[:, : retrieval.n_ranked], strict=True):
         gains = retrieval.relevant.gains(query)[row & 0xFFFFFFFF]
-        ranked = (row >> 32).astype(np.int32) << 1
+        ranked = (row >> 32).astype(np.int32)
         ranked |= gains > 0
         yield RankedList(ranked.view(np.uint32), gains)
 
 
-def _sort_keys(scores: np.ndarray, retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
-    """Return int32 sort keys: ascending for descending scores, equal where float32 is equal."""
-    scores += ROUNDING_SHIFT
-    negative = np.subtract(ROUNDING_SHIFT, scores, out=scores).astype(np.float32)
+def _sort_keys(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
+    """Return sort keys (n_queries, n_gallery), int32: ascending for descending scores, and even.
+
+    They are equal where scores are equal in float32. A float32 is a sign and a magnitude m, which
+    is below 2**30 here. As an integer it is m, or m - 2**31 if it is negative; hence twice the
+    absolute value of the integer is 2 m, or -2 m modulo 2**32.
+    """
+    Q, G, bound = retrieval.queries[queries], retrieval.gallery, retrieval.max_abs_score
+    Q = Q if bound > 1 else -SCALE * Q
+    keys = np.empty((len(Q), len(G)), dtype=np.int32)
+    n_columns = BLOCK_SCORES // len(Q)
+    with np.errstate(under="ignore"):
+        for start in range(0, len(G), n_columns):
+            columns = slice(start, start + n_columns)
+            scores = Q @ G[columns].T
+            if bound > 1:
+                # It is logarithmic beyond 1, and around 0 as fine as before.
+                np.arcsinh(scores, out=scores)
+                scores *= -SCALE / np.arcsinh(bound)
+            keys.view(np.float32)[:, columns] = scores
+    np.abs(keys, out=keys)
+    keys <<= 1
     if retrieval.exclude_self:
-        negative[np.arange(len(queries)), queries] = EXCLUDED
-    bits = negative.view(np.int32)
-    # The bits of negative floats order backwards; after the subtraction no zero is negative.
-    bits ^= (bits >> 31) & MAGNITUDE
-    return bits
+        keys[np.arange(len(queries)), queries] = EXCLUDED
+    return keys
 
 
 def n_blas_threads() -> int:

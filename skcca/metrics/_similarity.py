@@ -144,9 +144,11 @@ def _coefficients(metric: str, correlations: ArrayLike) -> tuple[ArrayLike, Arra
 def unit_rows(X: np.ndarray) -> np.ndarray:
     """Scale every row to length one; zero rows stay zero, and so do their cosines."""
     # Dividing by the largest entry first keeps the squares of 1e200 and 1e-200 in range.
-    for size in (lambda Z: np.abs(Z).max(axis=1), lambda Z: np.linalg.norm(Z, axis=1)):
-        norm = size(X)
-        X = X / np.where(norm > 0, norm, 1.0)[:, np.newaxis]
+    work = np.abs(X)
+    largest = work.max(axis=1, keepdims=True)
+    X = X / np.where(largest > 0, largest, 1.0)
+    norm = np.sqrt(np.multiply(X, X, out=work).sum(axis=1, keepdims=True))
+    X /= np.where(norm > 0, norm, 1.0)
     return X
 
 

@@ -2,7 +2,7 @@
 
 Scores s become 32-bit integers that sort like -s, so that one sort orders them best first::
 
-    -s rounded to a grid of 2^-42 and then to float32 -> its bits -> shifted left by one
+    -s, scaled, in float32 -> the magnitude of its bits, shifted left by one, with the sign of -s
     -> the lowest bit set where the item is relevant
 """
 
@@ -13,9 +13,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-# Bits of a float32 without its sign.
-MAGNITUDE = 0x7FFFFFFF
-
 
 def ranked_blocks(
     queries: np.ndarray,
@@ -25,8 +22,8 @@ def ranked_blocks(
     device: str,
     *,
     exclude_self: bool,
-    rounding_shift: float,
-    excluded: float,
+    scale: float,
+    excluded: int,
 ) -> Iterator[np.ndarray]:
     """Yield the ranked lists of blocks of queries.
 
@@ -42,10 +39,10 @@ def ranked_blocks(
         Where torch computes.
     exclude_self : bool
         Whether item i comes last in the list of query i.
-    rounding_shift : float
-        Constant that is added to a score and subtracted again, to round it.
-    excluded : float
-        Negative score of an item that comes last.
+    scale : float
+        Factor of scores, which tells where float32 becomes denormal, hence no finer.
+    excluded : int
+        Of an item that comes last, what stands for its score.
 
     Yields
     ------
@@ -57,15 +54,11 @@ def ranked_blocks(
     )
     for block in blocks:
         rows = torch.as_tensor(block, device=device)
-        scores = Q[rows] @ G.T
-        scores += rounding_shift
-        negative = (rounding_shift - scores).float()
-        if exclude_self:
-            negative[torch.arange(len(rows), device=device), rows] = excluded
-        ranked = negative.view(torch.int32)
-        # The bits of negative floats order backwards; after the subtraction no zero is negative.
-        ranked ^= (ranked >> 31) & MAGNITUDE
+        # As an integer, the bits of a negative float of magnitude m are m - 2**31.
+        ranked = ((-scale * Q[rows]) @ G.T).float().view(torch.int32).abs_()
         ranked <<= 1
+        if exclude_self:
+            ranked[torch.arange(len(rows), device=device), rows] = excluded
         if query_labels.ndim == 2:
             relevant = query_labels[rows] @ gallery_labels.T > 0
         else:

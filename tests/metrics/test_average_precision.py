@@ -102,6 +102,14 @@ def test_scores_equal_in_float32_are_ties():
     assert found == pytest.approx((1 + 1 / 2) / 2, rel=1e-15)
 
 
+@pytest.mark.parametrize(("size", "expected"), [(2.0**-44, 3 / 4), (2.0**-41, 1 / 2)])
+def test_scores_around_zero_are_equal_on_a_grid(size, expected):
+    # The relevant item is second, or tied with the first.
+    gallery = on_circle([-size, size, -0.1])
+    found = average_precision_scores([[1, 0]], gallery, [1], [1, 0, 0])
+    np.testing.assert_allclose(found, [expected], rtol=1e-15)
+
+
 def test_float64_rounding_of_collinear_rows_makes_no_difference():
     # 3 * row has another rounded norm than row: the same direction nevertheless.
     rng = np.random.default_rng(RNG_SEED)

@@ -23,6 +23,7 @@ from torchmetrics.functional.retrieval import (
 )
 
 from skcca.metrics import (
+    _ranking,
     average_precision_scores,
     chance_map,
     chance_score,
@@ -322,7 +323,7 @@ def test_a_recall_level_is_reached_in_spite_of_its_rounding():
     np.testing.assert_allclose(found, [1.0] * 4 + [0.5] * 7)
 
 
-def test_threads_and_memory_change_nothing():
+def test_threads_and_memory_change_nothing(monkeypatch):
     rng = np.random.default_rng(8)
     queries, gallery = rng.integers(-3, 4, (300, 4)), rng.integers(-3, 4, (3_000, 4))
     labels = rng.integers(0, 5, 300), rng.integers(0, 5, 3_000)
@@ -332,8 +333,10 @@ def test_threads_and_memory_change_nothing():
         together = retrieval_scores(queries, gallery, *labels, measure="ndcg")
         with config_context(working_memory=0.3):
             small = retrieval_scores(queries, gallery, *labels, measure="ndcg")
+        monkeypatch.setattr(_ranking, "BLOCK_SCORES", 1_000)
+        in_pieces = retrieval_scores(queries, gallery, *labels, measure="ndcg")
     np.testing.assert_array_equal(together, alone)
-    np.testing.assert_allclose(small, alone, rtol=1e-12)
+    np.testing.assert_allclose([small, in_pieces], [alone] * 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("tags", [False, True])
