@@ -27,10 +27,10 @@ SHORT = {
     },
     "retrieval": {
         "10,000 queries: argsort in NumPy / skcca": "since NumPy 2.0 argsort uses AVX-512 where "
-        "the processor has it, as here. A full list costs skcca less than the floor of one product "
-        "and one sort, so there is little left to gain from an exact ranking.",
+        "the processor has it, as here. A full list costs skcca at most twice one product and one "
+        "sort in float32, so there is little left to gain from an exact ranking.",
         "10,000 queries: torchmetrics / skcca": "torchmetrics takes some 3 ms a query, most of it "
-        "for sorting in torch; at 0.06 ms a query skcca is at the floor already.",
+        "for sorting in torch; at 0.06 ms a query skcca is near the floor already.",
     },
 }
 
