@@ -85,7 +85,7 @@ def main() -> None:
 
     found["arithmetic"] = [seconds * operations(n_rows) for seconds in found["product"]]
     add("forward and backward / arithmetic at the rate of a product", "floor", "arithmetic", None)
-    add("SupervisedDCCA / forward and backward", "SupervisedDCCA", "floor", 1.25)
+    add("SupervisedDCCA / forward and backward", "SupervisedDCCA", "floor", 1.15)
     add("DCCA / forward and backward", "DCCA", "floor", None)
     add("SupervisedDCCA with noise and relu / forward and backward", "default", "floor", None)
     add("SupervisedDCCA / DCCA", "SupervisedDCCA", "DCCA", 1.1)
