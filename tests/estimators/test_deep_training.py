@@ -12,7 +12,9 @@ from _data import two_views
 from _models import SMALL
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.pipeline import Pipeline
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import HalvingGridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
@@ -133,6 +135,21 @@ def test_a_pipeline_takes_the_validation_set_through_its_steps():
 
 
 # Callbacks
+
+
+@pytest.mark.parametrize("step", ["", "superviseddcca__"])
+def test_a_halving_search_has_epochs_for_its_resource(step):
+    scale, model = make_view_transformer(StandardScaler(), "passthrough"), SupervisedDCCA(2)
+    pipe = make_pipeline(scale, model.set_params(**SMALL)) if step else model.set_params(**SMALL)
+    scoring = {"scoring": retrieval_map, "cv": StratifiedKFold(2), "error_score": "raise"}
+    epochs = {"resource": f"{step}max_epochs", "min_resources": 1, "max_resources": 3}
+    grid = {f"{step}input_noise": [0.0, 0.5, 5.0]}
+    search = HalvingGridSearchCV(pipe, grid, **epochs, **scoring).fit(Views(X, Y), y)
+    assert (search.n_candidates_, search.n_resources_) == ([3, 1], [1, 3])
+    winner = search.best_estimator_
+    assert (winner[-1] if step else winner).n_epochs_ == 3
+    scores = cross_val_score(clone(winner), Views(X, Y), y, **scoring)
+    np.testing.assert_allclose(search.best_score_, scores.mean())
 
 
 def test_a_callback_is_told_of_every_epoch_and_may_stop():
