@@ -22,7 +22,7 @@ from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
 from skcca.views._checks import is_label_pair, separate_views
-from skcca.views._container import Views, is_pandas
+from skcca.views._container import Views
 from skcca.views._labels import check_entries, encode_labels, to_entries
 from skcca.views._projection import final_model, project, unwrap
 
@@ -183,6 +183,4 @@ def _with_columns(y: ViewLike) -> ViewLike:
     V: ViewLike = y if hasattr(y, "shape") else np.asarray(y)
     if len(V.shape) != 1:
         return y
-    if is_pandas(V):
-        return V.to_frame(0)
     return (V.to_numpy() if hasattr(V, "to_numpy") else V)[:, None]

@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,14 @@ from _data import HEARD, SONGS, VISUAL, two_views
 from _models import MODELS, audio_and_visual, of, selector
 from _oracles import assert_same_bits
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 
 from skcca import (
     CCA,
+    CCACV,
     ClusterCCA,
     CrossModalRetriever,
     Views,
@@ -258,6 +260,37 @@ def test_searches_are_inspected_as_their_model_whether_fitted_or_not(name, wrap,
     options = {"param_name": f"{prefix}estimator__n_components"} if select else {}
     expected = INSPECTIONS[name](CCA(2, reg=0.1), VIEWS, y)
     np.testing.assert_allclose(INSPECTIONS[name](search, VIEWS, y, **options), expected)
+
+
+class Sites(GroupKFold):
+    """Folds by group that record the groups that they are given."""
+
+    seen: ClassVar[list] = []
+
+    def split(self, X, y=None, groups=None):
+        self.seen.append(groups)
+        return super().split(X, y, groups)
+
+
+@pytest.mark.parametrize("name", ["bootstrap_loadings", "select_n_components", "cross_val_embed"])
+@pytest.mark.parametrize("route", [False, True])
+@pytest.mark.parametrize("piped", [False, True])
+def test_groups_reach_the_search_inside(name, piped, route):
+    sites, outer, options = np.arange(90) // 2, GroupKFold(3), {}
+    search = CCACV(2, regs=[0.1], cv=Sites(3))
+    given = [sites[train] for train, _ in outer.split(X, groups=sites)]
+    if name == "bootstrap_loadings":
+        piped, given = False, [sites] * 4  # all rows, and three resamples by weights
+    else:
+        options["cv"] = outer
+    if name == "select_n_components":
+        given = [groups for groups in given for _ in range(3)]  # three numbers of components
+        options |= {"param_name": "ccacv__n_components"} if piped else {}
+    search = make_pipeline("passthrough", search) if piped else search
+    Sites.seen.clear()
+    with config_context(enable_metadata_routing=route):
+        INSPECTIONS[name](search, X, Y, groups=sites, **options)
+    assert_same_bits(Sites.seen, given)
 
 
 @of(INSPECTIONS, "inspect")

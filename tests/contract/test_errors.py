@@ -24,11 +24,12 @@ from sklearn.base import clone
 from sklearn.cross_decomposition import PLSSVD, PLSCanonical
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 
 from skcca import (
     CCA,
+    CCACV,
     DCCA,
     KCCA,
     ClusterCCA,
@@ -349,6 +350,10 @@ CALLS = {
         ({"X": sparse.csr_array(X), "reg": "auto"}, "reg.*toarray"),
         ({"X": UNRELATED[:, :1], "Y": UNRELATED[:, 1:], "y": None}, "no correlated direction"),
     ]),
+    "CCACV": (fit(CCACV()), [
+        ({"scoring": "map", "y": None}, "ranks rows by their labels, and none were given"),
+        ({"cv": GroupKFold(3)}, "GroupKFold.* splits by groups: give `groups`"),
+    ]),
     "ClusterCCACV": (fit(ClusterCCACV()), [
         ({"y": (y, y)}, "whose rows cannot be split together"),
     ]),
@@ -518,6 +523,7 @@ CALLS = {
         ({"X": X * [1, 1, 1e200, 1, 1]}, "Feature 2 of `X` spreads over"),
         *(({"model": model}, f"tests CCA; got {type(model).__name__}", TypeError)
          for model in (KCCA(), ClusterCCA(), make_pipeline(CCA()))),
+        ({"model": CCACV()}, r"chooses it by the pairs.*CCA\(reg=model.reg_\)", TypeError),
     ]),
     "bootstrap_loadings": (lambda model=PLAIN, **s: bootstrap_loadings(model, X, Y, **s), [
         ({"n_bootstraps": 1}, "n_bootstraps"),

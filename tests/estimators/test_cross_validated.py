@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from _data import make_tags, tagged_views, two_views
 from scipy import sparse
@@ -18,6 +19,7 @@ from sklearn.model_selection import (
     ShuffleSplit,
     StratifiedKFold,
 )
+from sklearn.pipeline import make_pipeline
 
 from skcca import (
     CCA,
@@ -234,6 +236,15 @@ def test_groups_reach_the_splitter():
     search = CCACV(cv=GroupKFold(3)).fit(DATA, groups=groups)
     same = CCACV(cv=list(GroupKFold(3).split(X, groups=groups))).fit(X, Y)
     np.testing.assert_array_equal(scores_of(search), scores_of(same))
+    pipe = make_pipeline(CCACV(cv=GroupKFold(3)), "passthrough").fit(X, Y, ccacv__groups=groups)
+    np.testing.assert_array_equal(pipe.transform(X), same.transform(X))
+
+
+def test_a_second_view_of_one_dimension_is_a_column_without_a_name():
+    for column in (pd.Series(Y[:, 0], name="pulse"), pl.Series(Y[:, 0]), Y[:, 0].tolist()):
+        found = CCACV(cv=3, scoring="map").fit(X, column, labels=LABELS)
+        same = CCACV(cv=3, scoring="map").fit(X, Y[:, [0]], labels=LABELS)
+        np.testing.assert_array_equal(scores_of(found), scores_of(same))
 
 
 # Where moments lose digits
