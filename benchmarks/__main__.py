@@ -27,7 +27,7 @@ QUALITY = (
 )  # fmt: skip
 SPEED = (
     "linear", "pairs", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
-    "search", "youtube8m",
+    "search", "search_path", "youtube8m",
 )  # fmt: skip
 GROUPS = {"quality": QUALITY, "speed": SPEED, "all": QUALITY + SPEED}
 OPTIONS = {"out_of_core": ["--dask"]}

@@ -29,8 +29,8 @@ from skcca.metrics._preparation import Relevance, Retrieval
 BLOCK_SCORES = 2**19
 # Fewer scores than these are ranked before a thread has started.
 SINGLE_THREAD_SCORES = 2**17
-# Times this a score of 2**-42 is 2**-149, the smallest number of float32.
-SCALE = 2.0**-107
+# Adding and subtracting it rounds a float64 score of either sign to a multiple of 2**-42.
+ROUNDING_SHIFT = 1.5 * 2.0**10
 # Key of an item that is left out, behind those of all scores.
 EXCLUDED = 2**31 - 2
 
@@ -95,8 +95,7 @@ def evaluate(
 
     A matrix product may give two identical gallery rows scores that differ in the last bit,
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
-    except around zero, where float32 is as fine as the noise: hence scores are scaled to where
-    float32 is denormal around zero, which is an absolute grid of 2**-42.
+    except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
     """
     measured, n_gallery = retrieval.measured, len(retrieval.gallery)
     alone = retrieval.device or len(measured) * n_gallery <= SINGLE_THREAD_SCORES
@@ -162,7 +161,7 @@ def _rank_on_gpu(retrieval: Retrieval, blocks: list[np.ndarray]) -> Iterator[np.
         blocks,
         retrieval.device,
         exclude_self=retrieval.exclude_self,
-        scale=SCALE,
+        rounding_shift=ROUNDING_SHIFT,
         excluded=EXCLUDED,
     )
 
@@ -190,18 +189,19 @@ def _sort_keys(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
     absolute value of the integer is 2 m, or -2 m modulo 2**32.
     """
     Q, G, bound = retrieval.queries[queries], retrieval.gallery, retrieval.max_abs_score
-    Q = Q if bound > 1 else -SCALE * Q
     keys = np.empty((len(Q), len(G)), dtype=np.int32)
     n_columns = BLOCK_SCORES // len(Q)
-    with np.errstate(under="ignore"):
-        for start in range(0, len(G), n_columns):
-            columns = slice(start, start + n_columns)
-            scores = Q @ G[columns].T
-            if bound > 1:
-                # It is logarithmic beyond 1, and around 0 as fine as before.
-                np.arcsinh(scores, out=scores)
-                scores *= -SCALE / np.arcsinh(bound)
-            keys.view(np.float32)[:, columns] = scores
+    for start in range(0, len(G), n_columns):
+        columns = slice(start, start + n_columns)
+        scores = Q @ G[columns].T
+        if bound > 1:
+            # It is logarithmic beyond 1, and around 0 as fine as before.
+            np.arcsinh(scores, out=scores)
+            scores /= np.arcsinh(bound)
+        scores += ROUNDING_SHIFT
+        np.subtract(
+            ROUNDING_SHIFT, scores, out=keys.view(np.float32)[:, columns], casting="same_kind"
+        )
     np.abs(keys, out=keys)
     keys <<= 1
     if retrieval.exclude_self:

@@ -2,7 +2,7 @@
 
 Scores s become 32-bit integers that sort like -s, so that one sort orders them best first::
 
-    -s, scaled, in float32 -> the magnitude of its bits, shifted left by one, with the sign of -s
+    -s, rounded, in float32 -> the magnitude of its bits, shifted left by one, with the sign of -s
     -> the lowest bit set where the item is relevant
 """
 
@@ -22,7 +22,7 @@ def ranked_blocks(
     device: str,
     *,
     exclude_self: bool,
-    scale: float,
+    rounding_shift: float,
     excluded: int,
 ) -> Iterator[np.ndarray]:
     """Yield the ranked lists of blocks of queries.
@@ -39,8 +39,8 @@ def ranked_blocks(
         Where torch computes.
     exclude_self : bool
         Whether item i comes last in the list of query i.
-    scale : float
-        Factor of scores, which tells where float32 becomes denormal, hence no finer.
+    rounding_shift : float
+        Constant that is added to a score and subtracted again, to round it.
     excluded : int
         Of an item that comes last, what stands for its score.
 
@@ -54,8 +54,10 @@ def ranked_blocks(
     )
     for block in blocks:
         rows = torch.as_tensor(block, device=device)
+        scores = Q[rows] @ G.T
+        scores += rounding_shift
         # As an integer, the bits of a negative float of magnitude m are m - 2**31.
-        ranked = ((-scale * Q[rows]) @ G.T).float().view(torch.int32).abs_()
+        ranked = (rounding_shift - scores).float().view(torch.int32).abs_()
         ranked <<= 1
         if exclude_self:
             ranked[torch.arange(len(rows), device=device), rows] = excluded

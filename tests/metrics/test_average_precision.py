@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from _data import labelled_task, on_circle
 from _oracles import best_first, mean_over_orders
 from hypothesis import given, settings
@@ -190,3 +191,17 @@ def test_curve_points_are_those_of_the_full_curve():
         np.testing.assert_array_equal(curve.precision, full.precision[curve.n_shown - 1])
         np.testing.assert_array_equal(curve.recall, full.recall[curve.n_shown - 1])
     assert retrieval_precision_recall(*TASK, n_points=5).n_shown[-1] == 90
+
+
+def test_denormal_numbers_that_torch_flushes_change_nothing():
+    rng = np.random.default_rng(0)
+    queries = np.hstack([np.ones((50, 1)), 1e-7 * rng.normal(size=(50, 2))])
+    gallery = np.hstack([np.zeros((300, 1)), rng.normal(size=(300, 2))])
+    labels = np.arange(50) % 3, np.arange(300) % 3
+    expected = average_precision_scores(queries, gallery, *labels)
+    try:
+        torch.set_flush_denormal(True)
+        found = average_precision_scores(queries, gallery, *labels)
+    finally:
+        torch.set_flush_denormal(False)
+    np.testing.assert_array_equal(found, expected)
