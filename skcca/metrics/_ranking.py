@@ -29,7 +29,9 @@ from skcca.metrics._preparation import Relevance, Retrieval
 BLOCK_SCORES = 2**19
 # Fewer scores than these are ranked before a thread has started.
 SINGLE_THREAD_SCORES = 2**17
-# Adding and subtracting it rounds a float64 score of either sign to a multiple of 2**-42.
+# Times this a score of 2**-42 is 2**-149, the smallest number of float32.
+SCALE = 2.0**-107
+# Adding and subtracting it rounds a float64 score of either sign to a multiple of 2**-42, too.
 ROUNDING_SHIFT = 1.5 * 2.0**10
 # Key of an item that is left out, behind those of all scores.
 EXCLUDED = 2**31 - 2
@@ -95,7 +97,8 @@ def evaluate(
 
     A matrix product may give two identical gallery rows scores that differ in the last bit,
     depending on the columns they stand in. Rounding float64 to float32 makes them equal again,
-    except around zero, where float32 is as fine as the noise: hence the absolute grid before it.
+    except around zero, where float32 is as fine as the noise: hence scores are scaled to where
+    float32 is denormal around zero, which is an absolute grid of 2**-42.
     """
     measured, n_gallery = retrieval.measured, len(retrieval.gallery)
     alone = retrieval.device or len(measured) * n_gallery <= SINGLE_THREAD_SCORES
@@ -190,23 +193,32 @@ def _sort_keys(retrieval: Retrieval, queries: np.ndarray) -> np.ndarray:
     """
     Q, G, bound = retrieval.queries[queries], retrieval.gallery, retrieval.max_abs_score
     keys = np.empty((len(Q), len(G)), dtype=np.int32)
+    is_flushed = _flushes_denormal_numbers()
+    scale = -1.0 if is_flushed else -SCALE
+    Q = Q if bound > 1 else scale * Q
     n_columns = BLOCK_SCORES // len(Q)
-    for start in range(0, len(G), n_columns):
-        columns = slice(start, start + n_columns)
-        scores = Q @ G[columns].T
-        if bound > 1:
-            # It is logarithmic beyond 1, and around 0 as fine as before.
-            np.arcsinh(scores, out=scores)
-            scores /= np.arcsinh(bound)
-        scores += ROUNDING_SHIFT
-        np.subtract(
-            ROUNDING_SHIFT, scores, out=keys.view(np.float32)[:, columns], casting="same_kind"
-        )
+    with np.errstate(under="ignore"):
+        for start in range(0, len(G), n_columns):
+            columns = slice(start, start + n_columns)
+            scores = Q @ G[columns].T
+            if bound > 1:
+                # It is logarithmic beyond 1, and around 0 as fine as before.
+                np.arcsinh(scores, out=scores)
+                scores *= scale / np.arcsinh(bound)
+            if is_flushed:
+                scores += ROUNDING_SHIFT
+                scores -= ROUNDING_SHIFT
+            keys.view(np.float32)[:, columns] = scores
     np.abs(keys, out=keys)
     keys <<= 1
     if retrieval.exclude_self:
         keys[np.arange(len(queries)), queries] = EXCLUDED
     return keys
+
+
+def _flushes_denormal_numbers() -> bool:
+    """Whether this thread takes them for 0, as torch and libraries compiled for speed may set."""
+    return not np.array([2.0**-140]).astype(np.float32)[0] > 0
 
 
 def n_blas_threads() -> int:
