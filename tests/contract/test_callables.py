@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 import torch
 from _data import HEARD, SONGS, VISUAL, two_views
-from _models import MODELS, audio_and_visual, of, selector
+from _interrupt import interrupt
+from _models import MODELS, SEARCHES, audio_and_visual, of, selector
 from _oracles import assert_same_bits
 from scipy import sparse
 from sklearn import config_context
@@ -166,6 +167,26 @@ def test_global_random_states_stay_as_they_are(draw):
     before = random_states()
     draw()
     assert_same_bits(random_states(), before)
+
+
+@of(SEARCHES)
+def test_an_interrupted_search_is_the_old_one_or_the_new(model):
+    old, rows = clone(model).fit(X, Y, y), (X[::2], Y[::2], y[::2])
+
+    def learned(search):
+        found = {name: value for name, value in vars(search).items() if name.endswith("_")}
+        # How long a search took differs.
+        found["cv_results_"] = found["cv_results_"]["mean_test_score"]
+        return pickle.dumps({name: np.asarray(value) for name, value in found.items()})
+
+    new = copy.deepcopy(old)
+    n_steps = interrupt(lambda: new.fit(*rows), None)
+    either, found = {learned(old), learned(new)}, []
+    for at in [*np.linspace(1, n_steps, 4, dtype=int), *range(n_steps - 6, n_steps + 1)]:
+        twin = copy.deepcopy(old)
+        interrupt(functools.partial(twin.fit, *rows), at)
+        found.append(learned(twin))
+    assert set(found) == either
 
 
 @subjects
