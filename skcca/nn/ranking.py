@@ -1,4 +1,4 @@
-"""Ranking of a gallery on a GPU, equal to the bit to `skcca.metrics._ranking`.
+"""Ranking of a gallery on a GPU, with the order and the ties of `skcca.metrics._ranking`.
 
 Scores s become 32-bit integers that sort like -s, so that one sort orders them best first::
 

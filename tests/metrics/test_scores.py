@@ -355,7 +355,9 @@ def test_torch_ranks_as_numpy_does(tags, exclude_self, device):
 
 
 def _bits(listed):
-    return listed.ranked.copy()
+    """Return the relevance of each place, and whether its score is another than the one before."""
+    ranked = listed.ranked
+    return np.stack([ranked & 1, np.append(True, ranked[1:] ^ ranked[:-1] > 1)])
 
 
 NAMES = np.array(["angry", "calm", "fun", "sad", "warm"])
