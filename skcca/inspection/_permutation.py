@@ -38,8 +38,13 @@ __all__ = ["PermutationTestResult", "permutation_test_correlations"]
 Array = np.ndarray
 _NAME = "permutation_test_correlations"
 
-# The permutations are split into as many pieces of work as a progress bar can show.
+# The permutations are split into as many pieces of work as a progress bar can show, of so many
+# multiplications at least: some milliseconds.
 _MAX_TASKS = 100
+_MIN_WORK = 2**24
+
+# Matrices whose statistics are computed at once hold so many numbers, 256 KiB of the cache.
+_BATCH = 2**15
 
 # Permutations that change nothing give the same statistic up to rounding of this relative size.
 _TIE = 1e-9
@@ -191,10 +196,11 @@ def permutation_test_correlations(
     if U.shape[1] < V.shape[1]:
         U, V = V, U
     statistics = _wilks if statistic == "wilks" else _roy
-    observed = statistics(U.T @ V, K)
+    observed = statistics((U.T @ V)[np.newaxis], K)[0]
 
     seeds = rng_from(random_state).integers(2**63, size=n_permutations)
-    parts = np.array_split(seeds, min(n_permutations, _MAX_TASKS))
+    n_tasks = min(n_permutations, _MAX_TASKS, 1 + n_permutations * U.size * V.shape[1] // _MIN_WORK)
+    parts = np.array_split(seeds, n_tasks)
     tasks = [(U, V, draw, statistics, K, part) for part in parts]
     permuted = parallel_map(
         _permuted, tasks, label=_NAME, n_jobs=n_jobs, prefer="threads", verbose=verbose
@@ -317,31 +323,46 @@ def _permuted(
     U: Array, V: Array, draw: Draw, statistics: Statistics, n_statistics: int, seeds: Array
 ) -> Array:
     """Return the statistics of one permutation per seed, (n_seeds, n_statistics)."""
-    orders = (draw(np.random.default_rng(seed)) for seed in seeds)
-    return np.array([statistics(U.T @ V[order], n_statistics) for order in orders])
+    null = []
+    step = max(1, _BATCH // (U.shape[1] + V.shape[1]) ** 2)
+    for start in range(0, len(seeds), step):
+        orders = [draw(np.random.default_rng(seed)) for seed in seeds[start : start + step]]
+        T = np.array([U.T @ V.take(order, axis=0) for order in orders])
+        null.append(statistics(T, n_statistics))
+    return np.concatenate(null)
 
 
 def _wilks(T: Array, n_statistics: int) -> Array:
-    """Return -ln det(I - T_k T_k') for T_k = T[k:, k:] and k = 0, 1, ...
-
-    Each is a minor of [[I, T], [T', I]]. With the variates in the order of their removal, the last
-    to be removed first, they are leading minors: one Cholesky factor has them all on its diagonal.
-    """
-    p, q = T.shape
-    K = n_statistics
+    """Return -ln det(I - T_k T_k') for T_k = T[k:, k:] and k = 0, 1, ..., of each T (n, p, q)."""
     # Of smaller correlations, as under a very large ridge, 1 - r^2 would round to 1.
-    if np.vdot(T, T) > 1e-6:
-        pairs = np.stack([np.arange(K), p + np.arange(K)], axis=1)[::-1]
-        order = np.concatenate([np.arange(K, p), p + np.arange(K, q), pairs.ravel()])
-        joint = np.eye(p + q)
-        joint[:p, p:], joint[p:, :p] = T, T.T
+    if (np.einsum("nij,nij->n", T, T) > 1e-6).all():
         try:
-            factor = np.linalg.cholesky(joint[np.ix_(order, order)])
-            return -2 * np.cumsum(np.log(np.diag(factor)))[::-1][: 2 * K : 2]
+            return _wilks_by_minors(T, n_statistics)
         except np.linalg.LinAlgError:
             # A correlation is 1, and the matrix is singular.
             pass
-    return np.array([_wilks_by_svd(T[k:, k:]) for k in range(K)])
+    if len(T) > 1:
+        return np.concatenate([_wilks(one[np.newaxis], n_statistics) for one in T])
+    return np.array([[_wilks_by_svd(T[0, k:, k:]) for k in range(n_statistics)]])
+
+
+def _wilks_by_minors(T: Array, n_statistics: int) -> Array:
+    """Return -ln det(I - T_k T_k') as minors of [[I, T], [T', I]].
+
+    With the variates in the order of their removal, the last to be removed first, they are leading
+    minors: one Cholesky factor has them all on its diagonal.
+    """
+    n, p, q = T.shape
+    K = n_statistics
+    pairs = np.stack([np.arange(K), p + np.arange(K)], axis=1)[::-1]
+    order = np.concatenate([np.arange(K, p), p + np.arange(K, q), pairs.ravel()])
+    place = np.argsort(order)
+    of_x, of_y = place[:p, np.newaxis], place[p:]
+    joint = np.tile(np.eye(p + q), (n, 1, 1))
+    # The factorisation reads the lower triangle alone.
+    joint[:, np.maximum(of_x, of_y), np.minimum(of_x, of_y)] = T
+    diagonals = np.einsum("nii->ni", np.linalg.cholesky(joint))
+    return -2 * np.cumsum(np.log(diagonals), axis=1)[:, ::-1][:, : 2 * K : 2]
 
 
 def _wilks_by_svd(T: Array) -> float:
@@ -351,5 +372,6 @@ def _wilks_by_svd(T: Array) -> float:
 
 
 def _roy(T: Array, n_statistics: int) -> Array:
-    """Return the square of the largest singular value of T[k:, k:] for k = 0, 1, ..."""
-    return np.array([np.linalg.norm(T[k:, k:], 2) ** 2 for k in range(n_statistics)])
+    """Return the square of the largest singular value of T[k:, k:] for k = 0, 1, ..., of each T."""
+    largest = [np.linalg.svd(T[:, k:, k:], compute_uv=False)[:, 0] for k in range(n_statistics)]
+    return np.stack(largest, axis=1) ** 2

@@ -131,6 +131,20 @@ def test_permutations_among_equal_rows_are_as_extreme_as_the_data():
     assert result.pvalues.tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("statistic", ["wilks", "roy"])
+def test_a_draw_does_not_depend_on_those_beside_it(statistic):
+    """A view has correlations of 1 with itself, which the first of these draws takes away."""
+    X, groups = two_views(12)[0], np.r_[0, 0, 1, 1, 2, 2, 3:9]
+    one, many = (
+        permutation_test_correlations(
+            CCA(), X, X[:, :3], n_permutations=n, statistic=statistic, groups=groups, random_state=3
+        ).null_distribution
+        for n in (1, 20)
+    )
+    assert one[0, 0] < many[1, 0]
+    np.testing.assert_array_equal(one[0], many[0])
+
+
 def test_fewer_components_test_fewer_hypotheses_on_the_same_statistic():
     X, Y = two_views()
     some, all_ = (

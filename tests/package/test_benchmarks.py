@@ -204,6 +204,7 @@ def test_machine_is_described_without_its_name_or_paths():
         ["benchmarks.attention", "--quick"],
         ["benchmarks.retrieval", "--quick"],
         ["benchmarks.search", "--quick"],
+        ["benchmarks.permutation_level", "--quick"],
         ["benchmarks.deep", "--quick"],
     ],
     ids=lambda command: command[0].removeprefix("benchmarks."),
