@@ -26,7 +26,7 @@ from scipy import sparse
 
 from skcca._core.arrays import input_eps, row_blocks, take
 from skcca._core.pairs import Labels, Moments, Pairing, TrainingData, inverse, shared_rank
-from skcca._core.rows import Rows, diagonal, rows_of, starting_shift
+from skcca._core.rows import Rows, diagonal, product, rows_of, starting_shift
 from skcca._core.types import ArrayLike, ViewLike
 
 Array = np.ndarray
@@ -177,7 +177,7 @@ class RunningSums:
             scale = self.counts * inverse(n)
         factor = np.ones(1) if self._factor_is_known else n * scale
         gram_x, gram_y = (_weighted_sum(factor, grams) for grams in self.grams)
-        cross = (x_totals * scale[:, None]).T @ y_totals
+        cross = product((x_totals * scale[:, None]).T, y_totals)
         return Moments.of_products(gram_x, gram_y, cross, float(cross[-1, -1]))
 
     def _class_totals(self, side: int) -> Array:

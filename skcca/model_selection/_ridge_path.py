@@ -30,7 +30,7 @@ from skcca._core.directions import (
     pair_moments,
 )
 from skcca._core.pairs import Labels, Moments, Pairing, Pairs, TrainingData, Weights
-from skcca._core.rows import MappedRows
+from skcca._core.rows import MappedRows, product
 from skcca._core.standardize import check_variance_is_finite, mean_and_variance
 from skcca._core.types import ViewLike
 from skcca._core.whitening import (
@@ -259,7 +259,8 @@ class RidgePath:
             self.ill_conditioned |= bool(smallest < HALF_RCOND * largest)
             spectra.append(_Spectrum(view, axes, np.maximum(variances, 0.0), from_moments=True))
         x, y = spectra
-        cross = x.axes.T @ scale_covariance(train.cov_xy, x.view, y.view) @ y.axes
+        cross = product(scale_covariance(train.cov_xy, x.view, y.view), y.axes)
+        cross = product(x.axes.T, cross)
         return _Spectra(x, y, cross, max_rank)
 
     def _spectra_of_rows(self, group: _Group, i: int) -> _Spectra:
@@ -304,7 +305,7 @@ class RidgePath:
             solved.append((A, B))
         k = max(A.shape[1] for A, _ in solved)
         A, B = (np.hstack([_padded(C, k) for C in side]) for side in zip(*solved, strict=True))
-        return x.axes @ A, y.axes @ B
+        return product(x.axes, A), product(y.axes, B)
 
     def _correlations_by_rows(self, spectra: _Spectra, A: Array, B: Array, i: int) -> Array:
         test = self._test(i)
@@ -345,12 +346,12 @@ def _leading(
         k, upright = min(limits), T.shape[0] > T.shape[1]
         short = T.T if upright else T
         squares, U = linalg.eigh(
-            short @ short.T, subset_by_index=(m - k, m - 1), overwrite_a=True, check_finite=False
+            product(short, short.T), subset_by_index=(m - k, m - 1), overwrite_a=True, check_finite=False
         )
         s = np.sqrt(np.maximum(squares[::-1], 0.0))
         if s[0] > 1e-6 * rounding and s[-1] > _SAFE_SHARE * s[0]:
             U = U[:, ::-1]
-            V = short.T @ (U / s)
+            V = product(short.T, U / s)
             return (V, s, U) if upright else (U, s, V)
     return leading_singular_vectors(T, max_rank, n_components, rounding)
 
@@ -363,12 +364,12 @@ def _correlations_by_moments(
     variances = []
     for view, cov, C in ((x, test.cov_x, A), (y, test.cov_y, B)):
         S = scale_covariance(cov, view, view)
-        variance, sizes = column_dots(C, S @ C), column_dots(C, C)
+        variance, sizes = column_dots(C, product(S, C)), column_dots(C, C)
         rounding = np.trace(S) * sizes
         if in_memory and ((sizes > 0) & ~(variance > HALF_RCOND * rounding)).any():
             raise IllConditionedError
         variances.append(np.where(variance > 10 * np.finfo(float).eps * rounding, variance, 0.0))
-    covariance = column_dots(A, scale_covariance(test.cov_xy, x, y) @ B)
+    covariance = column_dots(A, product(scale_covariance(test.cov_xy, x, y), B))
     size = np.sqrt(variances[0] * variances[1])
     return np.divide(covariance, size, out=np.zeros(len(size)), where=size > 0)
 
