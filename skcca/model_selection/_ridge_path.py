@@ -345,8 +345,9 @@ def _leading(
     if limits and 2 * min(limits) <= m and min(limits) > 0:
         k, upright = min(limits), T.shape[0] > T.shape[1]
         short = T.T if upright else T
+        gram = product(short, short.T)
         squares, U = linalg.eigh(
-            product(short, short.T), subset_by_index=(m - k, m - 1), overwrite_a=True, check_finite=False
+            gram, subset_by_index=(m - k, m - 1), overwrite_a=True, check_finite=False
         )
         s = np.sqrt(np.maximum(squares[::-1], 0.0))
         if s[0] > 1e-6 * rounding and s[-1] > _SAFE_SHARE * s[0]:
