@@ -239,7 +239,9 @@ class TwoViewTransformer(
         n_x, n_y = X.shape[0], Y.shape[0]
         if not unpaired:
             check_same_rows(name, X, Y)
-        members = None if labels is None else encode_labels(labels, n_x, n_y, name)
+        members = None
+        if labels is not None:
+            members = encode_labels(labels, n_x, n_y, name, unknown=True)
         weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired, relative=not batch)
         if reset:
             self.__dict__.pop("view_names_in_", None)
@@ -485,7 +487,8 @@ class TwoViewTransformer(
         weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired)
         pairs: Pairs = instance_pairs(weights.x)
         if self._class_paired and labels is not None:
-            pairs = self._make_pairs(encode_labels(labels, n_x, n_y, name), weights, self._rng())
+            members = encode_labels(labels, n_x, n_y, name, unknown=True)
+            pairs = self._make_pairs(members, weights, self._rng())
         U, Z = to_numpy(self._project(V, "x")), to_numpy(self._project(W, "y"))
         if not (np.isfinite(U).all() and np.isfinite(Z).all()):
             raise ValueError(
@@ -531,6 +534,12 @@ class ClassPairedMixin:
         if labels is None:
             return
         name = self._name
+        if labels.n_unknown and self.instance_weight == 0:
+            raise ValueError(
+                f"{name}: `labels` holds {labels.n_unknown} missing values (None, NaN or masked), "
+                "and with `instance_weight`=0 such rows have no pair. Set instance_weight above 0, "
+                "the share of the rows' own pairs, or drop those rows from both views."
+            )
         if self.instance_weight > 0 and labels.unpaired:
             raise ValueError(
                 f"{name}: `instance_weight`={self.instance_weight} needs rows that are paired, but "
@@ -540,7 +549,7 @@ class ClassPairedMixin:
         if sampled and labels.multilabel:
             raise ValueError(
                 f"{name}: `pair_fraction` and `pairs_per_sample` sample within one class per row; "
-                "with an indicator matrix use all pairs (pair_fraction=1.0, pairs_per_sample=None)."
+                "with a matrix of labels use all pairs (pair_fraction=1.0, pairs_per_sample=None)."
             )
 
     def _check_classes(self, labels: Labels | None) -> None:

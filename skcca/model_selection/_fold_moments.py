@@ -239,10 +239,11 @@ def _sums_of_cells(
         inside = np.flatnonzero(is_inside[:, rows[0]])
         member = labels.x[rows].tocsc()
         for c in np.flatnonzero(np.diff(member.indptr)):
-            cell = rows[np.sort(member.indices[member.indptr[c] : member.indptr[c + 1]])]
+            own_rows = slice(member.indptr[c], member.indptr[c + 1])
+            cell, shares = rows[member.indices[own_rows]], member.data[own_rows]
             for side in range(2):
                 own = rows_of(take(views[side], cell), shift=shifts[side])
-                gram = own.weighted_gram(data.weights.x[cell])[0]
+                gram = own.weighted_gram(data.weights.x[cell] * shares)[0]
                 for part in inside.tolist():
                     counts = empty[part].counts
                     assert counts is not None
