@@ -8,7 +8,13 @@ import numpy as np
 
 from skcca._core.types import ArrayLike, LabelsLike
 from skcca.metrics._measures import Measure, find_measure
-from skcca.metrics._preparation import ArgumentNames, Rules, prepare, relevance_from_labels
+from skcca.metrics._preparation import (
+    ArgumentNames,
+    Rules,
+    known_sides,
+    prepare,
+    relevance_from_labels,
+)
 from skcca.metrics._ranking import overall_score, score_queries
 from skcca.views._labels import count_labels
 
@@ -168,7 +174,7 @@ def retrieval_scores(
     named = find_measure(measure, names.caller)
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
-    return score_queries(retrieval, [named], names.caller)[:, 0]
+    return retrieval.of_all_queries(score_queries(retrieval, [named], names.caller)[:, 0])
 
 
 def mean_average_precision_score(
@@ -274,7 +280,8 @@ def average_precision_scores(
     names = ArgumentNames("average_precision_scores")
     rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
-    return score_queries(retrieval, [_map_at(k, names.caller)], names.caller)[:, 0]
+    scores = score_queries(retrieval, [_map_at(k, names.caller)], names.caller)[:, 0]
+    return retrieval.of_all_queries(scores)
 
 
 def _map_at(k: Any, caller: str) -> Measure:
@@ -366,10 +373,12 @@ def chance_map(labels: LabelsLike, gallery_labels: LabelsLike = None) -> float:
     Raises
     ------
     ValueError
-        If labels are empty, missing or continuous.
+        If labels are empty, all missing or continuous.
 
     Notes
     -----
+    Rows whose label is missing are left out.
+
     In a gallery of n items the MAP of a random ranking is larger than this limit, by at most
     (1 + ln n) / n, because a relevant item always counts at its own rank; a constant embedding
     scores its exact value. Queries without a relevant item count here, as 0, while MAP leaves them
@@ -385,5 +394,9 @@ def chance_map(labels: LabelsLike, gallery_labels: LabelsLike = None) -> float:
     n_queries = n_gallery = count_labels(labels, "labels", names.caller)
     if gallery_labels is not None:
         n_gallery = count_labels(gallery_labels, "gallery_labels", names.caller)
+    known = known_sides(labels, gallery_labels, n_queries, n_gallery, names)
+    if known is not None:
+        labels, gallery_labels = known.query_labels, known.gallery_labels
+        n_queries, n_gallery = int(known.queries.sum()), int(known.gallery.sum())
     relevant = relevance_from_labels(labels, gallery_labels, n_queries, n_gallery, names)
     return float(relevant.counts().mean() / n_gallery)

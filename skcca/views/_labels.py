@@ -122,7 +122,13 @@ def check_labels(
                 "per class. For classes give one label per row."
             )
         return array.astype(float)
-    if kind == "f" and not np.array_equal(array, np.rint(array)):
+    continuous = kind == "f" and not np.array_equal(array, np.rint(array))
+    if continuous and array.ndim == 2:
+        raise ValueError(
+            f"{argument} holds memberships ({array.max():g}, ...) where classes or a binary "
+            "indicator matrix are expected; retrieval measures grade them by relevance='count'."
+        )
+    if continuous:
         raise ValueError(
             f"{argument} is continuous ({array.flat[0]!r}, ...); class labels are ints, strings or "
             "bools. Weights of rows are passed by name: sample_weight=w. Continuous targets become "
