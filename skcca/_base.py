@@ -242,6 +242,7 @@ class TwoViewTransformer(
         members = None
         if labels is not None:
             members = encode_labels(labels, n_x, n_y, name, unknown=True)
+            self._check_labels(members)
         weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired, relative=not batch)
         if reset:
             self.__dict__.pop("view_names_in_", None)

@@ -158,7 +158,13 @@ class PairedRows(NamedTuple):
         cv = 5 if cv is None else cv
         # Splitters of others may wait for threads that check arrays.
         known = isinstance(cv, Integral) or type(cv).__module__.startswith("sklearn.")
-        if stratified and isinstance(cv, Integral) and is_missing(self.labels).any():
+        labels = self.labels
+        if (
+            stratified
+            and isinstance(cv, Integral)
+            and labels is not None
+            and is_missing(labels).any()
+        ):
             cv = PartlyLabelledKFold(int(cv))
         with in_turn() if known else nullcontext():
             splitter = check_cv(cv, self.labels, classifier=stratified)

@@ -19,6 +19,8 @@ from skcca._core.compat import to_numpy
 from skcca._core.pairs import Labels
 from skcca._core.types import ArrayLike, LabelsLike
 
+_NESTED = (list, tuple, set, np.ndarray)
+
 # Memberships of this size have products in the range of float64.
 _LARGEST = 1e70
 
@@ -159,8 +161,7 @@ def check_entries(
     array = to_entries(entries)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    nested = (list, tuple, set, np.ndarray)
-    if array.dtype == object and any(isinstance(value, nested) for value in array.flat):
+    if array.dtype == object and any(isinstance(value, _NESTED) for value in array.flat):
         raise ValueError(
             f"{argument} holds a list of tags per row; give a binary indicator matrix: "
             "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
@@ -236,6 +237,8 @@ def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
 
 
 def _is_missing(value: Any) -> bool:
+    if isinstance(value, _NESTED):
+        return False
     # pandas.NA has no truth value.
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
 
