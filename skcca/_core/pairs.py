@@ -54,8 +54,11 @@ class Labels(NamedTuple):
     multilabel: bool = False
     # Labels that were given for each view apart: row i of X has no row of its own in Y.
     unpaired: bool = False
-    # How many rows have no label, hence a row of zeros.
-    n_unknown: int = 0
+
+    @property
+    def has_label(self) -> np.ndarray:
+        """Mask of the rows of X with a label; the others are rows of zeros."""
+        return np.diff(self.x.indptr) > 0
 
     def take(self, x_rows: np.ndarray, y_rows: np.ndarray) -> Labels:
         """Return the labels of some rows of each view."""
@@ -367,7 +370,7 @@ def cyclic_pairs(
         y_end[rows] = x_line.offset[c] + high + turn - 1
 
     x_scale, y_scale = weights.x, weights.y
-    if labels.n_unknown:
+    if not labels.has_label.all():
         x_scale = x_scale * (x_line.codes < labels.x.shape[1])
         y_scale = y_scale * (y_line.codes < labels.y.shape[1])
     if pair_weight == "row":

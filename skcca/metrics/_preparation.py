@@ -143,8 +143,8 @@ class KnownSides(NamedTuple):
 
     queries: np.ndarray  # (n_queries,) bool
     gallery: np.ndarray  # (n_gallery,) bool
-    query_labels: np.ndarray
-    gallery_labels: np.ndarray | None
+    query_labels: LabelsLike
+    gallery_labels: LabelsLike
 
 
 def known_sides(
@@ -156,38 +156,42 @@ def known_sides(
     exclude_self: bool = False,
 ) -> KnownSides | None:
     """Return what is known of each side, after counting the rest, or None if all is known."""
-    if query_labels is None:
-        return None
     own = gallery_labels is not None
+    if query_labels is None or not (own or n_queries == n_gallery):
+        # Labels that the sides cannot share are refused by `relevance_from_labels`.
+        return None
     of_queries = known_rows(query_labels, n_queries)
     of_gallery = known_rows(gallery_labels, n_gallery) if own else of_queries
     if of_queries is None and of_gallery is None:
         return None
-    if not own and n_queries != n_gallery:
-        # The sides cannot share their labels, as `relevance_from_labels` says.
-        return None
     of_queries = np.ones(n_queries, dtype=bool) if of_queries is None else of_queries
     of_gallery = np.ones(n_gallery, dtype=bool) if of_gallery is None else of_gallery
-    for mask, name in ((of_queries, names.query_labels), (of_gallery, names.gallery_labels)):
-        if not mask.any():
-            raise ValueError(
-                f"{names.caller}: every entry of `{name}` is missing (None, NaN or masked); "
-                "relevance needs known classes."
-            )
-    warn(
-        f"{names.caller}: {np.count_nonzero(~of_queries)} of {n_queries} queries and "
-        f"{np.count_nonzero(~of_gallery)} of {n_gallery} items have no label (None, NaN or masked) "
-        "and are left out."
-    )
     if exclude_self and n_queries == n_gallery:
         # Item i is left out for query i, so that both keep one place.
         of_queries = of_gallery = of_queries & of_gallery
+    n_unknown = np.count_nonzero(~of_queries), np.count_nonzero(~of_gallery)
+    if not (of_queries.any() and of_gallery.any()):
+        raise ValueError(
+            f"{names.caller}: {n_unknown[0]} of {n_queries} queries and {n_unknown[1]} of "
+            f"{n_gallery} items have no label in `{names.query_labels}` and "
+            f"`{names.gallery_labels}` (None, NaN or masked); relevance needs known classes."
+        )
+    warn(
+        f"{names.caller}: {n_unknown[0]} of {n_queries} queries and {n_unknown[1]} of {n_gallery} "
+        "items have no label (None, NaN or masked) and are left out."
+    )
     return KnownSides(
         of_queries,
         of_gallery,
-        to_entries(query_labels)[of_queries],
-        to_entries(gallery_labels)[of_gallery] if own else None,
+        _labels_of(query_labels, of_queries),
+        _labels_of(gallery_labels, of_gallery) if own else None,
     )
+
+
+def _labels_of(labels: LabelsLike, rows: np.ndarray) -> LabelsLike:
+    """Return the labels of some rows; those of another number of rows are refused later."""
+    entries = to_entries(labels)
+    return entries[rows] if entries.shape[:1] == rows.shape else labels
 
 
 def check_sides_aligned(

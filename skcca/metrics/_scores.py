@@ -114,8 +114,9 @@ def retrieval_scores(
         Embedded items to rank.
     query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
         Classes (integers, strings or bools; relevant = same class), or a binary indicator matrix
-        (relevant = a tag in common). None means instance pairs: row i of the gallery alone is
-        relevant to query i.
+        (relevant = a tag in common). Queries and items whose class is missing (None, NaN,
+        ``pd.NA`` or masked) are left out with a warning that counts them. None means instance
+        pairs: row i of the gallery alone is relevant to query i.
     gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
         Labels of the gallery; None means that item i has the label of query i.
     measure : str, default="map"
@@ -130,10 +131,11 @@ def retrieval_scores(
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
         Gain of an item in ``ndcg``: 1 if it is relevant, the number of tags it shares with the
         query, or their Jaccard index; or the gains themselves, (n_queries, n_gallery), in place of
-        labels. To the other measures an item of positive gain is relevant.
+        labels. By "count" labels may be memberships, floats of at least 0, whose products with
+        those of the query add up. To the other measures an item of positive gain is relevant.
     exclude_self : bool, default=False
         Whether item i is left out of the list of query i, as where queries and gallery are the same
-        rows.
+        rows; a row whose class is missing on one side is then left out of both.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         What a query without a relevant item is: left out with a warning, counted as 0, or an error.
 
@@ -147,15 +149,15 @@ def retrieval_scores(
     Raises
     ------
     TypeError, ValueError
-        If an embedding is empty, not 2-D, NaN or infinite, if the widths differ, if labels are
+        If an embedding is empty, not 2-D, NaN or infinite, if the widths differ, if labels are all
         missing, continuous or not as many as rows, if k is larger than the gallery, or if a
         parameter has none of the values above.
 
     Warns
     -----
     UserWarning
-        If queries without a relevant item were left out (with their number), or nothing can be
-        measured.
+        If queries or items without a label, or queries without a relevant item, were left out (with
+        their numbers), or nothing can be measured.
 
     Notes
     -----

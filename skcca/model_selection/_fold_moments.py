@@ -24,6 +24,7 @@ from skcca._core.pairs import Labels, Moments, Pairing, TrainingData
 from skcca._core.rows import rows_of, starting_shift
 from skcca._core.streaming import RunningSums
 from skcca._core.types import ViewLike
+from skcca._core.warnings import warn
 from skcca.model_selection._folds import Fold
 
 Array = np.ndarray
@@ -85,6 +86,13 @@ class FoldMoments:
             self._sums = self._add_up((train_moments.mean_x, train_moments.mean_y))
             self._recentred = True
             return self(i)
+        for rows, sums in (("training", train), ("held-out", test)):
+            weights = sums.class_weights
+            if sums.joint is not None and weights is not None and not weights.any():
+                warn(
+                    f"Fold {i}: none of {sums.n_rows} {rows} rows has a label, so that their pairs "
+                    "are the rows' own alone."
+                )
         if (lost or also_lost) and not hasattr(self._data.X, "dask"):
             return None
         return train_moments, test_moments, train.max_rank

@@ -137,7 +137,7 @@ class PairedRows(NamedTuple):
         if self.labels is None or not getattr(model, "_class_paired", False):
             return instance_pairs(weights)
         name, n = type(model).__name__, len(rows)
-        labels = encode_labels(self.labels[rows], n, n, name, unknown=True)
+        labels = encode_labels(self.labels[rows], n, n, name)
         rng = rng_from(getattr(model, "random_state", None))
         return model._make_pairs(labels, Weights(weights, weights), rng)
 

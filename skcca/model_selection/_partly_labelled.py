@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
-from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
 
 from skcca._core.arrays import check_aligned
+from skcca._core.compat import rng_from
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike
-from skcca.views._labels import check_labels, known_rows, to_entries
+from skcca.views._labels import known_labels, to_entries
 
 Array = np.ndarray
 
@@ -28,7 +29,7 @@ class PartlyLabelledKFold(BaseCrossValidator):
         Number of folds, at least 2.
     shuffle : bool, default=False
         Whether to shuffle the rows of each class before they are split.
-    random_state : int, RandomState or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         Seed of the shuffling.
 
     See Also
@@ -51,7 +52,7 @@ class PartlyLabelledKFold(BaseCrossValidator):
         self, n_splits: int = 5, *, shuffle: bool = False, random_state: RandomStateLike = None
     ):
         # scikit-learn checks the parameters, and names them.
-        self._folds = StratifiedKFold(n_splits, shuffle=shuffle, random_state=random_state)
+        StratifiedKFold(n_splits, shuffle=shuffle, random_state=random_state)
         self.n_splits, self.shuffle, self.random_state = n_splits, shuffle, random_state
 
     def split(
@@ -63,9 +64,9 @@ class PartlyLabelledKFold(BaseCrossValidator):
         ----------
         X : array-like of n_samples rows, or Views
             Counted alone.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), default=None
             One class a row; None, NaN, ``pd.NA`` or masked where it is not known.
-        groups : object
+        groups : object, default=None
             Ignored; there for compatibility.
 
         Yields
@@ -76,21 +77,22 @@ class PartlyLabelledKFold(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If a class has fewer rows than there are folds.
+            If a class has fewer labelled rows than there are folds.
         """
         name = type(self).__name__
         if y is None:
             raise ValueError(f"{name}: `y` is None; give a class for each row, or None for one.")
         check_aligned(name, X=X, y=y)
         entries = to_entries(y)
-        known = known_rows(entries, len(entries))
-        labelled = np.arange(len(entries)) if known is None else np.flatnonzero(known)
-        labels = check_labels(entries[labelled], len(labelled), "y", "X", name)
-        if labels.ndim == 2:
+        if entries.ndim == 2 and entries.shape[1] > 1:
             raise ValueError(
-                f"{name}: `y` is a matrix of shape {labels.shape}; folds are stratified by one "
-                "class a row."
+                f"{name}: `y` has shape {entries.shape}, a matrix of labels or the second view; "
+                "folds are stratified by one class a row: cv=list(PartlyLabelledKFold().split(X, "
+                "classes))."
             )
+        n = len(entries) if X is None else _num_samples(X)
+        labels, known = known_labels(entries, n, "y", "X", name)
+        labelled = np.arange(n) if known is None else np.flatnonzero(known)
         classes, counts = np.unique(labels, return_counts=True)
         if not len(classes):
             raise ValueError(f"{name}: every entry of `y` is missing; use KFold.")
@@ -98,17 +100,29 @@ class PartlyLabelledKFold(BaseCrossValidator):
             raise ValueError(
                 f"{name}: `n_splits`={self.n_splits} folds need as many labelled rows of each "
                 f"class, and class {classes[counts.argmin()].item()!r} has {counts.min()}; use "
-                "fewer folds."
+                "fewer folds, 2 at least, or label more of its rows."
             )
-        unlabelled = np.setdiff1d(np.arange(len(entries)), labelled)
+        unlabelled = np.setdiff1d(np.arange(n), labelled)
+        seed = None
         if self.shuffle:
-            unlabelled = check_random_state(self.random_state).permutation(unlabelled)
-        held_out = self._folds.split(np.empty((len(labelled), 0)), labels)
-        for i, (_, test) in enumerate(held_out):
-            others = unlabelled[i :: self.n_splits]
-            fold = np.sort(np.concatenate([labelled[test], others]))
-            yield np.setdiff1d(np.arange(len(entries)), fold), fold
+            rng = rng_from(self.random_state)
+            seed, unlabelled = int(rng.integers(2**31)), rng.permutation(unlabelled)
+        others = np.array_split(unlabelled, self.n_splits)
+        folds = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
+        for i, (_, test) in enumerate(folds.split(np.empty((len(labelled), 0)), labels)):
+            fold = np.sort(np.concatenate([labelled[test], others[i]]))
+            yield np.setdiff1d(np.arange(n), fold), fold
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of folds."""
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        n_splits : int
+        """
         return self.n_splits

@@ -110,8 +110,8 @@ class BatchSampler:
             rounds = range(-(-len(longer) // len(shorter)))
             passes = [shuffled(len(shorter), self.rng, on_disk=shorter.on_disk) for _ in rounds]
             others = np.concatenate(passes)[: len(longer)]
-        elif self.labels is not None and self.labels.n_unknown:
-            rows = others = _spread(rows, np.diff(self.labels.x.indptr)[rows] > 0, self.rng)
+        elif self.labels is not None and not self.labels.has_label.all():
+            rows = others = _spread(rows, self.labels.has_label[rows], self.rng)
         sides = (rows, others) if n_x >= n_y else (others, rows)
         yield from zip(*(np.split(side, cuts) for side in sides), strict=True)
 

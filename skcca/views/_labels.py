@@ -25,24 +25,18 @@ _NESTED = (list, tuple, set, np.ndarray)
 _LARGEST = 1e70
 
 
-def encode_labels(
-    labels: LabelsLike, n_x: int, n_y: int, caller: str, *, unknown: bool = False
-) -> Labels:
+def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels:
     """Return the membership of the n_x and n_y rows of both views.
 
-    Labels are one a row or a matrix, for both views or, in a tuple, for each. Some classes may be
-    `unknown`, if that is allowed.
+    Labels are one a row or a matrix, for both views or, in a tuple, for each. In a tuple all must
+    be known, since rows of unpaired views have no pair but by class.
     """
     if not isinstance(labels, tuple):
-        known = known_rows(labels, n_x) if unknown else None
-        n_known = n_x if known is None else int(known.sum())
-        if known is not None:
-            labels = to_entries(labels)[known]
-        checked = check_labels(labels, n_known, "labels", "X", caller, soft=True)
+        checked, known = known_labels(labels, n_x, "labels", "X", caller, soft=True)
         member, classes = _membership(checked)
         if known is not None:
             member = _with_empty_rows(member, known)
-        return Labels(classes, member, member, checked.ndim == 2, n_unknown=n_x - n_known)
+        return Labels(classes, member, member, checked.ndim == 2)
     if len(labels) != 2:
         raise ValueError(
             f"{caller}: `labels` is a tuple of {len(labels)}; a tuple means unpaired class sets "
@@ -87,6 +81,19 @@ def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
     return member, classes
 
 
+def known_labels(
+    labels: LabelsLike, n_rows: int, name: str, view: str, caller: str, *, soft: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the checked labels of the rows whose class is known, and a mask of these rows.
+
+    The mask is None where each row has a label. See `check_labels`.
+    """
+    known = known_rows(labels, n_rows)
+    if known is not None:
+        labels, n_rows = to_entries(labels)[known], int(known.sum())
+    return check_labels(labels, n_rows, name, view, caller, soft=soft), known
+
+
 def known_rows(labels: LabelsLike, n_rows: int) -> np.ndarray | None:
     """Return a mask of the rows whose class is known, or None if all are or are no classes."""
     array = to_entries(labels)
@@ -127,8 +134,9 @@ def check_labels(
     continuous = kind == "f" and not np.array_equal(array, np.rint(array))
     if continuous and array.ndim == 2:
         raise ValueError(
-            f"{argument} holds memberships ({array.max():g}, ...) where classes or a binary "
-            "indicator matrix are expected; retrieval measures grade them by relevance='count'."
+            f"{argument} holds memberships (up to {array.max():g}) where classes or a binary "
+            "indicator matrix are expected: labels.argmax(axis=1) gives the likeliest classes, and "
+            "retrieval measures grade memberships by relevance='count'."
         )
     if continuous:
         raise ValueError(
@@ -175,9 +183,11 @@ def check_entries(
         raise ValueError(f"{argument} has {len(array)} entries but `{view}` has {n_rows} rows.")
     n_missing = np.count_nonzero(is_missing(array))
     if n_missing:
+        cure = "drop those rows, or give them a class of their own"
+        if array.ndim == 2:
+            cure = "a row that is not known is a row of zeros"
         raise ValueError(
-            f"{argument} holds {n_missing} missing values (None, NaN or masked); drop those rows "
-            "from both views, or give them a class of their own."
+            f"{argument} holds {n_missing} missing values (None, NaN or masked); {cure}."
         )
     if array.dtype == object:
         array = _of_one_kind(array, argument)
