@@ -99,9 +99,12 @@ class TwoViewTransformer(
             Second view. Beside a `Views` it holds the labels, which class-paired estimators use and
             the others leave to a later step.
         labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
-            One class per row (ints, strings, bools), or a binary indicator matrix of tags.
-            Class-paired estimators also take a tuple ``(labels_x, labels_y)`` for unpaired views
-            with row counts of their own. Instance-paired estimators check and ignore them.
+            One class per row (ints, strings, bools), a binary indicator matrix of tags, or a matrix
+            of memberships, floats of at least 0. A class may be missing (None, NaN, ``pd.NA`` or
+            masked) where `instance_weight` is above 0: such a row has its own pair alone, as a row
+            of zeros has. Class-paired estimators also take a tuple ``(labels_x, labels_y)`` for
+            unpaired views with row counts of their own. Instance-paired estimators check and ignore
+            them.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows; their scale does not matter. A tuple of two beside
             unpaired labels.
@@ -114,8 +117,8 @@ class TwoViewTransformer(
         Raises
         ------
         ValueError
-            If rows do not match, a value is not finite, labels are given twice, missing or
-            continuous, or no direction is left.
+            If rows do not match, a value is not finite, labels are given twice or continuous, all
+            are missing, or some where rows have no pair of their own, or no direction is left.
 
         Warns
         -----
@@ -246,6 +249,7 @@ class TwoViewTransformer(
             if given.names is not None:
                 self.view_names_in_ = given.names
         data = TrainingData(X, Y, members if self._class_paired else None, weights)
+        self._check_labels(data.labels, weights)
         if self._keeps_zero_weight_rows or hasattr(X, "dask"):
             return data
         return drop_zero_weight_rows(data)
@@ -267,11 +271,11 @@ class TwoViewTransformer(
     def _check_namespace(self, X: ViewLike, method: str) -> None:
         """Refuse a first view of another array namespace than that of `fit`."""
 
-    def _check_classes(self, labels: Labels | None) -> None:
+    def _check_classes(self, labels: Labels | None, *, batch: bool = False) -> None:
         """Set `classes_`, or forget those of an earlier fit."""
         self.__dict__.pop("classes_", None)
 
-    def _check_labels(self, labels: Labels | None) -> None:
+    def _check_labels(self, labels: Labels | None, weights: Weights) -> None:
         """Refuse labels that the pairing cannot use."""
 
     def _pairing(self) -> Pairing:
@@ -280,7 +284,7 @@ class TwoViewTransformer(
     def _make_pairs(
         self, labels: Labels | None, weights: Weights, rng: np.random.Generator
     ) -> Pairs:
-        self._check_labels(labels)
+        self._check_labels(labels, weights)
         pairs = self._pairing()(labels, weights, rng)
         if not pairs.total > 0:
             reason = (
@@ -449,7 +453,8 @@ class TwoViewTransformer(
         y : array-like of shape (n_samples, n_features_y), default=None
         labels : array-like, default=None
         sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`; with labels, class-paired estimators correlate over class pairs.
+            As in `fit`; with labels, class-paired estimators correlate over class pairs, blended
+            with own pairs by their `instance_weight`.
 
         Returns
         -------
@@ -460,6 +465,11 @@ class TwoViewTransformer(
         ------
         ValueError
             If there are fewer than 3 rows, or the input does not fit what was seen in `fit`.
+
+        Warns
+        -----
+        UserWarning
+            If no row has a label, so that the pairs are those of the rows.
         """
         self = snapshot_of(self)
         check_is_fitted(self)
@@ -485,7 +495,8 @@ class TwoViewTransformer(
         weights = check_weights(sample_weight, n_x, n_y, unpaired=unpaired)
         pairs: Pairs = instance_pairs(weights.x)
         if self._class_paired and labels is not None:
-            pairs = self._make_pairs(encode_labels(labels, n_x, n_y, name), weights, self._rng())
+            members = encode_labels(labels, n_x, n_y, name)
+            pairs = self._make_pairs(members, weights, self._rng())
         U, Z = to_numpy(self._project(V, "x")), to_numpy(self._project(W, "y"))
         if not (np.isfinite(U).all() and np.isfinite(Z).all()):
             raise ValueError(
@@ -527,10 +538,18 @@ class ClassPairedMixin:
             self.instance_weight, self.pair_fraction, self.pairs_per_sample, self.pair_weight
         )
 
-    def _check_labels(self, labels: Labels | None) -> None:
+    def _check_labels(self, labels: Labels | None, weights: Weights) -> None:
         if labels is None:
             return
         name = self._name
+        if self.instance_weight == 0 and not labels.multilabel:
+            n_unknown = int(np.count_nonzero((weights.x > 0) & ~labels.has_label))
+            if n_unknown:
+                raise ValueError(
+                    f"{name}: `labels` holds {n_unknown} missing values (None, NaN or masked), and "
+                    "with `instance_weight`=0 such rows have no pair. Set instance_weight above 0, "
+                    "the share of the rows' own pairs, or drop those rows from both views."
+                )
         if self.instance_weight > 0 and labels.unpaired:
             raise ValueError(
                 f"{name}: `instance_weight`={self.instance_weight} needs rows that are paired, but "
@@ -540,11 +559,26 @@ class ClassPairedMixin:
         if sampled and labels.multilabel:
             raise ValueError(
                 f"{name}: `pair_fraction` and `pairs_per_sample` sample within one class per row; "
-                "with an indicator matrix use all pairs (pair_fraction=1.0, pairs_per_sample=None)."
+                "with a matrix of labels use all pairs (pair_fraction=1.0, pairs_per_sample=None)."
             )
 
-    def _check_classes(self, labels: Labels | None) -> None:
-        """Set `classes_`; refuse or report labels that leave rows without a partner."""
+    def _make_pairs(
+        self, labels: Labels | None, weights: Weights, rng: np.random.Generator
+    ) -> Pairs:
+        pairs: Pairs = super()._make_pairs(labels, weights, rng)  # type: ignore[misc]
+        if labels is not None and 0 < self.instance_weight < 1:
+            if not (weights.x @ labels.x) @ (weights.y @ labels.y) > 0:
+                warn(
+                    f"{self._name}: none of {len(weights.x)} rows has a label, so that "
+                    "their pairs are the rows' own alone."
+                )
+        return pairs
+
+    def _check_classes(self, labels: Labels | None, *, batch: bool = False) -> None:
+        """Set `classes_`; refuse or report labels that leave rows without a partner.
+
+        A batch may by chance have no label, where rows have pairs of their own.
+        """
         self.__dict__.pop("classes_", None)
         name = self._name
         if labels is None:
@@ -552,7 +586,14 @@ class ClassPairedMixin:
             return
         in_x, in_y = labels.x.sum(axis=0) > 0, labels.y.sum(axis=0) > 0
         shared = int(np.count_nonzero(in_x & in_y))
-        if shared < (1 if self.instance_weight > 0 else 2):
+        least = 2 if self.instance_weight == 0 else 0 if batch else 1
+        if not in_x.any() and least > 0:
+            raise ValueError(
+                f"{name}: none of {labels.x.shape[0]} rows has a label: `labels` holds missing "
+                "values or zeros alone. Without labels, or with CCA, the pairs are those of the "
+                "rows."
+            )
+        if shared < least:
             raise ValueError(
                 f"{name}: `labels` must hold at least 2 classes in both views; got {shared} class. "
                 "Without labels, or with CCA, the pairs are those of the rows."

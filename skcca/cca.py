@@ -299,13 +299,15 @@ class CCA(TwoViewTransformer):
         y : array-like of shape (n_samples, n_features_y), default=None
             Rows of the second view; labels beside a `Views`.
         labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
-            Class or tag labels of the rows, for class-paired estimators.
+            Classes, tags or memberships of the rows, for class-paired estimators; see `fit`. A
+            batch may have no label at all where `instance_weight` is above 0.
         classes : array-like of shape (n_classes,), default=None
             All classes that will come, at the first call. Without them new classes may come with
             any batch.
         class_counts : array-like of shape (n_classes,) or dict, default=None
             How many rows each class will have in all (their sum of weights, with weights), at the
-            first call: an array in the order of `classes`, or a dict or Series from class to count.
+            first call: an array in the order of `classes`, or a dict or Series from class to count;
+            of memberships their sums.
             In the end only their proportions matter; counts in other proportions than those of the
             rows weigh the classes by them. With them, or with
             ``pair_weight="row"``, one matrix of products a view is enough; without them there is
@@ -347,7 +349,6 @@ class CCA(TwoViewTransformer):
         if first:
             fitted._forget()
         batch = fitted._check_training(X, y, labels, sample_weight, reset=first, batch=True)
-        self._check_labels(batch.labels)
         pairing = self._pairing()
         if first:
             if not self._class_paired:
@@ -607,7 +608,8 @@ class ClusterCCA(ClassPairedMixin, CCA):
         Number of components; None for all that the data support, which is at most
         ``n_classes - 1`` for full class pairs. More warns and gives fewer, see `n_components_`.
     instance_weight : float, default=0.0
-        Share of the rows' own pairs, in [0, 1]; the rest goes to the class pairs. 1 is `CCA`.
+        Share of the rows' own pairs, in [0, 1]; the rest goes to the class pairs. 1 is `CCA`. Above
+        0 some labels may be missing: a row without one has its own pair alone.
     pair_fraction : float, default=1.0
         Fraction of its class that each row meets, in (0, 1]; partners are drawn at random, a row's
         own pair is among them.
@@ -648,6 +650,10 @@ class ClusterCCA(ClassPairedMixin, CCA):
     Views may be of any kind that `CCA` takes. Batches of `partial_fit` keep one matrix of products
     a class and view, or one a view with `class_counts` or ``pair_weight="row"``; sampled pairs
     cannot be made in batches.
+
+    A row i of X and a row j of Y pair with weight (L_x L_y')_ij, where L holds a 1 for the class of
+    a row, or its tags, or its memberships, whose scale does not matter. So memberships of 0 and 1
+    are classes, and a row of zeros is one of unknown class.
 
     References
     ----------

@@ -39,7 +39,7 @@ from skcca._core.compat import (
 from skcca._core.files import check_writable
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca.views._container import Views, check_view_names
-from skcca.views._labels import encode_labels, is_missing, to_entries
+from skcca.views._labels import check_labels, is_missing, to_entries
 from skcca.views._sequences import (
     Selection,
     aggregate_chunks,
@@ -98,11 +98,13 @@ def emotion_targets(y: LabelsLike, labels: LabelsLike, n_songs: int, caller: str
     else:
         # A tuple of labels is a list of them here, not one for each of two views.
         emotions = list(emotions) if isinstance(emotions, tuple) else emotions
-        encoded = encode_labels(emotions, n_songs, n_songs, caller)
-        values = encoded.x.toarray().astype(np.float32)
-        if not encoded.multilabel:
-            values = values.argmax(axis=1)
-        targets = EmotionTargets(values, encoded.classes, encoded.multilabel)
+        checked = check_labels(emotions, n_songs, "labels", "X", caller)
+        if checked.ndim == 2:
+            tags = np.arange(checked.shape[1])
+            targets = EmotionTargets(checked.astype(np.float32), tags, multilabel=True)
+        else:
+            classes, codes = np.unique(checked, return_inverse=True)
+            targets = EmotionTargets(codes, classes, multilabel=False)
     if tag_names is not None and targets.values.ndim == 2:
         targets = targets._replace(classes=np.asarray(tag_names))
     if (targets.values == targets.values[0]).all():

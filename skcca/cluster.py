@@ -1,4 +1,4 @@
-"""K-means that starts from a few annotated rows and names its clusters after their classes."""
+"""Classes out of features: clusters that start from a few annotated rows, and soft memberships."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ from skcca._core.compat import (
     _check_sample_weight,
     _fit_context,
     bind_draft,
+    check_array,
     documented,
     draft_of,
     rng_from,
     snapshot_of,
     validate_data,
 )
-from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
+from skcca._core.standardize import Standardisation
+from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
 from skcca.views._labels import check_labels, is_missing, to_entries
 
-__all__ = ["SeededKMeans"]
+__all__ = ["SeededKMeans", "SoftMembership"]
 
 # Validated rows of float32 or float64.
 Rows: TypeAlias = np.ndarray | sparse.csr_matrix
@@ -329,6 +331,231 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+@documented
+class SoftMembership(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Memberships of rows in soft classes, by Gaussian weights around centres.
+
+    A row x belongs to the class of centre c_k by
+
+        exp(-|x - c_k|^2 / 2 h^2) / sum_j exp(-|x - c_j|^2 / 2 h^2)
+
+    as in a Gaussian mixture of equal weights and one variance h^2. Continuous targets, such as
+    valence and arousal, become memberships, which `ClusterCCA`, `ClusterKCCA` and `SupervisedDCCA`
+    take for labels: rows pair by how much they share.
+
+    Parameters
+    ----------
+    n_classes : int, default=8
+        Number of centres that k-means finds.
+    centers : array-like of shape (n_classes, n_features), default=None
+        Centres in the units of the features, such as those of `SeededKMeans`, instead.
+    bandwidth : float, default=None
+        Standard deviation h of the Gaussians, in units of the standardized features. None is the
+        root of the mean squared distance of a row to its nearest centre, over the number of
+        features.
+    scale : bool, default=True
+        Whether to standardize each feature first.
+    random_state : int, RandomState, Generator or None, default=None
+        Draws the first centres of k-means.
+
+    Attributes
+    ----------
+    centers_ : ndarray of shape (n_classes, n_features)
+        The centres, in the units of the features.
+    bandwidth_ : float
+        The bandwidth that is used; 0 where every row lies at a centre, and memberships are 0 or 1.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        As in scikit-learn.
+
+    See Also
+    --------
+    SeededKMeans : Clusters that are named after annotated rows.
+    skcca.ChunkSelector : Its ``predict_proba`` gives memberships of songs in emotions.
+
+    Notes
+    -----
+    Rows that hold NaN are unknown. They take no part in `fit`, and `transform` gives them rows of
+    zeros, which estimators take for rows without a label.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcca.cluster import SeededKMeans, SoftMembership
+    >>> mood = [[-0.9, 0.2], [-0.7, 0.1], [0.8, 0.6], [0.6, 0.8], [0.0, 0.5], [np.nan, np.nan]]
+    >>> memberships = SoftMembership(2, random_state=0).fit_transform(mood)
+    >>> memberships.sum(axis=1)
+    array([1., 1., 1., 1., 1., 0.])
+
+    With centres that bear the names of annotated rows:
+
+    >>> named = SeededKMeans().fit(mood[:5], ["sad", None, "happy", None, None])
+    >>> named.classes_.tolist()
+    ['happy', 'sad']
+    >>> soft = SoftMembership(centers=named.cluster_centers_, bandwidth=1.0)
+    >>> soft.fit_transform(mood).round(2)
+    array([[0.03, 0.97],
+           [0.03, 0.97],
+           [0.99, 0.01],
+           [0.99, 0.01],
+           [0.78, 0.22],
+           [0.  , 0.  ]])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_classes": [Interval(Integral, 1, None, closed="left")],
+        "centers": ["array-like", None],
+        "bandwidth": [Interval(Real, 0, None, closed="neither"), None],
+        "scale": ["boolean"],
+        "random_state": ["random_state", np.random.Generator],
+    }
+
+    def __init__(
+        self,
+        n_classes: int = 8,
+        *,
+        centers: ArrayLike = None,
+        bandwidth: float | None = None,
+        scale: bool = True,
+        random_state: RandomStateLike = None,
+    ):
+        self.n_classes = n_classes
+        self.centers = centers
+        self.bandwidth = bandwidth
+        self.scale = scale
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ViewLike, y: object = None, sample_weight: WeightsLike = None) -> Self:
+        """Find the centres and the bandwidth.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Targets or features; rows that hold NaN are left out.
+        y : object, default=None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the rows; an integer weight equals repeated rows.
+
+        Returns
+        -------
+        self : SoftMembership
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If no row is known, or `centers` have another width than ``X``.
+
+        Warns
+        -----
+        UserWarning
+            If there are fewer distinct rows than `n_classes`, which are the centres then, or if a
+            feature is constant.
+        """
+        fitted = draft_of(self)
+        check_aligned(type(self).__name__, X=X, sample_weight=sample_weight)
+        X, known = fitted._check_rows(X, reset=True)
+        weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        counted = known & (weights > 0)
+        if not counted.any():
+            raise ValueError(
+                f"{type(self).__name__}: no row of `X` is known; all of {len(X)} hold NaN, or have "
+                "weight zero."
+            )
+        # Neither repeated rows nor another order change what k-means draws.
+        rows, places = np.unique(X[counted].astype(float), axis=0, return_inverse=True)
+        _check_range(rows)
+        w = np.bincount(places.ravel(), weights[counted] / weights[counted].sum(dtype=float))
+        scaling = Standardisation.identity(rows.shape[1])
+        if self.scale:
+            scaling = Standardisation.of(rows, w, "X")
+        fitted._scaling, fitted.centers_ = scaling, self._find_centers(rows, w, scaling)
+        nearest = fitted._squared_distances(rows).min(axis=1)
+        fitted.bandwidth_ = float(np.sqrt(w @ nearest / rows.shape[1]))
+        if self.bandwidth is not None:
+            fitted.bandwidth_ = float(self.bandwidth)
+        bind_draft(self, fitted)
+        return self
+
+    def transform(self, X: ViewLike) -> np.ndarray:
+        """Return the memberships of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        memberships : ndarray of shape (n_samples, n_classes)
+            Each row sums to one; rows that hold NaN are rows of zeros.
+        """
+        fitted = snapshot_of(self)
+        check_is_fitted(fitted)
+        X, known = fitted._check_rows(X, reset=False)
+        distances = fitted._squared_distances(X[known].astype(float))
+        # The nearest centre has weight one before the scaling, so that no sum vanishes.
+        distances -= distances.min(axis=1, keepdims=True)
+        h = max(fitted.bandwidth_, np.finfo(float).tiny)
+        with np.errstate(over="ignore"):
+            weights = np.exp(-0.5 * (distances / h) / h)
+        memberships = np.zeros((len(X), len(fitted.centers_)), dtype=X.dtype)
+        memberships[known] = weights / weights.sum(axis=1, keepdims=True)
+        return memberships
+
+    def _check_rows(self, X: ViewLike, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows, and a mask of those without NaN."""
+        dtypes = [np.float64, np.float32]
+        X = validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan")
+        return X, ~np.isnan(X).any(axis=1)
+
+    def _find_centers(
+        self, rows: np.ndarray, weights: np.ndarray, scaling: Standardisation
+    ) -> np.ndarray:
+        """Return the centres that were given, or those of k-means, in the units of the rows."""
+        name, d = type(self).__name__, rows.shape[1]
+        if self.centers is not None:
+            centers = check_array(self.centers, dtype=np.float64, input_name="centers")
+            if centers.shape[1] != d:
+                raise ValueError(
+                    f"{name}: `centers` has shape {centers.shape}, but `X` has {d} features; "
+                    f"expected (n_classes, {d})."
+                )
+            return centers
+        if len(rows) < self.n_classes:
+            warn(
+                f"{name}: `n_classes`={self.n_classes}, but there are {len(rows)} distinct rows "
+                "without NaN, each of which is a centre now; set a smaller number, or `centers`."
+            )
+            return rows
+        seed = int(rng_from(self.random_state).integers(2**31))
+        kmeans = KMeans(self.n_classes, n_init=10, random_state=seed)
+        kmeans.set_output(transform="default").fit(scaling.apply(rows), sample_weight=weights)
+        return _class_means(rows, kmeans.labels_, self.n_classes, weights)
+
+    def _squared_distances(self, rows: np.ndarray) -> np.ndarray:
+        """Return the squared distances of rows to the centres, (n, n_classes)."""
+        scaled = self._scaling.apply(rows), self._scaling.apply(self.centers_)
+        distances = cdist(*scaled, "sqeuclidean")
+        if not np.isfinite(distances).all():
+            raise ValueError(
+                f"{type(self).__name__}: squared distances of `X` to the centres leave the range "
+                "of float64; measure it in another unit."
+            )
+        return distances
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.centers_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

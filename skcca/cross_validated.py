@@ -118,7 +118,8 @@ class CCACV(CrossValidatedMixin, CCA):
         each view. See `CCA`.
     cv : int, splitter or iterable, default=None
         Folds; None is 5. An integer means consecutive rows, as everywhere in scikit-learn; classes
-        are stratified where a class-paired estimator has one label a row.
+        are stratified where a class-paired estimator has one label a row, which may be missing in
+        some; see `skcca.model_selection.PartlyLabelledKFold`.
     scoring : str, callable or None, default=None
         None is the total correlation of held-out rows, as `score` gives it. "map", or the name of
         another measure of `make_retrieval_scorer`, is how well the first view retrieves the second

@@ -381,8 +381,8 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             a `validation_fraction` of the training rows. ``Pipeline(transform_input=["X_val"])``
             takes them through its steps.
         y_val : array-like, default=None
-            Labels of those rows. Class-paired estimators without them watch the correlation over
-            the rows' own pairs.
+            Labels of those rows, of any kind that `labels` may have. Class-paired estimators
+            without them watch the correlation over the rows' own pairs.
 
         Returns
         -------
@@ -449,7 +449,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         y : array-like of shape (n_samples, n_features_y), default=None
             Second view; labels beside a `Views`.
         labels : array-like, default=None
-            Class or tag labels.
+            Classes, tags or memberships; see `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -466,7 +466,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         fitted = draft_of(self)
         data = fitted._check_training(X, y, labels, sample_weight, reset=first)
         rng = self._rng()
-        fitted._check_classes(data.labels)
+        fitted._check_classes(data.labels, batch=True)
         pairs = fitted._make_pairs(data.labels, data.weights, rng)
         seed = int(rng.integers(2**31))
         if first:
@@ -481,7 +481,9 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             fitted.loss_curve_ = [*self.loss_curve_, *solution.loss_curve]
             fitted.n_epochs_ = len(fitted.loss_curve_)
         if hasattr(self, "classes_") and hasattr(fitted, "classes_"):
-            fitted.classes_ = np.union1d(self.classes_, fitted.classes_)
+            # The classes of rows without a label are numbers, also among names.
+            known = [c for c in (self.classes_, fitted.classes_) if len(c)]
+            fitted.classes_ = np.unique(np.concatenate(known)) if known else self.classes_
         bind_draft(self, fitted)
         return self
 
@@ -738,7 +740,9 @@ class SupervisedDCCA(ClassPairedMixin, DCCA):
         Width of the networks' outputs, and number of components asked for; full class pairs support
         ``n_classes - 1`` at most, see `n_components_`.
     instance_weight : float, default=0.0
-        Share of the rows' own pairs, in [0, 1]; 1 is `DCCA`.
+        Share of the rows' own pairs, in [0, 1], also in each batch; 1 is `DCCA`. Above 0 some
+        labels may be missing: a row without one has its own pair alone, and the others are dealt
+        out evenly to the batches.
     pair_fraction : float, default=1.0
         Fraction of its class (within the batch) that each row meets, in (0, 1].
     pairs_per_sample : int, default=None
@@ -799,6 +803,11 @@ class SupervisedDCCA(ClassPairedMixin, DCCA):
     --------
     DCCA : Each row with its own partner only.
     ClusterCCA : The linear case.
+
+    Notes
+    -----
+    To ``loss="contrastive"`` and ``loss="ranking"`` rows that share no class are irrelevant. So is
+    any row, but its own, to one without a label.
 
     References
     ----------

@@ -44,7 +44,8 @@ from skcca import (
     plotting,
     retrieval_map,
 )
-from skcca.cluster import SeededKMeans
+from skcca.cluster import SeededKMeans, SoftMembership
+from skcca.model_selection import PartlyLabelledKFold
 
 # Two-view estimators
 
@@ -294,6 +295,20 @@ def clustered(p):
     return [model.predict(p.X), model.transform(p.X), model.score(p.X)]
 
 
+def soften(p, **options):
+    model = SoftMembership(3, **{"random_state": 0} | options)
+    model.fit(p.X, sample_weight=p.weights)
+    return [learned(model), model.transform(p.X)]
+
+
+def softened(p):
+    return SoftMembership(3, random_state=0).fit(X).transform(p.X)
+
+
+def folds(p, **options):
+    return [*PartlyLabelledKFold(2, **options).split(p.X, p.labels)]
+
+
 def views(p):
     both = Views(audio=p.X, visual=p.Y)
     return [both.shape, len(both), both["audio"] is p.X, both[: len(both) // 2], repr(both)]
@@ -480,6 +495,9 @@ CALLS = {
     "CrossModalRetriever.ids": named,
     "SeededKMeans": cluster,
     "SeededKMeans.predict": clustered,
+    "SoftMembership": soften,
+    "SoftMembership.transform": softened,
+    "PartlyLabelledKFold": folds,
     "Views": views,
     "Views.from_frame": frames,
     "ViewTransformer": passed_on,

@@ -45,14 +45,20 @@ _NEAR = 1e-10
 
 
 class Labels(NamedTuple):
-    """Class or tag membership of the rows of both views."""
+    """Membership of the rows of both views in classes or tags."""
 
     classes: np.ndarray
-    x: sparse.csr_array  # (n_x, n_classes), 0 or 1
+    x: sparse.csr_array  # (n_x, n_classes), at least 0
     y: sparse.csr_array  # (n_y, n_classes)
+    # Whether a row may be in several classes, or in one more than another row.
     multilabel: bool = False
     # Labels that were given for each view apart: row i of X has no row of its own in Y.
     unpaired: bool = False
+
+    @property
+    def has_label(self) -> np.ndarray:
+        """Mask of the rows of X with a label; the others are rows of zeros."""
+        return np.diff(self.x.indptr) > 0
 
     def take(self, x_rows: np.ndarray, y_rows: np.ndarray) -> Labels:
         """Return the labels of some rows of each view."""
@@ -364,6 +370,9 @@ def cyclic_pairs(
         y_end[rows] = x_line.offset[c] + high + turn - 1
 
     x_scale, y_scale = weights.x, weights.y
+    if not labels.has_label.all():
+        x_scale = x_scale * (x_line.codes < labels.x.shape[1])
+        y_scale = y_scale * (y_line.codes < labels.y.shape[1])
     if pair_weight == "row":
         x_counts = np.bincount(x_line.codes, weights.x, minlength=len(partners))
         y_counts = np.bincount(y_line.codes, weights.y, minlength=len(partners))
@@ -411,12 +420,23 @@ class Pairing(NamedTuple):
         return blended_pairs(instance_pairs(weights.x), classes, self.instance_weight)
 
 
+def class_codes(membership: sparse.csr_array) -> np.ndarray:
+    """Return the class of each row (n,), of which each has one at most: n_classes for none."""
+    n_classes = membership.shape[1]
+    codes = np.full(membership.shape[0], n_classes)
+    codes[np.diff(membership.indptr) > 0] = membership.indices
+    return codes
+
+
 class _Circle:
-    """The rows of one view, class after class, each class shuffled and standing twice."""
+    """The rows of one view, class after class, each class shuffled and standing twice.
+
+    The last class is that of rows without a label.
+    """
 
     def __init__(self, membership: sparse.csr_array, rng: np.random.Generator):
-        self.codes = membership.indices.astype(int)  # one class a row
-        self.counts = np.bincount(self.codes, minlength=membership.shape[1])
+        self.codes = class_codes(membership)
+        self.counts = np.bincount(self.codes, minlength=membership.shape[1] + 1)
         self.offset = 2 * (np.cumsum(self.counts) - self.counts)
         shuffled = rng.permutation(len(self.codes))
         self.arrange(shuffled[np.argsort(self.codes[shuffled], kind="stable")], shift=0)

@@ -147,9 +147,11 @@ class RunningSums:
         grams = list(self.grams[side] or [None] * member.shape[1])
         by_class = member.tocsc()
         for c in np.flatnonzero(np.diff(by_class.indptr)):
-            own = by_class.indices[by_class.indptr[c] : by_class.indptr[c + 1]]
+            place = slice(by_class.indptr[c], by_class.indptr[c + 1])
+            own = by_class.indices[place]
             own_rows = rows_of(take(V, own), shift=self.shifts[side])
-            grams[c] = _added(own_rows.weighted_gram(weights[own])[0], grams[c])
+            own_weights = weights[own] * by_class.data[place]
+            grams[c] = _added(own_rows.weighted_gram(own_weights)[0], grams[c])
         return tuple(grams)
 
     def moments(self) -> tuple[Moments, bool]:
@@ -161,7 +163,9 @@ class RunningSums:
         parts = []
         if self.joint is not None:
             parts.append(Moments.of_joint_product(self.joint.copy(), len(self.shifts[0])))
-        if self._by_class:
+        # The rows so far may have no label.
+        weights = self.class_weights
+        if self._by_class and not (parts and weights is not None and not weights.any()):
             parts.append(self._class_moments())
         moments = parts[0] if len(parts) == 1 else parts[0].blend(parts[1], beta, 1 - beta)
         shift_lost_precision = moments.loses_precision(*self.shifts)
@@ -346,6 +350,11 @@ def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     """Return the labels of a batch in terms of the classes so far and new ones."""
     known = sums.classes
     assert known is not None
+    if not labels.multilabel and not len(labels.classes):
+        # No row of the batch has a label.
+        labels = labels._replace(classes=known[:0])
+    elif not sums.multilabel and not len(known):
+        known = labels.classes[:0]
     are_text = [names.dtype.kind in "US" for names in (labels.classes, known)]
     if labels.multilabel != sums.multilabel or are_text[0] != are_text[1]:
         raise ValueError(

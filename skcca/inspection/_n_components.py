@@ -19,6 +19,7 @@ from skcca.cca import CCA
 from skcca.model_selection._folds import PairedRows, Splitter
 from skcca.model_selection._linear_folds import by_path, linear_path, warn_of_lost_digits
 from skcca.model_selection._ridge_path import RidgePath
+from skcca.views._labels import is_missing
 from skcca.views._projection import final_model
 
 __all__ = ["NComponentsResult", "select_n_components"]
@@ -79,12 +80,13 @@ def select_n_components(
     y : array-like of shape (n_samples, n_features_y), default=None
         See `bootstrap_loadings`.
     labels : array-like, default=None
-        Class or tag labels. Class-paired estimators are scored over the pairs of a class.
+        Classes, tags or memberships. Class-paired estimators are scored over the pairs of a class.
     n_components : int or sequence of int, default=10
         The candidates; an integer stands for 1, 2, ... up to it.
     cv : int, splitter or iterable, default=None
         Folds; None is 5. An integer means consecutive rows, as everywhere in scikit-learn; classes
-        are stratified where a class-paired estimator has one label a row.
+        are stratified where a class-paired estimator has one label a row, which may be missing in
+        some; see `skcca.model_selection.PartlyLabelledKFold`.
     groups : array-like of shape (n_samples,), default=None
         Groups for the splitter.
     rule : {"one_standard_error", "best"}, default="one_standard_error"
@@ -223,7 +225,7 @@ def _most_components(estimator: Estimator, rows: PairedRows) -> float:
     if isinstance(estimator, CCA):
         limits += [np.shape(V)[1] for V in rows.views]
     if labels is not None and labels.ndim == 1 and getattr(model, "instance_weight", 1) == 0:
-        limits.append(len(np.unique(labels)) - 1)
+        limits.append(len(np.unique(labels[~is_missing(labels)])) - 1)
     return min(limits)
 
 

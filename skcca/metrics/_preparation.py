@@ -5,7 +5,10 @@ relevant to a query by
 
 classes     relevant = same class
 tags        relevant = a tag in common; gain 1, the number of shared tags, or their Jaccard index
+memberships relevant = a class in common; gain = the product of both memberships, summed
 gains       given for every query and item; relevant = gain above 0
+
+Queries and items of unknown class are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +22,12 @@ from skcca._core.compat import check_array
 from skcca._core.types import ArrayLike, LabelsLike
 from skcca._core.warnings import warn
 from skcca.metrics._similarity import bounded_vectors, check_metric
-from skcca.views._labels import check_comparable_labels, check_labels
+from skcca.views._labels import (
+    check_comparable_labels,
+    check_labels,
+    known_rows,
+    to_entries,
+)
 from skcca.views._projection import check_embedding
 
 GRADES = ("shared", "count", "jaccard")
@@ -61,11 +69,22 @@ class Retrieval(NamedTuple):
     max_abs_score: float = 1.0
     # Torch ranks on a GPU, NumPy where it is None.
     device: str | None = None
+    # Places of the queries among those of the caller, who has more of unknown class.
+    places: np.ndarray | None = None
+    n_given: int = 0
 
     @property
     def n_ranked(self) -> int:
         """Length of a ranked list."""
         return len(self.gallery) - self.exclude_self
+
+    def of_all_queries(self, scores: np.ndarray) -> np.ndarray:
+        """Return the scores of the caller's queries, nan for those of unknown class."""
+        if self.places is None:
+            return scores
+        every = np.full(self.n_given, np.nan)
+        every[self.places] = scores
+        return every
 
 
 def prepare(
@@ -88,6 +107,13 @@ def prepare(
     device = _gpu_of(queries) or _gpu_of(gallery)
     queries, gallery = check_embeddings(queries, gallery, names)
     correlations = check_metric(rules.metric, rules.correlations, queries.shape[1], caller)
+    n_given, places = len(queries), None
+    shape = n_given, len(gallery)
+    known = known_sides(query_labels, gallery_labels, *shape, names, rules.exclude_self)
+    if known is not None:
+        places = np.flatnonzero(known.queries)
+        queries, gallery = queries[known.queries], gallery[known.gallery]
+        query_labels, gallery_labels = known.query_labels, known.gallery_labels
     relevant = find_relevance(
         query_labels, gallery_labels, len(queries), len(gallery), names, rules.relevance
     )
@@ -107,8 +133,65 @@ def prepare(
     Q, G, max_abs_score = bounded_vectors(queries, gallery, rules.metric, correlations)
     measured, zero, all_relevant = to_measure
     return Retrieval(
-        Q, G, relevant, measured, zero, exclude_self, all_relevant, max_abs_score, device
+        Q, G, relevant, measured, zero, exclude_self, all_relevant, max_abs_score, device,
+        places, n_given,
+    )  # fmt: skip
+
+
+class KnownSides(NamedTuple):
+    """Masks of the queries and items whose class is known, and their labels."""
+
+    queries: np.ndarray  # (n_queries,) bool
+    gallery: np.ndarray  # (n_gallery,) bool
+    query_labels: LabelsLike
+    gallery_labels: LabelsLike
+
+
+def known_sides(
+    query_labels: LabelsLike,
+    gallery_labels: LabelsLike,
+    n_queries: int,
+    n_gallery: int,
+    names: ArgumentNames,
+    exclude_self: bool = False,
+) -> KnownSides | None:
+    """Return what is known of each side, after counting the rest, or None if all is known."""
+    own = gallery_labels is not None
+    if query_labels is None or not (own or n_queries == n_gallery):
+        # Labels that the sides cannot share are refused by `relevance_from_labels`.
+        return None
+    of_queries = known_rows(query_labels, n_queries)
+    of_gallery = known_rows(gallery_labels, n_gallery) if own else of_queries
+    if of_queries is None and of_gallery is None:
+        return None
+    of_queries = np.ones(n_queries, dtype=bool) if of_queries is None else of_queries
+    of_gallery = np.ones(n_gallery, dtype=bool) if of_gallery is None else of_gallery
+    if exclude_self and n_queries == n_gallery:
+        # Item i is left out for query i, so that both keep one place.
+        of_queries = of_gallery = of_queries & of_gallery
+    n_unknown = np.count_nonzero(~of_queries), np.count_nonzero(~of_gallery)
+    if not (of_queries.any() and of_gallery.any()):
+        raise ValueError(
+            f"{names.caller}: {n_unknown[0]} of {n_queries} queries and {n_unknown[1]} of "
+            f"{n_gallery} items have no label in `{names.query_labels}` and "
+            f"`{names.gallery_labels}` (None, NaN or masked); relevance needs known classes."
+        )
+    warn(
+        f"{names.caller}: {n_unknown[0]} of {n_queries} queries and {n_unknown[1]} of {n_gallery} "
+        "items have no label (None, NaN or masked) and are left out."
     )
+    return KnownSides(
+        of_queries,
+        of_gallery,
+        _labels_of(query_labels, of_queries),
+        _labels_of(gallery_labels, of_gallery) if own else None,
+    )
+
+
+def _labels_of(labels: LabelsLike, rows: np.ndarray) -> LabelsLike:
+    """Return the labels of some rows; those of another number of rows are refused later."""
+    entries = to_entries(labels)
+    return entries[rows] if entries.shape[:1] == rows.shape else labels
 
 
 def check_sides_aligned(
@@ -216,6 +299,10 @@ class Relevance:
         # numbers of a byte are compared several times as fast as those of eight.
         largest = int(max(queries.max(), gallery.max()))
         dtype = np.dtype(np.float32) if self._by_tag else np.min_scalar_type(-1 - largest)
+        if self._by_tag and any(labels.dtype.kind == "f" for labels in (queries, gallery)):
+            # Of memberships only the proportions matter, and products must not vanish.
+            dtype = np.dtype(np.float64)
+            queries, gallery = (L / max(L.max(initial=0), 1e-70) for L in (queries, gallery))
         self._queries: np.ndarray = queries.astype(dtype)
         self._gallery: np.ndarray = gallery.astype(dtype)
         self.labels = self._queries, self._gallery
@@ -344,10 +431,10 @@ def relevance_from_labels(
             "give both, or neither where row i belongs to row i."
         )
     of_queries = n_queries, names.query_labels, names.queries, names.caller
-    query_labels = check_labels(query_labels, *of_queries)
+    query_labels = check_labels(query_labels, *of_queries, soft=grade == "count")
     if gallery_labels is not None:
         of_gallery = n_gallery, names.gallery_labels, names.gallery, names.caller
-        gallery_labels = check_labels(gallery_labels, *of_gallery)
+        gallery_labels = check_labels(gallery_labels, *of_gallery, soft=grade == "count")
     elif n_queries == n_gallery:
         gallery_labels = query_labels
     else:

@@ -40,7 +40,8 @@ class RetrievalScorer:
     pipeline is fed plain arrays, its earlier steps transform the first view only.
 
     Labels reach the scorer as ``y`` beside a `Views`; or, with plain arrays, as ``labels``, which
-    is requested by default once metadata routing is enabled.
+    is requested by default once metadata routing is enabled. Rows whose label is missing are left
+    out as queries and as items, with a warning that counts them.
 
     Examples
     --------
@@ -192,7 +193,8 @@ def make_retrieval_scorer(
     relevance : {"shared", "count", "jaccard"}, default="shared"
     exclude_self : bool, default=False
     no_relevant : {"omit", "zero", "raise"}, default="omit"
-        See `skcca.metrics.retrieval_scores`; grades of `relevance` need indicators of tags.
+        See `skcca.metrics.retrieval_scores`; grades of `relevance` need indicators of tags, and
+        "count" takes memberships, too.
 
     Returns
     -------

@@ -8,7 +8,13 @@ import numpy as np
 
 from skcca._core.types import ArrayLike, LabelsLike
 from skcca.metrics._measures import Measure, find_measure
-from skcca.metrics._preparation import ArgumentNames, Rules, prepare, relevance_from_labels
+from skcca.metrics._preparation import (
+    ArgumentNames,
+    Rules,
+    known_sides,
+    prepare,
+    relevance_from_labels,
+)
 from skcca.metrics._ranking import overall_score, score_queries
 from skcca.views._labels import count_labels
 
@@ -108,8 +114,9 @@ def retrieval_scores(
         Embedded items to rank.
     query_labels : array-like of shape (n_queries,) or (n_queries, n_tags), default=None
         Classes (integers, strings or bools; relevant = same class), or a binary indicator matrix
-        (relevant = a tag in common). None means instance pairs: row i of the gallery alone is
-        relevant to query i.
+        (relevant = a tag in common). Queries and items whose class is missing (None, NaN,
+        ``pd.NA`` or masked) are left out with a warning that counts them. None means instance
+        pairs: row i of the gallery alone is relevant to query i.
     gallery_labels : array-like of shape (n_gallery,) or (n_gallery, n_tags), default=None
         Labels of the gallery; None means that item i has the label of query i.
     measure : str, default="map"
@@ -124,10 +131,11 @@ def retrieval_scores(
     relevance : {"shared", "count", "jaccard"} or array-like, default="shared"
         Gain of an item in ``ndcg``: 1 if it is relevant, the number of tags it shares with the
         query, or their Jaccard index; or the gains themselves, (n_queries, n_gallery), in place of
-        labels. To the other measures an item of positive gain is relevant.
+        labels. By "count" labels may be memberships, floats of at least 0, whose products with
+        those of the query add up. To the other measures an item of positive gain is relevant.
     exclude_self : bool, default=False
         Whether item i is left out of the list of query i, as where queries and gallery are the same
-        rows.
+        rows; a row whose class is missing on one side is then left out of both.
     no_relevant : {"omit", "zero", "raise"}, default="omit"
         What a query without a relevant item is: left out with a warning, counted as 0, or an error.
 
@@ -141,15 +149,15 @@ def retrieval_scores(
     Raises
     ------
     TypeError, ValueError
-        If an embedding is empty, not 2-D, NaN or infinite, if the widths differ, if labels are
+        If an embedding is empty, not 2-D, NaN or infinite, if the widths differ, if labels are all
         missing, continuous or not as many as rows, if k is larger than the gallery, or if a
         parameter has none of the values above.
 
     Warns
     -----
     UserWarning
-        If queries without a relevant item were left out (with their number), or nothing can be
-        measured.
+        If queries or items without a label, or queries without a relevant item, were left out (with
+        their numbers), or nothing can be measured.
 
     Notes
     -----
@@ -168,7 +176,7 @@ def retrieval_scores(
     named = find_measure(measure, names.caller)
     rules = Rules(metric, correlations, relevance, exclude_self, no_relevant)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
-    return score_queries(retrieval, [named], names.caller)[:, 0]
+    return retrieval.of_all_queries(score_queries(retrieval, [named], names.caller)[:, 0])
 
 
 def mean_average_precision_score(
@@ -274,7 +282,8 @@ def average_precision_scores(
     names = ArgumentNames("average_precision_scores")
     rules = Rules(metric, exclude_self=exclude_self, no_relevant=no_relevant)
     retrieval = prepare(queries, gallery, query_labels, gallery_labels, names, rules)
-    return score_queries(retrieval, [_map_at(k, names.caller)], names.caller)[:, 0]
+    scores = score_queries(retrieval, [_map_at(k, names.caller)], names.caller)[:, 0]
+    return retrieval.of_all_queries(scores)
 
 
 def _map_at(k: Any, caller: str) -> Measure:
@@ -366,10 +375,12 @@ def chance_map(labels: LabelsLike, gallery_labels: LabelsLike = None) -> float:
     Raises
     ------
     ValueError
-        If labels are empty, missing or continuous.
+        If labels are empty, all missing or continuous.
 
     Notes
     -----
+    Rows whose label is missing are left out.
+
     In a gallery of n items the MAP of a random ranking is larger than this limit, by at most
     (1 + ln n) / n, because a relevant item always counts at its own rank; a constant embedding
     scores its exact value. Queries without a relevant item count here, as 0, while MAP leaves them
@@ -385,5 +396,9 @@ def chance_map(labels: LabelsLike, gallery_labels: LabelsLike = None) -> float:
     n_queries = n_gallery = count_labels(labels, "labels", names.caller)
     if gallery_labels is not None:
         n_gallery = count_labels(gallery_labels, "gallery_labels", names.caller)
+    known = known_sides(labels, gallery_labels, n_queries, n_gallery, names)
+    if known is not None:
+        labels, gallery_labels = known.query_labels, known.gallery_labels
+        n_queries, n_gallery = int(known.queries.sum()), int(known.gallery.sum())
     relevant = relevance_from_labels(labels, gallery_labels, n_queries, n_gallery, names)
     return float(relevant.counts().mean() / n_gallery)

@@ -38,10 +38,11 @@ def cross_val_embed(
     y : array-like, default=None
         Both views and their labels, or the first and the second view.
     labels : array-like, default=None
-        Class or tag labels, beside arrays.
+        Classes, tags or memberships, beside arrays.
     cv : int, splitter or iterable, default=None
         Folds, in which every row must be held out once. None means five folds; an integer
-        makes stratified ones where class-paired estimators have class labels.
+        makes stratified ones where class-paired estimators have class labels, those of
+        `PartlyLabelledKFold` where some are missing.
     groups : array-like of shape (n_samples,), default=None
         Groups for splitters that keep them together.
     align : bool, default=True

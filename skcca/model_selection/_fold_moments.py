@@ -24,6 +24,7 @@ from skcca._core.pairs import Labels, Moments, Pairing, TrainingData
 from skcca._core.rows import rows_of, starting_shift
 from skcca._core.streaming import RunningSums
 from skcca._core.types import ViewLike
+from skcca._core.warnings import warn
 from skcca.model_selection._folds import Fold
 
 Array = np.ndarray
@@ -85,6 +86,13 @@ class FoldMoments:
             self._sums = self._add_up((train_moments.mean_x, train_moments.mean_y))
             self._recentred = True
             return self(i)
+        for rows, sums in (("training", train), ("held-out", test)):
+            weights = sums.class_weights
+            if sums.joint is not None and weights is not None and not weights.any():
+                warn(
+                    f"Fold {i}: none of {sums.n_rows} {rows} rows has a label, so that their pairs "
+                    "are the rows' own alone."
+                )
         if (lost or also_lost) and not hasattr(self._data.X, "dask"):
             return None
         return train_moments, test_moments, train.max_rank
@@ -239,10 +247,11 @@ def _sums_of_cells(
         inside = np.flatnonzero(is_inside[:, rows[0]])
         member = labels.x[rows].tocsc()
         for c in np.flatnonzero(np.diff(member.indptr)):
-            cell = rows[np.sort(member.indices[member.indptr[c] : member.indptr[c + 1]])]
+            own_rows = slice(member.indptr[c], member.indptr[c + 1])
+            cell, shares = rows[member.indices[own_rows]], member.data[own_rows]
             for side in range(2):
                 own = rows_of(take(views[side], cell), shift=shifts[side])
-                gram = own.weighted_gram(data.weights.x[cell])[0]
+                gram = own.weighted_gram(data.weights.x[cell] * shares)[0]
                 for part in inside.tolist():
                     counts = empty[part].counts
                     assert counts is not None

@@ -21,9 +21,10 @@ from skcca._core.directions import pair_correlations
 from skcca._core.pairs import Pairs, Weights, instance_pairs
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, ViewLike
 from skcca._core.warnings import quiet_fit
+from skcca.model_selection._partly_labelled import PartlyLabelledKFold
 from skcca.views._checks import is_label_pair, separate_views
 from skcca.views._container import Views
-from skcca.views._labels import check_entries, encode_labels, to_entries
+from skcca.views._labels import check_entries, encode_labels, is_missing, to_entries
 from skcca.views._projection import final_model, project, unwrap
 
 Array = np.ndarray
@@ -135,7 +136,8 @@ class PairedRows(NamedTuple):
         # A search may have chosen a model of the other kind than the one that it was given.
         if self.labels is None or not getattr(model, "_class_paired", False):
             return instance_pairs(weights)
-        labels = encode_labels(self.labels[rows], len(rows), len(rows), type(model).__name__)
+        name, n = type(model).__name__, len(rows)
+        labels = encode_labels(self.labels[rows], n, n, name)
         rng = rng_from(getattr(model, "random_state", None))
         return model._make_pairs(labels, Weights(weights, weights), rng)
 
@@ -156,6 +158,14 @@ class PairedRows(NamedTuple):
         cv = 5 if cv is None else cv
         # Splitters of others may wait for threads that check arrays.
         known = isinstance(cv, Integral) or type(cv).__module__.startswith("sklearn.")
+        labels = self.labels
+        if (
+            stratified
+            and isinstance(cv, Integral)
+            and labels is not None
+            and is_missing(labels).any()
+        ):
+            cv = PartlyLabelledKFold(int(cv))
         with in_turn() if known else nullcontext():
             splitter = check_cv(cv, self.labels, classifier=stratified)
             try:

@@ -133,7 +133,8 @@ class CrossValidatedMixin:
         y : array-like of shape (n_samples, n_features_y), default=None
             Second view; labels beside a `Views`.
         labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
-            Class or tag labels, for class-paired estimators and for the splitter.
+            Classes, tags or memberships, for class-paired estimators and for the splitter; see
+            `CCA.fit`.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows, in the fits and in the default score.
         groups : array-like of shape (n_samples,), default=None

@@ -213,6 +213,8 @@ def fingerprint(data: TrainingData) -> str:
         for member in (data.labels.x, data.labels.y):
             digest.update(np.asarray(member.indices).tobytes())
             digest.update(np.asarray(member.indptr).tobytes())
+            if (member.data != 1).any():
+                digest.update(np.asarray(member.data).tobytes())
     for weights in data.weights:
         digest.update(np.asarray(weights).tobytes())
     return digest.hexdigest()

@@ -110,8 +110,24 @@ class BatchSampler:
             rounds = range(-(-len(longer) // len(shorter)))
             passes = [shuffled(len(shorter), self.rng, on_disk=shorter.on_disk) for _ in rounds]
             others = np.concatenate(passes)[: len(longer)]
+        elif self.labels is not None and not self.labels.has_label.all():
+            rows = others = _spread(rows, self.labels.has_label[rows], self.rng)
         sides = (rows, others) if n_x >= n_y else (others, rows)
         yield from zip(*(np.split(side, cuts) for side in sides), strict=True)
+
+
+def _spread(rows: np.ndarray, labelled: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows with the labelled ones at equal distances, each kind in its order.
+
+    So every batch has its share of them.
+    """
+    n_labelled = int(labelled.sum())
+    places = ((np.arange(n_labelled) + rng.random()) * len(rows) / n_labelled).astype(int)
+    is_place = np.zeros(len(rows), dtype=bool)
+    is_place[places] = True
+    spread = np.empty_like(rows)
+    spread[is_place], spread[~is_place] = rows[labelled], rows[~labelled]
+    return spread
 
 
 class Reconstruction(NamedTuple):

@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skcca._core.files import parsing
-from skcca._core.pairs import TrainingData
+from skcca._core.pairs import TrainingData, class_codes
 from skcca._core.progress import ProgressBar
 from skcca._core.warnings import warn
 from skcca.nn.networks import (
@@ -533,9 +533,11 @@ def validation_mask(
 ) -> np.ndarray:
     """Return a mask of validation rows, to which every class gives its share, rounded at random."""
     order = rng.permutation(n_rows)
-    # A row of an indicator matrix may have any number of tags, which give no order.
-    if membership is not None and membership.nnz == n_rows:
-        order = order[np.argsort(membership.indices[order], kind="stable")]
+    if membership is not None:
+        n_labels = np.diff(membership.indptr)
+        # Of rows of several tags it is known alone whether they have any.
+        codes = class_codes(membership) if n_labels.max() <= 1 else n_labels == 0
+        order = order[np.argsort(codes[order], kind="stable")]
     # Evenly spaced places in class order take each class's share, whatever its size.
     n_validation = max(round(fraction * n_rows), 1)
     places = (np.arange(n_validation) + rng.random()) * n_rows / n_validation

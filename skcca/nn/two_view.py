@@ -226,6 +226,7 @@ def fit_networks(
     problem = _Problem(settings, data, pairs, x_format, y_format, x_rows, y_rows, built_for, device)
     check_varies(data.X, x_format.scaling, pairs.row_sums, f"{settings.name}: `X`")
     check_varies(data.Y, y_format.scaling, pairs.column_sums, f"{settings.name}: `y`")
+    _check_irrelevant_rows(settings, data)
     batch_size = _check_batch_size(problem)
     with seeded(seed, device) as turn:
         if previous is None:
@@ -285,6 +286,19 @@ def fit_networks(
             name=settings.name,
         )
     return _solution(problem, networks, result)
+
+
+def _check_irrelevant_rows(settings: Settings, data: TrainingData) -> None:
+    """Refuse labels by which all rows share a class, where irrelevant rows are to be ranked."""
+    if settings.loss != "ranking" or data.labels is None:
+        return
+    n_x, n_y = ((member != 0).sum(axis=0) for member in (data.labels.x, data.labels.y))
+    if ((n_x == data.labels.x.shape[0]) & (n_y == data.labels.y.shape[0])).any():
+        raise ValueError(
+            f"{settings.name}: `loss`='ranking' compares with rows that share no class, and by "
+            "these labels every row shares one with every other; set small memberships to 0, or "
+            "choose another loss."
+        )
 
 
 def _check_batch_size(problem: _Problem) -> int:

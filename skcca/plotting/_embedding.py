@@ -23,7 +23,7 @@ from skcca.plotting._checks import check_two_components, model_name, view_names
 from skcca.plotting._texts import place_texts, shorten
 from skcca.views._checks import separate_views
 from skcca.views._container import Views
-from skcca.views._labels import check_labels
+from skcca.views._labels import known_labels
 from skcca.views._projection import project
 
 if TYPE_CHECKING:
@@ -41,13 +41,17 @@ _MAX_LINKED = 200
 _MAX_BY_COLOUR = 10
 _MAX_IN_LEGEND = 20
 
+# Rows without a label, which must not hide the others.
+_NO_LABEL, _GREY = "no label", "#808080"
+_ALPHA, _FAINT = 0.85, 0.35
+
 
 @dataclass(repr=False, eq=False)
 class EmbeddingDisplay:
     """Show the rows of both views in the plane of two components.
 
     Use `from_estimator` or `from_predictions`. Circles are rows of the first view, triangles those
-    of the second; colours are classes.
+    of the second; colours are classes, and rows whose label is missing are grey: "no label".
 
     Parameters
     ----------
@@ -55,7 +59,7 @@ class EmbeddingDisplay:
     Zy : ndarray of shape (n_samples_y, n_components)
         Embedded rows of the first and of the second view.
     labels : ndarray or tuple of two ndarrays, default=None
-        Class of each row; a tuple has those of both views.
+        Class of each row; a tuple has those of both views. Missing ones are None, NaN or masked.
     components : tuple of two ints, default=(0, 1)
         Components that span the picture.
     link : bool, default=None
@@ -231,6 +235,8 @@ class EmbeddingDisplay:
             This object, whose `ax_` and `figure_` may be adjusted further.
         """
         check_canvas(ax, _NAME)
+        from matplotlib.colors import to_rgba
+
         points = self._points()
         classes, codes = self._classes(points)
         paired = len(points[0]) == len(points[1]) and not _is_pair(self.labels)
@@ -243,7 +249,10 @@ class EmbeddingDisplay:
         self.ax_ = ax = axes_for(ax, (7, 5))
         self.figure_ = ax.figure
         contrast = contrast_colour(ax)
-        palette = class_colours(max(len(classes), 1), contrast)
+        palette = class_colours(1 if self.labels is None else len(classes), contrast)
+        unknown = [code == len(palette) for code in codes]
+        if any(map(np.any, unknown)):
+            palette = np.vstack([palette, to_rgba(_GREY)])
 
         self.links_ = None
         if paired and (len(points[0]) <= _MAX_LINKED if self.link is None else self.link):
@@ -254,12 +263,14 @@ class EmbeddingDisplay:
             self.links_ = ax.add_collection(links)
         n_rows = max(map(len, points))
         look: dict[str, Any] = {
-            "s": float(np.clip(6_000 / n_rows, 8, 40)), "alpha": 0.85,
+            "s": float(np.clip(6_000 / n_rows, 8, 40)),
             "edgecolors": contrast, "linewidths": 0.3 if n_rows <= 1_000 else 0,
         }  # fmt: skip
+        alphas: list[Any] = [np.where(u, _FAINT, _ALPHA) if u.any() else _ALPHA for u in unknown]
+        sides = zip((Z.T for Z in points), codes, alphas, _MARKERS, strict=True)
         self.points_ = tuple(
-            ax.scatter(x, y, c=palette[code], marker=marker, **(look | kwargs))
-            for (x, y), code, marker in zip((Z.T for Z in points), codes, _MARKERS, strict=True)
+            ax.scatter(x, y, c=palette[code], marker=marker, **(look | {"alpha": alpha} | kwargs))
+            for (x, y), code, alpha, marker in sides
         )
         x, y = self.components
         ax.set(xlabel=f"Component {x}", ylabel=f"Component {y}")
@@ -282,7 +293,10 @@ class EmbeddingDisplay:
         return Zx[:, pair], Zy[:, pair]
 
     def _classes(self, points: tuple[np.ndarray, ...]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return the names of the classes, and for each view the class number of each row."""
+        """Return the names of the classes, and for each view the class number of each row.
+
+        That of a row without a label is the number of classes.
+        """
         sizes = [len(view) for view in points]
         if self.labels is None:
             return np.array([]), [np.zeros(n, dtype=int) for n in sizes]
@@ -295,17 +309,20 @@ class EmbeddingDisplay:
                 f"{_NAME}: `Zx` has {sizes[0]} rows but `Zy` has {sizes[1]}; rows that are not "
                 "paired have labels of their own: labels=(labels_x, labels_y)."
             )
-        checked = [
-            check_labels(of_x, sizes[0], names[0], "Zx", _NAME),
-            check_labels(of_y, sizes[1], names[1], "Zy", _NAME),
-        ]
-        if any(labels.ndim == 2 for labels in checked):
+        x, x_known = known_labels(of_x, sizes[0], names[0], "Zx", _NAME)
+        y, y_known = known_labels(of_y, sizes[1], names[1], "Zy", _NAME)
+        if x.ndim == 2 or y.ndim == 2:
             raise ValueError(
-                f"{_NAME}: `labels` has shape {checked[0].shape}, but a point has one colour; give "
-                "one class for each row, such as labels[:, tag]."
+                f"{_NAME}: `labels` has shape {x.shape}, but a point has one colour; give one "
+                "class for each row, such as labels[:, tag]."
             )
-        classes, codes = np.unique(np.concatenate(checked), return_inverse=True)
-        return classes, np.split(codes, sizes[:1])
+        classes, of_known = np.unique(np.concatenate([x, y]), return_inverse=True)
+        codes = [np.full(n, len(classes)) for n in sizes]
+        for code, known, own in zip(
+            codes, (x_known, y_known), np.split(of_known, [len(x)]), strict=True
+        ):
+            code[slice(None) if known is None else known] = own
+        return classes, codes
 
     def _label(
         self,
@@ -322,20 +339,22 @@ class EmbeddingDisplay:
         contrast = contrast_colour(ax)
         self.colorbar_ = None
         self.class_names_: list[Annotation] = []
-        colour = palette[0] if n_classes == 0 else "none"
+        colour = palette[0] if self.labels is None else "none"
         handles = [
             Line2D([], [], linestyle="", marker=marker, color=colour, mec=contrast, label=name)
             for marker, name in zip(_MARKERS, self.view_names, strict=True)
         ]
+        names = [shorten(name) for name in classes]
+        squares = [
+            Line2D([], [], linestyle="", marker="s", color=colour, label=name)
+            for colour, name in zip(palette, [*names, _NO_LABEL], strict=False)
+        ]
         if n_classes > _MAX_IN_LEGEND:
-            self.colorbar_ = colour_bar(ax, [shorten(name) for name in classes], palette)
-            self.legend_ = legend_above(ax, handles, title)
+            self.colorbar_ = colour_bar(ax, names, palette[:n_classes])
+            self.legend_ = legend_above(ax, handles + squares[n_classes:], title)
         else:
-            handles += [
-                Line2D([], [], linestyle="", marker="s", color=colour, label=shorten(name))
-                for colour, name in zip(palette, classes, strict=False)
-            ]
-            self.legend_ = legend_beside(ax, handles)
+            labelled = [] if self.labels is None else squares
+            self.legend_ = legend_beside(ax, handles + labelled)
         if _MAX_BY_COLOUR < n_classes <= _MAX_IN_LEGEND:
             both, code = np.concatenate(points), np.concatenate(codes)
             centres = np.array([both[code == c].mean(axis=0) for c in range(n_classes)])

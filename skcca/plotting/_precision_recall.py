@@ -62,7 +62,8 @@ class PrecisionRecallDisplay:
     -----
     Precision and recall are means over the queries after 1, 2, ... items. The chance level is the
     precision of the whole gallery, which is `skcca.metrics.chance_map` where every query has a
-    relevant item.
+    relevant item. Queries and items whose label is missing are left out, with a warning that counts
+    them.
 
     Examples
     --------

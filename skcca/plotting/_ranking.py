@@ -18,6 +18,7 @@ from skcca.metrics._preparation import (
     check_embeddings,
     check_sides_aligned,
     find_relevance,
+    known_sides,
 )
 from skcca.metrics._similarity import check_metric, gallery_vectors, query_vectors, similarities
 from skcca.plotting._canvas import (
@@ -101,6 +102,7 @@ class RankingDisplay:
     Notes
     -----
     Equally similar items are shown in the order of the gallery; measures average over their orders.
+    Queries and items whose label is missing are left out, with a warning that counts them.
 
     Examples
     --------
@@ -268,31 +270,36 @@ class RankingDisplay:
                 f"{_NAME}: exclude_self=True leaves out item i for query i, but there are "
                 f"{n_queries} queries and {n_gallery} items."
             )
-        rows = _check_rows(rows, n_queries)
-        most = n_gallery - bool(exclude_self)
-        k = check_count(k, "k", "how many items to show", _NAME, 1, most)
         _check_lengths("query", "queries", n_queries, query_images, query_names)
         _check_lengths("gallery", "items", n_gallery, gallery_images, gallery_names)
-        relevance = find_relevance(
-            query_labels, gallery_labels, n_queries, n_gallery, names, "shared"
-        )
+        labels = query_labels, gallery_labels
+        known = known_sides(*labels, n_queries, n_gallery, names, exclude_self)
+        asked, items = np.arange(n_queries), np.arange(n_gallery)
+        if known is not None:
+            asked, items = np.flatnonzero(known.queries), np.flatnonzero(known.gallery)
+            labels = known.query_labels, known.gallery_labels
+        rows = _check_rows(rows, n_queries, asked)
+        most = len(items) - bool(exclude_self)
+        k = check_count(k, "k", "how many items to show", _NAME, 1, most)
+        relevance = find_relevance(*labels, len(asked), len(items), names, "shared")
+        gallery = gallery[items]
         if metric == "euclidean":
             # Sums of differences lose no digits far from the origin.
             products = np.array([-0.5 * ((gallery - q) ** 2).sum(axis=1) for q in queries[rows]])
         else:
             products = query_vectors(queries[rows], metric) @ gallery_vectors(gallery, metric).T
         if exclude_self:
-            products[np.arange(len(rows)), rows] = -np.inf
+            products[items == rows[:, None]] = -np.inf
         order = np.argsort(-products, axis=1, kind="stable")[:, :k]
+        relevant = relevance[np.atleast_1d(np.searchsorted(asked, rows))]
+        of_items = labels[0] if labels[1] is None else labels[1]
         display = cls(
             rows,
-            order,
-            np.array([relevance[row][items] for row, items in zip(rows, order, strict=True)]),
+            items[order],
+            np.take_along_axis(relevant, order, axis=1),
             similarities(np.take_along_axis(products, order, axis=1), metric),
-            query_labels=_classes(query_labels, n_queries),
-            gallery_labels=_classes(
-                query_labels if gallery_labels is None else gallery_labels, n_gallery
-            ),
+            query_labels=_classes(labels[0], asked, n_queries),
+            gallery_labels=_classes(of_items, items, n_gallery),
             query_images=query_images, gallery_images=gallery_images,
             query_names=query_names, gallery_names=gallery_names, name=name,
         )  # fmt: skip
@@ -491,11 +498,11 @@ def _check_lengths(side: str, meaning: str, n: int, images: Any, names: Any) -> 
             )
 
 
-def _check_rows(rows: ArrayLike, n_queries: int) -> np.ndarray:
-    """Return the numbers of the queries to draw."""
+def _check_rows(rows: ArrayLike, n_queries: int, known: np.ndarray) -> np.ndarray:
+    """Return the numbers of the queries to draw, out of those whose class is known."""
     if rows is None:
-        n_rows = min(_DEFAULT_ROWS, n_queries)
-        return np.unique(np.linspace(0, n_queries - 1, n_rows).round().astype(int))
+        n_rows = min(_DEFAULT_ROWS, len(known))
+        return known[np.unique(np.linspace(0, len(known) - 1, n_rows).round().astype(int))]
     checked = np.asarray(rows)
     whole = checked.ndim == 1 and len(checked) > 0 and checked.dtype.kind in "iu"
     if not whole or checked.min() < 0 or checked.max() >= n_queries:
@@ -503,15 +510,28 @@ def _check_rows(rows: ArrayLike, n_queries: int) -> np.ndarray:
             f"{_NAME}: `rows` is {rows!r:.80}; expected numbers of queries from 0 to "
             f"{n_queries - 1}, such as [0, 1]."
         )
+    unknown = np.setdiff1d(checked, known)
+    if len(unknown):
+        raise ValueError(
+            f"{_NAME}: `rows` holds query {unknown[0]}, whose label is missing, so that no item is "
+            "known to be relevant; choose others, or None for five."
+        )
     return checked
 
 
-def _classes(labels: LabelsLike, n: int) -> np.ndarray | None:
-    """Return one class a row, or None for tags, which are too many to write."""
+def _classes(labels: LabelsLike, known: np.ndarray, n: int) -> np.ndarray | None:
+    """Return one class for each of n rows, or None for tags, which are too many to write.
+
+    Labels are those of the known rows; the others are not drawn.
+    """
     if labels is None:
         return None
-    checked = check_labels(labels, n, "labels", "rows", _NAME)
-    return checked if checked.ndim == 1 else None
+    checked = check_labels(labels, len(known), "labels", "rows", _NAME)
+    if checked.ndim == 2:
+        return None
+    classes = np.full(n, None, dtype=object)
+    classes[known] = checked
+    return classes if len(known) < n else checked
 
 
 def _lines(i: int, names: Sequence[str] | None, labels: LabelsLike) -> list[str]:

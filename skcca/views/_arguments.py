@@ -29,7 +29,7 @@ from skcca._core.pairs import TrainingData, Weights
 from skcca._core.types import LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
 from skcca.views._container import Views
-from skcca.views._labels import check_labels
+from skcca.views._labels import known_labels
 from skcca.views._sequences import check_sequences
 
 
@@ -103,7 +103,7 @@ def check_validation_arguments(
         return
     check_aligned(caller, X_val=X_val, y_val=y_val)
     if class_paired:
-        labels = check_labels(y_val, len(X_val), "y_val", "X_val", caller)
+        labels, _ = known_labels(y_val, len(X_val), "y_val", "X_val", caller, soft=True)
         n_classes = len(np.unique(labels)) if labels.ndim == 1 else labels.shape[1]
         if n_classes < 2:
             raise ValueError(

@@ -112,7 +112,9 @@ def _could_be_labels(y: LabelsLike) -> bool:
     if isinstance(y, tuple) or np.ndim(y) != 2:
         return True
     values = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
-    return values.shape[1] == 1 or bool(np.isin(values, (0, 1)).all())
+    # Memberships are floats of at least 0.
+    soft = values.dtype.kind == "f" and not (values < 0).any()
+    return values.shape[1] == 1 or soft or bool(np.isin(values, (0, 1)).all())
 
 
 def is_label_pair(labels: LabelsLike) -> bool:

@@ -1,7 +1,11 @@
-"""Class and tag labels, checked and encoded as sparse membership matrices.
+"""Labels of the rows, checked and encoded as sparse membership matrices L.
 
-Labels are ints, strings or bools, one a row, or a binary indicator matrix (n, n_tags). Both become
-a membership matrix, so that estimators know one form only.
+    classes        ints, strings or bools, one a row      one 1 a row
+    unknown        None, NaN or masked among classes      a row of zeros
+    tags           a binary indicator matrix              itself
+    memberships    a matrix of floats of at least 0       itself
+
+Estimators know the matrix alone, whose products L_x L_y' weigh the pairs.
 """
 
 from __future__ import annotations
@@ -15,23 +19,31 @@ from skcca._core.compat import to_numpy
 from skcca._core.pairs import Labels
 from skcca._core.types import ArrayLike, LabelsLike
 
+_NESTED = (list, tuple, set, np.ndarray)
+
+# Memberships of this size have products in the range of float64.
+_LARGEST = 1e70
+
 
 def encode_labels(labels: LabelsLike, n_x: int, n_y: int, caller: str) -> Labels:
     """Return the membership of the n_x and n_y rows of both views.
 
-    Labels are one a row or an indicator matrix, for both views or, in a tuple, for each.
+    Labels are one a row or a matrix, for both views or, in a tuple, for each. In a tuple all must
+    be known, since rows of unpaired views have no pair but by class.
     """
     if not isinstance(labels, tuple):
-        checked = check_labels(labels, n_x, "labels", "X", caller)
+        checked, known = known_labels(labels, n_x, "labels", "X", caller, soft=True)
         member, classes = _membership(checked)
+        if known is not None:
+            member = _with_empty_rows(member, known)
         return Labels(classes, member, member, checked.ndim == 2)
     if len(labels) != 2:
         raise ValueError(
             f"{caller}: `labels` is a tuple of {len(labels)}; a tuple means unpaired class sets "
             "and holds one label array for each view: labels=(labels_x, labels_y)."
         )
-    x = check_labels(labels[0], n_x, "labels[0]", "X", caller)
-    y = check_labels(labels[1], n_y, "labels[1]", "y", caller)
+    x = check_labels(labels[0], n_x, "labels[0]", "X", caller, soft=True)
+    y = check_labels(labels[1], n_y, "labels[1]", "y", caller, soft=True)
     check_comparable_labels(x, y, caller, "the first view", "the second")
     member, classes = _membership(np.concatenate([x, y]))
     return Labels(classes, member[:n_x], member[n_x:], x.ndim == 2, unpaired=True)
@@ -69,15 +81,68 @@ def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
     return member, classes
 
 
-def check_labels(labels: LabelsLike, n_rows: int, name: str, view: str, caller: str) -> np.ndarray:
-    """Return labels of the rows of a view as a 1-D array of one kind or a dense indicator."""
+def known_labels(
+    labels: LabelsLike, n_rows: int, name: str, view: str, caller: str, *, soft: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the checked labels of the rows whose class is known, and a mask of these rows.
+
+    The mask is None where each row has a label. See `check_labels`.
+    """
+    known = known_rows(labels, n_rows)
+    if known is not None:
+        labels, n_rows = to_entries(labels)[known], int(known.sum())
+    return check_labels(labels, n_rows, name, view, caller, soft=soft), known
+
+
+def known_rows(labels: LabelsLike, n_rows: int) -> np.ndarray | None:
+    """Return a mask of the rows whose class is known, or None if all are or are no classes."""
+    array = to_entries(labels)
+    if array.shape not in ((n_rows,), (n_rows, 1)):
+        return None
+    known = ~is_missing(array).reshape(n_rows)
+    return None if known.all() else known
+
+
+def _with_empty_rows(member: sparse.csr_array, known: np.ndarray) -> sparse.csr_array:
+    """Return the membership of all rows, which is that of the known ones and zeros."""
+    indptr = np.concatenate([[0], np.cumsum(known)])
+    return sparse.csr_array(
+        (member.data, member.indices, indptr), shape=(len(known), member.shape[1])
+    )
+
+
+def check_labels(
+    labels: LabelsLike, n_rows: int, name: str, view: str, caller: str, *, soft: bool = False
+) -> np.ndarray:
+    """Return labels of the rows of a view as a 1-D array of one kind or a dense matrix.
+
+    The matrix holds indicators or, if `soft`, memberships.
+    """
     argument = f"{caller}: `{name}`"
     array = check_entries(labels, n_rows, name, view, caller, tags=True)
     kind = array.dtype.kind
-    if kind == "f" and not np.array_equal(array, np.rint(array)):
+    if soft and array.ndim == 2 and kind == "f":
+        # Their scale does not matter, but their products must stay in range.
+        low, high = float(array.min(initial=0)), float(array.max(initial=0))
+        if not (low >= 0 and high <= _LARGEST and (high == 0 or high >= 1 / _LARGEST)):
+            raise ValueError(
+                f"{argument} is a matrix of floats from {low:g} to {high:g}; memberships are at "
+                f"least 0, and the largest between {1 / _LARGEST:g} and {_LARGEST:g}, one column "
+                "per class. For classes give one label per row."
+            )
+        return array.astype(float)
+    continuous = kind == "f" and not np.array_equal(array, np.rint(array))
+    if continuous and array.ndim == 2:
+        raise ValueError(
+            f"{argument} holds memberships (up to {array.max():g}) where classes or a binary "
+            "indicator matrix are expected: labels.argmax(axis=1) gives the likeliest classes, and "
+            "retrieval measures grade memberships by relevance='count'."
+        )
+    if continuous:
         raise ValueError(
             f"{argument} is continuous ({array.flat[0]!r}, ...); class labels are ints, strings or "
-            "bools. Weights of rows are passed by name: sample_weight=w."
+            "bools. Weights of rows are passed by name: sample_weight=w. Continuous targets become "
+            "memberships of classes by skcca.cluster.SoftMembership."
         )
     if kind not in "biufUS":
         raise ValueError(
@@ -86,7 +151,8 @@ def check_labels(labels: LabelsLike, n_rows: int, name: str, view: str, caller: 
     if array.ndim == 2 and not (kind in "biuf" and np.isin(array, (0, 1)).all()):
         raise ValueError(
             f"{argument} is 2-D, hence must be a binary indicator matrix (n, n_tags) of 0 and 1, "
-            "one column per tag; for classes give one label per row."
+            f"one column per tag{', or memberships, floats of at least 0' if soft else ''}; for "
+            "classes give one label per row."
         )
     return array.astype(np.int64) if kind == "f" else array
 
@@ -103,8 +169,7 @@ def check_entries(
     array = to_entries(entries)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    nested = (list, tuple, set, np.ndarray)
-    if array.dtype == object and any(isinstance(value, nested) for value in array.flat):
+    if array.dtype == object and any(isinstance(value, _NESTED) for value in array.flat):
         raise ValueError(
             f"{argument} holds a list of tags per row; give a binary indicator matrix: "
             "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
@@ -118,13 +183,15 @@ def check_entries(
         raise ValueError(f"{argument} has {len(array)} entries but `{view}` has {n_rows} rows.")
     n_missing = np.count_nonzero(is_missing(array))
     if n_missing:
+        cure = "drop those rows, or give them a class of their own"
+        if array.ndim == 2:
+            cure = "a row that is not known is a row of zeros"
         raise ValueError(
-            f"{argument} holds {n_missing} missing values (None, NaN or masked); drop those rows "
-            "from both views, or give them a class of their own."
+            f"{argument} holds {n_missing} missing values (None, NaN or masked); {cure}."
         )
     if array.dtype == object:
         array = _of_one_kind(array, argument)
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and array.ndim == 1:
         # Half precision of torch, which NumPy does not know, is float32 by now.
         half = "bfloat16" in str(getattr(entries, "dtype", ""))
         limit = 2 / (2**-7 if half else float(np.finfo(array.dtype).eps))
@@ -180,6 +247,8 @@ def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
 
 
 def _is_missing(value: Any) -> bool:
+    if isinstance(value, _NESTED):
+        return False
     # pandas.NA has no truth value.
     return value is None or type(value).__name__ == "NAType" or bool(value != value)
 

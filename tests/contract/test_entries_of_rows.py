@@ -1,12 +1,12 @@
 """Arguments with one entry a row, found by the signatures of public functions and displays.
 
-Pandas objects in another order of rows are refused by name, as are missing names of rows and names
-of two kinds.
+Pandas objects in another order of rows are refused by name, as are names of two kinds, and missing
+names of rows but those that measures leave out.
 """
 
 import inspect
 from importlib import import_module
-from itertools import combinations
+from itertools import combinations, cycle
 
 import numpy as np
 import pandas as pd
@@ -160,13 +160,16 @@ def with_entry(entries, value):
     return entries
 
 
-FAULTS = {
-    "None": (None, "missing"),
-    "NaN": (np.nan, "missing"),
-    "NA": (pd.NA, "missing"),
-    "NaT": (pd.NaT, "missing"),
-    "a number among names": (1, "mixes strings"),
-}
+MISSING = {"None": None, "NaN": np.nan, "NA": pd.NA, "NaT": pd.NaT}
+FAULTS = {name: (value, "missing") for name, value in MISSING.items()}
+FAULTS["a number among names"] = 1, "mixes strings"
+
+# Measures, and the pictures of them.
+OF_MEASURES = [
+    name
+    for name, (call, _) in DOORS.items()
+    if ".metrics." in call.__module__ or name.startswith(("PrecisionRecall", "Ranking"))
+]
 
 
 @doors
@@ -175,11 +178,42 @@ def test_missing_names_of_rows_and_names_of_two_kinds_are_refused(name, fault):
     value, words = FAULTS[fault]
     *_, ([*names],) = sides(DOORS[name][1])
     names = [*names, *DOORS[name][1] & {"gallery_labels", "y_labels"}]
+    draws = name in OF_MEASURES or name.startswith("EmbeddingDisplay")
     for argument in (n for n in names if "labels" in n or n == "groups"):
+        if words == "missing" and draws:
+            # The next test, and that of the display.
+            continue
         entries = with_entry(ENTRIES[argument], value)
         for holder in (list, tuple, pd.Series, np.asarray):
             with pytest.raises(ValueError, match=f"(labels|groups)`.*{words}|unpaired"):
                 enter(name, plain(names) | {argument: holder(entries)})
+
+
+def figures(found):
+    """Return the numbers of an answer without those of the queries that are left out."""
+    if hasattr(found, "ax_"):
+        names = "precision", "recall", "mean_average_precision", "relevant", "similarities"
+        found = [getattr(found, n) for n in names if hasattr(found, n)]
+    if isinstance(found, dict):
+        found = [list(row.values()) for row in found.values()]
+    parts = found if isinstance(found, list | tuple) else [found]
+    flat = np.hstack([np.ravel(part) for part in parts])
+    return flat[~np.isnan(flat)]
+
+
+@pytest.mark.parametrize(("name", "missing"), [*zip(OF_MEASURES, cycle(MISSING), strict=False)])
+def test_rows_without_a_label_are_left_out_of_measures_and_counted(name, missing):
+    for groups in sides(DOORS[name][1] - {"relevance"}):
+        given = {n: ENTRIES[n] for n in set().union(*groups)}
+        for group in groups:
+            fewer = given | {n: ENTRIES[n].drop(INDEX[3]) for n in group}
+            expected = figures(enter(name, fewer))
+            for argument in (n for n in group if "labels" in n):
+                entries = given | {argument: with_entry(ENTRIES[argument], MISSING[missing])}
+                counts = f"{N} (queries|items)".join(["1 of ", ".*have no label"])
+                with pytest.warns(UserWarning, match=counts):
+                    found = figures(enter(name, entries))
+                np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_pictures_and_names_are_taken_by_position():

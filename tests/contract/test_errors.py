@@ -45,13 +45,14 @@ from skcca import (
     retrieval_map,
 )
 from skcca.audio import audio_frames
-from skcca.cluster import SeededKMeans
+from skcca.cluster import SeededKMeans, SoftMembership
 from skcca.inspection import (
     bootstrap_loadings,
     permutation_test_correlations,
     select_n_components,
     wilks_test,
 )
+from skcca.model_selection import PartlyLabelledKFold
 from skcca.nn.training import make_optimizer
 from skcca.plotting import (
     AttentionDisplay,
@@ -88,14 +89,13 @@ FIT = {
     "text as second view": (lambda m: m.fit(X, np.where(y == 0, "a", "b")), "fit(X, Y, labels)"),
     "labels of another length": (lambda m: m.fit(X, Y, y[:50]),
         "`labels` has 50 entries but `X` has 90 rows"),
-    "continuous labels": (lambda m: m.fit(X, Y, X[:, 0]), "sample_weight=w"),
-    "labels with NaN": (lambda m: m.fit(X, Y, np.where(y == 0, np.nan, y)), "missing"),
-    "labels with None": (lambda m: m.fit(X, Y, np.where(y == 0, None, "b")),
-        "missing values (None, NaN or masked)"),
-    "labels with NA": (lambda m: m.fit(X, Y, pd.Series(["a", pd.NA] * 45)), "45 missing"),
+    "continuous labels": (lambda m: m.fit(X, Y, X[:, 0]), "skcca.cluster.SoftMembership"),
+    "memberships with NaN": (lambda m: m.fit(X, Y, np.where(TAGS, np.nan, 0.5)),
+        "90 missing values (None, NaN or masked); a row that is not known is a row of zeros"),
+    "memberships out of range": (lambda m: m.fit(X, Y, TAGS * 1e80), "between 1e-70 and 1e+70"),
     "labels of mixed type": (lambda m: m.fit(X, Y, [0] + ["b"] * 89), "mixes strings"),
     "labels as dates": (lambda m: m.fit(X, Y, np.full(90, np.datetime64("2020-01-01"))), "dtype"),
-    "labels in two continuous columns": (lambda m: m.fit(X, Y, X[:, :2]), "continuous"),
+    "negative memberships": (lambda m: m.fit(X, Y, TAGS - 0.1), "memberships are at least 0"),
     "labels in two integer columns": (lambda m: m.fit(X, Y, np.column_stack([y, y])),
         "binary indicator matrix"),
     "labels as lists of tags": (lambda m: m.fit(X, Y, [["calm"], ["calm", "warm"], ["warm"]] * 30),
@@ -120,7 +120,18 @@ FIT = {
     "n_components of zero": (lambda m: clone(m).set_params(n_components=0).fit(X, Y, y),
         "'n_components'"),
 }  # fmt: skip
+UNKNOWN = np.where(np.arange(90) % 2 == 0, y, None)
 CLASS_FIT = {
+    "labels with None": (lambda m: m.fit(X, Y, UNKNOWN),
+        "45 missing values (None, NaN or masked), and with `instance_weight`=0 such rows have no "
+        "pair. Set instance_weight above 0"),
+    "labels with NaN": (lambda m: m.fit(X, Y, UNKNOWN.astype(float)), "45 missing"),
+    "labels with NA": (lambda m: m.fit(X, Y, pd.Series(["a", pd.NA] * 45)), "45 missing"),
+    "labels with None to score": (lambda m: m.fit(X, Y, y).score(X, Y, UNKNOWN), "45 missing"),
+    "labels with None of unpaired rows": (lambda m: m.fit(X, Y, labels=(y, UNKNOWN)),
+        "`labels[1]` holds 45 missing values"),
+    "no label at all": (lambda m: m.set_params(instance_weight=0.5).fit(X, Y, [None] * 90),
+        "none of 90 rows has a label"),
     "second view beside Views": (lambda m: m.fit(Views(X, Y), Y), "fit(Views(X, Y), labels)"),
     "one class": (lambda m: m.fit(X, Y, np.zeros(90, int)), "at least 2 classes"),
     "three label arrays": (lambda m: m.fit(X, Y, labels=(y, y, y)), "labels=(labels_x, labels_y)"),
@@ -403,6 +414,7 @@ CALLS = {
         ({"optimizer": "lbfgs", "batch_size": None, "max_grad_norm": 1.0}, "would cut"),
         ({"loss": "ranking", "pair_fraction": 0.5}, "use all pairs"),
         ({"loss": "contrastive", "pairs_per_sample": 2}, "use all pairs"),
+        ({"loss": "ranking", "y": TAGS + 0.1}, "by these labels every row shares one"),
         ({"optimizer": "lbfgs"}, "`batch_size`=512; set batch_size=None"),
         ({"optimizer": "lbfgs", "batch_size": None, "weight_decay": 0.1},
          r"SupervisedDCCA: .*'lbfgs' knows no `weight_decay`=0\.1"),
@@ -495,6 +507,22 @@ CALLS = {
         ({"X": X * 1e155}, "another unit"),
         ({"X": sparse.csr_array(X * 1e307)}, "another unit"),
     ]),
+    "SoftMembership": (
+        lambda X=SIX, w=None, **s: SoftMembership(**{"n_classes": 2} | s).fit(X, None, w), [
+        ({"X": SIX * np.nan}, "no row of `X` is known; all of 6 hold NaN"),
+        ({"X": np.where(SIX == 3, np.inf, SIX)}, "infinity"),
+        ({"w": np.zeros(6)}, "(?i)no row of `X` is known|sample.weight.*zero"),
+        ({"w": -np.ones(6)}, "Negative values"),
+        ({"X": SIX * 1e200}, "squared distances leave the range"),
+        ({"centers": np.ones((3, 4))}, r"`centers` has shape \(3, 4\), but `X` has 2 features"),
+        ({"centers": [[0.0, np.nan]]}, "centers contains NaN"),
+        *(({name: value}, name) for name, value in
+          (("n_classes", 0), ("bandwidth", 0.0), ("bandwidth", np.nan), ("scale", 2))),
+    ]),
+    "SoftMembership.transform": (SoftMembership(2).fit(SIX).transform, [
+        ({"X": SIX * 1e200}, "squared distances of `X` to the centres leave the range"),
+        ({"X": SIX[:, :1]}, "1 features"),
+    ]),
     "answers out of range": (lambda call: np.errstate(all="ignore")(call)(), [
         ({"call": lambda: CCA(2).fit(X * 1e-100, Y).transform(X * 1e250)},
          "far outside of what was seen in fit"),
@@ -573,6 +601,9 @@ CALLS = {
         ({"metric": "manhattan"}, "`metric` is 'manhattan'"),
         ({"metric": np.array(["cosine"])}, "`metric` is"),
         (LLR, "needs the canonical correlations"),
+        ({"x": [None] * 3}, "3 of 3 queries and 3 of 3 items have no label in `query_labels`"),
+        ({"x": X3 / 2}, r"memberships \(up to 0.5\).*argmax.*relevance='count'"),
+        ({"x": X3 / 2, "relevance": "jaccard"}, "memberships"),
         ({"correlations": [0.5] * 3}, "belong to metric='log_likelihood_ratio'"),
         *((LLR | {"correlations": rho}, "must be 3 numbers from 0 to 1|`correlations` must be")
          for rho in ([0.5, 0.2], [0.5, 0.2, np.nan], "abc")),
@@ -649,6 +680,17 @@ CALLS = {
         ({"cv": [(np.arange(90), np.arange(45))]}, "every one of the 90 rows exactly once"),
         ({"model": ClusterCCA(2), "labels": (y, y)}, "unpaired"),
         ({"model": PLSSVD(2), "Y": None}, "the second view"),
+    ]),
+    "PartlyLabelledKFold": (
+        lambda y=UNKNOWN, n=90, **s: list(PartlyLabelledKFold(**s).split(np.ones((n, 1)), y)), [
+        ({"n_splits": 1}, "n_splits=1"),
+        ({"random_state": 0}, "shuffle"),
+        ({"y": None}, "`y` is None; give a class for each row"),
+        ({"y": TAGS}, r"`y` has shape \(90, 3\)"),
+        ({"y": Y[:, 0]}, "`y` is continuous"),
+        ({"y": [None] * 90}, "every entry of `y` is missing; use KFold"),
+        ({"n": 89}, "`y` has 90 entries but `X` has 89 rows"),
+        ({"n_splits": 15}, "`n_splits`=15 folds .* class 0 has 14; use fewer folds"),
     ]),
     "CrossModalRetriever": (lambda **s: CrossModalRetriever(**s).fit(X, Y), [
         ({"estimator": PCA(2)}, "needs a two-view transformer", TypeError),
@@ -761,6 +803,7 @@ CALLS = {
         ({"x": X[:9], "labels": y}, r"labels=\(labels_x, labels_y\)"),
         ({"labels": y[:9]}, "`labels` has 9 entries"),
         ({"labels": np.eye(90)}, "a point has one colour"),
+        ({"labels": TAGS / 2}, "memberships .*argmax"),
         ({"x": X * np.nan}, "NaN"),
         ({"x": X[:30], "link": True}, "link=True joins row i"),
     ]),

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, all of them, on every two-view estimator."""
+"""scikit-learn's own checks, all of them, on every two-view estimator and on soft memberships."""
 
 from unittest import SkipTest
 
@@ -18,6 +18,7 @@ from skcca import (
     ClusterKCCACV,
     SupervisedDCCA,
 )
+from skcca.cluster import SoftMembership
 
 # Two epochs exercise the loop as fifty do.
 QUICK = {"max_epochs": 2, "device": "cpu"}
@@ -66,6 +67,7 @@ STOCHASTIC = {
         *named(ClusterKCCACV(cv=3)),
         *named(DCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
         *named(SupervisedDCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
+        *named(SoftMembership()),
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::scipy.linalg.LinAlgWarning")

@@ -117,7 +117,8 @@ NAMED = {
 @pytest.mark.parametrize("door", NAMED)
 @pytest.mark.parametrize("kind", LISTS)
 def test_missing_entries_are_no_class(kind, door):
-    with pytest.raises(ValueError, match=r"holds (30|60) missing values"):
+    # Dates are no labels, whether they are missing or not.
+    with pytest.raises(ValueError, match=r"holds (30|60) missing values|has dtype datetime64"):
         NAMED[door](LISTS[kind])
     with pytest.raises(ValueError, match=r"mixes strings|several types"):
         NAMED[door](["calm", 1, 2.5] * 30)
@@ -126,8 +127,11 @@ def test_missing_entries_are_no_class(kind, door):
 @pytest.mark.parametrize("kind", [kind for kind in LISTS if kind != "NaT"])
 def test_missing_annotations_leave_their_rows_free(kind):
     known = np.tile([True, False, True], 30)
-    classes = SeededKMeans().fit(A, LISTS[kind]).classes_
-    assert classes.tolist() == sorted({v for v, k in zip(LISTS[kind], known, strict=True) if k})
+    expected = sorted({v for v, k in zip(LISTS[kind], known, strict=True) if k})
+    assert SeededKMeans().fit(A, LISTS[kind]).classes_.tolist() == expected
+    labels = list(LISTS[kind]) if isinstance(LISTS[kind], tuple) else LISTS[kind]
+    own = ClusterCCA(instance_weight=0.3).fit(A, B, labels)
+    assert own.classes_.tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Seeded k-means: named clusters, an oracle loop for Lloyd's iterations, and every refusal."""
+"""Seeded k-means: named clusters, an oracle loop for Lloyd's iterations; soft memberships."""
 
 import warnings
 
@@ -8,9 +8,10 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 from sklearn.utils.estimator_checks import check_estimator
 
-from skcca.cluster import SeededKMeans
+from skcca.cluster import SeededKMeans, SoftMembership
 
 CENTERS = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
 NAMES = np.array(["angry", "calm", "fun"])
@@ -255,3 +256,94 @@ def test_no_annotated_row_warns():
     with pytest.warns(UserWarning, match="`y` annotates no row"):
         model = SeededKMeans(3, random_state=0).fit(X, np.full(120, -1))
     np.testing.assert_array_equal(model.labels_, SeededKMeans(3, random_state=0).fit(X).labels_)
+
+
+# Soft memberships
+
+
+def responsibilities(rows, centers, bandwidth):
+    """Return those of a mixture of equal weights and one variance, by scikit-learn."""
+    k = len(centers)
+    mixture = GaussianMixture(k, covariance_type="spherical")
+    mixture.weights_, mixture.means_ = np.full(k, 1 / k), np.asarray(centers)
+    mixture.covariances_ = np.full(k, bandwidth**2)
+    mixture.precisions_cholesky_ = 1 / np.sqrt(mixture.covariances_)
+    return mixture.predict_proba(rows)
+
+
+@pytest.mark.parametrize("offset", [0, 1e6])
+@pytest.mark.parametrize("scale", [True, False])
+def test_memberships_are_those_of_a_mixture_around_the_centres(scale, offset):
+    rows = X * [1, 3] + offset
+    model = SoftMembership(3, scale=scale, random_state=0).fit(rows)
+    std = rows.std(axis=0) if scale else np.ones(2)
+    found, centers = model.transform(rows), model.centers_ / std
+    nearest = ((rows[:, None] / std - centers) ** 2).sum(axis=2).min(axis=1)
+    assert model.bandwidth_ == pytest.approx(np.sqrt(nearest.mean() / 2), rel=1e-6)
+    expected = responsibilities((rows - offset) / std, centers - offset / std, model.bandwidth_)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
+    # As k-means has it, a centre is the mean of the rows that are nearest to it.
+    for c, center in enumerate(model.centers_):
+        np.testing.assert_allclose(rows[found.argmax(axis=1) == c].mean(axis=0), center, rtol=1e-6)
+
+
+def test_centres_and_bandwidth_may_be_given():
+    named = SeededKMeans().fit(X, y)
+    model = SoftMembership(centers=named.cluster_centers_, scale=False, bandwidth=0.7).fit(X[:9])
+    expected = responsibilities(X, named.cluster_centers_, 0.7)
+    np.testing.assert_allclose(model.transform(X), expected, atol=1e-12)
+    np.testing.assert_array_equal(model.transform(X).argmax(axis=1), named.labels_)
+
+
+def test_units_and_order_of_rows_do_not_matter():
+    order = np.random.default_rng(0).permutation(120)
+    expected = SoftMembership(3, random_state=0).fit(X).transform(X)
+    found = SoftMembership(3, random_state=0).fit(X[order]).transform(X)
+    np.testing.assert_array_equal(found, expected)
+    unit = np.array([1e-9, 1e6])
+    found = SoftMembership(3, random_state=0).fit(X * unit + unit).transform(X * unit + unit)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_rows_that_hold_nan_are_unknown():
+    bare = X.copy()
+    bare[3], bare[5, 1] = np.nan, np.nan
+    known = ~np.isnan(bare).any(axis=1)
+    model = SoftMembership(3, random_state=0).fit(bare)
+    found = model.transform(bare)
+    assert (found[[3, 5]] == 0).all()
+    alone = SoftMembership(3, random_state=0).fit(bare[known])
+    np.testing.assert_array_equal(found[known], alone.transform(bare[known]))
+    weighted = SoftMembership(3, random_state=0).fit(X, sample_weight=1.0 * known)
+    np.testing.assert_array_equal(weighted.transform(X), alone.transform(X))
+
+
+def test_memberships_far_from_all_centres_sum_to_one():
+    model = SoftMembership(3, random_state=0, bandwidth=1e-200).fit(X)
+    found = model.transform(np.vstack([X, 1e9 * X]))
+    np.testing.assert_array_equal(np.unique(found), [0, 1])
+    np.testing.assert_array_equal(found.sum(axis=1), 1)
+    wide = SoftMembership(3, random_state=0, bandwidth=1e200).fit(X)
+    np.testing.assert_allclose(wide.transform(X), 1 / 3)
+
+
+def test_fewer_distinct_rows_than_classes_are_the_centres():
+    rows = np.repeat([[0.0], [1.0], [np.nan]], 3, axis=0)
+    with pytest.warns(UserWarning, match="`n_classes`=8, but there are 2 distinct rows"):
+        model = SoftMembership().fit(rows)
+    assert model.bandwidth_ == 0
+    np.testing.assert_array_equal(model.transform(rows[::3]), [[1, 0], [0, 1], [0, 0]])
+
+
+def test_memberships_have_names_and_the_dtype_of_the_rows():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X.astype(np.float32), columns=["valence", "arousal"])
+    model = SoftMembership(3, random_state=0).set_output(transform="pandas").fit(frame)
+    found = model.transform(frame)
+    assert found.columns.tolist() == [f"softmembership{i}" for i in range(3)]
+    assert (found.dtypes == np.float32).all()
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="no row"):
+        model.fit(frame * np.nan)
+    assert vars(model) == before

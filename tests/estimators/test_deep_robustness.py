@@ -80,7 +80,8 @@ def test_bad_validation_sets_are_told_by_their_own_names(estimator, held, messag
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.where(y_held == 0, np.nan, y_held), "`y_val` holds .*missing values"),
+        (np.where(y_held == 0, np.nan, y_held), "`X_val` .*missing values.*instance_weight"),
+        ([None] * 60, "`y_val` must hold at least 2 classes.* got 0"),
         (np.full(60, 0.5), "`y_val` is continuous"),
         (np.zeros(60, int), "`y_val` must hold at least 2 classes.* got 1"),
     ],
