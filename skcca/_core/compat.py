@@ -30,7 +30,7 @@ from sklearn.utils._set_output import _get_container_adapter, _safe_set_output
 from sklearn.utils.metadata_routing import _MetadataRequester, _raise_for_params, _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight as _sklearn_check_sample_weight
-from sklearn.utils.validation import _get_feature_names
+from sklearn.utils.validation import _get_feature_names, _num_samples
 from sklearn.utils.validation import check_array as _check_array
 from sklearn.utils.validation import validate_data as _validate_data
 
@@ -49,6 +49,7 @@ __all__ = [
     "_get_container_adapter",
     "_get_feature_names",
     "_name_estimators",
+    "_num_samples",
     "_raise_for_params",
     "_routing_enabled",
     "_safe_set_output",
