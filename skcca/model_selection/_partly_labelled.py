@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator, StratifiedKFold
 
 from skcca._core.arrays import check_aligned
-from skcca._core.compat import _num_samples
-from skcca._core.compat import rng_from
+from skcca._core.compat import _num_samples, rng_from
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike
 from skcca.views._labels import known_labels, to_entries
 
