@@ -205,6 +205,7 @@ def test_machine_is_described_without_its_name_or_paths():
         ["benchmarks.retrieval", "--quick"],
         ["benchmarks.search", "--quick"],
         ["benchmarks.deep", "--quick"],
+        ["benchmarks.label_shares", "--quick"],
     ],
     ids=lambda command: command[0].removeprefix("benchmarks."),
 )
