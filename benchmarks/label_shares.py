@@ -12,9 +12,14 @@ shares  A share of the training rows, at least two of each class, keeps its labe
         fall back. Recordings and images of digits have no own pairs: a row without a label would
         have no pair at all, so that the two curves are one, that of the labelled rows alone.
 noise   A share of the training labels is wrong. A logistic regression on both views, fitted to
-        the other folds, gives the probability of each class; its ridge is chosen by the likelihood
-        of the given labels. The probabilities are memberships as they are, or times the given
-        label, by which a row keeps its label and weighs as much as that label is likely.
+        the other folds, gives the probability p of each of K given labels; its ridge is chosen by
+        the likelihood of held-out labels. The probabilities are memberships as they are, and so are
+        the posteriors of the true class c, given the label too::
+
+            q_c ~ max(p_c - e / K, 0) * (1 - e if the given label is c, else e / (K - 1))
+
+        where e is the share of rows whose most likely label is not the given one, and wrong labels
+        are taken to be equally frequent. The most likely class of either is its hard counterpart.
 songs   Sound and pictures share a mood, which is rated by valence and arousal. Classes are those
         of k-means on the ratings, or soft ones. The gain of an item falls with the distance of its
         rating from that of the query.
@@ -62,6 +67,7 @@ AT, GAIN, LOSS = 0.1, 0.05, 0.005  # share of labels, least mean gain, and most 
 N_COMPONENTS = 9
 BATCH_SIZE = 512
 RIDGES = (1e-3, 1e-2, 0.1, 1.0)  # of the logistic regression: values of C
+HARD = ("labels as given", "most likely class", "most likely class, posterior")
 # Ratings lie in [-1, 1]; at this distance the gain of an item is 0.61.
 CLOSE = 0.25
 
@@ -252,7 +258,7 @@ def noise(plan: Plan) -> tuple[Record, dict[str, Any]]:
         "Wrong labels, hard and soft",
         f"cosine, full-list MAP on test rows, mean of both directions and of {plan.n_seeds} seeds; "
         f"{n_rows:,} training rows at most; the probabilities are those of a logistic regression, "
-        "out of fold; the most likely class is their hard counterpart",
+        "out of fold; the posteriors, of true classes, take the given label into account too",
         [f"{wrong:.0%} wrong" for wrong in plan.wrong],
     )
     for name, load in plan.paired.items():
@@ -265,10 +271,13 @@ def noise(plan: Plan) -> tuple[Record, dict[str, Any]]:
         add_chance(record, name, tasks)
         for kind, runs in found.items():
             record.add(f"{name}: {kind}", *mean_and_deviation(runs))
-        hard = np.mean(found["labels as given"], axis=0)
-        least = [h if wrong else None for h, wrong in zip(hard, plan.wrong, strict=True)]
-        for kind in ("probabilities", "probabilities x label"):
-            record.add(f"{name}: {kind} must reach", least, kind="bar")
+        means = {kind: np.mean(runs, axis=0) for kind, runs in found.items()}
+        given = [
+            m if w else None for m, w in zip(means["labels as given"], plan.wrong, strict=True)
+        ]
+        record.add(f"{name}: probabilities must reach", given, kind="bar")
+        hard = np.max([m for kind, m in means.items() if kind in HARD], axis=0)
+        record.add(f"{name}: posteriors must reach", hard, kind="bar")
     return record, {}
 
 
@@ -284,13 +293,25 @@ def noisy(plan: Plan, task: Task, wrong: float, seed: int) -> dict[str, float]:
     ridges = {"logisticregression__C": RIDGES}
     search = GridSearchCV(classifier, ridges, scoring="neg_log_loss", cv=3)
     p = cross_val_predict(search, np.hstack([X, Y]), codes, cv=5, method="predict_proba")
+    q = posteriors(p, codes)
     kinds = {
         "labels as given": codes,
         "most likely class": p.argmax(axis=1),
+        "most likely class, posterior": q.argmax(axis=1),
         "probabilities": p,
-        "probabilities x label": p * np.eye(len(classes))[codes],
+        "posteriors": q,
     }
     return {kind: measured(plan, relabelled(task, L), seed) for kind, L in kinds.items()}
+
+
+def posteriors(p: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the true classes, from those of the given labels."""
+    n_classes = p.shape[1]
+    wrong = np.mean(p.argmax(axis=1) != given)
+    is_given = np.arange(n_classes) == given[:, None]
+    q = np.maximum(p - wrong / n_classes, 0)
+    q *= np.where(is_given, 1 - wrong, wrong / (n_classes - 1))
+    return q / q.sum(axis=1, keepdims=True)
 
 
 # Continuous ratings
