@@ -23,7 +23,7 @@ from benchmarks._record import RESULTS
 HERE = Path(__file__).parent
 QUALITY = (
     "wikipedia", "spoken_digits", "mnist_halves", "noisy_mnist", "rivals", "defaults",
-    "overfitting", "emotion", "end_to_end", "permutation_level", "paper", "order",
+    "overfitting", "label_shares", "emotion", "end_to_end", "permutation_level", "paper", "order",
 )  # fmt: skip
 SPEED = (
     "linear", "pairs", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",

@@ -1,4 +1,4 @@
-"""Two simulated views that share ten classes and forty factors."""
+"""Simulated views: classes and factors in any number of rows, and songs with a rated mood."""
 
 from __future__ import annotations
 
@@ -50,3 +50,24 @@ def fill(X: Any, Y: Any, seed: int = 0) -> Array:
             noise = 3 * rng.standard_normal((len(factors), V.shape[1]), dtype=np.float32)
             V[rows] = factors @ matrix + noise + mean
     return labels
+
+
+def rated_songs(n_songs: int, seed: int = 0) -> tuple[Array, Array, Array]:
+    """Return sound (n, 128), pictures (n, 256), and valence and arousal (n, 2) in [-1, 1].
+
+    The mood is a point of a plane, which both views show through smooth bumps. Each view has traits
+    of its own, and they share stronger ones that have nothing to do with the mood.
+    """
+    rng = np.random.default_rng(seed)
+    ratings, peaks = rng.uniform(-1, 1, (n_songs, 2)), rng.uniform(-1.2, 1.2, (24, 2))
+    bumps = np.exp(-(((ratings[:, None] - peaks) / 0.4) ** 2).sum(axis=2) / 2)
+    mood, shared = 3 * (bumps - bumps.mean(axis=0)), 2 * rng.standard_normal((n_songs, 12))
+
+    def view(n_features: int) -> Array:
+        parts = [mood, shared, 2 * rng.standard_normal((n_songs, 10))]
+        traits = np.hstack(parts)
+        maps = rng.standard_normal((traits.shape[1], n_features))
+        noise = 3 * rng.standard_normal((n_songs, n_features))
+        return ((traits @ maps + noise) / np.sqrt(n_features)).astype(np.float32)
+
+    return view(128), view(256), ratings

@@ -206,6 +206,7 @@ def test_machine_is_described_without_its_name_or_paths():
         ["benchmarks.search", "--quick"],
         ["benchmarks.permutation_level", "--quick"],
         ["benchmarks.deep", "--quick"],
+        ["benchmarks.label_shares", "--quick"],
     ],
     ids=lambda command: command[0].removeprefix("benchmarks."),
 )
