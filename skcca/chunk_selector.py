@@ -732,8 +732,7 @@ class ChunkSelector(ClassNamePrefixFeaturesOutMixin, ContainerOutputMixin, BaseE
         """Return the songs of X, or of its first view."""
         songs = next(iter(X)) if isinstance(X, Views) else X
         if songs is None:
-            name = type(self).__name__
-            raise ValueError(f"{name}: the first view is None, where songs are expected.")
+            raise ValueError(f"{type(self).__name__}: the first view is None; give songs.")
         return songs
 
     def _check_fitted_views(self, views: Views | None) -> None:

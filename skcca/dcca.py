@@ -534,8 +534,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             data, held_out = train_validation_split(data, fraction, rng, name)
             validation = held_out, self._make_pairs(held_out.labels, held_out.weights, rng)
             return data, self._make_pairs(data.labels, data.weights, rng), validation, seed
-        pairs = self._make_pairs(data.labels, data.weights, rng)
-        seed = int(rng.integers(2**31))
+        pairs, seed = self._make_pairs(data.labels, data.weights, rng), int(rng.integers(2**31))
         if held_out is None:
             return data, pairs, None, seed
         validation = held_out, self._make_pairs(held_out.labels, held_out.weights, rng)

@@ -98,6 +98,7 @@ def test_spoken_digits_find_handwritten_digits(data_home, tmp_path):
     assert "random one" in printed
 
 
+@pytest.mark.slow
 def test_texts_and_images_find_each_other(data_home, tmp_path):
     options = ("--data", "wikipedia", "--data-home", data_home, "--n-songs", 600)
     printed = succeed(*options, "--output", tmp_path)
