@@ -337,11 +337,11 @@ class SeededKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
 
 @documented
 class SoftMembership(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Memberships of rows in soft classes, by Gaussian weights around centres.
+    r"""Memberships of rows in soft classes, by Gaussian weights around centres.
 
     A row x belongs to the class of centre c_k by
 
-        exp(-|x - c_k|^2 / 2 h^2) / sum_j exp(-|x - c_j|^2 / 2 h^2)
+    .. math:: e^{-|x - c_k|^2 / 2 h^2} \,/\, \sum_j e^{-|x - c_j|^2 / 2 h^2}
 
     as in a Gaussian mixture of equal weights and one variance h^2. Continuous targets, such as
     valence and arousal, become memberships, which `ClusterCCA`, `ClusterKCCA` and `SupervisedDCCA`

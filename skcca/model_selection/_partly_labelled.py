@@ -123,5 +123,6 @@ class PartlyLabelledKFold(BaseCrossValidator):
         Returns
         -------
         n_splits : int
+            As given.
         """
         return self.n_splits
