@@ -565,6 +565,7 @@ class ClassPairedMixin:
     def _make_pairs(
         self, labels: Labels | None, weights: Weights, rng: np.random.Generator
     ) -> Pairs:
+        # The template that the mixin stands before is unknown to type checkers.
         pairs: Pairs = super()._make_pairs(labels, weights, rng)  # type: ignore[misc]
         if labels is not None and 0 < self.instance_weight < 1:
             if not (weights.x @ labels.x) @ (weights.y @ labels.y) > 0:

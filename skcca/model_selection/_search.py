@@ -235,6 +235,7 @@ class CrossValidatedMixin:
         raise NotImplementedError
 
     def _check_settings(self) -> None:
+        # The estimator that the mixin stands before is unknown to type checkers.
         super()._check_settings()  # type: ignore[misc]
         self._candidates()
         self._scorer()
@@ -252,6 +253,7 @@ class CrossValidatedMixin:
             raise ValueError(f"{name}: `regs` is empty; give the ridges to choose from.")
         gammas = self._gammas()
         if self.n_components is None or isinstance(self.n_components, Integral):
+            # NumPy's integers are no `int` to type checkers.
             return Candidates(regs, None, self.n_components, gammas)  # type: ignore[arg-type]
         numbers = [_checked_number(name, k, self.n_components) for k in self.n_components]
         if not numbers:
@@ -270,6 +272,7 @@ class CrossValidatedMixin:
     def _unfitted_model(self) -> Any:
         """Return the estimator whose settings are chosen, with what is known of the input."""
         known = self._model_class().get_params(deep=False)
+        # As in `_check_settings`, the method is that of the estimator.
         params = self.get_params(deep=False)  # type: ignore[attr-defined]
         shared = {key: value for key, value in params.items() if key in known}
         model = self._model_class(**shared | {"n_components": None})

@@ -311,8 +311,6 @@ def test_first_rows_unlike_the_others_cost_a_second_pass():
 
 @of_models
 def test_rows_of_any_kind_give_the_same_scores(model, tmp_path):
-    if model.get_params().get("pair_fraction", 1) < 1:
-        pytest.skip("sampled pairs depend on the order of the rows alone")
     reference = search_of(model, cv=KFold(3)).fit(X, Y, labels=LABELS)
     single = X.astype(np.float32), Y.astype(np.float32)
     np.save(tmp_path / "x.npy", X)
