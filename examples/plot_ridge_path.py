@@ -88,7 +88,8 @@ x_reg, y_reg = paired.reg_
 ax.plot(y_reg, x_reg, "o", ms=13, mfc="none", mec="k", mew=1.5, label="best pair")
 same = y_regs[y_regs >= x_regs[0]]
 ax.plot(same, same, "k:", label="the same ridge for both")
-ax.set(xscale="log", yscale="log", xlabel="Ridge of the narrow view", ylabel="of the wide view")
+ax.set(xscale="log", yscale="log")
+ax.set(xlabel="Ridge of the narrow view", ylabel="Ridge of the wide view")
 ax.legend(loc="lower left")
 figure.colorbar(image, label="Total correlation of held-out rows")
 plt.show()
