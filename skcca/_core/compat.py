@@ -22,10 +22,10 @@ from sklearn.utils._array_api import _convert_to_numpy, get_namespace
 from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._set_output import _get_container_adapter, _safe_set_output
 from sklearn.utils.metadata_routing import _MetadataRequester, _raise_for_params, _routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition
@@ -142,6 +142,14 @@ def require_torch(name: str) -> None:
             f"{name} trains neural networks with torch, which is not installed: pip install torch. "
             "CCA, KCCA, ClusterCCA and ClusterKCCA work without it."
         ) from error
+
+
+class Interval(_Interval):
+    """An interval of numbers, whose ends the narrow floats of NumPy need not hold."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        """Return whether a value lies in the interval."""
+        return super().is_satisfied_by(float(val) if isinstance(val, np.floating) else val)
 
 
 class EpochCallbacks:

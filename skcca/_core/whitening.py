@@ -93,7 +93,7 @@ class FeatureScaling(NamedTuple):
                 f"({len(mean)} constant); canonical correlation needs one at least."
             )
         # Without a ridge the directions do not depend on units, so the best conditioned ones serve.
-        unit, reg = std[varying], options.reg[side]
+        unit, reg = std[varying], float(options.reg[side])
         if reg > 0 and not options.scale:
             unit = np.full_like(unit, np.sqrt(np.mean(unit**2)))
         ridge = min(reg * (len(unit) if options.ridge_of == "total" else 1), LARGEST_RIDGE)
