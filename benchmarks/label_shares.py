@@ -7,7 +7,7 @@
 shares  A share of the training rows, at least two of each class, keeps its label. `SupervisedDCCA`
         is fitted to those rows alone, and to all rows, where those without a label have their own
         pairs, with the share `instance_weight` of all weight. The weight is the best of `WEIGHTS`
-        on labelled rows that are held out of the training rows, a third of each class. One of the
+        on labelled training rows that are held out, in the mean of three folds. One of the
         candidates is 0, for which the rows without a label are left out, so that the choice can
         fall back. Recordings and images of digits have no own pairs: a row without a label would
         have no pair at all, so that the two curves are one, that of the labelled rows alone.
@@ -79,7 +79,10 @@ class Plan(NamedTuple):
     n_seeds: int = 5
     paired: dict[str, Callable[..., Task]] = PAIRED
     unpaired: dict[str, Callable[..., Task]] = UNPAIRED
-    n_rows: int = 1_000  # training rows of a view, at most; half of them where labels are wrong
+    # Training rows of a view, at most.
+    n_few: int = 2_500
+    n_wrong: int = 500
+    n_songs: int = 1_000
     max_epochs: int = 50
     shares: tuple[float, ...] = (0.02, 0.05, 0.1, 0.3, 1.0)
     wrong: tuple[float, ...] = (0.0, 0.2, 0.4)
@@ -106,7 +109,9 @@ QUICK: dict[str, Any] = {
     "n_seeds": 2,
     "paired": {"digit halves": digit_halves},
     "unpaired": {},
-    "n_rows": 200,
+    "n_few": 200,
+    "n_wrong": 100,
+    "n_songs": 200,
     "max_epochs": 3,
     "shares": (0.1, 1.0),
     "wrong": (0.4,),
@@ -142,7 +147,7 @@ def shares(plan: Plan) -> tuple[Record, dict[str, Any]]:
         "label_shares",
         "Few labelled rows, alone and beside the own pairs of the others",
         f"cosine, full-list MAP on test rows, mean of both directions and of {plan.n_seeds} seeds; "
-        f"{plan.n_rows:,} training rows at most, of which the share of a column keeps its label, "
+        f"{plan.n_few:,} training rows at most, of which the share of a column keeps its label, "
         "at least two rows of each class; the weight of own pairs is chosen on held-out labelled "
         "training rows; recordings and images of digits have no own pairs",
         [f"{share:.0%} labelled" for share in plan.shares],
@@ -151,7 +156,7 @@ def shares(plan: Plan) -> tuple[Record, dict[str, Any]]:
     chosen: dict[str, list[float]] = {}
     gains = []
     for name, load in plan.paired.items():
-        tasks = plan.tasks(load, plan.n_rows)
+        tasks = plan.tasks(load, plan.n_few)
         runs = [
             [both_ways(plan, task, share, seed) for share in plan.shares]
             for seed, task in enumerate(tasks)
@@ -170,7 +175,7 @@ def shares(plan: Plan) -> tuple[Record, dict[str, Any]]:
     record.add("mean gain of all rows", *mean_and_deviation(np.mean(gains, axis=0)))
     record.add("mean gain of all rows must reach", [GAIN if h else None for h in at], kind="bar")
     for name, load in plan.unpaired.items():
-        tasks = plan.tasks(load, plan.n_rows)
+        tasks = plan.tasks(load, plan.n_few)
         runs = [
             [measured(plan, labelled_part(task, share, seed), seed) for share in plan.shares]
             for seed, task in enumerate(tasks)
@@ -198,17 +203,17 @@ def both_ways(plan: Plan, task: Task, share: float, seed: int) -> Curves:
 
 
 def chosen_weight(plan: Plan, task: Task, seed: int) -> float:
-    """Return the weight that finds most among labelled training rows that are held out."""
+    """Return the weight that finds most among held-out labelled training rows, in the mean."""
     labels = task.x_train[1]
     known = np.array([label is not None for label in labels])
     smallest = np.unique(labels[known].astype(int), return_counts=True)[1].min()
     folds = PartlyLabelledKFold(min(3, int(smallest)), shuffle=True, random_state=seed)
-    train, rest = next(folds.split(labels, labels))
-    split = taken(task, train)._replace(
-        x_test=rows_of(task.x_train, rest[known[rest]]),
-        y_test=rows_of(task.y_train, rest[known[rest]]),
-    )
-    scores = [measured(plan, split, seed, weight) for weight in WEIGHTS]
+    splits = []
+    for train, rest in folds.split(labels, labels):
+        held_out = rest[known[rest]]
+        sides = rows_of(task.x_train, held_out), rows_of(task.y_train, held_out)
+        splits.append(taken(task, train)._replace(x_test=sides[0], y_test=sides[1]))
+    scores = [np.mean([measured(plan, s, seed, weight) for s in splits]) for weight in WEIGHTS]
     print(
         "   ", " ".join(f"{w}: {s:.3f}" for w, s in zip(WEIGHTS, scores, strict=True)), flush=True
     )
@@ -252,17 +257,16 @@ def known_rows(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 def noise(plan: Plan) -> tuple[Record, dict[str, Any]]:
     """Measure MAP against the share of wrong labels, hard and soft."""
-    n_rows = plan.n_rows // 2
     record = Record(
         "label_noise",
         "Wrong labels, hard and soft",
         f"cosine, full-list MAP on test rows, mean of both directions and of {plan.n_seeds} seeds; "
-        f"{n_rows:,} training rows at most; the probabilities are those of a logistic regression, "
+        f"{plan.n_wrong:,} training rows at most; the probabilities are those of a logistic regression, "
         "out of fold; the posteriors, of true classes, take the given label into account too",
         [f"{wrong:.0%} wrong" for wrong in plan.wrong],
     )
     for name, load in plan.paired.items():
-        tasks = plan.tasks(load, n_rows)
+        tasks = plan.tasks(load, plan.n_wrong)
         found: dict[str, list[list[float]]] = {}
         for seed, task in enumerate(tasks):
             cells = [noisy(plan, task, wrong, seed) for wrong in plan.wrong]
@@ -322,7 +326,7 @@ def songs(plan: Plan) -> tuple[Record, dict[str, Any]]:
     record = Record(
         "label_ratings",
         "Songs rated by valence and arousal, in hard and in soft classes",
-        f"{plan.n_rows:,} simulated songs to train on and half as many to test; NDCG of the first "
+        f"{plan.n_songs:,} simulated songs to train on and half as many to test; NDCG of the first "
         f"ten by cosine, mean of both directions and of {plan.n_seeds} seeds; the gain of an item "
         f"falls with the distance of its rating, as a Gaussian of deviation {CLOSE}",
         [f"{k} classes" for k in plan.classes],
@@ -342,7 +346,7 @@ def songs(plan: Plan) -> tuple[Record, dict[str, Any]]:
 
 def rated(plan: Plan, seed: int) -> dict[str, list[float]]:
     """Return NDCG of each kind of labels, for each number of classes."""
-    n = plan.n_rows
+    n = plan.n_songs
     X, Y, ratings = rated_songs(n + n // 2, seed)
     gains = np.exp(-cdist(ratings[n:], ratings[n:], "sqeuclidean") / (2 * CLOSE**2))
 

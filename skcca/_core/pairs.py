@@ -369,10 +369,9 @@ def cyclic_pairs(
         y_begin[rows] = x_line.offset[c] + low + turn - 1
         y_end[rows] = x_line.offset[c] + high + turn - 1
 
-    x_scale, y_scale = weights.x, weights.y
-    if not labels.has_label.all():
-        x_scale = x_scale * (x_line.codes < labels.x.shape[1])
-        y_scale = y_scale * (y_line.codes < labels.y.shape[1])
+    # A pair is weighted by both of its rows, so that it is enough to leave out those of Y that have
+    # no label.
+    x_scale, y_scale = weights.x, weights.y * (y_line.codes < labels.y.shape[1])
     if pair_weight == "row":
         x_counts = np.bincount(x_line.codes, weights.x, minlength=len(partners))
         y_counts = np.bincount(y_line.codes, weights.y, minlength=len(partners))

@@ -25,7 +25,7 @@ from skcca._core.types import ArrayLike, LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import REPEATED, muted, warn
 from skcca.metrics import make_retrieval_scorer
 from skcca.model_selection._folds import Fold, PairedRows, Splitter
-from skcca.views._arguments import per_view
+from skcca.views._arguments import drop_zero_weight_rows, per_view
 
 Array = np.ndarray
 
@@ -169,7 +169,7 @@ class CrossValidatedMixin:
             )
         folds = rows.scored_folds(self.cv, name)
         model = fitted._unfitted_model()
-        model._check_classes(data.labels)
+        model._check_classes(drop_zero_weight_rows(data).labels)
         search = fitted._search(model, data, folds, candidates)
         scores, seconds, errors = [], [], {}
         with ProgressBar(len(folds), name, enabled=self.verbose > 0) as bar:

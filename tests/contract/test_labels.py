@@ -22,6 +22,7 @@ from skcca import (
     ClusterCCA,
     ClusterCCACV,
     ClusterKCCA,
+    ClusterKCCACV,
     SupervisedDCCA,
     Views,
     cross_val_embed,
@@ -235,6 +236,21 @@ def test_deep_batches_of_partial_fit_may_have_no_label():
     np.testing.assert_array_equal(model.classes_, NAMES[:3])
 
 
+@blended
+def test_rows_in_files_and_in_float32_take_unknown_labels(model, tmp_path):
+    expected = clone(model).fit(X, Y, UNKNOWN).score(X, Y, UNKNOWN)
+    in_file = [tmp_path / f"{name}.npy" for name in "xy"]
+    for path, V in zip(in_file, (X, Y), strict=True):
+        np.save(path, V)
+    kinds = {1e-9: [np.load(path, mmap_mode="r") for path in in_file]}
+    if not isinstance(model, SupervisedDCCA):
+        # The weights of networks in another precision are other random numbers.
+        kinds[1e-4] = [X.astype(np.float32), Y.astype(np.float32)]
+    for tolerance, views in kinds.items():
+        found = clone(model).fit(*views, UNKNOWN).score(X, Y, UNKNOWN)
+        assert found == pytest.approx(expected, abs=tolerance)
+
+
 # Doors
 
 
@@ -279,11 +295,25 @@ def test_every_door_takes_unknown_classes_for_rows_of_zeros(door):
     np.testing.assert_array_equal(DOORS[door](UNKNOWN), DOORS[door](ZEROS))
 
 
+@blended
+def test_memberships_beside_both_views_are_labels(model):
+    found = clone(model).fit(Views(X, Y), SOFT).transform(Views(X, Y))
+    assert_same_bits(list(found), clone(model).fit(X, Y, SOFT).transform(X, Y))
+
+
+def test_a_search_refuses_labels_of_weight_zero_alone():
+    with pytest.raises(ValueError, match=f"none of {HIDDEN.sum()} rows has a label"):
+        ClusterCCACV(instance_weight=0.3, cv=3).fit(X, Y, UNKNOWN, sample_weight=1.0 * HIDDEN)
+
+
 @pytest.mark.parametrize("labels", [UNKNOWN, SOFT], ids=["unknown", "memberships"])
-def test_searches_of_many_ridges_equal_a_fit_for_each(labels):
+@pytest.mark.parametrize(
+    ("search", "model"), [(ClusterCCACV, ClusterCCA), (ClusterKCCACV, ClusterKCCA)]
+)
+def test_searches_of_many_ridges_equal_a_fit_for_each(search, model, labels):
     settings = {"instance_weight": 0.3, "pair_weight": "row"}
-    found = ClusterCCACV(regs=[0.1, 10.0], cv=CV, **settings).fit(X, Y, labels)
-    slow = GridSearchCV(ClusterCCA(**settings), {"reg": [0.1, 10.0]}, cv=CV)
+    found = search(regs=[0.1, 10.0], cv=CV, **settings).fit(X, Y, labels)
+    slow = GridSearchCV(model(**settings), {"reg": [0.1, 10.0]}, cv=CV)
     slow.fit(Views(X, Y), labels)
     for key in ("mean_test_score", "std_test_score"):
         np.testing.assert_allclose(found.cv_results_[key], slow.cv_results_[key], atol=1e-9)
