@@ -261,8 +261,8 @@ def noise(plan: Plan) -> tuple[Record, dict[str, Any]]:
         "label_noise",
         "Wrong labels, hard and soft",
         f"cosine, full-list MAP on test rows, mean of both directions and of {plan.n_seeds} seeds; "
-        f"{plan.n_wrong:,} training rows at most; the probabilities are those of a logistic regression, "
-        "out of fold; the posteriors, of true classes, take the given label into account too",
+        f"{plan.n_wrong:,} training rows at most; the probabilities are those of a logistic "
+        "regression, out of fold; the posteriors, of true classes, heed the given label as well",
         [f"{wrong:.0%} wrong" for wrong in plan.wrong],
     )
     for name, load in plan.paired.items():

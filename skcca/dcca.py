@@ -633,7 +633,7 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         else:
             network, mean, weights = self.y_network_, self._y_output_mean, self.y_weights_
         view_format = self._format(side, self._built_for["dtypes"]["xy".index(side)])
-        Z = outputs(network, view_format.stream(V, device_of(network)))
+        (Z,) = outputs((network, view_format.stream(V, device_of(network))))
         return project(Z, mean, weights).astype(V.dtype, copy=False)
 
     # Files

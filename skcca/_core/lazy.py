@@ -27,6 +27,7 @@ class LazyRows:
         self.dtype = np.dtype(np.float32 if source.dtype == np.float32 else np.float64)
         n = source.shape[0] if places is None else len(places)
         self.shape = (n, int(np.prod(source.shape[1:])))
+        self.nbytes = int(np.prod(self.shape)) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -56,6 +57,7 @@ class RaggedRows:
         self.songs, self.name = list(songs), name
         self.dtype = self.songs[0].dtype if self.songs else np.dtype(float)
         self.shape = (len(self.songs), self.songs[0].shape[1] if self.songs else 0)
+        self.nbytes = sum(song.nbytes for song in self.songs)
 
     def __len__(self) -> int:
         return len(self.songs)

@@ -13,7 +13,9 @@ x, y the centred outputs,
 
 Moments and T are float64 whatever the networks compute in. Singular values, unlike eigenvectors,
 have a gradient without eigen-gaps (U V'), so equal correlations, dead outputs and exactly whitened
-batches stay finite.
+batches stay finite. The factors and singular values of narrow outputs take a GPU longer than the
+host, because each is a chain of small steps: there the moments go to the host, all in one transfer,
+and their derivatives come back.
 
 To compare with, there are objectives of c_ij = cos(x_i, y_j) with relevant pairs w_ij > 0,
 
@@ -27,7 +29,7 @@ numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -52,6 +54,8 @@ Tensor = torch.Tensor
 # A loss of the outputs of two networks and the pairs among their rows.
 Objective = Callable[[Tensor, Tensor, Pairs], Tensor]
 
+# Outputs of up to this width are solved for on the host, wherever the networks are.
+HOST_WIDTH = 256
 # The square of a ridge or a margin has to be a float64.
 _MAX_NUMBER = 1e100
 # Cosines that are divided by a temperature stay within float32.
@@ -189,7 +193,8 @@ def singular_values(
         Descending; of `cca_loss` they are the sum with the sign changed.
     """
     reg = check_number(reg, "reg")
-    return _singular_values(*_moments(zx, zy, pairs)[2], reg=reg)
+    moments = _moments(zx, zy, pairs)[2]
+    return _singular_values(*moments, reg=reg).to(moments[0])
 
 
 def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
@@ -207,7 +212,7 @@ def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
     pairs : Pairs
         The same pairs, in float64 (float32 on MPS, which has no other).
     """
-    dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
+    dtype = torch.float64 if has_float64(torch.device(device)) else torch.float32
 
     def convert(array: Any) -> Tensor:
         dense = array.toarray() if hasattr(array, "toarray") else array
@@ -217,12 +222,31 @@ def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
     return pairs.map(convert)
 
 
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in float64, which Apple's MPS does not."""
+    return device.type != "mps"
+
+
 def _singular_values(cov_x: Tensor, cov_y: Tensor, cross: Tensor, *, reg: float) -> Tensor:
+    """Return the singular values of T, on the host if the outputs are narrow."""
+    cov_x, cov_y, cross = _where_solved(cov_x, cov_y, cross)
     half = torch.linalg.solve_triangular(_cholesky(cov_x, reg), cross, upper=False)
     T = torch.linalg.solve_triangular(_cholesky(cov_y, reg), half.T, upper=False)
     if not torch.isfinite(T).all():
         return T.sum(dim=0) * torch.nan
     return torch.linalg.svdvals(T)
+
+
+def _where_solved(*moments: Tensor) -> Sequence[Tensor]:
+    """Return the moments on the device where they are solved."""
+    device, width = moments[0].device, max(len(S) for S in moments)
+    if device.type == "cpu" or (width > HOST_WIDTH and has_float64(device)):
+        return moments
+    # A transfer takes the time of thousands of numbers, so that all of them go in one. So do their
+    # derivatives, on the way back.
+    on_host = torch.cat([S.flatten() for S in moments]).cpu().to(torch.float64)
+    parts = on_host.split([S.numel() for S in moments])
+    return [part.view(S.shape) for part, S in zip(parts, moments, strict=True)]
 
 
 def _ridged(cov: Tensor, reg: float) -> Tensor:
@@ -246,7 +270,7 @@ def _moments(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor], Pairs]:
     """Return the centred outputs, S_x, S_y and S_xy, and the pairs."""
     _check_batches(zx, zy, pairs)
-    dtype = torch.float32 if zx.device.type == "mps" else torch.float64
+    dtype = torch.float64 if has_float64(zx.device) else torch.float32
     X, Y = zx.to(dtype), zy.to(dtype)
     if pairs is None:
         pairs = instance_pairs(torch.ones(len(X), dtype=dtype, device=X.device))
@@ -316,7 +340,7 @@ class _MomentLoss(torch.autograd.Function):
             dx = (a * X) @ (by_x + by_x.T) + pairs.dot(Y) @ by_cross.T
             dy = (b * Y) @ (by_y + by_y.T) + pairs.transposed_dot(X) @ by_cross
             ctx.save_for_backward(_saturated(dx / N, zx.dtype), _saturated(dy / N, zy.dtype))
-        return value.detach()
+        return value.detach().to(moments[0])
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -262,12 +262,16 @@ class Source(Protocol):
 
 
 class ResidentRows:
-    """Rows in memory, one tensor on the device."""
+    """Rows in memory, one tensor on the device; `on_disk` tells how they are shuffled."""
 
-    on_disk = False
-
-    def __init__(self, rows: np.ndarray | torch.Tensor, device: torch.device | str = "cpu"):
-        self.rows = torch.as_tensor(rows, device=device)
+    def __init__(
+        self,
+        rows: np.ndarray | torch.Tensor,
+        device: torch.device | str = "cpu",
+        *,
+        on_disk: bool = False,
+    ):
+        self.rows, self.on_disk = torch.as_tensor(rows, device=device), on_disk
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -343,12 +347,49 @@ class RaggedSource:
     def take(self, rows: slice | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Return some sequences, (n, T, d), and their lengths, (n,)."""
         songs = self.songs[rows] if isinstance(rows, slice) else [self.songs[i] for i in rows]
-        lengths = torch.tensor([len(song) for song in songs])
-        padded = torch.nn.utils.rnn.pad_sequence(
-            [torch.as_tensor(self.scaling.apply(song, self.dtype)) for song in songs],
-            batch_first=True,
-        )
-        return padded.to(self.device), lengths.to(self.device)
+        scaled = [self.scaling.apply(song, self.dtype) for song in songs]
+        return pad_batch(scaled, self.device, self.dtype)
+
+
+class ResidentSongs:
+    """Sequences that lie on the device one after another, where batches of them are padded."""
+
+    on_disk = False
+
+    def __init__(self, songs: Iterable[np.ndarray], lengths: np.ndarray, device: torch.device):
+        # The starts and lengths; the row that pads is the last one.
+        self._places = np.stack([np.cumsum(lengths) - lengths, lengths], axis=1)
+        parts = [torch.as_tensor(song, device=device) for song in songs]
+        self._frames = torch.cat([*parts, torch.zeros_like(parts[0][:1])])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def take(self, rows: slice | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return some sequences, (n, T, d), and their lengths, (n,)."""
+        places, device = self._places[rows], self._frames.device
+        starts, lengths = torch.as_tensor(places, device=device).T
+        time = torch.arange(int(places[:, 1].max()), device=device)
+        real = time < lengths[:, None]
+        return self._frames[
+            torch.where(real, starts[:, None] + time, len(self._frames) - 1)
+        ], lengths
+
+
+def pad_batch(
+    songs: Sequence[np.ndarray], device: Any, dtype: Any = np.float32
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the songs padded with zeros, (B, S, d), and their lengths (B,)."""
+    lengths = np.array([len(song) for song in songs])
+    padded = np.zeros((len(songs), lengths.max(), songs[0].shape[1]), dtype=dtype)
+    for row, song in zip(padded, songs, strict=True):
+        row[: len(song)] = song
+    return torch.from_numpy(padded).to(device), torch.from_numpy(lengths).to(device)
+
+
+def fits(n_bytes: int, device: torch.device) -> bool:
+    """Whether rows of this size leave half of the free memory of a GPU to the networks."""
+    return device.type != "cuda" or 2 * n_bytes <= torch.cuda.mem_get_info(device)[0]
 
 
 def shuffled(n_rows: int, rng: np.random.Generator, *, on_disk: bool) -> np.ndarray:
@@ -406,9 +447,22 @@ class ViewFormat(NamedTuple):
         return StreamedRows(V, self.scaling, device, self.dtype, self.shape)
 
     def training_rows(self, V: View, device: torch.device) -> Source:
-        """Return rows, which lie on the device where they are one array in memory."""
-        if not isinstance(V, np.ndarray):
+        """Return rows for many passes: they lie on the device where they are in memory and fit.
+
+        A GPU also keeps sequences and rows from a disk, because a transfer would take longer than
+        a step.
+        """
+        on_host, n_bytes = device.type == "cpu", V.nbytes
+        if not fits(n_bytes, device) or (on_host and not isinstance(V, np.ndarray)):
             return self.stream(V, device)
+        if isinstance(V, RaggedRows):
+            lengths = np.array([len(song) for song in V.songs])
+            songs = (self.scaling.apply(song, np.dtype(self.dtype)) for song in V.songs)
+            return ResidentSongs(songs, lengths, device)
+        if isinstance(V, LazyRows):
+            source = StreamedRows(V, self.scaling, device, self.dtype, self.shape)
+            blocks = [source.take(slice(i, i + BLOCK_ROWS)) for i in range(0, len(V), BLOCK_ROWS)]
+            return ResidentRows(torch.cat(blocks), device, on_disk=True)
         rows = self.scaling.apply(V, V.dtype)
         return ResidentRows(rows.reshape(-1, *self.shape), device)
 
@@ -528,16 +582,28 @@ def device_of(network: nn.Module) -> torch.device:
     return next((p.device for p in network.parameters()), torch.device("cpu"))
 
 
-def outputs(network: nn.Module, source: Source) -> np.ndarray:
-    """Return a network's outputs (n, width) in evaluation mode, block by block."""
-    network.eval()
-    parts = []
-    with torch_defaults(device_of(network)), torch.no_grad():
-        for start in range(0, len(source), _ROWS_AT_ONCE):
-            rows = source.take(slice(start, min(start + _ROWS_AT_ONCE, len(source))))
-            inputs = rows if isinstance(rows, tuple) else (rows,)
-            parts.append(network(*inputs).cpu().numpy())
-    return np.concatenate(parts)
+def outputs(*passes: tuple[nn.Module, Source]) -> list[np.ndarray]:
+    """Return the outputs (n, width) of networks in evaluation mode, each for its rows."""
+    found = []
+    for network, source in passes:
+        network.eval()
+        parts = []
+        with torch_defaults(device_of(network)), torch.no_grad():
+            for start in range(0, len(source), _ROWS_AT_ONCE):
+                rows = source.take(slice(start, min(start + _ROWS_AT_ONCE, len(source))))
+                inputs = rows if isinstance(rows, tuple) else (rows,)
+                parts.append(network(*inputs))
+        found.append(torch.cat(parts))
+    return _to_host(found)
+
+
+def _to_host(tensors: list[Tensor]) -> list[np.ndarray]:
+    """Return tensors of a device as arrays, after one transfer."""
+    if len({(z.dtype, z.device) for z in tensors}) > 1 or tensors[0].device.type == "cpu":
+        return [z.cpu().numpy() for z in tensors]
+    together = torch.cat([z.flatten() for z in tensors]).cpu().numpy()
+    parts = np.split(together, np.cumsum([z.numel() for z in tensors])[:-1])
+    return [part.reshape(z.shape) for part, z in zip(parts, tensors, strict=True)]
 
 
 def mlp_settings(built_for: dict[str, Any], side: int) -> dict[str, Any]:

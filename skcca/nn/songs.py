@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from skcca.nn.attention import AttentionBiLSTM, similar_lengths
-from skcca.nn.networks import torch_defaults
+from skcca.nn.networks import ResidentSongs, fits, pad_batch, torch_defaults
 from skcca.nn.training import by_backward, seeded, train
 
 __all__ = ["EmotionSettings", "SongOutputs", "fit_emotion_network", "infer"]
@@ -71,16 +70,6 @@ def fit_emotion_network(
     return network.cpu().eval(), result.loss_curve, result.n_epochs
 
 
-def pad_batch(songs: Sequence[np.ndarray], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the songs padded with zeros, float32 of shape (B, S, d), and their lengths (B,)."""
-    lengths = np.array([len(song) for song in songs])
-    padded = np.zeros((len(songs), lengths.max(), songs[0].shape[1]), dtype=np.float32)
-    for row, song in zip(padded, songs, strict=True):
-        row[: len(song)] = song
-    return torch.from_numpy(padded).to(device), torch.from_numpy(lengths).to(device)
-
-
-@dataclass
 class SongBatches:
     """Training batches, shuffled anew by each call.
 
@@ -88,26 +77,36 @@ class SongBatches:
     shuffled songs, which saves most of the padding and still makes other batches in each epoch.
     """
 
-    songs: Sequence[np.ndarray]
-    targets: np.ndarray
-    batch_size: int
-    rng: np.random.Generator
-    device: torch.device
+    def __init__(
+        self,
+        songs: Sequence[np.ndarray],
+        targets: np.ndarray,
+        batch_size: int,
+        rng: np.random.Generator,
+        device: torch.device,
+    ):
+        self.songs, self.batch_size, self.rng, self.device = songs, batch_size, rng, device
+        self.targets = torch.as_tensor(targets, device=device)
+        self.lengths = np.array([len(song) for song in songs])
+        resident = device.type != "cpu" and fits(sum(song.nbytes for song in songs), device)
+        self._take = ResidentSongs(songs, self.lengths, device).take if resident else self._pad
 
     def __call__(self, epoch: int) -> Iterator[SongBatch]:
         """Yield the batches of an epoch, in which each song occurs once."""
-        lengths = np.array([len(song) for song in self.songs])
-        order = self.rng.permutation(len(lengths))
+        order = self.rng.permutation(len(self.lengths))
         pool_size = 16 * self.batch_size
         batches = []
         for start in range(0, len(order), pool_size):
             pool = order[start : start + pool_size]
-            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
             batches += np.split(pool, range(self.batch_size, len(pool), self.batch_size))
         for index in self.rng.permutation(len(batches)):
             batch = batches[index]
-            values = torch.from_numpy(self.targets[batch]).to(self.device)
-            yield *pad_batch([self.songs[i] for i in batch], self.device), values
+            places = torch.as_tensor(batch, device=self.device)
+            yield *self._take(batch), self.targets[places]
+
+    def _pad(self, places: np.ndarray) -> tuple[Tensor, Tensor]:
+        return pad_batch([self.songs[i] for i in places], self.device)
 
 
 def emotion_loss(

@@ -332,8 +332,8 @@ def train(
             for group in stepper.param_groups:
                 group["lr"] = learning_rate * schedule(run.epoch / max_epochs)
             try:
-                value = _epoch(network, batches(run.epoch), take)
-                diverged = not math.isfinite(value) or not _finite(parameters)
+                value = _epoch(network, batches(run.epoch), take, parameters)
+                diverged = not math.isfinite(value)
                 if not diverged:
                     run.end_epoch(value, monitor)
                     if progress is not None:
@@ -474,9 +474,12 @@ class Run:
 
 
 def _epoch(
-    network: nn.Module, batches: Iterable[Any], take: Callable[[Any], torch.Tensor]
+    network: nn.Module,
+    batches: Iterable[Any],
+    take: Callable[[Any], torch.Tensor],
+    parameters: list[nn.Parameter],
 ) -> float:
-    """Run one epoch, and return its mean loss: not finite if the loss of any batch was not."""
+    """Run one epoch, and return its mean loss: NaN if a loss or a weight is not finite."""
     network.train()
     losses = []
     for batch in batches:
@@ -485,11 +488,10 @@ def _epoch(
         # On a GPU, reading every loss would make the device wait for the host.
         if losses[-1].device.type == "cpu" and not math.isfinite(losses[-1].item()):
             break
-    return float(torch.stack(losses).mean())
-
-
-def _finite(parameters: list[nn.Parameter]) -> bool:
-    return all(bool(torch.isfinite(p).all()) for p in parameters)
+    mean = torch.stack(losses).mean()
+    finite = torch.stack([torch.isfinite(p).all() for p in (mean, *parameters)]).all()
+    # The device is read once an epoch.
+    return float(torch.where(finite, mean, torch.nan))
 
 
 def _copy(network: nn.Module) -> Weights:

@@ -266,6 +266,14 @@ def fit_networks(
             smallest=max(2 * settings.n_components, world_size()),
             rng=rng,
         )
+        monitor = None
+        if validation is not None:
+            held_out, held_out_pairs = validation
+            sources = (
+                x_format.training_rows(held_out.X, device),
+                y_format.training_rows(held_out.Y, device),
+            )
+            monitor = partial(_score, problem, networks, *sources, held_out_pairs)
         result = train(
             trained,
             batches,
@@ -277,7 +285,7 @@ def fit_networks(
             max_grad_norm=settings.max_grad_norm,
             max_epochs=settings.max_epochs,
             average_epochs=settings.average_epochs,
-            monitor=None if validation is None else partial(_score, problem, networks, *validation),
+            monitor=monitor,
             n_iter_no_change=settings.n_iter_no_change,
             optimizer_state=None if previous is None else copy.deepcopy(previous.optimizer_state),
             state=state,
@@ -442,16 +450,18 @@ def _gradients(step: TwoViewStep, settings: Settings, batch: Batch) -> torch.Ten
         ) from error
 
 
-def _score(problem: _Problem, networks: _Networks, data: TrainingData, pairs: Pairs) -> float:
-    """Return the total correlation of validation data under the projection of the training rows."""
+def _score(
+    problem: _Problem, networks: _Networks, x_rows: Source, y_rows: Source, pairs: Pairs
+) -> float:
+    """Return the total correlation of held-out rows under the projection of the training rows."""
+    sides = (networks.x, problem.x_rows, x_rows), (networks.y, problem.y_rows, y_rows)
+    passes = [(network, side[i]) for i in (0, 1) for network, *side in sides]
+    *of_training, zx, zy = outputs(*passes)
     try:
-        directions, _, _ = _solve(problem, networks)
+        directions = _solve(problem, *of_training)
     except ValueError:
         # Collapsed outputs have no direction; later epochs may recover.
         return float("-inf")
-    device = problem.device
-    zx = outputs(networks.x, problem.x_format.stream(data.X, device))
-    zy = outputs(networks.y, problem.y_format.stream(data.Y, device))
     # Scores that are not finite are found below.
     with np.errstate(over="ignore", invalid="ignore"):
         x_scores = project(zx, directions.x_mean, directions.x_weights)
@@ -464,10 +474,9 @@ def _score(problem: _Problem, networks: _Networks, data: TrainingData, pairs: Pa
 # Solution
 
 
-def _solve(problem: _Problem, networks: _Networks) -> tuple[CanonicalFit, np.ndarray, np.ndarray]:
-    """Return directions of the networks' outputs, with the ridge of the loss, and the outputs."""
+def _solve(problem: _Problem, zx: np.ndarray, zy: np.ndarray) -> CanonicalFit:
+    """Return directions of the networks' outputs, with the ridge of the loss."""
     settings = problem.settings
-    zx, zy = outputs(networks.x, problem.x_rows), outputs(networks.y, problem.y_rows)
     options = SolverOptions(
         settings.n_components,
         reg=(settings.reg, settings.reg),
@@ -475,7 +484,7 @@ def _solve(problem: _Problem, networks: _Networks) -> tuple[CanonicalFit, np.nda
         eps=(input_eps(zx.dtype), input_eps(zy.dtype)),
     )
     try:
-        return canonical_fit(zx, zy, problem.pairs, options), zx, zy
+        return canonical_fit(zx, zy, problem.pairs, options)
     except ValueError as error:
         raise ValueError(
             f"{settings.name}: training made the outputs of a network constant, or left them "
@@ -487,7 +496,8 @@ def _solve(problem: _Problem, networks: _Networks) -> tuple[CanonicalFit, np.nda
 def _solution(problem: _Problem, networks: _Networks, result: TrainingResult) -> Solution:
     """Solve for directions and loadings, in one forward pass over the training rows."""
     data = problem.data
-    directions, zx, zy = _solve(problem, networks)
+    zx, zy = outputs((networks.x, problem.x_rows), (networks.y, problem.y_rows))
+    directions = _solve(problem, zx, zy)
     x_scores = project(zx, directions.x_mean, directions.x_weights)
     y_scores = project(zy, directions.y_mean, directions.y_weights)
     directions = with_input_loadings(

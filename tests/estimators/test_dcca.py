@@ -137,8 +137,9 @@ def test_final_solve_uses_all_training_rows():
     from skcca.nn.networks import ResidentRows, outputs
 
     model = DCCA(2, **SMALL | {"batch_size": 32}).fit(X, Y)
-    zx = outputs(model.x_network_, ResidentRows((X - model.x_mean_) / model.x_scale_))
-    zy = outputs(model.y_network_, ResidentRows((Y - model.y_mean_) / model.y_scale_))
+    x_rows = ResidentRows((X - model.x_mean_) / model.x_scale_)
+    y_rows = ResidentRows((Y - model.y_mean_) / model.y_scale_)
+    zx, zy = outputs((model.x_network_, x_rows), (model.y_network_, y_rows))
     peer = CCA(2, reg=model.reg, scale=False).fit(zx, zy)
     np.testing.assert_allclose(model.correlations_, peer.correlations_, atol=1e-10)
     np.testing.assert_allclose(

@@ -24,7 +24,8 @@ from skcca.nn.attention import (
     max_pool_padded,
     position_code,
 )
-from skcca.nn.songs import SongBatches, emotion_loss, infer, pad_batch
+from skcca.nn.networks import pad_batch
+from skcca.nn.songs import SongBatches, emotion_loss, infer
 from skcca.nn.training import seeded
 from skcca.views._sequences import max_pooled_steps
 
