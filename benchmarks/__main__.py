@@ -29,6 +29,8 @@ SPEED = (
     "linear", "pairs", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
     "search", "search_path", "youtube8m",
 )  # fmt: skip
+# Those of another machine.
+GPU = ("gpu",)
 GROUPS = {"quality": QUALITY, "speed": SPEED, "all": QUALITY + SPEED}
 OPTIONS = {"out_of_core": ["--dask"]}
 
@@ -40,13 +42,13 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to run; nothing lists")
     names = parser.parse_args().names
-    unknown = [name for name in names if name not in (*GROUPS, *GROUPS["all"])]
+    unknown = [name for name in names if name not in (*GROUPS, *GROUPS["all"], *GPU)]
     if unknown:
         parser.error(f"no benchmark is named {', '.join(unknown)}: python -m benchmarks lists them")
     if not names:
-        for group in ("quality", "speed"):
+        for group, members in (("quality", QUALITY), ("speed", SPEED), ("on a GPU", GPU)):
             print(f"{group}:")
-            for name in GROUPS[group]:
+            for name in members:
                 print(f"  {name:18} {taken(name):>8}  {summary(name)}")
         return 0
     chosen = list(dict.fromkeys(one for name in names for one in GROUPS.get(name, (name,))))
