@@ -40,6 +40,7 @@ from skcca._core.whitening import NoDirectionError, SolverOptions, ridge_of
 from skcca.views._arguments import per_view
 from skcca.views._checks import check_scores
 from skcca.views._container import Views
+from skcca.views._labels import named_counts
 
 __all__ = ["CCA", "ClusterCCA"]
 
@@ -356,11 +357,13 @@ class CCA(TwoViewTransformer):
                 classes = class_counts = None
             elif batch.labels is None:
                 self._warn_of_no_labels()
+            classes, class_counts = named_counts(classes, class_counts, name)
             sums = start_sums(name, pairing, batch, classes, class_counts)
         else:
             sums = self._sums
             if self._class_paired:
-                check_same_classes(name, sums, batch, classes, class_counts)
+                declared = named_counts(classes, class_counts, name)
+                check_same_classes(name, sums, batch, *declared)
         fitted._sums = add_batch(name, sums, pairing, batch)
         fitted._solve_sums()
         fitted._move_attributes_to(batch.X)
