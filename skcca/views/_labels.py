@@ -56,7 +56,7 @@ def check_comparable_labels(
     if x.ndim != y.ndim:
         raise ValueError(
             f"{caller}: the labels of {of_x} have shape {x.shape} and those of {of_y} {y.shape}; "
-            "give both as classes (1-D), or both as indicators of the same tags."
+            "give both as classes (1-D), or both as matrices with the same columns."
         )
     if x.ndim == 2 and x.shape[1] != y.shape[1]:
         raise ValueError(

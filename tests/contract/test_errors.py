@@ -142,7 +142,7 @@ CLASS_FIT = {
     "classes named in two ways": (lambda m: m.fit(X, Y, labels=(y, y.astype(str))),
         "name their classes alike"),
     "one set of tags, one of classes": (lambda m: m.fit(X, Y, labels=(y, TAGS)),
-        "indicators of the same tags"),
+        "matrices with the same columns"),
     "one weight array for unpaired rows": (
         lambda m: m.fit(X, Y[:50], labels=(y, y[:50]), sample_weight=np.ones(90)),
         "(weights_x, weights_y)"),

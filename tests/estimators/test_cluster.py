@@ -313,6 +313,8 @@ def test_rows_that_hold_nan_are_unknown():
     model = SoftMembership(3, random_state=0).fit(bare)
     found = model.transform(bare)
     assert (found[[3, 5]] == 0).all()
+    masked = SoftMembership(3, random_state=0).fit(np.ma.array(X, mask=np.isnan(bare)))
+    np.testing.assert_array_equal(masked.transform(np.ma.masked_invalid(bare)), found)
     alone = SoftMembership(3, random_state=0).fit(bare[known])
     np.testing.assert_array_equal(found[known], alone.transform(bare[known]))
     weighted = SoftMembership(3, random_state=0).fit(X, sample_weight=1.0 * known)
