@@ -125,10 +125,13 @@ def _could_be_labels(y: LabelsLike) -> bool:
 
 def is_label_pair(labels: LabelsLike) -> bool:
     """Whether these are a tuple of the labels of each view, rather than one label a row."""
-    if not isinstance(labels, tuple):
-        return False
+    return isinstance(labels, tuple) and any(map(has_entries, labels))
+
+
+def has_entries(part: LabelsLike) -> bool:
+    """Whether these are the labels of several rows, rather than one label."""
     # NumPy counts no dimensions of lists of lists of unequal length.
-    return any(isinstance(part, (list, tuple)) or np.ndim(part) > 0 for part in labels)
+    return isinstance(part, (list, tuple)) or np.ndim(part) > 0
 
 
 def check_first_view(
