@@ -117,7 +117,8 @@ def _could_be_labels(y: LabelsLike) -> bool:
     if entries.ndim != 2 or entries.shape[1] == 1:
         return True
     # Missing entries are refused where labels are read.
-    values = np.array(entries[~is_missing(entries)].tolist())
+    values = np.ma.getdata(entries[~is_missing(entries)])
+    values = np.array(values.tolist()) if values.dtype == object else values
     # Memberships are floats of at least 0.
     soft = values.dtype.kind == "f" and not (values < 0).any()
     return soft or bool(np.isin(values, (0, 1)).all())
