@@ -307,6 +307,19 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
             f"{caller}: {'this batch has no' if data.labels is None else 'only this batch has'} "
             "labels; give them with every batch or with none."
         )
+    heaviest = float(data.weights.x.max(initial=0.0))
+    # Squares of the rows are multiplied by those of these numbers.
+    scales = [float(np.sqrt(heaviest))]
+    if data.labels is not None and sums._by_class:
+        heaviest_member = heaviest * float(data.labels.x.data.max(initial=0.0))
+        # The weight of a pair is the product of those of its rows.
+        of_pairs = pairing.pair_weight == "pair"
+        scales.append(heaviest_member if of_pairs else float(np.sqrt(heaviest_member)))
+    if any(0 < scale < 1e-140 for scale in scales):
+        raise ValueError(
+            f"{caller}: `sample_weight` is at most {heaviest:.3g}, and products of weights and "
+            "memberships leave the range of float64; give larger ones."
+        )
     for V, shift, name in zip((data.X, data.Y), sums.shifts, "Xy", strict=True):
         # A square beyond the range of float64 would spoil all sums for good.
         reach = _max_abs_deviation(V, shift)
@@ -316,8 +329,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
                 f"Feature {tiny[0]} of `{name}` reaches {reach[tiny[0]]:.3g} from its mean, and "
                 "the square of that leaves the range of float64; measure it in another unit."
             )
-        heaviest = float(data.weights.x.max(initial=0.0))
-        if not largest * max(1.0, np.sqrt(heaviest)) < 1e140:
+        if not largest * max(1.0, *scales) < 1e140:
             raise ValueError(
                 f"`{name}` holds NaN or values {largest:.3g} away from the mean, with weights up "
                 f"to {heaviest:.3g}, and their squares leave the range of float64; drop them, or "

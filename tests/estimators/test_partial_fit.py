@@ -217,6 +217,8 @@ WRONG = [
     wrong("unpaired|paired", labels=(y[40:], y[40:])),
     wrong("[Nn]egative", weights=-W[40:]),
     wrong("weights up to 1e", weights=np.full(50, 1e308)),
+    wrong("weights up to 1e", "pairs of huge weights", weights=np.full(50, 1e160)),
+    wrong("at most 1e-200", "pairs of tiny weights", weights=np.full(50, 1e-200)),
 ]
 
 
