@@ -300,8 +300,9 @@ class CCA(TwoViewTransformer):
         y : array-like of shape (n_samples, n_features_y), default=None
             Rows of the second view; labels beside a `Views`.
         labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
-            Classes, tags or memberships of the rows, for class-paired estimators; see `fit`. A
-            batch may have no label at all where `instance_weight` is above 0.
+            Classes, tags or memberships of the rows, for class-paired estimators; see `fit`. The
+            scale of memberships counts from batch to batch. A batch may have no label at all where
+            `instance_weight` is above 0.
         classes : array-like of shape (n_classes,), default=None
             All classes that will come, at the first call. Without them new classes may come with
             any batch.

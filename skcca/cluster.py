@@ -379,8 +379,8 @@ class SoftMembership(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Notes
     -----
-    Rows that hold NaN, or are masked, are unknown. They take no part in `fit`, and `transform` gives them rows of
-    zeros, which estimators take for rows without a label.
+    Rows that hold NaN, or are masked, are unknown. They take no part in `fit`, and `transform`
+    gives them rows of zeros, which estimators take for rows without a label.
 
     Examples
     --------

@@ -92,6 +92,7 @@ FIT = {
     "continuous labels": (lambda m: m.fit(X, Y, X[:, 0]), "skcca.cluster.SoftMembership"),
     "memberships with NaN": (lambda m: m.fit(X, Y, np.where(TAGS, np.nan, 0.5)),
         "90 missing values (None, NaN or masked); a row that is not known is a row of zeros"),
+    "memberships that vanish": (lambda m: m.fit(X, Y, TAGS * 1e-80), "between 1e-70 and 1e+70"),
     "memberships out of range": (lambda m: m.fit(X, Y, TAGS * 1e80), "between 1e-70 and 1e+70"),
     "labels without a column": (lambda m: m.fit(X, Y, np.empty((90, 0))), "without a column"),
     "labels as records": (lambda m: m.fit(X, Y, y.astype([("mood", int)])), "has dtype [('mood'"),
