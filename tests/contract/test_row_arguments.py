@@ -102,6 +102,9 @@ LISTS = {
     "NA beside integers that are no floats": pd.Series(
         [2**53, pd.NA, 2**53 + 1] * 30, dtype="Int64"
     ),
+    "NA beside unsigned integers that are no floats": pd.Series(
+        [2**53, pd.NA, 2**53 + 1] * 30, dtype="UInt64"
+    ),
     "NaT": np.array(["2020", "NaT", "2021"] * 30, dtype="M8[Y]"),
     "variable width": np.array(["a", None, "b"] * 30, dtype=np.dtypes.StringDType(na_object=None)),
     "masked": np.ma.array([0, 9, 1] * 30, mask=[0, 1, 0] * 30),
