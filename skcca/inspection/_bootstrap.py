@@ -258,8 +258,8 @@ def _resample(
     except ValueError as error:
         # All rows have been fitted, so that the rows drawn are at fault.
         raise ValueError(
-            f"{_NAME}: a resample cannot be fitted: {error} Of few rows, labelled rows or classes a "
-            "resample may draw too few; give more."
+            f"{_NAME}: a resample cannot be fitted: {error} Of few rows, labelled rows or classes "
+            "a resample may draw too few; give more."
         ) from error
     (U, V), (U_new, V_new) = variates, _variates(model, X, y)
     agreement = U.T @ U_new + V.T @ V_new

@@ -200,6 +200,7 @@ OF_CLASSES = {
     "a list of tensors": list(torch.tensor(NUMBERS)),
     "polars": pl.Series([None if hidden else int(c) for hidden, c in zip(HIDDEN, y, strict=True)]),
     "text of variable width": np.array(UNKNOWN, dtype=np.dtypes.StringDType(na_object=None)),
+    "a tuple": tuple(np.where(HIDDEN, np.nan, NAMES[y])),
     "bytes": np.where(HIDDEN, None, NAMES.astype("S").astype(object)[y]),
 }
 OF_MEMBERSHIPS = {
@@ -386,6 +387,30 @@ def test_integer_folds_of_partly_labelled_rows_are_stratified():
         for cv in (3, PartlyLabelledKFold(3))
     )
     assert_same_bits(by_number, by_splitter)
+
+
+def test_shuffled_folds_are_ascending_and_differ_by_seed_in_rows_of_either_kind():
+    tests = [
+        np.hstack(
+            [
+                test
+                for _, test in PartlyLabelledKFold(3, shuffle=True, random_state=seed).split(
+                    X, UNKNOWN
+                )
+            ]
+        )
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(tests[0], tests[1])
+    assert (np.diff(tests[0]) < 0).sum() == 2
+    for rows in (HIDDEN, ~HIDDEN):
+        assert (tests[0][rows[tests[0]]] != tests[2][rows[tests[2]]]).any()
+
+
+def test_folds_compare_the_indices_of_rows_and_labels():
+    frame = pd.DataFrame(X)
+    with pytest.raises(ValueError, match="indices of `X` and `y` differ"):
+        next(PartlyLabelledKFold(3).split(frame, pd.Series(UNKNOWN)[::-1]))
 
 
 def test_too_many_integer_folds_of_classes_are_refused_with_a_cure():

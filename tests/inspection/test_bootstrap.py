@@ -171,5 +171,5 @@ def test_fit_on_all_rows_still_warns():
 def test_a_resample_without_a_label_is_told_from_all_rows():
     rng = np.random.default_rng(0)
     A, B, labels = rng.normal(size=(30, 3)), rng.normal(size=(30, 2)), ["calm"] + [None] * 29
-    with pytest.raises(ValueError, match="bootstrap_loadings: a resample .*none of .. rows has a"):
+    with pytest.raises(ValueError, match=r"bootstrap_loadings: a resample .*none of .. rows has a"):
         bootstrap_loadings(ClusterCCA(1, instance_weight=0.5), A, B, labels, random_state=0)
