@@ -511,7 +511,7 @@ class SoftMembership(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     def _check_rows(self, X: ViewLike, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows, and a mask of those without NaN; what is masked is as unknown."""
         if np.ma.isMaskedArray(X):
-            X = X.astype(np.promote_types(X.dtype, np.float32)).filled(np.nan)
+            X = np.ma.filled(X.astype(np.promote_types(X.dtype, np.float32)), np.nan)
         dtypes = [np.float64, np.float32]
         X = validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan")
         return X, ~np.isnan(X).any(axis=1)
