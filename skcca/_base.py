@@ -454,7 +454,7 @@ class TwoViewTransformer(
         labels : array-like, default=None
         sample_weight : array-like of shape (n_samples,), default=None
             As in `fit`; with labels, class-paired estimators correlate over class pairs, blended
-            with own pairs by their `instance_weight`.
+            with own pairs by their `instance_weight`, which this score therefore cannot choose.
 
         Returns
         -------

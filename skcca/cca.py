@@ -40,6 +40,7 @@ from skcca._core.whitening import NoDirectionError, SolverOptions, ridge_of
 from skcca.views._arguments import per_view
 from skcca.views._checks import check_scores
 from skcca.views._container import Views
+from skcca.views._labels import named_counts
 
 __all__ = ["CCA", "ClusterCCA"]
 
@@ -299,8 +300,9 @@ class CCA(TwoViewTransformer):
         y : array-like of shape (n_samples, n_features_y), default=None
             Rows of the second view; labels beside a `Views`.
         labels : array-like of shape (n_samples,) or (n_samples, n_tags), default=None
-            Classes, tags or memberships of the rows, for class-paired estimators; see `fit`. A
-            batch may have no label at all where `instance_weight` is above 0.
+            Classes, tags or memberships of the rows, for class-paired estimators; see `fit`. The
+            scale of memberships counts from batch to batch. A batch may have no label at all where
+            `instance_weight` is above 0.
         classes : array-like of shape (n_classes,), default=None
             All classes that will come, at the first call. Without them new classes may come with
             any batch.
@@ -356,11 +358,13 @@ class CCA(TwoViewTransformer):
                 classes = class_counts = None
             elif batch.labels is None:
                 self._warn_of_no_labels()
+            classes, class_counts = named_counts(classes, class_counts, name)
             sums = start_sums(name, pairing, batch, classes, class_counts)
         else:
             sums = self._sums
             if self._class_paired:
-                check_same_classes(name, sums, batch, classes, class_counts)
+                declared = named_counts(classes, class_counts, name)
+                check_same_classes(name, sums, batch, *declared)
         fitted._sums = add_batch(name, sums, pairing, batch)
         fitted._solve_sums()
         fitted._move_attributes_to(batch.X)

@@ -379,8 +379,8 @@ class SoftMembership(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Notes
     -----
-    Rows that hold NaN are unknown. They take no part in `fit`, and `transform` gives them rows of
-    zeros, which estimators take for rows without a label.
+    Rows that hold NaN, or are masked, are unknown. They take no part in `fit`, and `transform`
+    gives them rows of zeros, which estimators take for rows without a label.
 
     Examples
     --------
@@ -509,7 +509,9 @@ class SoftMembership(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return memberships
 
     def _check_rows(self, X: ViewLike, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows, and a mask of those without NaN."""
+        """Return the rows, and a mask of those without NaN; what is masked is as unknown."""
+        if np.ma.isMaskedArray(X):
+            X = np.ma.filled(X.astype(np.promote_types(X.dtype, np.float32)), np.nan)
         dtypes = [np.float64, np.float32]
         X = validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan")
         return X, ~np.isnan(X).any(axis=1)

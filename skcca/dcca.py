@@ -34,6 +34,7 @@ from skcca._core.files import check_writable
 from skcca._core.lazy import LazyRows, shape_of
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.standardize import Standardisation
+from skcca._core.streaming import union_of_classes
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca.views._arguments import check_validation_arguments, to_rows
 from skcca.views._container import Views
@@ -481,9 +482,8 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
             fitted.loss_curve_ = [*self.loss_curve_, *solution.loss_curve]
             fitted.n_epochs_ = len(fitted.loss_curve_)
         if hasattr(self, "classes_") and hasattr(fitted, "classes_"):
-            # The classes of rows without a label are numbers, also among names.
-            known = [c for c in (self.classes_, fitted.classes_) if len(c)]
-            fitted.classes_ = np.unique(np.concatenate(known)) if known else self.classes_
+            caller = type(self).__name__
+            fitted.classes_ = union_of_classes(caller, self.classes_, fitted.classes_)
         bind_draft(self, fitted)
         return self
 

@@ -25,7 +25,15 @@ import numpy as np
 from scipy import sparse
 
 from skcca._core.arrays import input_eps, row_blocks, take
-from skcca._core.pairs import Labels, Moments, Pairing, TrainingData, inverse, shared_rank
+from skcca._core.pairs import (
+    Labels,
+    Moments,
+    Pairing,
+    TrainingData,
+    incomparable,
+    inverse,
+    shared_rank,
+)
 from skcca._core.rows import Rows, diagonal, product, rows_of, starting_shift
 from skcca._core.types import ArrayLike, ViewLike
 
@@ -240,16 +248,6 @@ def start_sums(
         if classes is not None or class_counts is not None:
             raise ValueError(f"{caller}: `classes` and `class_counts` go with `labels`.")
         return RunningSums(pairing, shifts, eps=eps)
-    # A pandas Series, as `value_counts` returns it.
-    if hasattr(class_counts, "to_dict"):
-        class_counts = class_counts.to_dict()
-    if isinstance(class_counts, dict):
-        if classes is not None and set(class_counts) != set(np.asarray(classes).tolist()):
-            raise ValueError(
-                f"{caller}: `class_counts` names the classes {list(class_counts)}, `classes` "
-                f"{list(classes)}; name the same ones."
-            )
-        classes, class_counts = list(class_counts), list(class_counts.values())
     if class_counts is not None and classes is None:
         if not data.labels.multilabel:
             raise ValueError(
@@ -264,7 +262,10 @@ def start_sums(
         raise ValueError(f"{caller}: `classes` names a class twice: {known.tolist()}.")
     counts = None
     if class_counts is not None:
-        counts = np.asarray(class_counts, dtype=float)
+        try:
+            counts = np.asarray(class_counts, dtype=float)
+        except (TypeError, ValueError):
+            counts = np.empty(0)
         if counts.shape != known.shape or not ((counts > 0) & np.isfinite(counts)).all():
             raise ValueError(
                 f"{caller}: `class_counts` must be {len(known)} positive numbers, one for each "
@@ -282,8 +283,7 @@ def check_same_classes(
     if classes is None and class_counts is None:
         return
     now = start_sums(caller, sums.pairing, data, classes, class_counts)
-    as_array = classes is None and not isinstance(class_counts, dict)
-    same = as_array or _equal(now.classes, sums.classes)
+    same = classes is None or _equal(now.classes, sums.classes)
     if not same or (class_counts is not None and not _equal(now.counts, sums.counts)):
         raise ValueError(
             f"{caller}: `classes` and `class_counts` hold for all batches; give them at the first "
@@ -307,6 +307,19 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
             f"{caller}: {'this batch has no' if data.labels is None else 'only this batch has'} "
             "labels; give them with every batch or with none."
         )
+    heaviest = float(data.weights.x.max(initial=0.0))
+    # Squares of the rows are multiplied by those of these numbers.
+    scales = [float(np.sqrt(heaviest))]
+    if data.labels is not None and sums._by_class:
+        heaviest_member = heaviest * float(data.labels.x.data.max(initial=0.0))
+        # The weight of a pair is the product of those of its rows.
+        of_pairs = pairing.pair_weight == "pair"
+        scales.append(heaviest_member if of_pairs else float(np.sqrt(heaviest_member)))
+    if any(0 < scale < 1e-140 for scale in scales):
+        raise ValueError(
+            f"{caller}: `sample_weight` is at most {heaviest:.3g}, and products of weights and "
+            "memberships leave the range of float64; give larger ones."
+        )
     for V, shift, name in zip((data.X, data.Y), sums.shifts, "Xy", strict=True):
         # A square beyond the range of float64 would spoil all sums for good.
         reach = _max_abs_deviation(V, shift)
@@ -316,8 +329,7 @@ def add_batch(caller: str, sums: RunningSums, pairing: Pairing, data: TrainingDa
                 f"Feature {tiny[0]} of `{name}` reaches {reach[tiny[0]]:.3g} from its mean, and "
                 "the square of that leaves the range of float64; measure it in another unit."
             )
-        heaviest = float(data.weights.x.max(initial=0.0))
-        if not largest * max(1.0, np.sqrt(heaviest)) < 1e140:
+        if not largest * max(1.0, *scales) < 1e140:
             raise ValueError(
                 f"`{name}` holds NaN or values {largest:.3g} away from the mean, with weights up "
                 f"to {heaviest:.3g}, and their squares leave the range of float64; drop them, or "
@@ -350,23 +362,18 @@ def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     """Return the labels of a batch in terms of the classes so far and new ones."""
     known = sums.classes
     assert known is not None
-    if not labels.multilabel and not len(labels.classes):
-        # No row of the batch has a label.
-        labels = labels._replace(classes=known[:0])
-    elif not sums.multilabel and not len(known):
-        known = labels.classes[:0]
-    are_text = [names.dtype.kind in "US" for names in (labels.classes, known)]
-    if labels.multilabel != sums.multilabel or are_text[0] != are_text[1]:
+    forms = ["a matrix" if tags else "classes" for tags in (labels.multilabel, sums.multilabel)]
+    if forms[0] != forms[1]:
         raise ValueError(
-            f"{caller}: labels like {labels.classes[:3].tolist()} do not go with those of the "
-            f"batches before, {known[:3].tolist()}."
+            f"{caller}: the labels of this batch are {forms[0]}, and those of the batches before, "
+            f"or `classes`, are {forms[1]}; give one form with every batch."
         )
     if sums.multilabel and len(labels.classes) != len(known):
         raise ValueError(
             f"{caller}: this batch has {len(labels.classes)} columns of tags, and the batches "
             f"before had {len(known)}; every batch needs the same tags in the same order."
         )
-    union = np.union1d(known, labels.classes)
+    union = union_of_classes(caller, known, labels.classes)
     if len(union) > len(known) and not sums.growing:
         new = np.setdiff1d(labels.classes, known)
         raise ValueError(
@@ -378,6 +385,18 @@ def _align_labels(caller: str, labels: Labels, sums: RunningSums) -> Labels:
     entries = (member.data, (member.row, places[member.col]))
     member = sparse.csr_array(entries, shape=(member.shape[0], len(union)))
     return labels._replace(classes=union, x=member, y=member)
+
+
+def union_of_classes(caller: str, known: Array, of_batch: Array) -> Array:
+    """Return the classes of all batches, ascending; none of a batch without a label."""
+    if not (len(known) and len(of_batch)):
+        return of_batch if len(of_batch) else known
+    if problem := incomparable(known, of_batch):
+        raise ValueError(
+            f"{caller}: labels like {of_batch[:3].tolist()}, of dtype {of_batch.dtype}, do not go "
+            f"with those of the batches before, {known[:3].tolist()}, of {known.dtype}; {problem}."
+        )
+    return np.union1d(known, of_batch)
 
 
 def _max_abs_deviation(V: ViewLike, shift: Array) -> Array:

@@ -251,9 +251,16 @@ def _resample(
         drawn = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
         weights.append(drawn[groups].astype(float))
     sample_weight = tuple(weights) if len(weights) == 2 else weights[0]
-    model = quiet_fit(
-        clone(estimator), X, y, labels=labels, sample_weight=sample_weight, **of_groups
-    )
+    try:
+        model = quiet_fit(
+            clone(estimator), X, y, labels=labels, sample_weight=sample_weight, **of_groups
+        )
+    except ValueError as error:
+        # All rows have been fitted, so that the rows drawn are at fault.
+        raise ValueError(
+            f"{_NAME}: a resample cannot be fitted: {error} Of few rows, labelled rows or classes "
+            "a resample may draw too few; give more."
+        ) from error
     (U, V), (U_new, V_new) = variates, _variates(model, X, y)
     agreement = U.T @ U_new + V.T @ V_new
     components, matches = linear_sum_assignment(-np.abs(agreement))

@@ -400,7 +400,10 @@ def find_relevance(
 
 def check_gains(gains: ArrayLike, shape: tuple[int, int], caller: str) -> Gains:
     """Return the gains of all items for all queries, checked and scaled."""
-    checked = check_array(gains, dtype=np.float64, ensure_2d=False, input_name="relevance")
+    checked = check_array(
+        gains, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
+        ensure_min_features=0, input_name="relevance",
+    )  # fmt: skip
     if checked.shape != shape:
         raise ValueError(
             f"{caller}: `relevance` has shape {checked.shape}; expected the gain of every item for "

@@ -176,6 +176,11 @@ class PairedRows(NamedTuple):
                         f"`cv`={cv!r} splits by groups: give `groups`, the group of each row. "
                         f"({error})"
                     ) from error
+                if "members in each class" in str(error):
+                    raise ValueError(
+                        f"`cv`={cv!r} folds are stratified by class, and no class has so many "
+                        f"rows: use fewer folds, or others, such as cv=KFold({cv!r}). ({error})"
+                    ) from error
                 raise
 
 

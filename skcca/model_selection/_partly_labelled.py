@@ -92,7 +92,7 @@ class PartlyLabelledKFold(BaseCrossValidator):
         n = len(entries) if X is None else _num_samples(X)
         labels, known = known_labels(entries, n, "y", "X", name)
         labelled = np.arange(n) if known is None else np.flatnonzero(known)
-        classes, counts = np.unique(labels, return_counts=True)
+        classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         if not len(classes):
             raise ValueError(f"{name}: every entry of `y` is missing; use KFold.")
         if counts.min() < self.n_splits:
@@ -108,7 +108,7 @@ class PartlyLabelledKFold(BaseCrossValidator):
             seed, unlabelled = int(rng.integers(2**31)), rng.permutation(unlabelled)
         others = np.array_split(unlabelled, self.n_splits)
         folds = StratifiedKFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
-        for i, (_, test) in enumerate(folds.split(np.empty((len(labelled), 0)), labels)):
+        for i, (_, test) in enumerate(folds.split(np.empty((len(labelled), 0)), codes)):
             fold = np.sort(np.concatenate([labelled[test], others[i]]))
             yield np.setdiff1d(np.arange(n), fold), fold
 

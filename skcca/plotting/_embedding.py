@@ -21,9 +21,9 @@ from skcca.plotting._canvas import (
 )
 from skcca.plotting._checks import check_two_components, model_name, view_names
 from skcca.plotting._texts import place_texts, shorten
-from skcca.views._checks import separate_views
+from skcca.views._checks import has_entries, separate_views
 from skcca.views._container import Views
-from skcca.views._labels import known_labels
+from skcca.views._labels import check_comparable_labels, known_labels
 from skcca.views._projection import project
 
 if TYPE_CHECKING:
@@ -311,11 +311,14 @@ class EmbeddingDisplay:
             )
         x, x_known = known_labels(of_x, sizes[0], names[0], "Zx", _NAME)
         y, y_known = known_labels(of_y, sizes[1], names[1], "Zy", _NAME)
-        if x.ndim == 2 or y.ndim == 2:
-            raise ValueError(
-                f"{_NAME}: `labels` has shape {x.shape}, but a point has one colour; give one "
-                "class for each row, such as labels[:, tag]."
-            )
+        for own, name in zip((x, y), names, strict=True):
+            if own.ndim == 2:
+                raise ValueError(
+                    f"{_NAME}: `{name}` has shape {own.shape}, but a point has one colour; give "
+                    "one class for each row, such as labels[:, tag]."
+                )
+        if len(x) and len(y):
+            check_comparable_labels(x, y, _NAME, "the first view", "the second")
         classes, of_known = np.unique(np.concatenate([x, y]), return_inverse=True)
         codes = [np.full(n, len(classes)) for n in sizes]
         for code, known, own in zip(
@@ -368,4 +371,4 @@ class EmbeddingDisplay:
 
 def _is_pair(labels: LabelsLike) -> bool:
     """Return whether these are (labels_x, labels_y), rather than a tuple of labels."""
-    return isinstance(labels, tuple) and len(labels) == 2 and all(np.ndim(one) for one in labels)
+    return isinstance(labels, tuple) and len(labels) == 2 and all(map(has_entries, labels))

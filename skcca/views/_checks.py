@@ -28,6 +28,7 @@ from skcca._core.lazy import LazyRows, RaggedRows
 from skcca._core.types import Estimator, LabelsLike, ViewLike, WeightsLike
 from skcca._core.warnings import warn
 from skcca.views._container import Views
+from skcca.views._labels import is_missing, to_entries
 
 
 class GivenViews(NamedTuple):
@@ -67,7 +68,8 @@ def separate_views(
             if isinstance(y, Views) or not _could_be_labels(y):
                 raise ValueError(
                     f"{caller}: a second view was given beside a Views, where `y` holds the "
-                    f"labels: {call}Views(X, Y), labels), or {call}X, Y, labels)."
+                    f"labels: {call}Views(X, Y), labels), or {call}X, Y, labels). Labels are "
+                    "classes, a matrix of 0 and 1, or memberships, floats of at least 0."
                 )
             labels = y
         else:
@@ -109,17 +111,28 @@ def _check_both_views(caller: str, X: Views, call: str) -> None:
 
 
 def _could_be_labels(y: LabelsLike) -> bool:
-    if isinstance(y, tuple) or np.ndim(y) != 2:
+    if isinstance(y, tuple):
         return True
-    values = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+    entries = to_entries(y)
+    if entries.ndim != 2 or entries.shape[1] == 1:
+        return True
+    # Missing entries are refused where labels are read.
+    values = np.ma.getdata(entries[~is_missing(entries)])
+    values = np.array(values.tolist()) if values.dtype == object else values
     # Memberships are floats of at least 0.
     soft = values.dtype.kind == "f" and not (values < 0).any()
-    return values.shape[1] == 1 or soft or bool(np.isin(values, (0, 1)).all())
+    return soft or bool(np.isin(values, (0, 1)).all())
 
 
 def is_label_pair(labels: LabelsLike) -> bool:
     """Whether these are a tuple of the labels of each view, rather than one label a row."""
-    return isinstance(labels, tuple) and any(np.ndim(part) > 0 for part in labels)
+    return isinstance(labels, tuple) and any(map(has_entries, labels))
+
+
+def has_entries(part: LabelsLike) -> bool:
+    """Whether these are the labels of several rows, rather than one label."""
+    # NumPy counts no dimensions of lists of lists of unequal length.
+    return isinstance(part, (list, tuple)) or np.ndim(part) > 0
 
 
 def check_first_view(

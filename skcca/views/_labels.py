@@ -16,10 +16,10 @@ import numpy as np
 from scipy import sparse
 
 from skcca._core.compat import to_numpy
-from skcca._core.pairs import Labels
+from skcca._core.pairs import Labels, incomparable
 from skcca._core.types import ArrayLike, LabelsLike
 
-_NESTED = (list, tuple, set, np.ndarray)
+_OR_MEMBERSHIPS = ", or memberships, floats of at least 0 (of counts labels.astype(float))"
 
 # Memberships of this size have products in the range of float64.
 _LARGEST = 1e70
@@ -56,7 +56,7 @@ def check_comparable_labels(
     if x.ndim != y.ndim:
         raise ValueError(
             f"{caller}: the labels of {of_x} have shape {x.shape} and those of {of_y} {y.shape}; "
-            "give both as classes (1-D), or both as indicators of the same tags."
+            "give both as classes (1-D), or both as matrices with the same columns."
         )
     if x.ndim == 2 and x.shape[1] != y.shape[1]:
         raise ValueError(
@@ -64,12 +64,8 @@ def check_comparable_labels(
             f"{y.shape[1]}; columns must mean the same tags."
         )
     dtypes = f"{caller}: the labels of {of_x} are of dtype {x.dtype}, those of {of_y} of {y.dtype}"
-    if (x.dtype.kind in "US") != (y.dtype.kind in "US"):
-        cure = "no string equals a number, so both must name their classes alike"
-        raise ValueError(f"{dtypes}; {cure}.")
-    if x.ndim == 1 and np.result_type(x, y).kind == "f":
-        # NumPy makes floats of int64 and uint64, which could make different labels equal.
-        raise ValueError(f"{dtypes}, and no integer type holds both; give both the same dtype.")
+    if x.ndim == 1 and (problem := incomparable(x, y)):
+        raise ValueError(f"{dtypes}; {problem}.")
 
 
 def _membership(labels: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
@@ -131,28 +127,30 @@ def check_labels(
                 "per class. For classes give one label per row."
             )
         return array.astype(float)
-    continuous = kind == "f" and not np.array_equal(array, np.rint(array))
-    if continuous and array.ndim == 2:
+    if kind == "f" and array.ndim == 2 and (array >= 0).all() and not np.isin(array, (0, 1)).all():
         raise ValueError(
             f"{argument} holds memberships (up to {array.max():g}) where classes or a binary "
             "indicator matrix are expected: labels.argmax(axis=1) gives the likeliest classes, and "
             "retrieval measures grade memberships by relevance='count'."
         )
-    if continuous:
+    fractions = array[array != np.rint(array)] if kind == "f" and array.ndim == 1 else array[:0]
+    if len(fractions):
         raise ValueError(
-            f"{argument} is continuous ({array.flat[0]!r}, ...); class labels are ints, strings or "
-            "bools. Weights of rows are passed by name: sample_weight=w. Continuous targets become "
-            "memberships of classes by skcca.cluster.SoftMembership."
+            f"{argument} is continuous (such as {fractions[0]:g}); class labels are ints, strings "
+            "or bools. Weights of rows are passed by name: sample_weight=w. Continuous targets "
+            "become memberships of classes by skcca.cluster.SoftMembership."
         )
     if kind not in "biufUS":
+        example = f" (such as {array.flat[0]!r:.60})" if kind == "O" else ""
         raise ValueError(
-            f"{argument} has dtype {array.dtype}; class labels are ints, strings or bools."
+            f"{argument} has dtype {array.dtype}{example}; class labels are ints, strings or bools."
+            " Name every class by a string."
         )
     if array.ndim == 2 and not (kind in "biuf" and np.isin(array, (0, 1)).all()):
         raise ValueError(
             f"{argument} is 2-D, hence must be a binary indicator matrix (n, n_tags) of 0 and 1, "
-            f"one column per tag{', or memberships, floats of at least 0' if soft else ''}; for "
-            "classes give one label per row."
+            f"one column per tag{_OR_MEMBERSHIPS if soft else ''}; for classes give one label per "
+            f"row. It holds {_first_other(array)}."
         )
     return array.astype(np.int64) if kind == "f" else array
 
@@ -169,7 +167,7 @@ def check_entries(
     array = to_entries(entries)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.dtype == object and any(isinstance(value, _NESTED) for value in array.flat):
+    if array.dtype == object and any(_is_nested(value) for value in array.flat):
         raise ValueError(
             f"{argument} holds a list of tags per row; give a binary indicator matrix: "
             "sklearn.preprocessing.MultiLabelBinarizer().fit_transform(tags)."
@@ -181,6 +179,11 @@ def check_entries(
         )
     if len(array) != n_rows:
         raise ValueError(f"{argument} has {len(array)} entries but `{view}` has {n_rows} rows.")
+    if array.shape[1:] == (0,):
+        raise ValueError(
+            f"{argument} has shape {array.shape}, a matrix without a column; expected one column "
+            "per tag or class. Where nothing is known leave it out."
+        )
     n_missing = np.count_nonzero(is_missing(array))
     if n_missing:
         cure = "drop those rows, or give them a class of their own"
@@ -189,6 +192,8 @@ def check_entries(
         raise ValueError(
             f"{argument} holds {n_missing} missing values (None, NaN or masked); {cure}."
         )
+    # No entry is masked any more.
+    array = np.ma.getdata(array)
     if array.dtype == object:
         array = _of_one_kind(array, argument)
     if array.dtype.kind == "f" and array.ndim == 1:
@@ -208,7 +213,8 @@ def to_entries(entries: ArrayLike) -> np.ndarray:
     if sparse.issparse(entries):
         return entries.toarray()
     if hasattr(entries, "detach"):
-        return to_numpy(entries)
+        # A tensor, which may be sparse.
+        return to_numpy(entries.to_dense())
     if np.ma.isMaskedArray(entries):
         return entries
     # NumPy would make strings of numbers and of missing values that stand beside a string, and
@@ -236,18 +242,65 @@ def is_missing(array: np.ndarray) -> np.ndarray:
         # NaN and NaT alone differ from themselves.
         values = np.ma.getdata(array)
         missing = values != values
-    return np.ma.getmaskarray(array) | missing
+    return np.ma.getmask(array) | missing
+
+
+def named_counts(classes: LabelsLike, class_counts: Any, caller: str) -> tuple[Any, Any]:
+    """Return the names of all classes and their counts, as two arrays in one order or None.
+
+    Counts may be a dict, or a pandas Series, as `value_counts` returns it.
+    """
+    if classes is not None:
+        classes = _check_class_names(classes, "classes", caller)
+    if hasattr(class_counts, "to_dict"):
+        class_counts = class_counts.to_dict()
+    if isinstance(class_counts, dict):
+        names = _check_class_names(list(class_counts), "class_counts", caller)
+        if classes is not None and set(names.tolist()) != set(classes.tolist()):
+            raise ValueError(
+                f"{caller}: `class_counts` names the classes {names.tolist()}, `classes` "
+                f"{classes.tolist()}; name the same ones."
+            )
+        classes, class_counts = names, list(class_counts.values())
+    return classes, class_counts
+
+
+def _check_class_names(names: LabelsLike, argument: str, caller: str) -> np.ndarray:
+    array = to_entries(names)
+    if array.ndim != 1:
+        raise ValueError(
+            f"{caller}: `{argument}` has {array.ndim} dimensions; expected a list of classes."
+        )
+    if n_missing := np.count_nonzero(is_missing(array)):
+        raise ValueError(
+            f"{caller}: `{argument}` holds {n_missing} missing value (None, NaN or masked), which "
+            "is no class; leave it out."
+        )
+    return check_labels(array, len(array), argument, "X", caller)
 
 
 def count_labels(labels: LabelsLike, name: str, caller: str) -> int:
-    n_labels = np.shape(labels)[0] if np.ndim(labels) else 0
+    n_labels = (*to_entries(labels).shape, 0)[0]
     if n_labels == 0:
         raise ValueError(f"{caller}: `{name}` must hold at least one label; got {labels!r:.60}.")
     return n_labels
 
 
+def _is_nested(value: Any) -> bool:
+    """Return whether one entry holds several, as a list or a Series does."""
+    is_text = isinstance(value, (str, bytes))
+    return not is_text and hasattr(value, "__len__") and getattr(value, "ndim", 1) > 0
+
+
+def _first_other(array: np.ndarray) -> str:
+    """Return the first entry of a matrix that is no indicator."""
+    entries = array.ravel()
+    other = entries if entries.dtype.kind not in "biuf" else entries[~np.isin(entries, (0, 1))]
+    return f"{other[0].item()!r:.60}" if hasattr(other[0], "item") else f"{other[0]!r:.60}"
+
+
 def _is_missing(value: Any) -> bool:
-    if isinstance(value, _NESTED):
+    if _is_nested(value):
         return False
     # pandas.NA has no truth value.
     return value is None or type(value).__name__ == "NAType" or bool(value != value)

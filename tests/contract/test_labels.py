@@ -4,6 +4,8 @@ import warnings
 from functools import partial
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 from _data import Case, outputs, two_views
@@ -11,6 +13,7 @@ from _models import CLASS, INSTANCE, SMALL, UNPAIRED, of
 from _oracles import assert_equals_pairs, assert_same_bits, law, pair_weights
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -187,6 +190,47 @@ def test_unknown_classes_are_rows_of_zeros_to_the_bit(model, settings):
         assert found.score(X, Y, labels) == expected.score(X, Y, UNKNOWN)
 
 
+NUMBERS = np.where(HIDDEN, np.nan, y)
+OF_CLASSES = {
+    "masked floats": np.ma.array(np.where(HIDDEN, 0.5, y), mask=HIDDEN),
+    "floats of which none is masked": np.ma.array(NUMBERS),
+    "nullable integers": pd.DataFrame({"mood": NUMBERS}, dtype="Int64"),
+    "categories": pd.Series(pd.Categorical(UNKNOWN)),
+    "a tensor of half precision": torch.tensor(NUMBERS).bfloat16(),
+    "a list of tensors": list(torch.tensor(NUMBERS)),
+    "polars": pl.Series([None if hidden else int(c) for hidden, c in zip(HIDDEN, y, strict=True)]),
+    "text of variable width": np.array(UNKNOWN, dtype=np.dtypes.StringDType(na_object=None)),
+    "a tuple": tuple(np.where(HIDDEN, np.nan, NAMES[y])),
+    "bytes": np.where(HIDDEN, None, NAMES.astype("S").astype(object)[y]),
+}
+OF_MEMBERSHIPS = {
+    "objects": SOFT.astype(object),
+    "nullable floats": pd.DataFrame(SOFT).astype("Float64"),
+    "a tensor with a gradient": torch.tensor(SOFT, requires_grad=True),
+    "a sparse tensor": torch.tensor(SOFT).to_sparse(),
+    "a sparse matrix": sparse.coo_matrix(SOFT),
+    "none masked": np.ma.array(SOFT),
+    "lists": SOFT.tolist(),
+}
+
+
+@pytest.mark.parametrize("kind", [*OF_CLASSES, *OF_MEMBERSHIPS])
+def test_containers_of_labels_say_the_same_everywhere(kind):
+    labels, plain = OF_CLASSES.get(kind, OF_MEMBERSHIPS.get(kind)), SOFT
+    if kind in OF_CLASSES:
+        plain = UNKNOWN
+        folds, expected = (list(PartlyLabelledKFold(3).split(X, L)) for L in (labels, plain))
+        assert_same_bits(sum(folds, ()), sum(expected, ()))
+    expected = fitted(plain).transform(X, Y)
+    for found in (fitted(labels), clone(fitted(y)).fit(Views(X, Y), labels)):
+        assert_same_bits(found.transform(X, Y), expected)
+    deep = SupervisedDCCA(2, instance_weight=0.3, **SMALL)
+    watched = [
+        deep.fit(X, Y, y, X_val=Views(X, Y), y_val=L).validation_scores_ for L in (plain, labels)
+    ]
+    assert watched[0] == watched[1]
+
+
 @of(INSTANCE)
 def test_instance_pairs_ignore_what_is_unknown(model):
     expected = clone(model).fit(X, Y).transform(X, Y)
@@ -231,6 +275,8 @@ def test_deep_batches_of_partial_fit_may_have_no_label():
     with pytest.warns(UserWarning, match="none of 30 rows has a label, so that their pairs are"):
         model.partial_fit(X[:30], Y[:30], [None] * 30)
     model.partial_fit(X, Y, UNKNOWN)
+    with pytest.raises(ValueError, match="do not go with"):
+        model.partial_fit(X, Y, y)
     with pytest.warns(UserWarning, match="none of 30 rows has a label"):
         model.partial_fit(X[:30], Y[:30], [None] * 30)
     np.testing.assert_array_equal(model.classes_, NAMES[:3])
@@ -341,6 +387,36 @@ def test_integer_folds_of_partly_labelled_rows_are_stratified():
         for cv in (3, PartlyLabelledKFold(3))
     )
     assert_same_bits(by_number, by_splitter)
+
+
+def test_shuffled_folds_are_ascending_and_differ_by_seed_in_rows_of_either_kind():
+    tests = [
+        np.hstack(
+            [
+                test
+                for _, test in PartlyLabelledKFold(3, shuffle=True, random_state=seed).split(
+                    X, UNKNOWN
+                )
+            ]
+        )
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(tests[0], tests[1])
+    assert (np.diff(tests[0]) < 0).sum() == 2
+    for rows in (HIDDEN, ~HIDDEN):
+        assert (tests[0][rows[tests[0]]] != tests[2][rows[tests[2]]]).any()
+
+
+def test_folds_compare_the_indices_of_rows_and_labels():
+    frame = pd.DataFrame(X)
+    with pytest.raises(ValueError, match="indices of `X` and `y` differ"):
+        next(PartlyLabelledKFold(3).split(frame, pd.Series(UNKNOWN)[::-1]))
+
+
+def test_too_many_integer_folds_of_classes_are_refused_with_a_cure():
+    for search in (ClusterCCACV(cv=31), ClusterKCCACV(cv=31)):
+        with pytest.raises(ValueError, match=r"`cv`=31 folds are stratified.*cv=KFold\(31\)"):
+            search.fit(X, Y, y)
 
 
 def test_folds_without_a_label_are_told_of():

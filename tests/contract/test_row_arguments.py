@@ -102,6 +102,9 @@ LISTS = {
     "NA beside integers that are no floats": pd.Series(
         [2**53, pd.NA, 2**53 + 1] * 30, dtype="Int64"
     ),
+    "NA beside unsigned integers that are no floats": pd.Series(
+        [2**53, pd.NA, 2**53 + 1] * 30, dtype="UInt64"
+    ),
     "NaT": np.array(["2020", "NaT", "2021"] * 30, dtype="M8[Y]"),
     "variable width": np.array(["a", None, "b"] * 30, dtype=np.dtypes.StringDType(na_object=None)),
     "masked": np.ma.array([0, 9, 1] * 30, mask=[0, 1, 0] * 30),
@@ -122,6 +125,8 @@ def test_missing_entries_are_no_class(kind, door):
         NAMED[door](LISTS[kind])
     with pytest.raises(ValueError, match=r"mixes strings|several types"):
         NAMED[door](["calm", 1, 2.5] * 30)
+    with pytest.raises(ValueError, match="mixes strings"):
+        NAMED[door](["calm", b"calm", "angry"] * 30)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in LISTS if kind != "NaT"])
@@ -140,6 +145,7 @@ def test_missing_annotations_leave_their_rows_free(kind):
 def test_whole_floats_are_labels_as_far_as_they_are_exact(dtype, limit):
     of = torch.tensor if isinstance(dtype, torch.dtype) else np.asarray
     classes = ClusterCCA().fit(A, B, of(limit - 1.0 - y, dtype=dtype)).classes_
+    assert classes.dtype == np.int64
     assert classes.tolist() == [limit - 3, limit - 2, limit - 1]
     with pytest.raises(ValueError, match=rf"floats from 2\*\*{limit.bit_length() - 1} on"):
         ClusterCCA().fit(A, B, of(limit + 1.0 * y, dtype=dtype))

@@ -313,10 +313,23 @@ def test_rows_that_hold_nan_are_unknown():
     model = SoftMembership(3, random_state=0).fit(bare)
     found = model.transform(bare)
     assert (found[[3, 5]] == 0).all()
+    masked = SoftMembership(3, random_state=0).fit(np.ma.array(X, mask=np.isnan(bare)))
+    np.testing.assert_array_equal(masked.transform(np.ma.masked_invalid(bare)), found)
     alone = SoftMembership(3, random_state=0).fit(bare[known])
     np.testing.assert_array_equal(found[known], alone.transform(bare[known]))
     weighted = SoftMembership(3, random_state=0).fit(X, sample_weight=1.0 * known)
     np.testing.assert_array_equal(weighted.transform(X), alone.transform(X))
+
+
+def test_weights_of_rows_count_in_the_units_and_in_the_bandwidth():
+    w = 1 + 8 * (X[:, 0] > np.median(X[:, 0]))
+    model = SoftMembership(3, random_state=0).fit(X, sample_weight=w)
+    mean = np.average(X, axis=0, weights=w)
+    std = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=w))
+    scaled = ((X[:, None] - model.centers_) / std) ** 2
+    nearest = scaled.sum(axis=2).min(axis=1)
+    expected = np.sqrt(np.average(nearest, weights=w) / X.shape[1])
+    assert model.bandwidth_ == pytest.approx(expected, rel=1e-10)
 
 
 def test_memberships_far_from_all_centres_sum_to_one():

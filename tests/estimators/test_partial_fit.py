@@ -61,6 +61,7 @@ CASES = {
     "classes": (ClusterCCA(), y, {}),
     "classes by name": (ClusterCCA(reg=0.1), NAMES[y], {"classes": NAMES}),
     "declared classes": (ClusterCCA(), y, {"classes": [3, 1, 0, 2]}),
+    "names as objects": (ClusterCCA(), NAMES[y], {"classes": NAMES.astype(object)}),
     "counts in an order of their own": (
         ClusterCCA(),
         y,
@@ -209,12 +210,15 @@ WRONG = [
     wrong("infinity", Y=np.where(np.arange(4) == 2, np.inf, Y[40:])),
     wrong("range of float64", X=X[40:] * 1e160),
     wrong("do not go with", "names after numbers", labels=NAMES[y[40:]]),
-    wrong("do not go with", "tags after classes", labels=TAGS[40:]),
+    wrong("no integer type holds both", "numbers of two kinds", labels=y[40:].astype(np.uint64)),
+    wrong("are a matrix, .* are classes", "tags after classes", labels=TAGS[40:]),
     wrong("missing", "missing label", labels=np.where(y[40:] == 2, np.nan, y[40:])),
     wrong("continuous", labels=W[40:]),
     wrong("unpaired|paired", labels=(y[40:], y[40:])),
     wrong("[Nn]egative", weights=-W[40:]),
     wrong("weights up to 1e", weights=np.full(50, 1e308)),
+    wrong("weights up to 1e", "pairs of huge weights", weights=np.full(50, 1e160)),
+    wrong("at most 1e-200", "pairs of tiny weights", weights=np.full(50, 1e-200)),
 ]
 
 
@@ -258,6 +262,10 @@ def test_columns_are_held_against_those_of_the_first_batch():
         (ClusterCCA(), {"classes": [0, 1, 2], "class_counts": {0: 9, 4: 9}}, "name the same"),
         (ClusterCCA(), {"class_counts": dict.fromkeys(range(4), 1)}, "has .* rows by now"),
         (ClusterCCA(), {"classes": NAMES}, "do not go with"),
+        (ClusterCCA(), {"classes": [*range(4), None]}, "`classes` holds 1 missing value"),
+        (ClusterCCA(), {"classes": {0, 1, 2, 3}}, "`classes` has 0 dimensions"),
+        (ClusterCCA(), {"class_counts": {np.nan: 2, 0: 9}}, "`class_counts` holds 1"),
+        (ClusterCCA(), {"class_counts": dict.fromkeys(range(4), "many")}, "4 positive numbers"),
         (ClusterCCA(reg=-1.0), {}, "reg"),
     ],
 )

@@ -166,3 +166,10 @@ def test_fit_on_all_rows_still_warns():
     with pytest.warns((UserWarning, LinAlgWarning)) as caught:
         bootstrap_loadings(CCA(9), X, Y, n_bootstraps=3, random_state=0)
     assert len([w for w in caught if "`n_components`=9" in str(w.message)]) == 1
+
+
+def test_a_resample_without_a_label_is_told_from_all_rows():
+    rng = np.random.default_rng(0)
+    A, B, labels = rng.normal(size=(30, 3)), rng.normal(size=(30, 2)), ["calm"] + [None] * 29
+    with pytest.raises(ValueError, match=r"bootstrap_loadings: a resample .*none of .. rows has a"):
+        bootstrap_loadings(ClusterCCA(1, instance_weight=0.5), A, B, labels, random_state=0)
