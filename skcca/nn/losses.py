@@ -215,9 +215,9 @@ def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
     dtype = torch.float64 if has_float64(torch.device(device)) else torch.float32
 
     def convert(array: Any) -> Tensor:
-        dense = array.toarray() if hasattr(array, "toarray") else array
-        tensor = torch.as_tensor(dense, device=device)
-        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+        tensor = torch.as_tensor(array.toarray() if hasattr(array, "toarray") else array)
+        # Converted on the host, because a device without float64 refuses the array as it is.
+        return (tensor.to(dtype) if tensor.is_floating_point() else tensor).to(device)
 
     return pairs.map(convert)
 

@@ -463,7 +463,8 @@ class ViewFormat(NamedTuple):
             source = StreamedRows(V, self.scaling, device, self.dtype, self.shape)
             blocks = [source.take(slice(i, i + BLOCK_ROWS)) for i in range(0, len(V), BLOCK_ROWS)]
             return ResidentRows(torch.cat(blocks), device, on_disk=True)
-        rows = self.scaling.apply(V, V.dtype)
+        # Held-out rows may have another precision than the network.
+        rows = self.scaling.apply(V, np.dtype(self.dtype))
         return ResidentRows(rows.reshape(-1, *self.shape), device)
 
 

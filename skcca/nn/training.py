@@ -466,7 +466,10 @@ class Run:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.losses, self.scores = list(state["losses"]), list(state["scores"])
-            self.best, self._recent = state["best"], list(state["recent"])
+            self.best = state["best"]
+            # Files are read to the CPU; the mean is taken where the weights to come will lie.
+            device = next(self.network.parameters()).device
+            self._recent = [{k: v.to(device) for k, v in w.items()} for w in state["recent"]]
             self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
             torch.set_rng_state(state["random"])
             if state["random_on_gpu"] is not None:
