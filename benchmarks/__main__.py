@@ -29,8 +29,8 @@ SPEED = (
     "linear", "pairs", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
     "search", "search_path", "youtube8m",
 )  # fmt: skip
-# Those of another machine.
-GPU = ("gpu",)
+# Those of another machine, and what it would ask of its host.
+GPU = ("gpu", "host_budget")
 GROUPS = {"quality": QUALITY, "speed": SPEED, "all": QUALITY + SPEED}
 OPTIONS = {"out_of_core": ["--dask"]}
 

@@ -5,6 +5,7 @@ refuses operations on tensors of both devices, so whatever is fitted there lies 
 """
 
 import contextlib
+import functools
 import multiprocessing
 import pickle
 import warnings
@@ -20,6 +21,7 @@ from sklearn import config_context
 from torch import nn
 from torch.utils import _pytree, backend_registration
 
+from benchmarks.host_budget import FITS, N_FEATURES, N_ROWS, epoch_counts
 from skcca import DCCA, ChunkSelector, ClusterCCA, SupervisedDCCA, Views, metrics
 from skcca.metrics import _preparation
 from skcca.nn import AttentionTower, attention, losses, networks, songs
@@ -390,3 +392,57 @@ def check_float32(name, folder):
 @pytest.mark.parametrize("name", FLOAT32)
 def test_nothing_is_float64_where_a_device_has_none(there, name, tmp_path):
     there(check_float32, name, tmp_path)
+
+
+# Budget of the host
+
+N_STEPS = 4
+budgeted = pytest.mark.parametrize("name", FITS)
+
+
+@functools.cache
+def counted(name, n_features=N_FEATURES):
+    """Return the counts of epochs 2 to 6 of the same steps."""
+    return epoch_counts(partial(FITS[name](n_features), N_STEPS))
+
+
+def check_waits(name):
+    # The correlation of validation data is that of outputs, which are copied once an epoch.
+    own = 2 if "early stopping" in name else 1
+    for counts in counted(name):
+        assert counts.looks + counts.to_host <= N_STEPS + own, counts.waits
+
+
+@budgeted
+def test_the_host_waits_once_a_step_and_once_an_epoch(there, name):
+    there(check_waits, name)
+
+
+def check_rows_stay(name):
+    narrow, wide = counted(name)[-1], counted(name, 3 * N_FEATURES)[-1]
+    assert wide.to_device_bytes == narrow.to_device_bytes
+    # Two places, two weights and shares in four classes of a row, twice for blended pairs.
+    assert narrow.to_device_bytes < N_ROWS * 8 * 2 * (2 + 2 + 2 * 4)
+
+
+# The others take rows and pairs as one of these does.
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"SupervisedDCCA, {pairs}" for pairs in ("trace", "sampled pairs", "blended pairs")),
+        "DCCA, early stopping",
+        "ChunkSelector, lstm",
+    ],
+)
+def test_rows_are_copied_to_the_device_before_the_second_epoch(there, name):
+    there(check_rows_stay, name)
+
+
+def check_memory(name):
+    of_epoch = dict(enumerate(counted(name), start=2))
+    assert of_epoch[3].live_bytes == of_epoch[6].live_bytes > 0
+
+
+@budgeted
+def test_memory_does_not_grow_from_epoch_to_epoch(there, name):
+    there(check_memory, name)
