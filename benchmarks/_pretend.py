@@ -6,7 +6,8 @@ gradients of an LSTM in float64, which torch adds up in another order on the CPU
 come from the generator of the CPU too. Like a GPU, the device
 
 - refuses an operation on tensors of which some lie on it and others on the host;
-- makes the host wait where it asks for a value, which is counted as a look, and where it copies;
+- makes the host wait where it asks for a value, which is counted as a look, and where it copies, if
+  not with ``non_blocking=True`` to the device; a wait while work is queued is a stall;
 - may lack float64, as Apple's MPS does: see `without_float64`.
 
 Streams, events and the generators of a GPU stay untested by it.
@@ -45,22 +46,24 @@ class Counts:
     to_host_bytes: int = 0
     to_device: int = 0
     to_device_bytes: int = 0
+    stalls: int = 0  # the host waits until the device has done what is queued
     live_bytes: int = 0  # of the memory that tensors hold now
     peak_bytes: int = 0
-    waits: Counter[str] = field(default_factory=Counter)  # looks and copies to the host, by line
+    places: Counter[str] = field(default_factory=Counter)  # lines of the stalls
 
     def copy(self) -> Counts:
         """Return the counts of this moment."""
-        return replace(self, waits=self.waits.copy())
+        return replace(self, places=self.places.copy())
 
     def since(self, before: Counts) -> Counts:
         """Return what was counted after another moment; bytes of memory are those of now."""
-        summed = [name for name in vars(self) if name not in ("live_bytes", "peak_bytes", "waits")]
+        summed = [name for name in vars(self) if name not in ("live_bytes", "peak_bytes", "places")]
         difference = {name: getattr(self, name) - getattr(before, name) for name in summed}
-        return replace(self, waits=self.waits - before.waits, **difference)
+        return replace(self, places=self.places - before.places, **difference)
 
 
 COUNTS = Counts()
+_queued = False
 
 # Operations that make the host wait: it asks for a value, or for the size of a result, or whether a
 # decomposition has converged.
@@ -71,13 +74,19 @@ _LOOKS = {
 }  # fmt: skip
 
 
-def _note_wait() -> None:
-    """Record the line that waits: the innermost one that is neither torch's nor of this file."""
+def _wait() -> None:
+    """Count a stall if work is queued."""
+    global _queued
+    if not _queued:
+        return
+    _queued = False
+    COUNTS.stalls += 1
+    # The innermost line that is neither torch's nor of this file.
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_passed_over(frame.f_code.co_filename):
         frame = frame.f_back
     place = "/".join(frame.f_code.co_filename.rsplit("/", 2)[-2:])
-    COUNTS.waits[f"{place}:{frame.f_lineno} {frame.f_code.co_name}"] += 1
+    COUNTS.places[f"{place}:{frame.f_lineno} {frame.f_code.co_name}"] += 1
 
 
 def _is_passed_over(path: str) -> bool:
@@ -205,6 +214,7 @@ def _remade(numbers: Tensor, requires_grad: bool, is_parameter: bool) -> Tensor:
 
 # Between devices: copies of everything, and places, which may lie on the host, as on CUDA.
 _COPIES = ("copy_", "_to_copy", "to", "_copy_from", "_copy_from_and_resize")
+_NO_WORK = ("detach", "alias", "empty", "empty_strided", "empty_like", "new_empty")
 _INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_")
 
 
@@ -219,7 +229,7 @@ def _run(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     _check_devices(name, tensors, ours)
     wanted = _wanted_device(name, args, kwargs)
     on_device = bool(ours) if wanted is None else wanted.type == DEVICE.type
-    _count(name, operation, args, on_device)
+    _count(name, operation, args, kwargs, on_device)
     kwargs = {key: _nested(_to_raw, a) for key, a in kwargs.items() if key != "pin_memory"}
     results = _KERNELS.get(name, operation)(*_nested(_to_raw, args), **kwargs)
     if name in _COPIES and ours and not on_device:
@@ -284,22 +294,28 @@ def _check_devices(name: str, tensors: list[Tensor], ours: list[DeviceTensor]) -
         )
 
 
-def _count(name: str, operation: Any, args: tuple[Any, ...], on_device: bool) -> None:
-    if not operation.is_view and name not in ("detach", "alias"):
-        COUNTS.operations += 1
+def _count(
+    name: str, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], on_device: bool
+) -> None:
+    global _queued
     places = list(_tensors(args[1:2])) if name in _INDEXING else []
-    if name in _LOOKS or any(mask.dtype in (torch.bool, torch.uint8) for mask in places):
-        COUNTS.looks += 1
-        _note_wait()
+    looks = name in _LOOKS or any(mask.dtype in (torch.bool, torch.uint8) for mask in places)
     source = args[1] if name == "copy_" else args[0] if name in _COPIES else None
-    if isinstance(source, DeviceTensor) and not on_device:
+    to_host = isinstance(source, DeviceTensor) and not on_device
+    sources = places if source is None else [source] if on_device else []
+    to_device = [tensor for tensor in sources if not isinstance(tensor, DeviceTensor)]
+    if not operation.is_view and name not in _NO_WORK:
+        COUNTS.operations += 1
+        _queued = _queued or not (to_host or to_device or name == "_local_scalar_dense")
+    COUNTS.looks += looks
+    if to_host:
         COUNTS.to_host += 1
-        COUNTS.to_host_bytes += source.numel() * source.element_size()
-        _note_wait()
-    for tensor in places if source is None else [source]:
-        if on_device and not isinstance(tensor, DeviceTensor):
-            COUNTS.to_device += 1
-            COUNTS.to_device_bytes += tensor.numel() * tensor.element_size()
+        COUNTS.to_host_bytes += source.nbytes
+    COUNTS.to_device += len(to_device)
+    COUNTS.to_device_bytes += sum(tensor.nbytes for tensor in to_device)
+    non_blocking = kwargs.get("non_blocking") or (name == "copy_" and args[2:3] == (True,))
+    if looks or to_host or (to_device and not non_blocking):
+        _wait()
 
 
 # Where torch computes otherwise on accelerators, the device takes the way of the CPU.

@@ -1,13 +1,13 @@
 """What a step of training asks of the host, counted on a device of pretence.
 
     python -m benchmarks.host_budget           # a table, by estimator and setting
-    python -m benchmarks.host_budget --where   # with the lines at which the host waits
+    python -m benchmarks.host_budget --where   # with the lines of the stalls
 
-A GPU computes while the host prepares what comes next, until the host asks for a value: a look, or
-a copy to the host. Counted are those, the operations (each a launch on a GPU, or more) and what is
-copied to the device. Of an epoch of one step and one of four steps over the same rows, a third of
-the difference is a step, and what is left of the first is the epoch's own. Counts are those of any
-machine; no time is measured.
+A GPU computes while the host prepares what comes next, until the host has to wait for it: a stall.
+It waits where it looks at a value or copies, unless the device is idle. Counted are those, the
+operations (each a launch on a GPU, or more) and what is copied to the device. Of an epoch of one
+step and one of four steps over the same rows, a third of the difference is a step, and what is left
+of the first is the epoch's own. Counts are those of any machine; no time is measured.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 N_ROWS, N_SONGS, N_FEATURES = 96, 32, 20
 SETTINGS = {"max_epochs": 6, "random_state": 0, "device": "pretend"}
 LOSSES = ("trace", "frobenius", "soft_hgr", "ey", "contrastive", "ranking")
-FIGURES = ("operations", "looks", "to_host", "to_device", "to_device_bytes")
+FIGURES = ("operations", "stalls", "looks", "to_host", "to_device", "to_device_bytes")
 
 Fit = Callable[[int], Any]
 
@@ -99,6 +99,7 @@ FITS: dict[str, Callable[[int], Fit]] = {
     "ChunkSelector, lstm": songs,
     "ChunkSelector, peephole": partial(songs, cell="peephole"),
     "ChunkSelector, head of steps": partial(songs, head="per_step"),
+    "ChunkSelector, weights of classes": partial(songs, class_weight="balanced"),
 }
 
 
@@ -112,10 +113,10 @@ def budget(fit: Fit) -> tuple[dict[str, float], dict[str, float]]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--where", action="store_true", help="show the lines that wait")
+    parser.add_argument("--where", action="store_true", help="show the lines of the stalls")
     where = parser.parse_args().where
     warnings.simplefilter("ignore")
-    heads = ("operations", "looks", "to host", "to device", "bytes")
+    heads = ("operations", "stalls", "looks", "to host", "to device", "bytes")
     print(f"{'':40}" + "".join(f"{head:>11}" for head in heads))
     for name, make in FITS.items():
         fit = make(N_FEATURES)
@@ -123,7 +124,7 @@ def main() -> None:
             cells = "".join(f"{figures[key]:>11,.1f}" for key in FIGURES)
             print(f"{name if part == 'step' else '':34}{part:6}{cells}")
         if where:
-            for line, count in epoch_counts(partial(fit, 4))[-1].waits.most_common():
+            for line, count in epoch_counts(partial(fit, 4))[-1].places.most_common():
                 print(f"    {count:3} of an epoch of 4 steps  {line}")
 
 

@@ -217,7 +217,10 @@ def as_torch_pairs(pairs: Pairs, device: torch.device | str = "cpu") -> Pairs:
     def convert(array: Any) -> Tensor:
         tensor = torch.as_tensor(array.toarray() if hasattr(array, "toarray") else array)
         # Converted on the host, because a device without float64 refuses the array as it is.
-        return (tensor.to(dtype) if tensor.is_floating_point() else tensor).to(device)
+        tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor
+        # Apple's MPS may read the memory of the host after it was freed; others need not be
+        # waited for.
+        return tensor.to(device, non_blocking=torch.device(device).type != "mps")
 
     return pairs.map(convert)
 
@@ -334,13 +337,15 @@ class _MomentLoss(torch.autograd.Function):
             for S in moments:
                 S.requires_grad_(wanted)
             value = value_of(*moments)
+        # Now, because a copy waits for what is queued on the device, and nothing is.
+        result = value.detach().to(moments[0])
         if wanted:
             by_x, by_y, by_cross = torch.autograd.grad(value, moments)
             a, b, N = pairs.row_sums[:, None], pairs.column_sums[:, None], pairs.total
             dx = (a * X) @ (by_x + by_x.T) + pairs.dot(Y) @ by_cross.T
             dy = (b * Y) @ (by_y + by_y.T) + pairs.transposed_dot(X) @ by_cross
             ctx.save_for_backward(_saturated(dx / N, zx.dtype), _saturated(dy / N, zy.dtype))
-        return value.detach().to(moments[0])
+        return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from skcca.nn.attention import AttentionBiLSTM, similar_lengths
-from skcca.nn.networks import ResidentSongs, fits, pad_batch, torch_defaults
+from skcca.nn.networks import ResidentSongs, fits, pad_batch, to_device, torch_defaults
 from skcca.nn.training import by_backward, seeded, train
 
 __all__ = ["EmotionSettings", "SongOutputs", "fit_emotion_network", "infer"]
@@ -59,10 +59,12 @@ def fit_emotion_network(
     batches = SongBatches(steps, targets, settings.batch_size, rng, device)
     with seeded(seed, device):
         network = AttentionBiLSTM(**settings.network).to(device)
+        given = settings.class_weight
+        weights = None if given is None else to_device(given, device)
 
         def loss(batch: SongBatch) -> Tensor:
             padded, lengths, values = batch
-            logits, weights = network(padded, lengths).logits, settings.class_weight
+            logits = network(padded, lengths).logits
             return emotion_loss(logits, values, multilabel=network.multilabel, class_weight=weights)
 
         result = train(network, batches, by_backward(loss), **settings.training)
@@ -102,7 +104,7 @@ class SongBatches:
             batches += np.split(pool, range(self.batch_size, len(pool), self.batch_size))
         for index in self.rng.permutation(len(batches)):
             batch = batches[index]
-            places = torch.as_tensor(batch, device=self.device)
+            places = to_device(batch, self.device)
             yield *self._take(batch), self.targets[places]
 
     def _pad(self, places: np.ndarray) -> tuple[Tensor, Tensor]:

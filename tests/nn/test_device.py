@@ -406,16 +406,17 @@ def counted(name, n_features=N_FEATURES):
     return epoch_counts(partial(FITS[name](n_features), N_STEPS))
 
 
-def check_waits(name):
+def check_stalls(name):
     # The correlation of validation data is that of outputs, which are copied once an epoch.
     own = 2 if "early stopping" in name else 1
     for counts in counted(name):
-        assert counts.looks + counts.to_host <= N_STEPS + own, counts.waits
+        assert counts.looks + counts.to_host <= N_STEPS + own
+        assert counts.stalls <= N_STEPS + own, counts.places
 
 
 @budgeted
 def test_the_host_waits_once_a_step_and_once_an_epoch(there, name):
-    there(check_waits, name)
+    there(check_stalls, name)
 
 
 def check_rows_stay(name):
