@@ -60,11 +60,12 @@ def inference(
     record: Record, songs: list[np.ndarray], device: torch.device, rounds: int, kind: str
 ) -> None:
     """Add the row of `infer` on all songs."""
-    network, bare = network_of("lstm", device), lstm(device)
+    # The network of a selector lies on the CPU, and is copied by each call.
+    network, bare = network_of("lstm", torch.device("cpu")), lstm(device)
     places = similar_lengths(np.array([len(song) for song in songs]), _STEPS_AT_ONCE)
     batches = [pad_batch([songs[i] for i in batch], device)[0] for batch in places]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def states() -> None:
         for steps in batches:
             bare(steps)
@@ -126,7 +127,8 @@ def lstm(device: torch.device) -> nn.LSTM:
 def without_gradients(run: Callable[[], torch.Tensor]) -> Callable[[], None]:
     """Return the task of a run that keeps no graph."""
 
-    @torch.inference_mode()
+    # In inference mode parameters of a device that is written in Python have no views.
+    @torch.no_grad()
     def work() -> None:
         run()
 

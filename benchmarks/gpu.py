@@ -3,6 +3,7 @@
     python -m benchmarks.gpu                        # 7 minutes at most; needs a GPU
     python -m benchmarks.gpu --only right deep      # some of it; or songs, linear, lists
     python -m benchmarks.gpu --device cpu --quick   # every path, small; keeps no results
+    python -m benchmarks.gpu --device pretend --quick   # and on a device of pretence
 
 right   Tasks of each kind, on the GPU and on the CPU: the largest difference of their results.
 deep    Epochs of the paper's networks beside the forward and backward passes of a plain loop, with
@@ -18,6 +19,7 @@ torch, scikit-learn and matplotlib are all that it needs. Tasks run in turns; fi
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -57,9 +59,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
+    if options.device == "pretend":
+        # Registers the device.
+        importlib.import_module("benchmarks._pretend")
     device = torch.device(options.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        parser.error("torch finds no GPU here; --device cpu --quick runs every path without one.")
+        parser.error(
+            "torch finds no GPU here; --device pretend --quick runs every path without one."
+        )
     on_cuda = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if on_cuda else device.type
     place = Place(device, name, options.quick)
@@ -227,8 +234,10 @@ def epochs(place: Place) -> Record:
         "SupervisedDCCA": run,
         "algebra on the device": lambda: run(0),
         "naive loop": lambda: deep.naive_epoch(views.X, views.Y, device, n_epochs),
-        "bfloat16": lambda: run(x_network=deep.InBfloat16, y_network=deep.InBfloat16),
     }
+    # The device of pretence has no autocast.
+    if device != "pretend":
+        works["bfloat16"] = lambda: run(x_network=deep.InBfloat16, y_network=deep.InBfloat16)
     if place.on_gpu:
         works["captured"] = lambda: run(x_network=deep.Captured, y_network=deep.Captured)
     missing = deep.lightning_missing()

@@ -30,7 +30,7 @@ from skcca._core.pairs import Pairing, Pairs, TrainingData
 from skcca._core.warnings import warn
 from skcca._core.whitening import SolverOptions
 from skcca.nn.files import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
-from skcca.nn.losses import make_objective
+from skcca.nn.losses import has_float64, make_objective
 from skcca.nn.networks import (
     NetworkLike,
     Source,
@@ -221,6 +221,7 @@ def fit_networks(
     if the training had ended with this epoch, and `last` tells whether it has.
     """
     device = resolve_device(settings.device)
+    _check_precision(settings, data, device)
     x_rows, y_rows = x_format.training_rows(data.X, device), y_format.training_rows(data.Y, device)
     built_for = describe_networks(settings, data, x_format, y_format)
     problem = _Problem(settings, data, pairs, x_format, y_format, x_rows, y_rows, built_for, device)
@@ -294,6 +295,17 @@ def fit_networks(
             name=settings.name,
         )
     return _solution(problem, networks, result)
+
+
+def _check_precision(settings: Settings, data: TrainingData, device: torch.device) -> None:
+    """Refuse rows in float64 where the device has none."""
+    for V, name in ((data.X, "X"), (data.Y, "y")):
+        if V.dtype == np.float64 and not has_float64(device):
+            raise ValueError(
+                f"{settings.name}: `{name}` is float64, which `device`={settings.device!r} does "
+                f"not compute in; give both views in float32, {name}.astype('float32'), or set "
+                "device='cpu'."
+            )
 
 
 def _check_irrelevant_rows(settings: Settings, data: TrainingData) -> None:

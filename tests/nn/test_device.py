@@ -24,7 +24,7 @@ from torch.utils import _pytree, backend_registration
 from benchmarks.host_budget import FITS, N_FEATURES, N_ROWS, epoch_counts
 from skcca import DCCA, ChunkSelector, ClusterCCA, SupervisedDCCA, Views, metrics
 from skcca.metrics import _preparation
-from skcca.nn import AttentionTower, attention, losses, networks, songs
+from skcca.nn import AttentionTower, attention, losses, networks, songs, two_view
 
 # One worker, so that the process is started once.
 pytestmark = [
@@ -392,6 +392,19 @@ def check_float32(name, folder):
 @pytest.mark.parametrize("name", FLOAT32)
 def test_nothing_is_float64_where_a_device_has_none(there, name, tmp_path):
     there(check_float32, name, tmp_path)
+
+
+def check_refusal():
+    rows = X.astype(float), Y
+    with (
+        mock.patch.object(two_view, "has_float64", lambda device: False),
+        pytest.raises(ValueError, match=r"`X` is float64, which `device`='pretend' does not"),
+    ):
+        SupervisedDCCA(2, **SMALL, device="pretend").fit(*rows, LABELS)
+
+
+def test_rows_in_float64_are_refused_where_a_device_has_none(there):
+    there(check_refusal)
 
 
 # Budget of the host
