@@ -397,7 +397,7 @@ def test_nothing_is_float64_where_a_device_has_none(there, name, tmp_path):
 def check_refusal():
     rows = X.astype(float), Y
     with (
-        mock.patch.object(two_view, "has_float64", lambda device: False),
+        mock.patch.object(two_view, "has_float64", return_value=False),
         pytest.raises(ValueError, match=r"`X` is float64, which `device`='pretend' does not"),
     ):
         SupervisedDCCA(2, **SMALL, device="pretend").fit(*rows, LABELS)
