@@ -6,7 +6,9 @@ on confounds are dependent, and have to be made exchangeable again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import permutations, product
+from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
@@ -16,6 +18,48 @@ from skcca._core.types import ArrayLike
 from skcca.views._labels import check_entries
 
 Array = np.ndarray
+Draw = Callable[[np.random.Generator], Array]
+
+
+class Exchange(NamedTuple):
+    """The permutations of rows that leave their joint distribution as it is.
+
+    The m entries of a block, sets of equally many rows, change places with one another, so that
+    there are as many permutations as the product of m! over the blocks. Called with a generator, it
+    draws one.
+    """
+
+    blocks: list[Array]  # of shape (m, size), row numbers
+    draw: Draw
+
+    def __call__(self, rng: np.random.Generator) -> Array:
+        return self.draw(rng)
+
+    def has_at_most(self, limit: int) -> bool:
+        """Return whether there are at most so many permutations, the identity included."""
+        count = 1
+        for block in self.blocks:
+            # The factorial of many rows has too many digits to be computed for a comparison.
+            for i in range(2, len(block) + 1):
+                count *= i
+                if count > limit:
+                    return False
+        return True
+
+    def others(self) -> Iterator[Array]:
+        """Yield every permutation but the identity."""
+        orders = product(*(permutations(range(len(block))) for block in self.blocks))
+        next(orders)
+        for of_blocks in orders:
+            places = np.empty(sum(block.size for block in self.blocks), dtype=np.intp)
+            for block, order in zip(self.blocks, of_blocks, strict=True):
+                places[block] = block[list(order)]
+            yield places
+
+
+def permutation_of_rows(n_rows: int) -> Exchange:
+    """Return the permutations of all rows."""
+    return Exchange([np.arange(n_rows)[:, None]], lambda rng: rng.permutation(n_rows))
 
 
 def group_codes(groups: ArrayLike, n_rows: int, caller: str) -> Array:
@@ -24,25 +68,26 @@ def group_codes(groups: ArrayLike, n_rows: int, caller: str) -> Array:
     return np.unique(values, return_inverse=True)[1]
 
 
-def permutation_within(codes: Array, caller: str) -> Callable[[np.random.Generator], Array]:
-    """Return a function that draws a permutation of the rows inside each group."""
+def permutation_within(codes: Array, caller: str) -> Exchange:
+    """Return the permutations of the rows inside each group."""
     if np.bincount(codes).max() < 2:
         raise ValueError(
             f"{caller}: every group of `groups` has a single row, so that no row can change "
             "places; groups are sets of rows that are exchangeable."
         )
     order = np.argsort(codes, kind="stable")
+    groups = np.split(order[:, None], np.cumsum(np.bincount(codes))[:-1])
 
     def draw(rng: np.random.Generator) -> Array:
         places = np.empty(len(codes), dtype=np.intp)
         places[order] = np.lexsort((rng.random(len(codes)), codes))
         return places
 
-    return draw
+    return Exchange(groups, draw)
 
 
-def permutation_of_groups(codes: Array, caller: str) -> Callable[[np.random.Generator], Array]:
-    """Return a function that lets groups of one size change places, rows in their order."""
+def permutation_of_groups(codes: Array, caller: str) -> Exchange:
+    """Return the permutations of the groups of each size, their rows in order."""
     order, sizes = np.argsort(codes, kind="stable"), np.bincount(codes)
     members = np.split(order, np.cumsum(sizes)[:-1])
     blocks = [
@@ -61,7 +106,7 @@ def permutation_of_groups(codes: Array, caller: str) -> Callable[[np.random.Gene
             places[block] = block[rng.permutation(len(block))]
         return places
 
-    return draw
+    return Exchange(blocks, draw)
 
 
 class ExchangeableResiduals:

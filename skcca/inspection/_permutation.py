@@ -27,9 +27,11 @@ from skcca._core.whitening import (
 )
 from skcca.cca import CCA
 from skcca.inspection._exchange import (
+    Exchange,
     ExchangeableResiduals,
     group_codes,
     permutation_of_groups,
+    permutation_of_rows,
     permutation_within,
 )
 from skcca.views._arguments import per_view
@@ -49,7 +51,6 @@ _BATCH = 2**15
 # Permutations that change nothing give the same statistic up to rounding of this relative size.
 _TIE = 1e-9
 
-Draw = Callable[[np.random.Generator], Array]
 Statistics = Callable[[Array, int], Array]
 
 _CONSTRAINTS: dict = {
@@ -70,6 +71,7 @@ class PermutationTestResult(NamedTuple):
     pvalues: Array  # (K,) corrected for the number of hypotheses, ascending
     uncorrected_pvalues: Array  # (K,)
     null_distribution: Array  # (n_permutations, K)
+    exact: bool = False  # whether the null distribution holds every permutation there is
 
 
 def permutation_test_correlations(
@@ -111,7 +113,9 @@ def permutation_test_correlations(
     y : array-like of shape (n_samples, n_features_y), default=None
         See `bootstrap_loadings`; labels are ignored, as in `CCA`.
     n_permutations : int, default=1000
-        Number of random permutations. A p-value is 1 / (n_permutations + 1) at least.
+        Number of random permutations. A p-value is 1 / (n_permutations + 1) at least. Where there
+        are no more than so many besides the identity, as of six rows, each is taken once instead:
+        p-values are then exact, and do not depend on `random_state`.
     statistic : {"wilks", "roy"}, default="wilks"
         "wilks" is :math:`-\ln` of Wilks' lambda of the components that are left, all that the data
         have; "roy" the square of the largest correlation that is left, which sees one strong
@@ -133,8 +137,9 @@ def permutation_test_correlations(
     Returns
     -------
     result : PermutationTestResult
-        ``correlations``, ``statistic``, ``pvalues`` and ``uncorrected_pvalues`` of shape (K,), and
-        ``null_distribution`` of shape (n_permutations, K).
+        ``correlations``, ``statistic``, ``pvalues`` and ``uncorrected_pvalues`` of shape (K,),
+        ``null_distribution`` of shape (n_permutations, K), and ``exact``, whether it holds every
+        permutation there is; it then has as many rows as there are, without the identity.
 
     Raises
     ------
@@ -185,7 +190,7 @@ def permutation_test_correlations(
     array([ True, False, False, False])
     """
     validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name=_NAME)
-    x, y, draw = _exchangeable_views(estimator, X, y, confounds, groups, exchange)
+    x, y, exchange_rows = _exchangeable_views(estimator, X, y, confounds, groups, exchange)
     U, V = _canonical_variates(x, y)
     K = min(U.shape[1], V.shape[1], estimator.n_components or U.shape[1])
     # The variates have length one without a ridge, and are shorter with one.
@@ -198,18 +203,23 @@ def permutation_test_correlations(
     statistics = _wilks if statistic == "wilks" else _roy
     observed = statistics((U.T @ V)[np.newaxis], K)[0]
 
-    seeds = rng_from(random_state).integers(2**63, size=n_permutations)
-    n_tasks = min(n_permutations, _MAX_TASKS, 1 + n_permutations * U.size * V.shape[1] // _MIN_WORK)
-    parts = np.array_split(seeds, n_tasks)
-    tasks = [(U, V, draw, statistics, K, part) for part in parts]
+    exact = exchange_rows.has_at_most(n_permutations + 1)
+    if exact:
+        draws = np.array(list(exchange_rows.others()))
+    else:
+        draws = rng_from(random_state).integers(2**63, size=n_permutations)
+    n_draws = len(draws)
+    n_tasks = min(n_draws, _MAX_TASKS, 1 + n_draws * U.size * V.shape[1] // _MIN_WORK)
+    parts = np.array_split(draws, n_tasks)
+    tasks = [(U, V, exchange_rows, statistics, K, part) for part in parts]
     permuted = parallel_map(
         _permuted, tasks, label=_NAME, n_jobs=n_jobs, prefer="threads", verbose=verbose
     )
     null = np.concatenate(list(permuted))
     exceeding = np.count_nonzero(null >= observed * (1 - _TIE), axis=0)
-    pvalues = (1 + exceeding) / (1 + n_permutations)
+    pvalues = (1 + exceeding) / (1 + n_draws)
     corrected = np.maximum.accumulate(pvalues)
-    return PermutationTestResult(correlations, observed, corrected, pvalues, null)
+    return PermutationTestResult(correlations, observed, corrected, pvalues, null, exact)
 
 
 class _WhitenedView(NamedTuple):
@@ -227,8 +237,8 @@ def _exchangeable_views(
     confounds: ArrayLike,
     groups: ArrayLike,
     exchange: str,
-) -> tuple[_WhitenedView, _WhitenedView, Draw]:
-    """Return both views, centred or free of the confounds, and how permutations are drawn."""
+) -> tuple[_WhitenedView, _WhitenedView, Exchange]:
+    """Return both views, centred or free of the confounds, and the permutations of their rows."""
     is_cca = isinstance(estimator, CCA) and not estimator._class_paired
     if is_cca and not hasattr(estimator, "reg"):
         raise TypeError(
@@ -273,7 +283,7 @@ def _exchangeable_views(
             "Give CCA a ridge (reg=0.1), or use fewer features."
         )
     if codes is None:
-        return x, y, lambda rng: rng.permutation(len(x.scores))
+        return x, y, permutation_of_rows(len(x.scores))
     restricted = permutation_within if exchange == "within" else permutation_of_groups
     return x, y, restricted(codes, _NAME)
 
@@ -320,13 +330,24 @@ def _canonical_variates(x: _WhitenedView, y: _WhitenedView) -> tuple[Array, Arra
 
 
 def _permuted(
-    U: Array, V: Array, draw: Draw, statistics: Statistics, n_statistics: int, seeds: Array
+    U: Array,
+    V: Array,
+    exchange: Exchange,
+    statistics: Statistics,
+    n_statistics: int,
+    draws: Array,
 ) -> Array:
-    """Return the statistics of one permutation per seed, (n_seeds, n_statistics)."""
+    """Return the statistics of some permutations, (n_draws, n_statistics).
+
+    A draw is a permutation, or the seed of one, so that few permutations are in memory at once.
+    """
     null = []
     step = max(1, _BATCH // (U.shape[1] + V.shape[1]) ** 2)
-    for start in range(0, len(seeds), step):
-        orders = [draw(np.random.default_rng(seed)) for seed in seeds[start : start + step]]
+    for start in range(0, len(draws), step):
+        orders = [
+            drawn if drawn.ndim else exchange(np.random.default_rng(drawn))
+            for drawn in draws[start : start + step]
+        ]
         T = np.array([U.T @ V.take(order, axis=0) for order in orders])
         null.append(statistics(T, n_statistics))
     return np.concatenate(null)

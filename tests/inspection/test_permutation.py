@@ -1,5 +1,6 @@
 """The permutation test: against loops written from its definition, its level, what it refuses."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -134,12 +135,12 @@ def test_permutations_among_equal_rows_are_as_extreme_as_the_data():
 @pytest.mark.parametrize("statistic", ["wilks", "roy"])
 def test_a_draw_does_not_depend_on_those_beside_it(statistic):
     """A view has correlations of 1 with itself, which the first of these draws takes away."""
-    X, groups = two_views(12)[0], np.r_[0, 0, 1, 1, 2, 2, 3:9]
+    X, groups = two_views(12)[0], np.r_[0, 0, 1, 1, 2, 2, 3, 3, 4:8]
     one, many = (
         permutation_test_correlations(
             CCA(), X, X[:, :3], n_permutations=n, statistic=statistic, groups=groups, random_state=3
         ).null_distribution
-        for n in (1, 20)
+        for n in (1, 10)
     )
     assert one[0, 0] < many[1, 0]
     np.testing.assert_array_equal(one[0], many[0])
@@ -342,3 +343,40 @@ def test_groups_protect_from_what_groups_share():
     low, high = binomial_limits(0.05, 150)
     assert low <= np.mean(within) <= high
     assert np.mean(free) > 0.5
+
+
+def orders_of_six_rows(keeps):
+    rows = np.array(list(itertools.permutations(range(6))))
+    return rows[[keeps(order) for order in rows]]
+
+
+SITES, SUBJECTS = np.array([0, 1, 0, 2, 1, 0]), np.array([0, 0, 1, 2, 1, 2])
+
+
+@pytest.mark.parametrize("statistic", ["wilks", "roy"])
+@pytest.mark.parametrize(
+    ("groups", "exchange", "keeps"),
+    [
+        (None, "within", lambda order: True),
+        (SITES, "within", lambda order: (SITES[order] == SITES).all()),
+        # Rows 0 and 1, 2 and 4, 3 and 5 stay together in this order.
+        (SUBJECTS, "whole", lambda order: {*zip(order[[0, 2, 3]], order[[1, 4, 5]], strict=True)}
+         == {(0, 1), (2, 4), (3, 5)}),
+    ],
+    ids=["rows", "within", "whole"],
+)  # fmt: skip
+def test_pvalue_is_exact_where_there_are_no_more_permutations(statistic, groups, exchange, keeps):
+    X, Y = two_views(6, 2, 1)
+    orders, bx, by = orders_of_six_rows(keeps), basis(X), basis(Y)
+    r2 = np.array([((bx.T @ by[order]) ** 2).sum() for order in orders])
+    expected = np.mean(r2 >= r2[0] * (1 - 1e-9))
+    settings = {"statistic": statistic, "groups": groups, "exchange": exchange}
+    for n_permutations in (len(orders) - 1, 5000):
+        result = permutation_test_correlations(
+            CCA(), X, Y, n_permutations=n_permutations, **settings
+        )
+        assert result.exact
+        assert len(result.null_distribution) == len(orders) - 1
+        assert result.pvalues[0] == pytest.approx(expected, rel=1e-12)
+    fewer = permutation_test_correlations(CCA(), X, Y, n_permutations=len(orders) - 2, **settings)
+    assert not fewer.exact
