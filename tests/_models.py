@@ -364,11 +364,15 @@ def numbers(p):
     return np.tanh(p.X[:3, 0]) if plain else p.X
 
 
-def wilks(p, **options):
+def wilks(p, function=inspection.wilks_test, **options):
     found = numbers(p)
     found = -np.sort(-np.abs(found)) if type(found) is np.ndarray and found.ndim == 1 else found
     settings = {"n_samples": 60, "n_features": 4, "n_features_y": 3} | options
-    return inspection.wilks_test(found, **settings)
+    return function(found, **settings)
+
+
+def of_four(p, **options):
+    return wilks(p, function=inspection.multivariate_tests, **options)
 
 
 def dequantized(p, **options):
@@ -473,6 +477,13 @@ def resampled(p, **options):
     return [getattr(part, "estimate", part) for part in found]
 
 
+def reported(p, **options):
+    settings = {"n_permutations": 3, "cv": 3, "random_state": 0} | options
+    found = inspection.report(CCA(2), p.X, p.Y, p.labels, **settings)
+    tables = [found.components, found.tests, found.x_features, found.y_features]
+    return [c.values for table in tables if table for c in table.columns.values()]
+
+
 def chosen(p, **options):
     settings = {"n_components": [1, 2, 3], "cv": 3} | options
     return inspection.select_n_components(CCA(), p.X, p.Y, p.labels, **settings)
@@ -521,8 +532,10 @@ CALLS = {
     "chance_score": partial(chance, metrics.chance_score),
     "permutation_test_correlations": permuted,
     "bootstrap_loadings": resampled,
+    "report": reported,
     "select_n_components": chosen,
     "wilks_test": wilks,
+    "multivariate_tests": of_four,
     "dequantize_features": dequantized,
     "make_music_videos": simulated,
     "write_youtube8m": written,
@@ -553,9 +566,11 @@ CALLS = {
 EXEMPT = {
     **dict.fromkeys(("QueryResult", "RetrievalCurve"), "holds what a query or a measure found"),
     **dict.fromkeys(
-        ("BootstrapResult", "Interval", "NComponentsResult"), "holds what was inspected"
+        ("BootstrapResult", "CanonicalReport", "Interval", "NComponentsResult"),
+        "holds what was inspected",
     ),
     **dict.fromkeys(("PermutationTestResult", "WilksTestResult"), "holds what a test found"),
+    **dict.fromkeys(("MultivariateTest", "MultivariateTestsResult"), "holds what a test found"),
     **dict.fromkeys(("Batch", "Reconstruction"), "holds what a step takes"),
     **dict.fromkeys(("TwoViewStep", "train"), "takes networks, and is run by every deep fit here"),
     "as_torch_pairs": "takes pairs that skcca made, in every deep fit here",

@@ -14,12 +14,12 @@ from skcca._core.types import ArrayLike
 __all__ = ["WilksTestResult", "wilks_test"]
 
 _POSITIVE = Interval(Integral, 1, None, closed="left")
-_CONSTRAINTS: dict = {
+_COUNTS: dict = {
     "n_samples": [_POSITIVE],
     "n_features": [_POSITIVE],
     "n_features_y": [_POSITIVE],
-    "approximation": [StrOptions({"rao", "bartlett"})],
 }
+_CONSTRAINTS: dict = {"approximation": [StrOptions({"rao", "bartlett"})]}
 
 
 class WilksTestResult(NamedTuple):
@@ -112,14 +112,10 @@ def wilks_test(
     >>> result.wilks_lambda.round(4), result.pvalues.round(4)
     (array([0.3504, 0.9547, 0.9947]), array([0.0635, 0.9491, 0.7748]))
     """
-    validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name="wilks_test")
-    r = _check_correlations(correlations, min(n_features, n_features_y))
-    if n_samples <= n_features + n_features_y:
-        raise ValueError(
-            f"wilks_test: `n_samples`={n_samples} must exceed `n_features` + `n_features_y` = "
-            f"{n_features + n_features_y}; with fewer rows the first correlation is 1 for any "
-            "data. Use fewer features, or a ridge and permutation_test_correlations."
-        )
+    validate_parameter_constraints(
+        _CONSTRAINTS, {"approximation": approximation}, caller_name="wilks_test"
+    )
+    r = check_correlations(correlations, n_samples, n_features, n_features_y, "wilks_test")
     # A correlation of 1 has lambda 0, whose logarithm is -inf.
     with np.errstate(divide="ignore"):
         log_lambda = np.cumsum(np.log1p(-(r[::-1] ** 2)))[::-1]
@@ -140,8 +136,13 @@ def wilks_test(
     return WilksTestResult(np.exp(log_lambda), statistic, df, df2, pvalues)
 
 
-def _check_correlations(correlations: ArrayLike, expected: int) -> np.ndarray:
-    """Return the correlations after checking their number, range and order."""
+def check_correlations(
+    correlations: ArrayLike, n_samples: int, n_features: int, n_features_y: int, caller: str
+) -> np.ndarray:
+    """Return the correlations after checking their number, range and order, and the counts."""
+    counts = {"n_samples": n_samples, "n_features": n_features, "n_features_y": n_features_y}
+    validate_parameter_constraints(_COUNTS, counts, caller_name=caller)
+    expected = min(n_features, n_features_y)
     # NaN is not in [0, 1], and is refused below.
     r = check_array(
         correlations, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
@@ -149,13 +150,19 @@ def _check_correlations(correlations: ArrayLike, expected: int) -> np.ndarray:
     )  # fmt: skip
     if r.ndim != 1 or len(r) != expected:
         raise ValueError(
-            f"wilks_test: `correlations` has shape {r.shape}; lambda is a product over all "
+            f"{caller}: `correlations` has shape {r.shape}; its statistics take all "
             f"min(n_features, n_features_y)={expected} canonical correlations. Fit with "
             "n_components=None, and where features are collinear pass x_rank_ and y_rank_."
         )
     if not ((r >= 0) & (r <= 1)).all() or (np.diff(r) > 1e-12).any():
         raise ValueError(
-            f"wilks_test: `correlations` must lie in [0, 1] and descend; got {r}. Take "
+            f"{caller}: `correlations` must lie in [0, 1] and descend; got {r}. Take "
             "`correlations_` of a CCA without ridge."
+        )
+    if n_samples <= n_features + n_features_y:
+        raise ValueError(
+            f"{caller}: `n_samples`={n_samples} must exceed `n_features` + `n_features_y` = "
+            f"{n_features + n_features_y}; with fewer rows the first correlation is 1 for any "
+            "data. Use fewer features, or a ridge and permutation_test_correlations."
         )
     return r

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
-from skcca._core.compat import rng_from
-from skcca._core.progress import parallel_map
 from skcca._core.types import Estimator, LabelsLike, RandomStateLike, ViewLike
 from skcca.cca import CCA
 from skcca.inspection import permutation_test_correlations
+from skcca.inspection._refits import (
+    correlations_of,
+    held_out_correlations,
+    largest_of_unrelated_rows,
+)
 from skcca.model_selection._folds import PairedRows, Splitter
-from skcca.model_selection._linear_folds import by_path, linear_path, warn_of_lost_digits
-from skcca.model_selection._ridge_path import RidgePath
 from skcca.plotting._canvas import (
     ORANGE,
     SKY,
@@ -27,8 +27,6 @@ from skcca.plotting._canvas import (
 )
 from skcca.plotting._checks import check_count, check_finite_numbers, model_name
 from skcca.views._arguments import per_view
-from skcca.views._container import Views, is_pandas
-from skcca.views._projection import final_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -172,27 +170,19 @@ class CorrelationDisplay:
         folds = rows.scored_folds(cv, _NAME)
         args, kw = rows.take(np.arange(rows.n), np.arange(rows.n))
         fitted = clone(estimator).fit(*args, **kw)
-        correlations = _correlations_of(fitted)
+        correlations = correlations_of(fitted, _NAME)
         K = len(correlations)
         by_test = type(estimator) is CCA and set(per_view(estimator.reg)) == {0}
-        in_parallel = partial(parallel_map, label=_NAME, n_jobs=n_jobs, verbose=verbose)
-        path = linear_path(estimator, rows, folds, getattr(estimator, "n_components", None))
-        of_folds = [(estimator, rows, path, i, *fold, K) for i, fold in enumerate(folds)]
-        prefer = "threads" if path else None
-        held_out = np.array(list(in_parallel(_held_out, of_folds, prefer=prefer)))
-        warn_of_lost_digits(path, _NAME)
+        settings: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose}
+        held_out = held_out_correlations(estimator, rows, folds, K, _NAME, **settings)
+        draws = settings | {"n_permutations": int(n_permutations), "random_state": random_state}
         null = None
         if n_permutations and by_test:
-            result = permutation_test_correlations(
-                estimator, *rows.views, n_permutations=int(n_permutations), statistic="roy",
-                n_jobs=n_jobs, random_state=random_state, verbose=verbose,
-            )  # fmt: skip
+            result = permutation_test_correlations(estimator, *rows.views, statistic="roy", **draws)
             null = np.sqrt(result.null_distribution[:, :K])
         elif n_permutations:
-            rng = rng_from(random_state)
-            shuffles = [(estimator, rows, rng.permutation(rows.n)) for _ in range(n_permutations)]
-            largest = list(in_parallel(_largest_of_shuffled, shuffles))
-            null = np.repeat(np.array(largest)[:, None], K, axis=1)
+            largest = largest_of_unrelated_rows(estimator, rows, _NAME, **draws)
+            null = np.repeat(largest[:, None], K, axis=1)
         name = model_name(fitted) if name is None else name
         display = cls(correlations, held_out=held_out, null=null, name=name)
         return display.plot(ax=ax, **kwargs)
@@ -269,44 +259,3 @@ class CorrelationDisplay:
         if not 0 < self.level < 1:
             raise ValueError(f"{_NAME}: `level` is {self.level!r}; expected a number in (0, 1).")
         return correlations
-
-
-def _correlations_of(fitted: Estimator) -> np.ndarray:
-    """Return the canonical correlations of a fitted model, however it is wrapped."""
-    model = final_model(fitted)
-    if not hasattr(model, "correlations_"):
-        raise TypeError(
-            f"{_NAME}: a fitted {type(model).__name__} has no `correlations_`; expected a model of "
-            "skcca, such as CCA, alone or at the end of a pipeline."
-        )
-    return np.asarray(model.correlations_)
-
-
-def _held_out(
-    estimator: Estimator,
-    rows: PairedRows,
-    path: RidgePath | None,
-    fold: int,
-    train: np.ndarray,
-    test: np.ndarray,
-    n_components: int,
-) -> np.ndarray:
-    """Return the correlation of each component over the test rows; 0 for one that is missing."""
-    correlations = None if path is None else by_path(path.correlations_in_order, fold)
-    if correlations is None:
-        fitted = rows.fit(estimator, train)
-        correlations = rows.correlations(fitted, test, train, _NAME)
-    correlations = correlations[:n_components]
-    return np.pad(correlations, (0, n_components - len(correlations)))
-
-
-def _largest_of_shuffled(estimator: Estimator, rows: PairedRows, order: np.ndarray) -> float:
-    """Return the largest correlation where rows of the second view are in another order."""
-    X, Y = rows.views
-    (shuffled,) = Views(Y)[np.ix_(order, order) if rows.pairwise else order]
-    # Rows of other names than those of the first view would be refused.
-    if is_pandas(Y):
-        shuffled = shuffled.set_axis(Y.index, axis=0)
-    shuffled_rows = rows._replace(views=rows.views._replace([X, shuffled]))
-    fitted = shuffled_rows.fit(estimator, np.arange(rows.n))
-    return float(_correlations_of(fitted).max())

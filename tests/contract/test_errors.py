@@ -48,7 +48,9 @@ from skcca.audio import audio_frames
 from skcca.cluster import SeededKMeans, SoftMembership
 from skcca.inspection import (
     bootstrap_loadings,
+    multivariate_tests,
     permutation_test_correlations,
+    report,
     select_n_components,
     wilks_test,
 )
@@ -566,6 +568,19 @@ CALLS = {
         ({"groups": np.zeros(89)}, "`groups` has 89 entries"),
         ({"model": make_pipeline(CCA())}, "got Pipeline", TypeError),
         ({"model": ClusterCCA(), "labels": (y, y), "groups": y}, "unpaired rows"),
+    ]),
+    "report": (lambda model=PLAIN, X=X, Y=Y, **s: report(model, X, Y, **s), [
+        ({"test": "f"}, "test"),
+        ({"cv": 1}, "cv"),
+        ({"cv": 45}, "holds out 2 rows at a time"),
+        ({"n_permutations": -1}, "n_permutations"),
+        ({"labels": (y, y)}, "unpaired"),
+        ({"Y": Y[1:]}, "`X` has 90 rows but `y` has 89"),
+        ({"model": make_pipeline(CCA())}, "got Pipeline", TypeError),
+    ]),
+    "multivariate_tests": (lambda r=(0.5, 0.1), n=30: multivariate_tests(r, n, 2, 2), [
+        ({"r": [0.5]}, r"multivariate_tests: .*shape \(1,\).*n_features_y\)=2"),
+        ({"n": 4}, "multivariate_tests: `n_samples`=4 must exceed"),
     ]),
     "select_n_components": (
         lambda model=PLAIN, X=X, Y=Y, **s: select_n_components(model, X, Y, **s), [
