@@ -127,7 +127,8 @@ def as_frames(data: Bunch, columns: Mapping[str, Sequence[str] | None]) -> Bunch
             data[name] = pd.Series(array, name=name)
         else:
             names = [f"{name}{i}" for i in range(array.shape[1])] if names is None else names
-            data[name] = pd.DataFrame(array, columns=list(names))
+            # Strings of NumPy are no column names to scikit-learn.
+            data[name] = pd.DataFrame(array, columns=[str(column) for column in names])
     return data
 
 

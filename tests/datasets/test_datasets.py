@@ -271,6 +271,8 @@ def test_frames_hold_what_the_arrays_do(load, request):
         V = frames[name]
         assert isinstance(V, pd.DataFrame if arrays[name].ndim == 2 else pd.Series)
         assert not hasattr(V, "columns") or V.columns.is_unique
+        # scikit-learn takes no other strings for names.
+        assert {type(column) for column in getattr(V, "columns", ["a"])} == {str}
         np.testing.assert_array_equal(V.to_numpy(), arrays[name])
     if load is load_nutrimouse:
         assert list(frames.y.columns) == arrays.y_names.tolist()
