@@ -40,8 +40,9 @@ class LoadingsDisplay:
 
     Use `from_estimator`, which reads what the constructor takes. A feature stands at its
     correlations with the two variates of its view, so that it lies within the unit circle, and
-    nearer to the circle the more of it the two components explain. Features of the two views that
-    lie in the same direction go together.
+    nearer to the circle the more of it the two components explain: half-way, at the dashed circle,
+    a quarter of its variance. Features of the two views that lie in the same direction go together,
+    and those in opposite directions against each other.
 
     Parameters
     ----------
@@ -53,6 +54,10 @@ class LoadingsDisplay:
     n_features : int, default=15
         Number of features, of both views together, that get an arrow and a name: those whose
         loadings on the two components have the largest sum of squares.
+    selected : tuple of two arrays of bool, default=None
+        Features of both views that may get an arrow and a name, one of them may be None for all
+        features of its view. Of shape (n_features,), or (n_features, n_components) as the
+        `x_selected_` of a sparse model: then those selected in either component. None is all.
     feature_names : tuple of two sequences of str, default=None
         Names of the features of both views; None names them x0, x1, ... and y0, y1, ...
     view_names : tuple of two str, default=("First view", "Second view")
@@ -98,6 +103,7 @@ class LoadingsDisplay:
     _: KW_ONLY
     components: tuple[int, int] = (0, 1)
     n_features: int = 15
+    selected: Any = None
     feature_names: Any = None
     view_names: tuple[str, str] = ("First view", "Second view")
     name: str | None = None
@@ -110,6 +116,7 @@ class LoadingsDisplay:
         *,
         view: str = "both",
         n_features: int = 15,
+        selected: Any = None,
         feature_names: Any = None,
         name: str | None = None,
         ax: Axes | None = None,
@@ -127,6 +134,8 @@ class LoadingsDisplay:
             Views whose features are drawn: both, the first or the second.
         n_features : int, default=15
             See `LoadingsDisplay`.
+        selected : tuple of two arrays of bool, default=None
+            See `LoadingsDisplay`; None takes those that a sparse model has selected, else all.
         feature_names : tuple of two sequences of str, default=None
             Names of the features of both views, one of them may be None; None takes those that the
             model saw in `fit`, else x0, x1, ... and y0, y1, ...
@@ -153,6 +162,8 @@ class LoadingsDisplay:
             raise ValueError(f"{_NAME}: `view` is {view!r}; expected one of {_VIEWS}.")
         model = final_model(estimator)
         check_is_fitted(model)
+        if selected is None and hasattr(model, "x_selected_"):
+            selected = (model.x_selected_, model.y_selected_)
         x_names, y_names = _pair_of_names(feature_names)
         if x_names is None:
             x_names = getattr(model, "feature_names_in_", None)
@@ -161,7 +172,8 @@ class LoadingsDisplay:
         display = cls(
             _loadings_of(model, "x_loadings_") if view != "y" else None,
             _loadings_of(model, "y_loadings_") if view != "x" else None,
-            components=components, n_features=n_features, feature_names=(x_names, y_names),
+            components=components, n_features=n_features, selected=selected,
+            feature_names=(x_names, y_names),
             view_names=getattr(model, "view_names_in_", ("First view", "Second view")),
             name=type(model).__name__ if name is None else name,
         )  # fmt: skip
@@ -186,26 +198,31 @@ class LoadingsDisplay:
         """
         check_canvas(ax, _NAME)
         check_count(self.n_features, "n_features", "how many features to name", _NAME, 0)
-        points, names, of_view = self._points()
+        points, names, of_view, candidates = self._points()
+        importance = np.where(candidates, np.linalg.norm(points, axis=1), -1.0)
+        n_named = min(self.n_features, np.count_nonzero(candidates))
+        largest = np.argsort(-importance, kind="stable")[:n_named]
+        is_named = np.isin(np.arange(len(points)), largest)
         self.ax_ = ax = axes_for(ax, (6, 6))
         self.figure_ = ax.figure
         contrast = contrast_colour(ax)
         colours = {"x": LINE[contrast], "y": VERMILLION if contrast == "black" else ORANGE}
-        _draw_circle(ax, contrast)
+        _draw_circles(ax, contrast)
         view_names = dict(zip("xy", self.view_names, strict=True))
         self.points_ = {}
         for side in np.unique(of_view):
-            at = points[of_view == side]
+            of_side = of_view == side
+            small = 16 if np.count_nonzero(of_side) <= 100 else 6
             look: dict[str, Any] = {
-                "s": 16 if len(at) <= 100 else 6, "alpha": 0.8, "linewidths": 0, "zorder": 2,
-                "c": colours[side], "marker": _MARKERS[side], "label": view_names[side],
+                "s": np.where(is_named[of_side], 26, small), "alpha": 0.8, "linewidths": 0,
+                "zorder": 2, "c": colours[side], "marker": _MARKERS[side],
+                "label": view_names[side],
             }  # fmt: skip
-            self.points_[str(side)] = ax.scatter(*at.T, **(look | kwargs))
+            self.points_[str(side)] = ax.scatter(*points[of_side].T, **(look | kwargs))
         x, y = self.components
         ax.set(xlabel=f"Loading on component {x}", ylabel=f"Loading on component {y}")
         handles = list(self.points_.values())
         self.legend_ = legend_above(ax, handles, self.name if name is None else name)
-        largest = np.argsort(-np.linalg.norm(points, axis=1), kind="stable")[: self.n_features]
         self._name_features(ax, points, largest, names, [colours[side] for side in of_view])
         return self
 
@@ -228,7 +245,7 @@ class LoadingsDisplay:
         draw_layout(ax)
         largest_names = [names[i] for i in largest]
         self.texts_, placed = place_texts(
-            ax, ends, largest_names, of_ends, ends, others=points, fontsize="small"
+            ax, ends, largest_names, of_ends, ends, others=points, dot_radius=2.0, fontsize="small"
         )
         self.n_left_out_ = int(np.count_nonzero(~placed))
         if self.n_left_out_:
@@ -240,12 +257,16 @@ class LoadingsDisplay:
             }
             ax.text(0.01, 0.01, note, transform=ax.transAxes, **look)
 
-    def _points(self) -> tuple[np.ndarray, list[str], np.ndarray]:
-        """Return points (n, 2), names and views, "x" or "y", of all features."""
-        points, names, of_view = [], [], []
+    def _points(self) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
+        """Return points (n, 2), names and views of all features, and which may be named."""
+        points, names, of_view, candidates = [], [], [], []
         x_names, y_names = _pair_of_names(self.feature_names)
-        views = ("x", self.x_loadings, x_names), ("y", self.y_loadings, y_names)
-        for side, loadings, view_names in views:
+        x_selected, y_selected = (None, None) if self.selected is None else self._pair_of_masks()
+        views = (
+            ("x", self.x_loadings, x_names, x_selected),
+            ("y", self.y_loadings, y_names, y_selected),
+        )
+        for side, loadings, view_names, selected in views:
             if loadings is None:
                 continue
             loadings = check_finite_numbers(loadings, f"{side}_loadings", _NAME)
@@ -263,19 +284,45 @@ class LoadingsDisplay:
                     f"features of the {'first' if side == 'x' else 'second'} view."
                 )
             points.append(loadings[:, list(pair)])
+            candidates.append(_of_pair(selected, loadings, pair))
             names += [str(name) for name in view_names]
             of_view += [side] * len(loadings)
         if not points:
             raise ValueError(f"{_NAME}: `x_loadings` and `y_loadings` are both None; give one.")
         if not of_view:
             raise ValueError(f"{_NAME}: there is no feature to draw; the loadings have 0 rows.")
-        return np.concatenate(points), names, np.array(of_view)
+        return np.concatenate(points), names, np.array(of_view), np.concatenate(candidates)
+
+    def _pair_of_masks(self) -> tuple[Any, Any]:
+        if not isinstance(self.selected, (tuple, list)) or len(self.selected) != 2:
+            raise ValueError(
+                f"{_NAME}: `selected` must be a pair, features of the first and of the second "
+                f"view; got {self.selected!r:.80}."
+            )
+        return self.selected[0], self.selected[1]
 
 
-def _draw_circle(ax: Axes, contrast: str) -> None:
-    """Draw the unit circle and its axes, with room for names around it."""
+def _of_pair(selected: Any, loadings: np.ndarray, pair: tuple[int, int]) -> np.ndarray:
+    """Return the mask (n_features,) of the features that are selected in either component."""
+    if selected is None:
+        return np.ones(len(loadings), dtype=bool)
+    mask = np.asarray(selected)
+    if mask.dtype != bool or mask.shape not in (loadings.shape, loadings.shape[:1]):
+        raise ValueError(
+            f"{_NAME}: `selected` holds an array of shape {mask.shape}, dtype {mask.dtype}; "
+            f"expected a bool for each of {len(loadings)} features, or for each of these and each "
+            f"of {loadings.shape[1]} components."
+        )
+    either: np.ndarray = mask if mask.ndim == 1 else mask[:, pair[0]] | mask[:, pair[1]]
+    return either
+
+
+def _draw_circles(ax: Axes, contrast: str) -> None:
+    """Draw the circles of correlations 1 and .5 and the axes, with room for names around."""
     angle = np.linspace(0, 2 * np.pi, 361)
-    ax.plot(np.cos(angle), np.sin(angle), color=contrast, linewidth=0.8, zorder=1)
+    circle = np.array([np.cos(angle), np.sin(angle)])
+    ax.plot(*circle, color=contrast, linewidth=0.8, zorder=1)
+    ax.plot(*circle / 2, color=contrast, linewidth=0.6, alpha=0.6, linestyle="--", zorder=1)
     ax.axhline(0, color=contrast, linewidth=0.5, alpha=0.5, zorder=1)
     ax.axvline(0, color=contrast, linewidth=0.5, alpha=0.5, zorder=1)
     ax.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")

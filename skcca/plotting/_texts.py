@@ -44,19 +44,22 @@ def place_texts(
     *,
     others: np.ndarray | None = None,
     over: bool = False,
+    dot_radius: float = 0.0,
     **kwargs: Any,
 ) -> tuple[list[Annotation], np.ndarray]:
     """Write each name beside its point, where it covers neither another name nor a point.
 
     The axes have their final limits and are laid out. Points (n, 2) are in units of the data, the
     most important first; a name prefers its direction (n, 2), seen from its point, and leaves the
-    `others` (m, 2) uncovered too. With `over` it may stand on its point. `kwargs` are for
-    ``Axes.annotate``. Return the names that found room, and the mask (n,) of these.
+    `others` (m, 2) uncovered too. Points are dots of that radius, in points of print. With `over` a
+    name may stand on its point. `kwargs` are for ``Axes.annotate``. Return the names that found
+    room, and the mask (n,) of these.
     """
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.5, foreground=ax.get_facecolor())]
     scale = ax.figure.figure.dpi / 72  # pixels per point
+    radius = scale * dot_radius
     room = ax.get_window_extent()
     at = ax.transData.transform(points)
     dots = at if others is None else np.vstack([at, ax.transData.transform(others)])
@@ -82,7 +85,8 @@ def place_texts(
             free &= np.all((boxes[:, :2] >= room.p0) & (boxes[:, 2:] <= room.p1), axis=1)
             # At the largest distance a name may lie over dots, rather than be left out.
             if not over and distance < _DISTANCES[-1]:
-                holds = (dots >= boxes[:, None, :2]) & (dots <= boxes[:, None, 2:])
+                low_side, high_side = boxes[:, None, :2] - radius, boxes[:, None, 2:] + radius
+                holds = (dots >= low_side) & (dots <= high_side)
                 free &= ~np.any(np.all(holds, axis=2), axis=1)
             if free.any():
                 k = int(np.argmax(free))

@@ -1,5 +1,7 @@
 """LoadingsDisplay: features in the circle of correlations, and names that do not overlap."""
 
+import copy
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -103,10 +105,44 @@ def test_crowded_names_never_overlap_and_those_left_out_are_counted(size, layout
     assert note.get_text() == f"no room for {display.n_left_out_} names"
 
 
-def test_the_picture_holds_the_unit_circle_and_is_not_distorted():
+def test_names_leave_the_dots_of_all_features_uncovered():
+    rng = np.random.default_rng(0)
+    angle, radius = rng.uniform(0, 2 * np.pi, 90), rng.uniform(0.2, 0.9, 90)
+    loadings = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    display = LoadingsDisplay(loadings[:60], loadings[60:], n_features=20).plot()
+    display.figure_.canvas.draw()
+    dots = display.ax_.transData.transform(loadings)
+    assert display.n_left_out_ == 0
+    for text in display.texts_:
+        box = mpl.text.Text.get_window_extent(text).padded(1.5)  # pixels, less than a dot
+        assert box.count_contains(dots) == 0
+
+
+def of_selected(*selected, **options):
+    return draw(MODEL, selected=selected, n_features=20, **options)
+
+
+def test_selected_features_alone_are_named():
+    of_x, of_y = np.array([True, False, True, False, False]), np.zeros((6, 3), dtype=bool)
+    of_y[[1, 4, 5], [0, 1, 2]] = True
+    display = of_selected(of_x, of_y)
+    assert names(display) == ["x0", "x2", "y1", "y4"]  # y5 is selected in another component
+    assert names(of_selected(of_x, of_y, components=(2, 1))) == ["x0", "x2", "y4", "y5"]
+    assert len(names(of_selected(of_x, None))) == 2 + 6
+    assert len(display.points_["x"].get_offsets()) == 5
+    assert len(names(draw(MODEL, selected=(of_x, of_y), n_features=3))) == 3
+
+
+def test_features_that_a_sparse_model_selects_are_named():
+    model = copy.copy(MODEL)
+    model.x_selected_, model.y_selected_ = np.eye(5, 3, dtype=bool), np.eye(6, 3, dtype=bool)
+    assert names(draw(model)) == ["x0", "x1", "y0", "y1"]
+
+
+def test_the_picture_holds_the_circles_and_is_not_distorted():
     ax = draw(MODEL).ax_
-    circle = np.array(ax.lines[0].get_data())
-    np.testing.assert_allclose(np.linalg.norm(circle, axis=0), 1)
+    for line, radius in zip(ax.lines, (1, 0.5), strict=False):
+        np.testing.assert_allclose(np.linalg.norm(line.get_data(), axis=0), radius)
     assert ax.get_aspect() == 1
     assert ax.get_xlim()[1] > 1
 
