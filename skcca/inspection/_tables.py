@@ -33,6 +33,12 @@ class Table(NamedTuple):
     def __len__(self) -> int:
         return len(next(iter(self.labels.values())))
 
+    def __str__(self) -> str:
+        return self.to_text(range(len(self)), list(self.columns))
+
+    def __repr__(self) -> str:
+        return str(self)
+
     def to_frame(self) -> Any:
         """Return the table as a pandas DataFrame, with unrounded figures.
 
