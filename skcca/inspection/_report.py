@@ -521,8 +521,14 @@ def _printed(table: Table) -> tuple[list[int], list[Key]]:
         return rows, keys
     keys = [key for key in keys if len(key) == 1 or int(key[1]) < _PRINTED_COMPONENTS]
     if len(rows) > _PRINTED_FEATURES:
-        loadings = [table.columns[key].values for key in keys if key[0] == "loading"]
+        weights, loadings = (
+            [table.columns[key].values for key in keys if key[0] == kind]
+            for kind in ("weight", "loading")
+        )
         importance = np.sum(np.square(loadings), axis=0)
+        # What a sparse model has not selected has no weight, whatever its loading.
+        if weights:
+            importance = np.where(np.any(weights, axis=0), importance, importance - len(loadings))
         rows = np.argsort(-importance, kind="stable")[:_PRINTED_FEATURES].tolist()
     return rows, keys
 
