@@ -152,6 +152,7 @@ def permutation_test_correlations(
     See Also
     --------
     wilks_test : The parametric test.
+    report : One table of these and all else that is published of a model.
     select_n_components : Choice of the number of components by cross-validation.
 
     Notes

@@ -87,6 +87,7 @@ def wilks_test(
 
     See Also
     --------
+    multivariate_tests : The same with three other statistics beside it.
     permutation_test_correlations : Without the assumption of normality, and with a ridge.
 
     Notes

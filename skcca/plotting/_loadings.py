@@ -82,6 +82,7 @@ class LoadingsDisplay:
 
     See Also
     --------
+    skcca.inspection.report : The loadings as a table.
     skcca.inspection.bootstrap_loadings : Confidence intervals of loadings.
     EmbeddingDisplay : The rows in the same plane.
 

@@ -38,7 +38,12 @@ from skcca import (
 )
 from skcca.cluster import SeededKMeans
 from skcca.datasets import make_music_videos
-from skcca.inspection import bootstrap_loadings, permutation_test_correlations, select_n_components
+from skcca.inspection import (
+    bootstrap_loadings,
+    permutation_test_correlations,
+    report,
+    select_n_components,
+)
 from skcca.nn import AttentionTower
 from skcca.plotting import CorrelationDisplay
 
@@ -237,6 +242,7 @@ def test_what_the_caller_sets_in_torch_changes_no_model(name, setting, tmp_path)
 
 # Functions that fit clones of an estimator
 
+REPORTED = {"test": "permutation", "n_permutations": 130, "random_state": 0}
 INSPECTIONS = {
     "bootstrap_loadings": lambda model, *views, **more: (
         bootstrap_loadings(
@@ -250,6 +256,13 @@ INSPECTIONS = {
     ),
     "select_n_components": lambda model, *views, **more: (
         select_n_components(model, *views, n_components=[1, 2, 4], **more).totals
+    ),
+    "report": lambda model, *views, **more: np.concatenate(
+        [
+            column.values
+            for table in report(model, *views, **REPORTED, **more)[1:5]
+            for column in table.columns.values()
+        ]
     ),
     "CorrelationDisplay": lambda model, *views, **more: (
         CorrelationDisplay.from_estimator(
@@ -352,6 +365,7 @@ PROGRESS = {
         INSPECTIONS["permutation_test_correlations"], CCA(2), X, Y
     ),
     "CorrelationDisplay": functools.partial(INSPECTIONS["CorrelationDisplay"], CCA(2), X, Y),
+    "report": functools.partial(INSPECTIONS["report"], CCA(2), X, Y),
 }
 
 
