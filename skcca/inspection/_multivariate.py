@@ -95,9 +95,8 @@ def multivariate_tests(
     exact.
 
     Of k > 0 SAS prints Wilks' lambda alone. CCP goes on to divide the traces by min(p, q), of which
-    k correlations are gone; by its F a true hypothesis about the fourth correlation of 30 rows with
-    6 and 6 features is rejected by Pillai's trace in 10 % of data sets at a level of 5 %, and in
-    4 % by the one here.
+    k correlations are gone, and then rejects too often where rows are few. Here the F of k is that
+    of n - k rows and of k features fewer in each view, as Rao's is.
 
     References
     ----------
