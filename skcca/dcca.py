@@ -33,7 +33,7 @@ from skcca._core.compat import (
 from skcca._core.files import check_writable
 from skcca._core.lazy import LazyRows, shape_of
 from skcca._core.pairs import Pairs, TrainingData
-from skcca._core.standardize import Standardisation
+from skcca._core.standardize import Standardisation, standardisation
 from skcca._core.streaming import union_of_classes
 from skcca._core.types import LabelsLike, RandomStateLike, ViewLike, WeightsLike
 from skcca.views._arguments import check_validation_arguments, to_rows
@@ -558,8 +558,6 @@ class DCCA(CallbackSupportMixin, TwoViewTransformer):
         return data
 
     def _assign_scaling(self, data: TrainingData, pairs: Pairs) -> None:
-        from skcca.nn.networks import standardisation
-
         x_weights, y_weights = pairs.row_sums / pairs.total, pairs.column_sums / pairs.total
         self.x_mean_, self.x_scale_ = standardisation(data.X, x_weights, "X", scale=self.scale)
         self.y_mean_, self.y_scale_ = standardisation(data.Y, y_weights, "y", scale=self.scale)

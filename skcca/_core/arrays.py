@@ -45,6 +45,17 @@ def row_blocks(V: ViewLike, shift: np.ndarray) -> Iterator[tuple[slice, np.ndarr
         yield rows, dense_rows(V, rows) - shift
 
 
+def incomparable(a: np.ndarray, b: np.ndarray) -> str:
+    """Return why the classes of two arrays cannot be compared, or nothing if they can."""
+    kinds = [dtype.kind if dtype.kind in "US" else "a number" for dtype in (a.dtype, b.dtype)]
+    if kinds[0] != kinds[1]:
+        return "no string equals a number or bytes, so both must name their classes alike"
+    if np.result_type(a, b).kind == "f":
+        # NumPy makes floats of int64 and uint64, which could make different labels equal.
+        return "no integer type holds both, so give both the same dtype"
+    return ""
+
+
 def take(V: ViewLike, rows: np.ndarray) -> ViewLike:
     """Return some rows of V in its own kind."""
     if is_native(V):

@@ -65,17 +65,6 @@ class Labels(NamedTuple):
         return self._replace(x=self.x[x_rows], y=self.y[y_rows])
 
 
-def incomparable(a: np.ndarray, b: np.ndarray) -> str:
-    """Return why the classes of two arrays cannot be compared, or nothing if they can."""
-    kinds = [dtype.kind if dtype.kind in "US" else "a number" for dtype in (a.dtype, b.dtype)]
-    if kinds[0] != kinds[1]:
-        return "no string equals a number or bytes, so both must name their classes alike"
-    if np.result_type(a, b).kind == "f":
-        # NumPy makes floats of int64 and uint64, which could make different labels equal.
-        return "no integer type holds both, so give both the same dtype"
-    return ""
-
-
 class Weights(NamedTuple):
     """Non-negative weights of the rows of both views."""
 

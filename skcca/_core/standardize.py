@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skcca._core.arrays import block_rows, block_slices, dense_rows, first_mean, row_blocks
+from skcca._core.lazy import RaggedRows
 from skcca._core.types import ViewLike
 from skcca._core.warnings import warn
 
@@ -163,3 +164,28 @@ def component_signs(loadings: Array) -> Array:
     size = np.abs(loadings)
     first = np.argmax(size >= size.max(axis=0) * (1 - 1e-6), axis=0)
     return np.where(loadings[first, np.arange(loadings.shape[1])] < 0, -1.0, 1.0)
+
+
+def standardisation(
+    V: ViewLike, weights: np.ndarray, name: str, *, scale: bool = True
+) -> Standardisation:
+    """Return the standardisation of a view; of sequences, that of their frames."""
+    if isinstance(V, RaggedRows):
+        V, weights = V.frames(weights)
+    return Standardisation.of(V, weights, name) if scale else Standardisation.identity(V.shape[1])
+
+
+def check_varies(V: ViewLike, scaling: Standardisation, weights: np.ndarray, what: str) -> None:
+    """Refuse a view whose rows of positive weight are equal, once they are standardised."""
+    if isinstance(V, RaggedRows):
+        V, weights = V.frames(weights)
+    counted = np.asarray(weights) > 0
+    start = int(counted.argmax())
+    first = (dense_rows(V, slice(start, start + 1)) - scaling.mean) / scaling.scale
+    for rows, block in row_blocks(V, scaling.mean):
+        if (block[counted[rows]] / scaling.scale != first).any():
+            return
+    raise ValueError(
+        f"{what} has no feature that varies over the paired rows ({V.shape[1]} constant); networks "
+        "have nothing to learn from it."
+    )

@@ -24,13 +24,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skcca._core.arrays import input_eps, row_blocks, take
+from skcca._core.arrays import incomparable, input_eps, row_blocks, take
 from skcca._core.pairs import (
     Labels,
     Moments,
     Pairing,
     TrainingData,
-    incomparable,
     inverse,
     shared_rank,
 )

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skcca._core.arrays import dense_rows, row_blocks
+from skcca._core.arrays import dense_rows
 from skcca._core.lazy import LazyRows, RaggedRows
 from skcca._core.standardize import Standardisation
 
@@ -415,31 +415,6 @@ def shuffled(n_rows: int, rng: np.random.Generator, *, on_disk: bool) -> np.ndar
         ]
         parts.append(rng.permutation(np.concatenate(pool)))
     return np.concatenate(parts)
-
-
-def standardisation(
-    V: View, weights: np.ndarray, name: str, *, scale: bool = True
-) -> Standardisation:
-    """Return the standardisation of a view; of sequences, that of their frames."""
-    if isinstance(V, RaggedRows):
-        V, weights = V.frames(weights)
-    return Standardisation.of(V, weights, name) if scale else Standardisation.identity(V.shape[1])
-
-
-def check_varies(V: View, scaling: Standardisation, weights: np.ndarray, what: str) -> None:
-    """Refuse a view whose rows of positive weight are equal, once they are standardised."""
-    if isinstance(V, RaggedRows):
-        V, weights = V.frames(weights)
-    counted = np.asarray(weights) > 0
-    start = int(counted.argmax())
-    first = (dense_rows(V, slice(start, start + 1)) - scaling.mean) / scaling.scale
-    for rows, block in row_blocks(V, scaling.mean):
-        if (block[counted[rows]] / scaling.scale != first).any():
-            return
-    raise ValueError(
-        f"{what} has no feature that varies over the paired rows ({V.shape[1]} constant); networks "
-        "have nothing to learn from it."
-    )
 
 
 class ViewFormat(NamedTuple):

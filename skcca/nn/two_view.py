@@ -27,6 +27,7 @@ from skcca._core.directions import (
 )
 from skcca._core.lazy import RaggedRows
 from skcca._core.pairs import Pairing, Pairs, TrainingData
+from skcca._core.standardize import check_varies
 from skcca._core.warnings import warn
 from skcca._core.whitening import SolverOptions
 from skcca.nn.files import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
@@ -37,7 +38,6 @@ from skcca.nn.networks import (
     ViewFormat,
     build_decoder,
     build_network_for,
-    check_varies,
     mlp_settings,
     outputs,
 )

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skcca._core.arrays import incomparable
 from skcca._core.compat import to_numpy
-from skcca._core.pairs import Labels, incomparable
+from skcca._core.pairs import Labels
 from skcca._core.types import ArrayLike, LabelsLike
 
 _OR_MEMBERSHIPS = ", or memberships, floats of at least 0 (of counts labels.astype(float))"
