@@ -114,21 +114,20 @@ class _StreamedView:
     def __init__(self, V: ViewLike, scaling: FeatureScaling):
         self.V, self.scaling = V, scaling
         self.rows = rows_of(V) if sparse.issparse(V) else rows_of(V, shift=scaling.mean)
-        self.offset = (scaling.mean - self.rows.shift)[scaling.varying]
 
     def scores(self, w: Array) -> Array:
         weights = self.scaling.weights(w[:, None])
         return project(self.V, self.scaling.mean, weights)[:, 0].astype(float)
 
     def products(self, T: Array) -> Array:
-        sums = self.rows.factor_product(T.reshape(len(T), -1)).T
-        centred = sums[:-1][self.scaling.varying] - np.outer(self.offset, sums[-1])
-        return (centred / self.scaling.unit[:, None]).reshape(-1, *T.shape[1:])
+        # The sum of every column of T is 0, so that no mean counts.
+        sums = self.rows.factor_product(T.reshape(len(T), -1))[:, :-1]
+        return (sums[:, self.scaling.varying] / self.scaling.unit).T.reshape(-1, *T.shape[1:])
 
     def gram(self) -> Array:
         # Asked for of sparse matrices alone.
         V = sparse.csr_array(self.V)[:, self.scaling.varying].multiply(1 / self.scaling.unit)
-        mean = self.offset / self.scaling.unit
+        mean = self.scaling.mean[self.scaling.varying] / self.scaling.unit
         K, along = (V @ V.T).toarray(), V @ mean
         return K - along[:, None] - along + mean @ mean
 
@@ -466,7 +465,7 @@ def sparse_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SparseOptions) -
         of_y = y_view.products(np.column_stack([t * b * y_scores, s * y_partners])).T
         x = x.append(s * pair.u, s * x_weights, *of_x, s * x_scores)
         y = y.append(t * pair.v, t * y_weights, *of_y, t * y_scores)
-        found.append(pair)
+        found.append(pair._replace(value=s * t * pair.value))
     if not found:
         raise NoDirectionError(
             "The two views have no correlated direction over the paired rows; "
@@ -552,8 +551,8 @@ class SparseCCA(TwoViewTransformer):
     Attributes
     ----------
     x_directions_, y_directions_ : ndarray of shape (n_features, n_components_)
-        The sparse vectors u and v, weights of standardised features; of length 1 (less where equally
-        good features share the bound).
+        The sparse vectors u and v, weights of standardised features; of length 1 (less where
+        equally good features share the bound).
     x_selected_, y_selected_ : ndarray of bool, of shape (n_features, n_components_)
         Features whose weight in the sparse vector of a component is not 0.
     n_nonzero_ : ndarray of int, of shape (2, n_components_)
@@ -571,7 +570,8 @@ class SparseCCA(TwoViewTransformer):
         Correlations of the training variates, descending.
     singular_values_ : ndarray of shape (n_components_,)
         The values u' S v of the components, on what those before have left of S; without penalties
-        the singular values of S.
+        the singular values of S. One below 0 says that Hotelling's deflation has found a component
+        whose variates correlate through those before alone.
     x_explained_variance_ratio_, y_explained_variance_ratio_ : ndarray of shape (n_components_,)
         Share of the view's standardized variance that each of its own variates explains.
     x_redundancy_, y_redundancy_ : ndarray of shape (n_components_,)
@@ -608,9 +608,9 @@ class SparseCCA(TwoViewTransformer):
     Training correlations of few rows and many features are high whatever the features are. `score`
     on other rows tells what is there, and chooses the penalties in `GridSearchCV`.
 
-    Views may be NumPy arrays, memory maps, DataFrames and SciPy sparse matrices (centred implicitly,
-    never made dense as a whole where they are thin). With fewer rows than features a standardised
-    copy of dense views is made, and no matrix of the size of the features times the features.
+    Views may be NumPy arrays, memory maps, DataFrames and SciPy sparse matrices (centred implicitly
+    and never made dense as a whole, where they are thin). With fewer rows than features a
+    standardised copy of dense views is made, and no matrix of features times features.
 
     `fit` warns (`sklearn.exceptions.ConvergenceWarning`) where components have not converged, and
     (`UserWarning`) of constant features and of components that the data do not support.
@@ -647,6 +647,8 @@ class SparseCCA(TwoViewTransformer):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
     }
+    # Sparse components beyond the dimensions of the classes select other features.
+    _bounded_by_classes: ClassVar[bool] = False
 
     def __init__(
         self,
