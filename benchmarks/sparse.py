@@ -93,9 +93,9 @@ class Plan(NamedTuple):
     shapes: tuple[tuple[int, int, int], ...] = ((200, 1_000, 1_000), (100, 20_000, 5_000))
     penalties: tuple[float, ...] = (0.2, 0.1)
     rounds: int = 7
-    limit: float = 120.0  # seconds for a peer that runs alone
-    n_seeds: int = 10
-    n_permutations: int = 25
+    limit: float = 60.0  # seconds for a peer that runs alone
+    n_seeds: int = 6
+    n_permutations: int = 20
     few: bool = False
     kept: bool = True
 

@@ -29,12 +29,13 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
 from skcca._base import ClassPairedMixin, TwoViewTransformer
-from skcca._core.arrays import input_eps, project, row_blocks
+from skcca._core.arrays import input_eps, project
 from skcca._core.compat import Interval, StrOptions
 from skcca._core.directions import Directions
 from skcca._core.pairs import Pairs, TrainingData
 from skcca._core.rows import SparseRows, rows_of
 from skcca._core.standardize import (
+    Standardisation,
     check_variance_is_finite,
     component_signs,
     mean_and_variance,
@@ -89,9 +90,10 @@ class _DenseView:
 
     def __init__(self, V: ViewLike, scaling: FeatureScaling):
         self.scaling = scaling
-        self.Z = np.empty((V.shape[0], len(scaling.unit)), dtype=V.dtype)
-        for rows, block in row_blocks(V, scaling.mean):
-            self.Z[rows] = scaling.apply(block)
+        scale = np.ones(len(scaling.mean))
+        scale[scaling.varying] = scaling.unit
+        Z = Standardisation(scaling.mean, scale).apply(V, V.dtype)
+        self.Z = Z if scaling.all_vary else Z[:, scaling.varying]
 
     def scores(self, w: Array) -> Array:
         w = w.astype(self.Z.dtype, copy=False)
@@ -212,9 +214,8 @@ class _Products(NamedTuple):
         tolerance = len(K_y) * np.finfo(K_y.dtype).eps
         L = _semidefinite_factor(_bordered(K_y, self.y, G), tolerance)
         DL = np.vstack([self._paired(L[: len(K_y)]), -L[len(K_y) :]])
-        ADL = _bordered(K_x, self.x, F) @ DL
-        C = DL.T @ ADL
-        rows = ADL @ _leading_eigenvector(lambda z: C @ z, len(C))
+        AA = _bordered(K_x, self.x, F)
+        rows = AA @ (DL @ _leading_eigenvector(lambda z: DL.T @ (AA @ (DL @ z)), L.shape[1]))
         own = self.T._paired(rows[: len(K_x), None])[:, 0]
         return _normalised(self.y.products(own) - G @ rows[len(K_x) :])
 
