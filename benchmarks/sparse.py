@@ -224,8 +224,8 @@ def recovery(plan: Plan) -> Record:
         "Supports that sparse components find",
         "100 rows of 500 and 400 features, of which 20 and 15 share a source of some strength; "
         "penalties of .17; F1 of the selected features and correlation of 2,000 new rows, means of "
-        f"{plan.n_seeds} data sets; largest angle between the vectors of skcca and of the others",
-        ("F1", "correlation", "angle to skcca", "at most"),
+        f"{plan.n_seeds} data sets; largest distance of their unit vectors from those of skcca",
+        ("F1", "correlation", "distance", "at most"),
     )
     for strength in (1.0, 0.6):
         rows: dict[str, list[tuple[float, ...]]] = {"SparseCCA": []}
@@ -239,14 +239,14 @@ def recovery(plan: Plan) -> Record:
                 if not peer.missing:
                     settings = {"niter": 1_000} if peer is SPARSECCA else {}
                     theirs = peer.fit(X, Y, 0.17, **settings)
-                    angle = max(_angle(a, b) for a, b in zip(ours, theirs, strict=True))
+                    distance = max(_distance(a, b) for a, b in zip(ours, theirs, strict=True))
                     quality = _quality(*theirs, A, B, (20, 15))
-                    rows.setdefault(peer.name, []).append((*quality, angle))
+                    rows.setdefault(peer.name, []).append((*quality, distance))
         for name, values in rows.items():
             f1, correlation, _ = np.mean(values, axis=0)
-            angle = np.max(values, axis=0)[-1] if name != "SparseCCA" else None
-            most = None if angle is None else 1e-3
-            record.add(f"{name}, strength {strength:g}", (f1, correlation, angle, most))
+            distance = None if name == "SparseCCA" else np.max(values, axis=0)[-1]
+            most = None if distance is None else 1e-5
+            record.add(f"{name}, strength {strength:g}", (f1, correlation, distance, most))
     return record
 
 
@@ -324,7 +324,7 @@ def _f1(u: Array, v: Array, support: tuple[int, int]) -> float:
     return float(np.mean([2 * (w[:k] != 0).sum() / ((w != 0).sum() + k) for w, k in sides]))
 
 
-def _angle(a: Array, b: Array) -> float:
+def _distance(a: Array, b: Array) -> float:
     a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
     return float(min(np.linalg.norm(a - b), np.linalg.norm(a + b)))
 
