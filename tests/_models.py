@@ -485,6 +485,13 @@ def resampled(p, **options):
     return [getattr(part, "estimate", part) for part in found]
 
 
+def steady(p, **options):
+    settings = {"n_splits": 3, "random_state": 0} | options
+    model = SparseClusterCCA(2, x_penalty=0.7, y_penalty=0.7)
+    found = inspection.stability_selection(model, p.X, p.Y, p.labels, **settings)
+    return [view.probabilities for view in found]
+
+
 def reported(p, **options):
     settings = {"n_permutations": 3, "cv": 3, "random_state": 0} | options
     found = inspection.report(CCA(2), p.X, p.Y, p.labels, **settings)
@@ -541,6 +548,7 @@ CALLS = {
     "permutation_test_correlations": permuted,
     "bootstrap_loadings": resampled,
     "report": reported,
+    "stability_selection": steady,
     "select_n_components": chosen,
     "wilks_test": wilks,
     "multivariate_tests": of_four,
