@@ -27,7 +27,7 @@ QUALITY = (
 )  # fmt: skip
 SPEED = (
     "linear", "pairs", "kernels", "out_of_core", "deep", "attention", "song_stream", "retrieval",
-    "search", "search_path", "threads", "youtube8m",
+    "search", "search_path", "sparse", "threads", "youtube8m",
 )  # fmt: skip
 # Those of another machine, and what it would ask of its host.
 GPU = ("gpu", "host_budget")

@@ -1,4 +1,4 @@
-"""Simulated views: classes and factors in any number of rows, and songs with a rated mood."""
+"""Simulated views: classes and factors in any number of rows, few features, and rated songs."""
 
 from __future__ import annotations
 
@@ -50,6 +50,18 @@ def fill(X: Any, Y: Any, seed: int = 0) -> Array:
             noise = 3 * rng.standard_normal((len(factors), V.shape[1]), dtype=np.float32)
             V[rows] = factors @ matrix + noise + mean
     return labels
+
+
+def planted_views(
+    n_rows: int, d_x: int, d_y: int, x: int, y: int, *, strength: float = 1.0, seed: int = 0
+) -> tuple[Array, Array]:
+    """Return noise of variance one in which the first `x` and `y` features share a source."""
+    rng = np.random.default_rng(seed)
+    source = strength * rng.standard_normal((n_rows, 1))
+    X, Y = rng.standard_normal((n_rows, d_x)), rng.standard_normal((n_rows, d_y))
+    X[:, :x] += source
+    Y[:, :y] += source
+    return X, Y
 
 
 def rated_songs(n_songs: int, seed: int = 0) -> tuple[Array, Array, Array]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .metrics import make_retrieval_scorer, retrieval_map
     from .model_selection import cross_val_embed
     from .retrieval import CrossModalRetriever
+    from .sparse_cca import SparseCCA, SparseClusterCCA
     from .views import Views, ViewTransformer, make_view_transformer
 
 __version__ = "0.1.0"
@@ -45,6 +46,8 @@ __all__ = [
     "ClusterKCCA",
     "ClusterKCCACV",
     "CrossModalRetriever",
+    "SparseCCA",
+    "SparseClusterCCA",
     "SupervisedDCCA",
     "ViewTransformer",
     "Views",
@@ -74,6 +77,8 @@ _MODULE_OF = {
     "ClusterKCCA": "kcca",
     "DCCA": "dcca",
     "SupervisedDCCA": "dcca",
+    "SparseCCA": "sparse_cca",
+    "SparseClusterCCA": "sparse_cca",
     "ChunkSelector": "chunk_selector",
     "CrossModalRetriever": "retrieval",
     "Views": "views",

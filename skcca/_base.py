@@ -63,6 +63,8 @@ class TwoViewTransformer(
     _class_paired: ClassVar[bool] = False
     # Whether the solution of k components is the first k of any larger one.
     _nested: ClassVar[bool] = False
+    # Whether there are at most as many components as full class pairs have dimensions.
+    _bounded_by_classes: ClassVar[bool] = True
     # Whether sparse matrices, Dask arrays and arrays of other namespaces are used as they are.
     _native_input: ClassVar[bool] = False
 
@@ -314,7 +316,7 @@ class TwoViewTransformer(
             reasons = []
             if self.x_rank_ is not None:
                 reasons.append(f"ranks {self.x_rank_} and {self.y_rank_}")
-            if self._class_paired:
+            if self._class_paired and self._bounded_by_classes:
                 reasons.append("full class pairs give at most n_classes - 1")
             why = f" ({'; '.join(reasons)})" if reasons else ""
             warn(

@@ -31,6 +31,8 @@ from skcca import (
     ClusterKCCA,
     ClusterKCCACV,
     CrossModalRetriever,
+    SparseCCA,
+    SparseClusterCCA,
     SupervisedDCCA,
     Views,
     ViewTransformer,
@@ -56,6 +58,8 @@ SMALL = {
     "random_state": 0,
     "device": "cpu",
 }
+# Half of the features, and as many digits as the algebra of other models has.
+SPARSE = {"x_penalty": 0.7, "y_penalty": 0.7, "tol": 1e-13}
 # Folds that know no classes are the same whatever the labels are.
 SEARCH = {"regs": (0.01, 1.0), "cv": KFold(3)}
 INSTANCE = {
@@ -63,6 +67,7 @@ INSTANCE = {
     "CCACV": CCACV(2, **SEARCH),
     "KCCA": KCCA(2, reg=1e-2),
     "KCCACV": KCCACV(2, **SEARCH),
+    "SparseCCA": SparseCCA(2, **SPARSE),
     "DCCA": DCCA(2, **SMALL),
 }
 CLASS = {
@@ -70,6 +75,7 @@ CLASS = {
     "ClusterCCACV": ClusterCCACV(2, **SEARCH),
     "ClusterKCCA": ClusterKCCA(2, reg=1e-2),
     "ClusterKCCACV": ClusterKCCACV(2, **SEARCH),
+    "SparseClusterCCA": SparseClusterCCA(2, **SPARSE),
     "SupervisedDCCA": SupervisedDCCA(2, **SMALL),
 }
 MODELS = INSTANCE | CLASS
@@ -87,6 +93,8 @@ LINEAR = {
     "ClusterCCA by rows": ClusterCCA(pair_weight="row", component_scaling="unit"),
     # Of one ridge, so that the answer is that of all rows, whatever the folds are.
     "CCACV": CCACV(regs=[0.1], cv=2),
+    "SparseCCA": SparseCCA(**SPARSE),
+    "SparseClusterCCA by rows": SparseClusterCCA(pair_weight="row", **SPARSE),
 }
 KERNEL = {
     "KCCA": KCCA(2, reg=1e-2),
@@ -477,6 +485,13 @@ def resampled(p, **options):
     return [getattr(part, "estimate", part) for part in found]
 
 
+def steady(p, **options):
+    settings = {"n_splits": 3, "random_state": 0} | options
+    model = SparseClusterCCA(2, x_penalty=0.7, y_penalty=0.7)
+    found = inspection.stability_selection(model, p.X, p.Y, p.labels, **settings)
+    return [view.probabilities for view in found]
+
+
 def reported(p, **options):
     settings = {"n_permutations": 3, "cv": 3, "random_state": 0} | options
     found = inspection.report(CCA(2), p.X, p.Y, p.labels, **settings)
@@ -533,6 +548,7 @@ CALLS = {
     "permutation_test_correlations": permuted,
     "bootstrap_loadings": resampled,
     "report": reported,
+    "stability_selection": steady,
     "select_n_components": chosen,
     "wilks_test": wilks,
     "multivariate_tests": of_four,

@@ -16,21 +16,25 @@ from skcca.inspection._multivariate import (
 from skcca.inspection._n_components import NComponentsResult, select_n_components
 from skcca.inspection._permutation import PermutationTestResult, permutation_test_correlations
 from skcca.inspection._report import CanonicalReport, report
+from skcca.inspection._stability import FeatureStability, StabilityResult, stability_selection
 from skcca.inspection._wilks import WilksTestResult, wilks_test
 
 __all__ = [
     "BootstrapResult",
     "CanonicalReport",
+    "FeatureStability",
     "Interval",
     "MultivariateTest",
     "MultivariateTestsResult",
     "NComponentsResult",
     "PermutationTestResult",
+    "StabilityResult",
     "WilksTestResult",
     "bootstrap_loadings",
     "multivariate_tests",
     "permutation_test_correlations",
     "report",
     "select_n_components",
+    "stability_selection",
     "wilks_test",
 ]

@@ -6,22 +6,17 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.special import ndtr, ndtri
 from sklearn.base import clone
 
 from skcca._base import TwoViewTransformer
 from skcca._core import compat as _compat
-from skcca._core.arrays import check_aligned
 from skcca._core.compat import StrOptions, rng_from, validate_parameter_constraints
 from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
-from skcca._core.warnings import quiet_fit, warn
-from skcca.inspection._exchange import group_codes
+from skcca._core.warnings import warn
+from skcca.inspection._matching import drawn_groups, match_components, refit, unit_variates
 from skcca.model_selection._folds import groups_for_fit
-from skcca.views._checks import is_label_pair
-from skcca.views._container import Views
-from skcca.views._projection import project
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]
 Array = np.ndarray
@@ -172,13 +167,8 @@ def bootstrap_loadings(
         )
     of_groups = {} if groups is None else groups_for_fit(estimator, groups)
     reference = clone(estimator).fit(X, y, labels=labels, **of_groups)
-    variates = _variates(reference, X, y)
-    # Rows of unpaired views are drawn for each view, those of paired views together.
-    n_rows = [len(Z) for Z in variates] if is_label_pair(labels) else [len(variates[0])]
-    codes = [np.arange(n) for n in n_rows]
-    if groups is not None:
-        check_aligned(_NAME, X=X, y=y, labels=labels, groups=groups)
-        codes = [_check_groups(groups, n_rows)]
+    variates = unit_variates(reference, X, y, _NAME)
+    codes = drawn_groups(_NAME, X, y, labels, groups, [len(Z) for Z in variates])
     seeds = rng_from(random_state).integers(2**63, size=n_bootstraps)
     tasks = [(estimator, X, y, labels, of_groups, codes, variates, seed) for seed in seeds]
     resamples = parallel_map(_resample, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose)
@@ -210,29 +200,6 @@ def _warn_of_poor_resamples(correlations: Array, sample: Array) -> None:
         )
 
 
-def _check_groups(groups: ArrayLike, n_rows: list[int]) -> Array:
-    """Return the number of the group of each row, after checking that there are several."""
-    if len(n_rows) > 1:
-        raise ValueError(
-            f"{_NAME}: `groups` names the group of each row of both views, but "
-            "labels=(labels_x, labels_y) describes unpaired rows."
-        )
-    codes = group_codes(groups, n_rows[0], _NAME)
-    if codes.max() == 0:
-        raise ValueError(
-            f"{_NAME}: `groups` holds a single group, so that every resample is the same; whole "
-            "groups are drawn, and there must be several."
-        )
-    return codes
-
-
-def _variates(model: TwoViewTransformer, X: ViewLike, y: ViewLike) -> list[Array]:
-    """Return the scores of both views, with columns of mean zero and length one."""
-    both = project(model, X, None if isinstance(X, Views) else y, _NAME)
-    centred = [Z - Z.mean(axis=0) for Z in (np.asarray(Z, dtype=float) for Z in both)]
-    return [Z / np.maximum(np.linalg.norm(Z, axis=0), np.finfo(float).tiny) for Z in centred]
-
-
 def _resample(
     estimator: TwoViewTransformer,
     X: ViewLike,
@@ -251,24 +218,12 @@ def _resample(
         drawn = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
         weights.append(drawn[groups].astype(float))
     sample_weight = tuple(weights) if len(weights) == 2 else weights[0]
-    try:
-        model = quiet_fit(
-            clone(estimator), X, y, labels=labels, sample_weight=sample_weight, **of_groups
-        )
-    except ValueError as error:
-        # All rows have been fitted, so that the rows drawn are at fault.
-        raise ValueError(
-            f"{_NAME}: a resample cannot be fitted: {error} Of few rows, labelled rows or classes "
-            "a resample may draw too few; give more."
-        ) from error
-    (U, V), (U_new, V_new) = variates, _variates(model, X, y)
-    agreement = U.T @ U_new + V.T @ V_new
-    components, matches = linear_sum_assignment(-np.abs(agreement))
-    signs = np.where(agreement[components, matches] < 0, -1.0, 1.0)
+    model = refit(_NAME, estimator, X, y, labels, sample_weight, of_groups)
+    components, matches, signs = match_components(variates, unit_variates(model, X, y, _NAME))
 
     def matched(values: Array, signs: Array | float) -> Array:
         # Components that the resample lacks stay nan.
-        result = np.full((*values.shape[:-1], len(agreement)), np.nan)
+        result = np.full((*values.shape[:-1], variates[0].shape[1]), np.nan)
         result[..., components] = values[..., matches] * signs
         return result
 

@@ -12,6 +12,7 @@ from skcca.plotting._embedding import EmbeddingDisplay
 from skcca.plotting._loadings import LoadingsDisplay
 from skcca.plotting._precision_recall import PrecisionRecallDisplay
 from skcca.plotting._ranking import RankingDisplay
+from skcca.plotting._stability import StabilityDisplay
 
 __all__ = [
     "AttentionDisplay",
@@ -20,4 +21,5 @@ __all__ = [
     "LoadingsDisplay",
     "PrecisionRecallDisplay",
     "RankingDisplay",
+    "StabilityDisplay",
 ]

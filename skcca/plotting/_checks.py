@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -62,6 +63,33 @@ def check_two_components(components: ArrayLike, n_components: int, caller: str) 
     if first == second:
         raise ValueError(f"{caller}: `components` is {components!r}; expected two different ones.")
     return first, second
+
+
+def pair_of_names(names: Any, caller: str) -> tuple[Sequence[str] | None, Sequence[str] | None]:
+    """Return the names of the features of both views, None where they are not given."""
+    if names is None:
+        return None, None
+    if not isinstance(names, (tuple, list)) or len(names) != 2 or isinstance(names[0], str):
+        raise ValueError(
+            f"{caller}: `feature_names` must be a pair, names of the features of the first and of "
+            f"the second view; got {names!r:.80}."
+        )
+    return names[0], names[1]
+
+
+def check_feature_names(names: Any, n_features: Sequence[int], caller: str) -> list[Sequence[str]]:
+    """Return the names of the features of both views, x0, x1, ... where none are given."""
+    found = []
+    for side, given, n in zip("xy", pair_of_names(names, caller), n_features, strict=True):
+        if given is None:
+            given = [f"{side}{i}" for i in range(n)]
+        if len(given) != n:
+            raise ValueError(
+                f"{caller}: `feature_names` has {len(given)} names for the {n} features of the "
+                f"{'first' if side == 'x' else 'second'} view."
+            )
+        found.append(given)
+    return found
 
 
 def embed_search(

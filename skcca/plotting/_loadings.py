@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,12 @@ from skcca.plotting._canvas import (
     draw_layout,
     legend_above,
 )
-from skcca.plotting._checks import check_count, check_finite_numbers, check_two_components
+from skcca.plotting._checks import (
+    check_count,
+    check_finite_numbers,
+    check_two_components,
+    pair_of_names,
+)
 from skcca.plotting._texts import place_texts
 from skcca.views._projection import final_model
 
@@ -165,7 +169,7 @@ class LoadingsDisplay:
         check_is_fitted(model)
         if selected is None and hasattr(model, "x_selected_"):
             selected = (model.x_selected_, model.y_selected_)
-        x_names, y_names = _pair_of_names(feature_names)
+        x_names, y_names = pair_of_names(feature_names, _NAME)
         if x_names is None:
             x_names = getattr(model, "feature_names_in_", None)
         if y_names is None:
@@ -261,7 +265,7 @@ class LoadingsDisplay:
     def _points(self) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
         """Return points (n, 2), names and views of all features, and which may be named."""
         points, names, of_view, candidates = [], [], [], []
-        x_names, y_names = _pair_of_names(self.feature_names)
+        x_names, y_names = pair_of_names(self.feature_names, _NAME)
         x_selected, y_selected = (None, None) if self.selected is None else self._pair_of_masks()
         views = (
             ("x", self.x_loadings, x_names, x_selected),
@@ -329,18 +333,6 @@ def _draw_circles(ax: Axes, contrast: str) -> None:
     ax.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")
     ax.set_xticks([-1, -0.5, 0, 0.5, 1])
     ax.set_yticks([-1, -0.5, 0, 0.5, 1])
-
-
-def _pair_of_names(names: Any) -> tuple[Sequence[str] | None, Sequence[str] | None]:
-    """Return the names of the features of both views, None where they are not given."""
-    if names is None:
-        return None, None
-    if not isinstance(names, (tuple, list)) or len(names) != 2 or isinstance(names[0], str):
-        raise ValueError(
-            f"{_NAME}: `feature_names` must be a pair, names of the features of the first and of "
-            f"the second view; got {names!r:.80}."
-        )
-    return names[0], names[1]
 
 
 def _loadings_of(model: Estimator, name: str) -> np.ndarray:

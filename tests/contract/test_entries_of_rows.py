@@ -14,7 +14,7 @@ import pytest
 from _data import two_views
 from sklearn.model_selection import GroupKFold
 
-from skcca import CCA, ClusterCCA, Views
+from skcca import CCA, SparseClusterCCA, Views
 from skcca.metrics import retrieval_report, retrieval_score
 from skcca.plotting import RankingDisplay
 
@@ -34,7 +34,7 @@ ENTRIES = {
     "confounds": pd.Series(X[:, 0] ** 2, INDEX),
     "relevance": pd.DataFrame(np.equal.outer(y, y) * 1.0, INDEX, INDEX),
 }
-OPTIONS = {"n_bootstraps": 3, "n_permutations": 3, "n_components": 2}
+OPTIONS = {"n_bootstraps": 3, "n_permutations": 3, "n_splits": 2, "n_components": 2}
 OF_ITEMS = ("gallery", "Y", "y_labels")
 
 
@@ -80,7 +80,7 @@ def enter(name, entries):
     if "cv" in needed:
         options["cv"] = GroupKFold(3) if "groups" in entries else 3
     if "estimator" in needed:
-        model = CCA(2) if "confounds" in needed else ClusterCCA(2)
+        model = CCA(2) if "confounds" in needed else SparseClusterCCA(2)
         options["estimator"] = model.fit(X, Y, y)
     return call(**options | entries)
 

@@ -16,6 +16,8 @@ from skcca import (
     ClusterCCACV,
     ClusterKCCA,
     ClusterKCCACV,
+    SparseCCA,
+    SparseClusterCCA,
     SupervisedDCCA,
 )
 from skcca.cluster import SoftMembership
@@ -65,6 +67,8 @@ STOCHASTIC = {
         *named(ClusterKCCA()),
         *named(KCCACV(cv=3)),
         *named(ClusterKCCACV(cv=3)),
+        *named(SparseCCA()),
+        *named(SparseClusterCCA()),
         *named(DCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
         *named(SupervisedDCCA(2, dropout=0.0, input_noise=0.0, **QUICK)),
         *named(SoftMembership()),

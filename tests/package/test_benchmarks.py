@@ -45,7 +45,7 @@ def test_a_figure_typed_by_hand_is_noticed(monkeypatch, tmp_path, capsys):
 # These describe, and have nothing to reach.
 DESCRIPTIONS = {
     "attention_emotify", "defaults", "defaults_dcca", "noisy_mnist", "order", "overfitting",
-    "paper",
+    "paper", "sparse_penalties",
 }  # fmt: skip
 
 
@@ -208,6 +208,7 @@ def test_machine_is_described_without_its_name_or_paths():
         ["benchmarks.permutation_level", "--quick"],
         ["benchmarks.deep", "--quick"],
         ["benchmarks.label_shares", "--quick"],
+        ["benchmarks.sparse", "--quick"],
     ],
     ids=lambda command: command[0].removeprefix("benchmarks."),
 )
