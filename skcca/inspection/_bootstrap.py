@@ -15,7 +15,7 @@ from skcca._core.compat import StrOptions, rng_from, validate_parameter_constrai
 from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import warn
-from skcca.inspection._matching import drawn_groups, match_components, refit, unit_variates
+from skcca.inspection._refits import drawn_groups, match_components, refit, unit_variates
 from skcca.model_selection._folds import groups_for_fit
 
 __all__ = ["BootstrapResult", "Interval", "bootstrap_loadings"]
