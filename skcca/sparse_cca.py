@@ -63,6 +63,8 @@ _TRIAL_SWEEPS = 3
 _SWEEPS_TO_LEAP = 4
 # A matrix up to this size is decomposed whole, and of a larger one the first vector is iterated.
 _SMALL = 64
+# Where the search of a level begins, as shares of the largest product.
+_FIRST_LEVELS = np.array([0.5, 0.25, 0.0])
 # Products that differ by less, relative to their size, are equal but for rounding.
 _TIED = 1e-9
 
@@ -291,26 +293,32 @@ def sparse_maximiser(g: Array, constraint: Constraint) -> Array:
         m - t = bound s / sqrt(k - bound^2)
 
     Entries below t push this root down, so that the levels of shrinking sets rise to that of the
-    entries that stay, in finitely many steps.
+    entries that stay, in finitely many steps, from any level on that is too low.
     """
     bound = constraint.bound
     size = np.maximum(g, 0.0) if constraint.positive else np.abs(g)
-    active, level = size, 0.0
-    total = active.sum()
-    if total**2 > bound**2 * (active @ active):
-        while (k := len(active)) > bound**2:
-            mean = total / k
-            deviations = active - mean
-            std = np.sqrt(deviations @ deviations / k)
-            if std <= _TIED * mean:
-                # No level parts features that are equally good, and they share the bound.
-                return np.copysign(np.where(size >= active.min(), bound / k, 0.0), g)
-            level = max(level, float(mean - bound * std / np.sqrt(k - bound**2)))
-            active = active[active > level]
-            if len(active) == k:
-                break
-            total = active.sum()
-    return np.copysign(_normalised(np.maximum(size - level, 0.0)), g)
+    # Most entries are far below the level, and are left out at the first look.
+    for level in size.max() * _FIRST_LEVELS:
+        active = size[size > level]
+        above = active - level
+        if above.sum() ** 2 > bound**2 * (above @ above):
+            break
+    else:
+        return _normalised(np.copysign(size, g))
+    while (k := len(active)) > bound**2:
+        mean = active.sum() / k
+        above = active - mean
+        std = np.sqrt(above @ above / k)
+        if std <= _TIED * mean:
+            # No level parts features that are equally good, and they share the bound.
+            return np.copysign(np.where(size >= active.min(), bound / k, 0.0), g)
+        level = max(level, mean - bound * std / np.sqrt(k - bound**2))
+        active = active[active > level]
+        if len(active) == k:
+            break
+    u, chosen = np.zeros(len(g)), np.flatnonzero(size > level)
+    u[chosen] = _normalised(np.copysign(size[chosen] - level, g[chosen]))
+    return u
 
 
 Constraints: TypeAlias = tuple[Constraint, Constraint]
@@ -680,15 +688,9 @@ class SparseCCA(TwoViewTransformer):
         return check(self, V, native=sparse.issparse(V), reset=reset, min_samples=min_samples)
 
     def _fit_views(self, data: TrainingData, pairs: Pairs, rng: np.random.Generator) -> None:
-        options = SparseOptions(
-            self.n_components,
-            (float(self.x_penalty), float(self.y_penalty)),
-            per_view(self.positive),
-            self.deflation,
-            self.scale,
-            self.max_iter,
-            float(self.tol),
-        )
+        penalties = float(self.x_penalty), float(self.y_penalty)
+        settings = self.deflation, self.scale, self.max_iter, float(self.tol)
+        options = SparseOptions(self.n_components, penalties, per_view(self.positive), *settings)
         solution = sparse_fit(data.X, data.Y, pairs, options)
         missed = sum(not pair.converged for pair in solution.pairs)
         if missed:

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgWarning
 from sklearn.base import clone
 
-from skcca import CCA, CCACV, DCCA, KCCA, ClusterCCA, ClusterCCACV, Views
+from skcca import CCA, CCACV, DCCA, KCCA, ClusterCCA, ClusterCCACV, SparseCCA, Views
 from skcca._core.rows import SparseRows, rows_of
 
 da = pytest.importorskip("dask.array")
@@ -217,8 +217,12 @@ def test_fewer_rows_than_features(model, kind):
 @of_kinds("thin", "dense in all but name", "strict")
 @pytest.mark.parametrize(
     "model",
-    [KCCA(2, reg=0.1), DCCA(2, max_epochs=2, device="cpu", random_state=0, batch_size=50)],
-    ids=["KCCA", "DCCA"],
+    [
+        KCCA(2, reg=0.1),
+        SparseCCA(2),
+        DCCA(2, max_epochs=2, device="cpu", random_state=0, batch_size=50),
+    ],
+    ids=["KCCA", "SparseCCA", "DCCA"],
 )
 def test_other_feature_maps_take_the_rows_as_arrays(model, kind):
     X, Y, _, _ = data(kind)
