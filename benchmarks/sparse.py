@@ -115,6 +115,8 @@ def main() -> None:
     parser.add_argument("--peer", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
+    # Products this small gain nothing from a second thread.
+    threadpool_limits(1)
     if options.peer:
         name, *numbers = options.peer
         print(json.dumps(_seconds(name, *map(float, numbers))))
@@ -156,8 +158,7 @@ def _add_speed(
     for peer in PEERS:
         if not peer.missing and not (alone and peer is SPARSECCA):
             works[peer.name] = functools.partial(peer.fit, X, Y, penalty)
-    with threadpool_limits(1):
-        times = take_turns(works, plan.rounds, clock=time.process_time)
+    times = take_turns(works, plan.rounds, clock=time.process_time)
     others: list[float | str] = []
     for peer in PEERS:
         if peer.name in works:
@@ -212,8 +213,7 @@ def _seconds(name: str, n: float, p: float, q: float, penalty: float, strength: 
         _standardised(V) for V in planted_views(int(n), int(p), int(q), 20, 15, strength=strength)
     )
     start = time.process_time()
-    with threadpool_limits(1):
-        peer.fit(X, Y, penalty)
+    peer.fit(X, Y, penalty)
     return time.process_time() - start
 
 

@@ -60,7 +60,7 @@ Array = np.ndarray
 # Sweeps from either side before the better one goes on.
 _TRIAL_SWEEPS = 3
 # Sweeps from one leap to the next.
-_SWEEPS_TO_LEAP = 4
+_SWEEPS_TO_LEAP = 3
 # A matrix up to this size is decomposed whole, and of a larger one the first vector is iterated.
 _SMALL = 64
 # Where the search of a level begins, as shares of the largest product.
@@ -476,8 +476,11 @@ def sparse_fit(X: ViewLike, Y: ViewLike, pairs: Pairs, options: SparseOptions) -
         y = y.append(t * pair.v, t * y_weights, *of_y, t * y_scores)
         found.append(pair._replace(value=s * t * pair.value))
     if not found:
+        signed = (
+            " of weights with the signs that `positive` asks for" if any(options.positive) else ""
+        )
         raise NoDirectionError(
-            "The two views have no correlated direction over the paired rows; "
+            f"The two views have no correlated direction{signed} over the paired rows; "
             "check that the rows (or the classes) of `X` and `y` belong together."
         )
     signs = np.ones(len(found))
@@ -615,7 +618,9 @@ class SparseCCA(TwoViewTransformer):
     value. The problem is not convex, and what is found is a local maximum.
 
     Training correlations of few rows and many features are high whatever the features are. `score`
-    on other rows tells what is there, and chooses the penalties in `GridSearchCV`.
+    on other rows tells what is there, and chooses the penalties in `GridSearchCV`. The penalties of
+    the largest score keep more features than matter; the sparsest within one standard error of it
+    select better.
 
     Views may be NumPy arrays, memory maps, DataFrames and SciPy sparse matrices (centred implicitly
     and never made dense as a whole, where they are thin). With fewer rows than features a

@@ -247,6 +247,13 @@ def test_positive_weights_have_no_other_sign(positive, deflation):
         assert model.y_selected_[:3, first].tolist() == [True, not signs[1], True]
 
 
+def test_signs_that_no_direction_has_are_named():
+    z = np.random.default_rng(0).normal(size=(30, 1))
+    with pytest.raises(ValueError, match="the signs that `positive` asks for"):
+        SparseCCA(positive=True).fit(z, -z)
+    assert SparseCCA(positive=(True, False)).fit(z, -z).y_directions_ == -1
+
+
 def test_a_negated_feature_has_the_negated_weight():
     X, Y = planted(30, 40, 35, 4, 3)
     signs = np.where(np.arange(40) % 3 == 0, -1.0, 1.0)
