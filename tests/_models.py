@@ -585,6 +585,8 @@ EXEMPT = {
         ("BootstrapResult", "CanonicalReport", "Interval", "NComponentsResult"),
         "holds what was inspected",
     ),
+    **dict.fromkeys(("FeatureStability", "StabilityResult"), "holds what was inspected"),
+    "StabilityDisplay": "takes what stability_selection found",
     **dict.fromkeys(("PermutationTestResult", "WilksTestResult"), "holds what a test found"),
     **dict.fromkeys(("MultivariateTest", "MultivariateTestsResult"), "holds what a test found"),
     **dict.fromkeys(("Batch", "Reconstruction"), "holds what a step takes"),
