@@ -32,7 +32,7 @@ SIZES = {
     "512 units, batches of 512": ((512, 512), 512),
     "1,024 units, batches of 2,048": ((1_024, 1_024), 2_048),
 }
-N_ROWS, WIDTH, EPOCHS, ROUNDS = 4_096, 128, 5, 5
+N_ROWS, WIDTH, EPOCHS, ROUNDS = 4_096, 128, 5, 3
 
 
 def main() -> None:

@@ -90,9 +90,9 @@ print(table.components)
 # %%
 # Conclusions
 # -----------
-# - A few genes and two lipids a component go together as well as all of them do on held-out mice, and
-#   the model names them.
-# - The features of one fit are not all reliable. Selected on every half of the mice, few remain, with
-#   a bound of those that are false.
+# - A few genes and two lipids a component go together on held-out mice as well as all of them do,
+#   and the model names them.
+# - Not all features of one fit are reliable. Few are selected on every half of the mice, with a bound
+#   of those that are false.
 # - Correlations of the mice that the model was fitted to are higher than those of others; the table
 #   has both.
