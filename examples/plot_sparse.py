@@ -92,7 +92,7 @@ print(table.components)
 # -----------
 # - A few genes and two lipids a component go together on held-out mice as well as all of them do,
 #   and the model names them.
-# - Not all features of one fit are reliable. Few are selected on every half of the mice, with a bound
-#   of those that are false.
+# - Not all features of one fit are reliable. Few are selected on every half of the mice, with a
+#   bound of those that are false.
 # - Correlations of the mice that the model was fitted to are higher than those of others; the table
 #   has both.
