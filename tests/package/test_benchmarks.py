@@ -45,7 +45,7 @@ def test_a_figure_typed_by_hand_is_noticed(monkeypatch, tmp_path, capsys):
 # These describe, and have nothing to reach.
 DESCRIPTIONS = {
     "attention_emotify", "defaults", "defaults_dcca", "noisy_mnist", "order", "overfitting",
-    "paper", "sparse_penalties",
+    "paper", "sparse_penalties", "threads",
 }  # fmt: skip
 
 
