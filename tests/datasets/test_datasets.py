@@ -329,6 +329,7 @@ def test_nutrimouse_has_forty_mice(data_home):
     assert sorted(set(mice.genotype)) == ["ppar", "wt"]
 
 
+@pytest.mark.slow
 def test_noisy_mnist_shares_the_digit_alone(data_home):
     noisy, whole = load_noisy_mnist(data_home=data_home), load_mnist(data_home=data_home)
     assert [len(noisy[f"x_{part}"]) for part in ("train", "tune", "test")] == [50000, 10000, 10000]

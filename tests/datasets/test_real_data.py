@@ -40,6 +40,7 @@ def test_wikipedia_reaches_the_published_values_of_linear_models(wikipedia):
     np.testing.assert_allclose(both_ways(cluster, wikipedia), [0.272, 0.211], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_wikipedia_supervised_dcca_beats_what_was_published(wikipedia):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*the data support")

@@ -90,6 +90,13 @@ def test_an_unknown_benchmark_is_an_error():
     assert "no benchmark is named wikipedai" in done.stderr
 
 
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch):
+    # The pauses and the collection of garbage are for times, which no test looks at.
+    monkeypatch.setattr(_timing, "_PAUSE", 0.0)
+    monkeypatch.setattr(_timing.gc, "collect", lambda: 0)
+
+
 def test_works_take_turns_after_a_warm_up():
     calls = []
     works = {name: lambda name=name: calls.append(name) for name in ("floor", "ours")}
