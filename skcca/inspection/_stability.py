@@ -4,9 +4,10 @@
     E   <= q^2 / ((2 t - 1) p)               whatever the model is
     E   <= C(t, B) q^2 / p                   if p_f has a unimodal distribution
 
-with t the threshold on p_f, q the mean number of features that are selected of p, and E the
-expected number of features over the threshold whose probability to be selected is q / p or less,
-which is that of a random choice.
+with t the threshold on p_f, q the mean number of features that are selected of the p that vary, and
+E the expected number of features over the threshold whose probability to be selected is q / p or
+less, which is that of a random choice. Features that never vary are no choice: with them q / p
+would lie below the chance of all others, and the bound would speak of nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from skcca._core import compat as _compat
 from skcca._core.compat import StrOptions, rng_from, validate_parameter_constraints
 from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, LabelsLike, RandomStateLike, ViewLike
+from skcca._core.whitening import NoDirectionError
 from skcca.inspection._refits import drawn_groups, match_components, refit, unit_variates
 from skcca.model_selection._folds import groups_for_fit
 
@@ -78,8 +80,9 @@ def stability_selection(
     halves of each split: complementary pairs stability selection [1]_. Components come back in
     another order, and are matched to those of all rows as in `bootstrap_loadings`. With
     :math:`\hat p_f` the share of halves in which feature f is selected, q the mean number of
-    features of a component that are selected of p, t the threshold and B the number of splits, the
-    expected number of selected features that are no likelier to be selected than by chance is
+    features of a component that are selected of the p that vary, t the threshold and B the number
+    of splits, the expected number of selected features that are no likelier to be selected than by
+    chance is
 
     .. math:: E \le \frac{q^2}{(2 t - 1) p}, \quad\text{or}\quad E \le C(t, B) \frac{q^2}{p},
 
@@ -102,7 +105,7 @@ def stability_selection(
         Labels, as in `fit`. Rows of unpaired views, ``(labels_x, labels_y)``, are drawn for each
         view.
     threshold : float, default=None
-        Share of the halves in which a feature must be selected, in [.5, 1]. None takes for each
+        Share of the halves in which a feature must be selected, in (.5, 1]. None takes for each
         view and component the smallest one whose bound is at most `max_false`.
     max_false : float, default=1.0
         Bound that a threshold of None keeps, in features of one view and component.
@@ -146,7 +149,9 @@ def stability_selection(
     says nothing of a feature that goes along with a relevant one, which is selected instead of it
     and is not false by this definition.
 
-    A half in which fewer components are found selects no feature of those that it lacks.
+    A half in which fewer components are found, or none, selects no feature of those that it lacks.
+    Of several components, the match to those of all rows makes the halves depend on one another a
+    little, which the theorems leave aside.
 
     References
     ----------
@@ -192,16 +197,23 @@ def stability_selection(
                 f"{_NAME}: {of_rows.max() + 1} rows or groups cannot be split into halves of two; "
                 "give 4 at least."
             )
+    # A narrow integer of NumPy would overflow below.
+    n_splits = int(n_splits)
     seeds = rng_from(random_state).integers(2**63, size=n_splits)
+    nothing = [np.zeros_like(reference.x_selected_), np.zeros_like(reference.y_selected_)]
     tasks = [
-        (estimator, X, y, labels, of_groups, codes, variates, seed, half)
+        (estimator, X, y, labels, of_groups, codes, variates, nothing, seed, half)
         for seed in seeds
         for half in (0, 1)
     ]
     halves = parallel_map(_selected_in_half, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose)
     views = (np.mean(masks, axis=0) for masks in zip(*halves, strict=True))
+    n_varying = np.count_nonzero(reference.x_std_), np.count_nonzero(reference.y_std_)
     return StabilityResult(
-        *(_of_view(p, threshold, max_false, assumption, n_splits) for p in views)
+        *(
+            _of_view(p, n, threshold, max_false, assumption, n_splits)
+            for p, n in zip(views, n_varying, strict=True)
+        )
     )
 
 
@@ -213,6 +225,7 @@ def _selected_in_half(
     of_groups: dict[str, ArrayLike],
     codes: list[Array],
     variates: list[Array],
+    nothing: list[Array],
     seed: int,
     half: int,
 ) -> list[Array]:
@@ -225,21 +238,30 @@ def _selected_in_half(
         in_second = rng.permutation(n_groups) >= n_groups // 2
         weights.append((in_second == half)[groups].astype(float))
     sample_weight = tuple(weights) if len(weights) == 2 else weights[0]
-    model = refit(_NAME, estimator, X, y, labels, sample_weight, of_groups)
+    found = [mask.copy() for mask in nothing]
+    try:
+        model = refit(_NAME, estimator, X, y, labels, sample_weight, of_groups)
+    except ValueError as error:
+        # Such as a half whose features go together with other signs than those asked for.
+        if isinstance(error.__cause__, NoDirectionError):
+            return found
+        raise
     components, matches, _ = match_components(variates, unit_variates(model, X, y, _NAME))
-    found = []
-    for mask in (model.x_selected_, model.y_selected_):
-        selected = np.zeros((len(mask), variates[0].shape[1]), dtype=bool)
+    for selected, mask in zip(found, (model.x_selected_, model.y_selected_), strict=True):
         selected[:, components] = mask[:, matches]
-        found.append(selected)
     return found
 
 
 def _of_view(
-    probabilities: Array, threshold: float | None, max_false: float, assumption: str, n_splits: int
+    probabilities: Array,
+    n_features: int,
+    threshold: float | None,
+    max_false: float,
+    assumption: str,
+    n_splits: int,
 ) -> FeatureStability:
-    """Return the selection of the features of one view."""
-    n_features, n_selected = len(probabilities), probabilities.sum(axis=0)
+    """Return the selection of the features of one view, of which `n_features` vary."""
+    n_selected = probabilities.sum(axis=0)
     # The shares that are possible, from one half on.
     possible = np.arange(n_splits + 1, 2 * n_splits + 1) / (2 * n_splits)
     if threshold is None:

@@ -134,3 +134,29 @@ def test_what_cannot_be_split_or_selected_is_refused(change, error, message):
     arguments = {"estimator": MODEL, "X": X, "y": Y, "n_splits": 2, "random_state": 0} | change
     with pytest.raises(error, match=message):
         stability_selection(**arguments)
+
+
+def test_constant_features_leave_the_bound_as_it_is():
+    padded = np.hstack([X, np.zeros((60, 500))])
+    with pytest.warns(UserWarning, match="constant"):
+        wide = stability_selection(MODEL, padded, Y, n_splits=5, max_false=0.5, random_state=0)
+    plain = stability_selection(MODEL, X, Y, n_splits=5, max_false=0.5, random_state=0)
+    np.testing.assert_array_equal(wide.x.thresholds, plain.x.thresholds)
+    np.testing.assert_array_equal(wide.x.max_false, plain.x.max_false)
+
+
+def test_halves_without_any_direction_select_nothing():
+    # One feature a view: they go together over all rows, and not over every half.
+    a, b = (V[:, :1] - V[:, :1].mean() for V in of_noise(0))
+    views = a, b + a * (0.5 - np.sum(a * b)) / np.sum(a**2)
+    result = stability_selection(SparseCCA(positive=True), *views, n_splits=20, random_state=0)
+    assert 0 < result.x.probabilities.item() < 1
+    np.testing.assert_array_equal(result.x.probabilities, result.y.probabilities)
+
+
+def test_narrow_integers_count_the_splits():
+    model = SparseCCA(x_penalty=0.3, y_penalty=0.3, tol=1e-2)
+    narrow, plain = (
+        stability_selection(model, X, Y, n_splits=n, random_state=0) for n in (np.int8(64), 64)
+    )
+    np.testing.assert_array_equal(narrow.x.thresholds, plain.x.thresholds)
