@@ -117,11 +117,11 @@ def multivariate_tests(
     >>> np.round([test.pvalues[0] for test in result], 4)
     array([0.0635, 0.1551, 0.0357, 0.0009])
     """
-    counts = n_samples, n_features, n_features_y
-    r = check_correlations(correlations, *counts, "multivariate_tests")
+    r, counts = check_correlations(
+        correlations, n_samples, n_features, n_features_y, "multivariate_tests"
+    )
     wilks, squares = wilks_test(r, *counts), r**2
-    k = np.arange(len(squares))
-    n, p, q = n_samples - k, n_features - k, n_features_y - k
+    n, p, q = np.array(counts)[:, np.newaxis] - np.arange(len(squares))
     s, largest = np.minimum(p, q), np.maximum(p, q)
     # A correlation of 1 has an infinite root.
     with np.errstate(divide="ignore"):

@@ -191,6 +191,8 @@ def permutation_test_correlations(
     array([ True, False, False, False])
     """
     validate_parameter_constraints(_CONSTRAINTS, locals(), caller_name=_NAME)
+    # A narrow integer of NumPy would overflow below.
+    n_permutations = int(n_permutations)
     x, y, exchange_rows = _exchangeable_views(estimator, X, y, confounds, groups, exchange)
     U, V = _canonical_variates(x, y)
     K = min(U.shape[1], V.shape[1], estimator.n_components or U.shape[1])

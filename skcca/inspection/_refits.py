@@ -15,6 +15,7 @@ from skcca._core.compat import rng_from
 from skcca._core.progress import parallel_map
 from skcca._core.types import ArrayLike, Estimator, LabelsLike, RandomStateLike, ViewLike
 from skcca._core.warnings import quiet_fit
+from skcca._core.whitening import NoDirectionError
 from skcca.inspection._exchange import group_codes
 from skcca.model_selection._folds import Fold, PairedRows
 from skcca.model_selection._linear_folds import by_path, linear_path, warn_of_lost_digits
@@ -117,7 +118,11 @@ def _largest_of_shuffled(
     if is_pandas(Y):
         shuffled = shuffled.set_axis(Y.index, axis=0)
     shuffled_rows = rows._replace(views=rows.views._replace([X, shuffled]))
-    fitted = shuffled_rows.fit(estimator, np.arange(rows.n))
+    try:
+        fitted = shuffled_rows.fit(estimator, np.arange(rows.n))
+    except NoDirectionError:
+        # In this order no weights of the signs that are asked for correlate positively.
+        return 0.0
     return float(correlations_of(fitted, caller).max())
 
 

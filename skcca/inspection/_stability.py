@@ -208,7 +208,7 @@ def stability_selection(
     ]
     halves = parallel_map(_selected_in_half, tasks, label=_NAME, n_jobs=n_jobs, verbose=verbose)
     views = (np.mean(masks, axis=0) for masks in zip(*halves, strict=True))
-    n_varying = np.count_nonzero(reference.x_std_), np.count_nonzero(reference.y_std_)
+    n_varying = [int(np.count_nonzero(std)) for std in (reference.x_std_, reference.y_std_)]
     return StabilityResult(
         *(
             _of_view(p, n, threshold, max_false, assumption, n_splits)

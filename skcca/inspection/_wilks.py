@@ -116,14 +116,16 @@ def wilks_test(
     validate_parameter_constraints(
         _CONSTRAINTS, {"approximation": approximation}, caller_name="wilks_test"
     )
-    r = check_correlations(correlations, n_samples, n_features, n_features_y, "wilks_test")
+    r, (n, d_x, d_y) = check_correlations(
+        correlations, n_samples, n_features, n_features_y, "wilks_test"
+    )
     # A correlation of 1 has lambda 0, whose logarithm is -inf.
     with np.errstate(divide="ignore"):
         log_lambda = np.cumsum(np.log1p(-(r[::-1] ** 2)))[::-1]
     k = np.arange(len(r))
-    p, q = n_features - k, n_features_y - k
+    w = n - (d_x + d_y + 3) / 2
+    p, q = d_x - k, d_y - k
     df = (p * q).astype(float)
-    w = n_samples - (n_features + n_features_y + 3) / 2
     if approximation == "bartlett":
         statistic, df2 = -w * log_lambda, np.full(len(r), np.inf)
         pvalues = stats.chi2.sf(statistic, df)
@@ -139,11 +141,13 @@ def wilks_test(
 
 def check_correlations(
     correlations: ArrayLike, n_samples: int, n_features: int, n_features_y: int, caller: str
-) -> np.ndarray:
-    """Return the correlations after checking their number, range and order, and the counts."""
+) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Return the correlations, and the counts as integers of Python, after checking them."""
     counts = {"n_samples": n_samples, "n_features": n_features, "n_features_y": n_features_y}
     validate_parameter_constraints(_COUNTS, counts, caller_name=caller)
-    expected = min(n_features, n_features_y)
+    # Sums of narrow integers of NumPy would overflow.
+    n, p, q = int(n_samples), int(n_features), int(n_features_y)
+    expected = min(p, q)
     # NaN is not in [0, 1], and is refused below.
     r = check_array(
         correlations, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
@@ -160,10 +164,10 @@ def check_correlations(
             f"{caller}: `correlations` must lie in [0, 1] and descend; got {r}. Take "
             "`correlations_` of a CCA without ridge."
         )
-    if n_samples <= n_features + n_features_y:
+    if n <= p + q:
         raise ValueError(
-            f"{caller}: `n_samples`={n_samples} must exceed `n_features` + `n_features_y` = "
-            f"{n_features + n_features_y}; with fewer rows the first correlation is 1 for any "
+            f"{caller}: `n_samples`={n} must exceed `n_features` + `n_features_y` = "
+            f"{p + q}; with fewer rows the first correlation is 1 for any "
             "data. Use fewer features, or a ridge and permutation_test_correlations."
         )
-    return r
+    return r, (n, p, q)

@@ -371,7 +371,7 @@ def test_pvalue_is_exact_where_there_are_no_more_permutations(statistic, groups,
     r2 = np.array([((bx.T @ by[order]) ** 2).sum() for order in orders])
     expected = np.mean(r2 >= r2[0] * (1 - 1e-9))
     settings = {"statistic": statistic, "groups": groups, "exchange": exchange}
-    for n_permutations in (len(orders) - 1, 5000):
+    for n_permutations in (len(orders) - 1, 5000, np.int16(32_767)):
         result = permutation_test_correlations(
             CCA(), X, Y, n_permutations=n_permutations, **settings
         )

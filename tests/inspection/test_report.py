@@ -12,7 +12,7 @@ from sklearn.datasets import load_linnerud
 from sklearn.model_selection import KFold
 from statsmodels.multivariate.cancorr import CanCorr
 
-from skcca import CCA, CCACV, KCCA, ClusterCCA, Views
+from skcca import CCA, CCACV, KCCA, ClusterCCA, SparseCCA, Views
 from skcca.inspection import multivariate_tests, permutation_test_correlations, report
 
 X, Y = known_views(60, 4, 3, [0.8, 0.3])
@@ -110,6 +110,19 @@ def test_pvalues_of_other_models_compare_with_fits_to_unrelated_rows():
     p = (1 + (np.array(null)[:, None] >= r).sum(axis=0)) / 10
     assert p[0] < p[-1]
     np.testing.assert_array_equal(found.to_frames()["components"]["p (permuted)"], p)
+
+
+def test_orders_without_a_direction_of_the_signs_have_the_correlation_zero():
+    a, b = known_views(30, 1, 1, [0.1])
+    r = np.corrcoef(a[:, 0], b[:, 0])[0, 1]
+    b, r = b * np.sign(r), abs(r)
+    model = SparseCCA(positive=True)
+    found = report(model, a, b, n_permutations=19, cv=0, random_state=0)
+    rng = np.random.default_rng(0)
+    null = [np.corrcoef(a[:, 0], b[rng.permutation(30), 0])[0, 1] for _ in range(19)]
+    assert min(null) < 0 < r
+    p = (1 + np.count_nonzero(np.array(null) >= r)) / 20
+    assert found.components.columns["p (permuted)",].values.item() == p
 
 
 def test_exact_pvalues_are_called_so():

@@ -136,3 +136,13 @@ def test_correlation_of_one_is_certain():
     assert found.statistic[0] == np.inf
     assert found.pvalues[0] == 0
     assert found.pvalues[1] > 0.05
+
+
+def test_narrow_integers_count_rows_and_features():
+    r = np.linspace(0.9, 0.1, 62)
+    found, expected = (
+        wilks_test(r, *(kind(count) for count in (127, 62, 63))) for kind in (np.int8, int)
+    )
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match=r"`n_features` \+ `n_features_y` = 140"):
+        wilks_test([0.5] * 70, np.int8(127), np.int8(70), np.int8(70))
