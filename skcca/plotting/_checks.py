@@ -92,6 +92,16 @@ def check_feature_names(names: Any, n_features: Sequence[int], caller: str) -> l
     return found
 
 
+def check_view_names(names: Any, caller: str) -> tuple[str, str]:
+    """Return the names of both views, after checking that they are a pair."""
+    if not isinstance(names, (tuple, list)) or len(names) != 2:
+        raise ValueError(
+            f"{caller}: `view_names` must be a pair, the names of the first and of the second "
+            f"view; got {names!r:.80}."
+        )
+    return names[0], names[1]
+
+
 def embed_search(
     estimator: Estimator, X: ViewLike, y: ViewLike, labels: LabelsLike, direction: str, caller: str
 ) -> tuple[ArrayLike, ArrayLike, LabelsLike, LabelsLike]:

@@ -19,7 +19,12 @@ from skcca.plotting._canvas import (
     legend_above,
     legend_beside,
 )
-from skcca.plotting._checks import check_two_components, model_name, view_names
+from skcca.plotting._checks import (
+    check_two_components,
+    check_view_names,
+    model_name,
+    view_names,
+)
 from skcca.plotting._texts import place_texts, shorten
 from skcca.views._checks import has_entries, separate_views
 from skcca.views._container import Views
@@ -237,6 +242,7 @@ class EmbeddingDisplay:
         check_canvas(ax, _NAME)
         from matplotlib.colors import to_rgba
 
+        check_view_names(self.view_names, _NAME)
         points = self._points()
         classes, codes = self._classes(points)
         paired = len(points[0]) == len(points[1]) and not _is_pair(self.labels)

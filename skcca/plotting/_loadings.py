@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcca._base import TwoViewTransformer
 from skcca._core.types import Estimator
+from skcca.inspection import StabilityResult
 from skcca.plotting._canvas import (
     LINE,
     ORANGE,
@@ -24,6 +25,7 @@ from skcca.plotting._checks import (
     check_count,
     check_finite_numbers,
     check_two_components,
+    check_view_names,
     pair_of_names,
 )
 from skcca.plotting._texts import place_texts
@@ -58,10 +60,11 @@ class LoadingsDisplay:
     n_features : int, default=15
         Number of features, of both views together, that get an arrow and a name: those whose
         loadings on the two components have the largest sum of squares.
-    selected : tuple of two arrays of bool, default=None
+    selected : tuple of two arrays of bool, or StabilityResult, default=None
         Features of both views that may get an arrow and a name, one of them may be None for all
         features of its view. Of shape (n_features,), or (n_features, n_components) as the
-        `x_selected_` of a sparse model: then those selected in either component. None is all.
+        `x_selected_` of a sparse model: then those selected in either component. What
+        `skcca.inspection.stability_selection` returned has both. None is all.
     feature_names : tuple of two sequences of str, default=None
         Names of the features of both views; None names them x0, x1, ... and y0, y1, ...
     view_names : tuple of two str, default=("First view", "Second view")
@@ -139,7 +142,7 @@ class LoadingsDisplay:
             Views whose features are drawn: both, the first or the second.
         n_features : int, default=15
             See `LoadingsDisplay`.
-        selected : tuple of two arrays of bool, default=None
+        selected : tuple of two arrays of bool, or StabilityResult, default=None
             See `LoadingsDisplay`; None takes those that a sparse model has selected, else all.
         feature_names : tuple of two sequences of str, default=None
             Names of the features of both views, one of them may be None; None takes those that the
@@ -203,6 +206,7 @@ class LoadingsDisplay:
         """
         check_canvas(ax, _NAME)
         check_count(self.n_features, "n_features", "how many features to name", _NAME, 0)
+        view_names = dict(zip("xy", check_view_names(self.view_names, _NAME), strict=True))
         points, names, of_view, candidates = self._points()
         importance = np.where(candidates, np.linalg.norm(points, axis=1), -1.0)
         n_named = min(self.n_features, np.count_nonzero(candidates))
@@ -213,7 +217,6 @@ class LoadingsDisplay:
         contrast = contrast_colour(ax)
         colours = {"x": LINE[contrast], "y": VERMILLION if contrast == "black" else ORANGE}
         _draw_circles(ax, contrast)
-        view_names = dict(zip("xy", self.view_names, strict=True))
         self.points_ = {}
         for side in np.unique(of_view):
             of_side = of_view == side
@@ -299,6 +302,8 @@ class LoadingsDisplay:
         return np.concatenate(points), names, np.array(of_view), np.concatenate(candidates)
 
     def _pair_of_masks(self) -> tuple[Any, Any]:
+        if isinstance(self.selected, StabilityResult):
+            return self.selected.x.selected, self.selected.y.selected
         if not isinstance(self.selected, (tuple, list)) or len(self.selected) != 2:
             raise ValueError(
                 f"{_NAME}: `selected` must be a pair, features of the first and of the second "

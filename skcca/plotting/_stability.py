@@ -10,7 +10,7 @@ import numpy as np
 
 from skcca.inspection import FeatureStability, StabilityResult
 from skcca.plotting._canvas import LINE, ORANGE, VERMILLION, check_canvas, contrast_colour
-from skcca.plotting._checks import check_count, check_feature_names
+from skcca.plotting._checks import check_count, check_feature_names, check_view_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,9 +113,11 @@ class StabilityDisplay:
         names = check_feature_names(
             self.feature_names, [len(view.probabilities) for view in self.result], _NAME
         )
-        self.axes_ = _two_axes(axes)
+        view_names = check_view_names(self.view_names, _NAME)
+        n_drawn = max(min(self.n_features, len(view.probabilities)) for view in self.result)
+        self.axes_ = _two_axes(axes, n_drawn)
         self.figure_ = self.axes_[0].figure
-        drawn = zip(self.axes_, self.result, names, self.view_names, (0, 1), strict=True)
+        drawn = zip(self.axes_, self.result, names, view_names, (0, 1), strict=True)
         parts = [self._draw(*view, **kwargs) for view in drawn]
         self.bars_, self.lines_ = ([part[i] for part in parts] for i in (0, 1))
         return self
@@ -144,21 +146,23 @@ class StabilityDisplay:
         line.set_visible(threshold <= 1)
         ax.set_yticks(places, [str(names[i]) for i in most], fontsize="small")
         ax.set(xlim=(0, 1.02), ylim=(len(most) - 0.4, -0.6), xlabel="Share of the halves")
-        bound = float(view.max_false[self.component])
+        bound = f"expected to be false: at most {view.max_false[self.component]:.2g}"
+        if threshold > 1:
+            bound = "no threshold keeps the bound of false ones"
         ax.set_title(
-            f"{view_name}: {int(selected.sum())} of {len(shares)} selected,\n"
-            f"expected to be false: at most {bound:.2g}",
+            f"{view_name}: {int(selected.sum())} of {len(shares)} selected,\n{bound}",
             fontsize="medium",
         )
         return bars, line
 
 
-def _two_axes(axes: Sequence[Axes] | None) -> np.ndarray:
-    """Return two axes, after checking those that are given."""
+def _two_axes(axes: Sequence[Axes] | None, n_drawn: int) -> np.ndarray:
+    """Return the given two axes after checking them, or new ones with a line for each feature."""
     if axes is None:
         from matplotlib import pyplot as plt
 
-        return plt.subplots(1, 2, figsize=(9, 5), layout="constrained")[1]
+        height = min(max(5.0, 1 + 0.2 * n_drawn), 100.0)
+        return plt.subplots(1, 2, figsize=(9, height), layout="constrained")[1]
     given = np.asarray(axes, dtype=object).ravel()
     if len(given) != 2:
         raise TypeError(

@@ -768,8 +768,9 @@ CALLS = {
         ({"cv": 45}, "`cv` holds out 2 rows at a time"),
         ({"model": PLSSVD(2)}, "PLSSVD has no `correlations_`", TypeError),
     ]),
-    "LoadingsDisplay": (lambda x=None, y=None: LoadingsDisplay(x, y).plot(), [
+    "LoadingsDisplay": (lambda x=None, y=None, **s: LoadingsDisplay(x, y, **s).plot(), [
         ({}, "both None"),
+        ({"x": np.eye(2), "view_names": None}, "`view_names` must be a pair"),
         ({"y": np.zeros(5)}, r"`y_loadings` has shape \(5,\); expected \(n_feat"),
         ({"x": np.empty((0, 2)), "y": np.empty((0, 2))}, "no feature to draw"),
         ({"x": np.array([[0.5, 1e200]])}, "beyond 1e100"),
@@ -820,6 +821,7 @@ CALLS = {
         ({"components": (0, 5)}, "`components` holds 5, but there are 5 components"),
         ({"components": (1, 1)}, "expected two different ones"),
         ({"components": (0,)}, "expected the numbers of two components"),
+        ({"view_names": "ab"}, "`view_names` must be a pair"),
         ({"components": 1}, "expected the numbers of two components"),
         ({"x": X[:, :1], "y": X[:, :1]}, "fit with n_components=2 or more"),
         ({"y": X[:, :2]}, "`Zx` has 5 components but `Zy` has 2"),

@@ -13,6 +13,7 @@ from _models import in_legend
 from matplotlib import pyplot as plt
 
 from skcca import CCA, Views
+from skcca.inspection import FeatureStability, StabilityResult
 from skcca.plotting import LoadingsDisplay
 
 draw = LoadingsDisplay.from_estimator
@@ -137,6 +138,8 @@ def test_features_that_a_sparse_model_selects_are_named():
     model = copy.copy(MODEL)
     model.x_selected_, model.y_selected_ = np.eye(5, 3, dtype=bool), np.eye(6, 3, dtype=bool)
     assert names(draw(model)) == ["x0", "x1", "y0", "y1"]
+    stable = [FeatureStability(*[mask] * 5) for mask in (model.x_selected_, model.y_selected_)]
+    assert names(draw(MODEL, selected=StabilityResult(*stable))) == ["x0", "x1", "y0", "y1"]
 
 
 def test_the_picture_holds_the_circles_and_is_not_distorted():

@@ -1,5 +1,7 @@
 """The picture of how often features are selected."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -31,6 +33,15 @@ def test_features_stand_in_the_order_of_their_shares():
         faint = [bar.get_alpha() < 1 for bar in bars]
         np.testing.assert_array_equal(faint, ~part.selected[most, 1])
     assert f"{RESULT.x.selected[:, 1].sum()} of 30 selected" in display.axes_[0].get_title()
+    assert "no threshold" in display.axes_[1].get_title()
+
+
+def test_each_name_has_a_line():
+    many = StabilityResult(view(60, 0.8), view(4, 0.8))
+    figure = StabilityDisplay(many, n_features=60).plot().figure_
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
+    assert all(upper.y0 >= lower.y1 for upper, lower in pairwise(boxes))
 
 
 def test_given_axes_and_names_are_used():
@@ -53,6 +64,7 @@ def test_given_axes_and_names_are_used():
         ({"n_features": 0}, None, ValueError, "`n_features` is 0"),
         ({"feature_names": (["a"], None)}, None, ValueError, "has 1 names for the 30 features"),
         ({"feature_names": "ab"}, None, ValueError, "must be a pair"),
+        ({"view_names": ("a",)}, None, ValueError, "`view_names` must be a pair"),
         ({"result": 3}, None, TypeError, "`result` is a int"),
         ({}, [1, 2], TypeError, "`ax` is a int"),
         ({}, [1], TypeError, "`axes` holds 1 objects"),
