@@ -63,7 +63,8 @@ class CanonicalReport(NamedTuple):
     """The tables that `report` makes, which print as text and show as HTML in a notebook.
 
     Printed are the first 3 components of the features, and of more than 20 features those with the
-    largest sum of squared loadings on these; the frames have all.
+    largest sum of squared loadings on these, the ones that have a weight first; the frames have
+    all.
     """
 
     title: str
@@ -107,8 +108,8 @@ class CanonicalReport(NamedTuple):
         )
         cut = (
             f"Printed are the first {_PRINTED_COMPONENTS} components of the features, and of more "
-            f"than {_PRINTED_FEATURES} features those with the largest loadings on these; "
-            "to_frames() has all."
+            f"than {_PRINTED_FEATURES} features those with the largest loadings on these, the ones "
+            "that have a weight first; to_frames() has all."
         )
         return [*self.notes, *([] if whole else [cut])]
 
