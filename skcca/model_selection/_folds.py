@@ -144,7 +144,9 @@ class PairedRows(NamedTuple):
     def scored_folds(self, cv: Splitter, caller: str) -> list[tuple[Array, Array]]:
         """Return folds whose held-out rows are enough for a correlation."""
         folds = self.folds(cv)
-        smallest = min((len(test) for _, test in folds), default=3)
+        if not folds:
+            raise ValueError(f"{caller}: `cv` has no fold; give one at least.")
+        smallest = min(len(test) for _, test in folds)
         if smallest < 3:
             raise ValueError(
                 f"{caller}: `cv` holds out {smallest} row{'s' * (smallest > 1)} at a time, and a "

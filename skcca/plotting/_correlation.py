@@ -99,7 +99,7 @@ class CorrelationDisplay:
     >>> display.held_out.mean(axis=0).round(1)
     array([ 0.6,  0.7,  0. , -0. , -0. ])
     >>> np.quantile(display.null, 0.95, axis=0).round(1)
-    array([0.3, 0.3, 0.2, 0.2, 0.1])
+    array([0.3, 0.3, 0.3, 0.2, 0.1])
     >>> display.figure_.savefig("correlations.png")  # doctest: +SKIP
     """
 

@@ -573,6 +573,7 @@ CALLS = {
         ({"test": "f"}, "test"),
         ({"cv": 1}, "cv"),
         ({"cv": 45}, "holds out 2 rows at a time"),
+        ({"cv": []}, "`cv` has no fold"),
         ({"n_permutations": -1}, "n_permutations"),
         ({"labels": (y, y)}, "unpaired"),
         ({"Y": Y[1:]}, "`X` has 90 rows but `y` has 89"),
