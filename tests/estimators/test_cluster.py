@@ -360,3 +360,10 @@ def test_memberships_have_names_and_the_dtype_of_the_rows():
     with pytest.raises(ValueError, match="no row"):
         model.fit(frame * np.nan)
     assert vars(model) == before
+
+
+def test_weights_of_rows_decide_which_of_them_share_a_centre():
+    # Of rows of one weight, the two that lie near each other would share theirs.
+    rows, weights = np.array([[0.0], [1.0], [3.0]]), [100.0, 100.0, 1.0]
+    centers = SoftMembership(2, random_state=0).fit(rows, sample_weight=weights).centers_
+    np.testing.assert_allclose(np.sort(centers[:, 0]), [0, 103 / 101])
