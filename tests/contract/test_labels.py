@@ -484,6 +484,18 @@ def test_batches_and_validation_rows_have_their_share_of_the_labelled_rows(seed,
     assert n_known // 4 <= (held_out & known).sum() <= -(-n_known // 4)
 
 
+def test_labelled_rows_meet_others_in_each_epoch():
+    labels = encode_labels(
+        np.where(np.arange(64) % 2, None, np.arange(64) // 2 % 4), 64, 64, "test"
+    )
+    rows, weights = ResidentRows(torch.arange(64.0)[:, None]), Weights(np.ones(64), np.ones(64))
+    sampler = BatchSampler(rows, rows, "cpu", labels, weights, Pairing(instance_weight=0.3), 16, 4,
+                           np.random.default_rng(0))  # fmt: skip
+    epochs = [[frozenset(batch.x.ravel().tolist()) for batch in sampler(i)] for i in range(2)]
+    of_labelled = [{frozenset(r for r in batch if r % 2 == 0) for batch in e} for e in epochs]
+    assert not of_labelled[0] & of_labelled[1]
+
+
 def test_checkpoints_tell_memberships_apart_and_classes_as_before():
     def of(labels):
         weights = Weights(np.ones(90), np.ones(90))

@@ -211,11 +211,20 @@ def test_weights_count_in_fits_and_scores(model, zero):
 
 
 @pytest.mark.parametrize("settings", [{}, {"instance_weight": 0.4}, {"pair_weight": "row"}])
-def test_tags_pair_rows_as_often_as_they_share_them(settings):
-    A, V, tags = tagged_views(90)
+@pytest.mark.parametrize("kind", ["tags", "memberships"])
+@pytest.mark.parametrize("cost", [0, 1e9])
+def test_tags_and_memberships_weigh_pairs_as_in_single_fits(settings, kind, cost, monkeypatch):
+    """Whether the products of a class are made once, or for each fold."""
+    monkeypatch.setattr(_fold_moments, "_ROWS_OF_ADDITION", cost)
+    A, V, labels = tagged_views(90)
+    # The last class is met in one fold alone, and each row has a class.
+    labels[30:, -1] = 0
+    labels[labels.sum(axis=1) == 0, 0] = 1
+    if kind == "memberships":
+        labels = labels * np.random.default_rng(0).uniform(0.1, 1, labels.shape)
     model, folds = ClusterCCA(**settings), list(KFold(3).split(A))
-    search = search_of(model, cv=folds).fit(Views(A, V), tags)
-    expected = one_by_one(model, Views(A, V), tags, folds, [{"reg": r} for r in REGS])
+    search = search_of(model, cv=folds).fit(Views(A, V), labels)
+    expected = one_by_one(model, Views(A, V), labels, folds, [{"reg": r} for r in REGS])
     np.testing.assert_allclose(scores_of(search), expected, rtol=0, atol=1e-10)
 
 
