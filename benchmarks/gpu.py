@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -157,6 +158,31 @@ def tasks() -> dict[str, tuple[Callable[[str], list[Array]], float]]:
         queries, gallery = (torch.tensor(V[:, :3], device=device) for V in (X, Y))
         return [np.array([retrieval_score(queries, gallery, codes)])]
 
+    def continued(device: str, how: str) -> list[Array]:
+        model = SupervisedDCCA(2, device=device, **shared)
+        if how == "partial fit":
+            for rows in (slice(0, 120), slice(120, 240)):
+                model.partial_fit(X[rows], Y[rows], codes[rows])
+        elif how == "warm start":
+            model.set_params(warm_start=True).fit(X, Y, codes).fit(X, Y, codes)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                checkpoint = os.path.join(folder, "checkpoint")
+                model.set_params(checkpoint=checkpoint, max_epochs=2).fit(X, Y, codes)
+                model.set_params(max_epochs=4).fit(X, Y, codes)
+                model.save(os.path.join(folder, "model"))
+                model = SupervisedDCCA.load(os.path.join(folder, "model"))
+        return [*map(np.abs, model.transform(X, Y))]
+
+    def on_disk(device: str) -> list[Array]:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, f"{name}.npy") for name in "xy"]
+            for path, V in zip(paths, (X, Y), strict=True):
+                np.save(path, V)
+            maps = [np.load(path, mmap_mode="r") for path in paths]
+            model = SupervisedDCCA(2, device=device, **shared).fit(*maps, codes)
+            return [*map(np.abs, model.transform(X, Y))]
+
     supervised = partial(deep_scores, SupervisedDCCA)
     found: dict[str, tuple[Callable[[str], list[Array]], float]] = {
         f"SupervisedDCCA, {loss}": (lambda d, loss=loss: supervised(codes, d, loss=loss), DIGITS)
@@ -183,6 +209,11 @@ def tasks() -> dict[str, tuple[Callable[[str], list[Array]], float]]:
     found |= {
         "SupervisedDCCA, unknown labels": (
             lambda d: supervised(unknown, d, instance_weight=0.3), DIGITS),
+        "SupervisedDCCA, memberships": (
+            lambda d: supervised(np.eye(4)[codes] + 0.1, d), DIGITS),
+        "SupervisedDCCA, rows on a disk": (on_disk, DIGITS),
+        **{f"SupervisedDCCA, {how}": (partial(continued, how=how), DIGITS)
+           for how in ("partial fit", "warm start", "checkpoint and file")},
         "DCCA": (lambda d: deep_scores(DCCA, None, d), DIGITS),
         "DCCA, L-BFGS": (lambda d: deep_scores(DCCA, None, d, **whole), FLOAT32_DIGITS),
         "DCCA of songs, attention tower": (tower, FLOAT32_DIGITS),
