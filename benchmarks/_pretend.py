@@ -159,6 +159,7 @@ class DeviceTensor(Tensor):
 
     __torch_function__ = torch._C._disabled_torch_function_impl
 
+    # Type checkers know other types of these arguments than torch passes.
     @classmethod
     def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         """Run an operation of which an argument lies on the device."""
@@ -171,6 +172,7 @@ class DeviceTensor(Tensor):
 
     @data.setter
     def data(self, other: DeviceTensor) -> None:
+        # A property for torch, and a tensor for type checkers.
         Tensor.data.__set__(self, other)  # type: ignore[attr-defined]
         self.raw, self.block = other.raw, other.block
 
